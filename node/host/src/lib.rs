@@ -1,0 +1,26 @@
+//! What a machine gives a node: network, disk, and the request to stop.
+//!
+//! This crate is the seam between the two worlds. In a normal build [`Net`] is tokio's
+//! TCP and [`Disk`] a directory; under `--cfg madsim` both belong to a simulated machine
+//! (`simulated::Machine`). The two halves have the same names and signatures, so nothing
+//! above this crate can tell which it runs on, and `cfg(madsim)` appears nowhere else
+//! under `node/`. Time, tasks and synchronisation are not here: they come from the
+//! aliased `tokio`. Randomness is handed down by whoever starts the node.
+
+pub mod disk;
+pub mod net;
+pub mod signal;
+#[cfg(madsim)]
+pub mod simulated;
+
+pub use disk::Disk;
+pub use net::Net;
+
+/// A machine, as a node sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Its network.
+    pub net: Net,
+    /// Its disk.
+    pub disk: Disk,
+}

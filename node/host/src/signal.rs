@@ -1,0 +1,1 @@
+//! The operator's or the supervisor's request to stop.

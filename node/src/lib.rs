@@ -1,0 +1,13 @@
+//! A replicated, content-addressed store for Git objects.
+//!
+//! See ARCHITECTURE.md for the map. The library is everything but argument parsing;
+//! it runs unchanged on real machines and on the testbed's simulated ones.
+
+pub mod client;
+pub mod config;
+pub mod limits;
+pub mod object;
+pub mod placement;
+pub mod quorum;
+pub mod server;
+pub mod store;

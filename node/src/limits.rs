@@ -1,0 +1,67 @@
+//! Every bound of the node in one place, with units in the names and the relations
+//! between them checked when the crate is compiled.
+
+use std::time::Duration;
+
+/// Data of an object that travels and is held whole. Larger ones go in parts.
+pub const OBJECT_BYTES_WHOLE_MAX: usize = 1 << 20;
+/// One part of a large object.
+pub const PART_BYTES_MAX: usize = 256 << 10;
+/// Object data of one batch message, not counting a single object that is larger.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Objects or ids in one batch message.
+pub const BATCH_OBJECTS_MAX: usize = 1024;
+/// An encoded gRPC message, refused past this on both sides.
+pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// Batches of one stream that are worked on at once.
+pub const STREAM_BATCHES_IN_FLIGHT: usize = 4;
+/// Batch bytes waiting in a store's queue before puts are refused as overload.
+pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Large objects that a store takes in at once.
+pub const STORE_LARGE_WRITERS_MAX: usize = 16;
+/// Past this a segment is sealed and a new one begun.
+pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
+/// Bytes that one group commit writes at most (but always one record).
+pub const GROUP_BYTES_MAX: usize = 8 << 20;
+/// Requests that a server works on at once.
+pub const SERVER_REQUESTS_MAX: usize = 1024;
+/// Connections that a server holds at once.
+pub const SERVER_CONNECTIONS_MAX: usize = 4096;
+/// HTTP/2 streams of one connection.
+pub const CONNECTION_STREAMS_MAX: u32 = 512;
+/// (node, object) pairs that a node records as missed.
+pub const MISSED_RECORDS_MAX: usize = 100_000;
+/// Missed records that `status` lists.
+pub const MISSED_LISTED_MAX: usize = 100;
+/// Members of a cluster.
+pub const MEMBERS_MAX: usize = 1024;
+/// Bytes of a node id, a zone or an address.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Ring points of a member of weight 1.
+pub const VIRTUAL_NODES_PER_WEIGHT: u32 = 64;
+/// Greatest weight of a member.
+pub const WEIGHT_MAX: u32 = 100;
+
+/// Opening a connection: resolve, connect and identify together.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// A request without a deadline of its own.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// HTTP/2 ping interval.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// An unanswered ping ends the connection after this.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a node asks its peers who they are.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+/// What is in flight at shutdown may take this long.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Room that a message needs beside object data: ids, lengths, kinds.
+const BATCH_OVERHEAD_BYTES_MAX: usize = BATCH_OBJECTS_MAX * 64;
+
+const _: () = assert!(BATCH_BYTES_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSAGE_BYTES_MAX);
+const _: () = assert!(OBJECT_BYTES_WHOLE_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSAGE_BYTES_MAX);
+const _: () = assert!(PART_BYTES_MAX <= OBJECT_BYTES_WHOLE_MAX);
+const _: () = assert!(GROUP_BYTES_MAX >= OBJECT_BYTES_WHOLE_MAX);
+const _: () = assert!(STORE_QUEUE_BYTES_MAX >= GROUP_BYTES_MAX);
+const _: () = assert!(DIAL_TIMEOUT.as_millis() < REQUEST_TIMEOUT.as_millis());
+const _: () = assert!(KEEPALIVE_TIMEOUT.as_millis() <= KEEPALIVE_INTERVAL.as_millis());

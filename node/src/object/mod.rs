@@ -1,0 +1,157 @@
+//! Git objects: ids, kinds, and the hash that ties them together.
+//!
+//! An object's id is the hash of `"<kind> <length>\0"` and its data, as Git has it.
+//! An [`Object`] can be made in two ways: [`Object::hash`], where an object enters
+//! the cluster and SHA-1 is computed with collision detection, and
+//! [`Object::claimed`], which believes what a peer says until [`Object::verify`]
+//! has recomputed the hash. This module knows nothing of storage or network.
+
+mod hasher;
+mod id;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+pub use hasher::{CollisionDetected, ObjectHasher};
+pub use id::{HashAlgorithm, IdError, ObjectId};
+
+/// What a Git object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The contents of a file.
+    Blob,
+    /// A directory.
+    Tree,
+    /// A commit.
+    Commit,
+    /// An annotated tag.
+    Tag,
+}
+
+impl Kind {
+    /// The word Git frames an object with.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Blob => "blob",
+            Kind::Tree => "tree",
+            Kind::Commit => "commit",
+            Kind::Tag => "tag",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names none of Git's four kinds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown object kind {0:?}: blob, tree, commit or tag expected")]
+pub struct UnknownKind(pub String);
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(word: &str) -> Result<Self, UnknownKind> {
+        match word {
+            "blob" => Ok(Kind::Blob),
+            "tree" => Ok(Kind::Tree),
+            "commit" => Ok(Kind::Commit),
+            "tag" => Ok(Kind::Tag),
+            other => Err(UnknownKind(other.to_owned())),
+        }
+    }
+}
+
+/// What is known of an object before its data: enough to place and to announce it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectHead {
+    /// The object's id.
+    pub id: ObjectId,
+    /// The object's kind.
+    pub kind: Kind,
+    /// Length of its data in bytes.
+    pub size_bytes: u64,
+}
+
+/// One whole object in memory. Cloning shares the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    id: ObjectId,
+    kind: Kind,
+    data: Bytes,
+}
+
+/// The data does not hash to the id it came under.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("data hashes to {actual}, not to {claimed}")]
+pub struct HashMismatch {
+    /// The id the object was sent or stored under.
+    pub claimed: ObjectId,
+    /// What its bytes hash to.
+    pub actual: ObjectId,
+}
+
+impl Object {
+    /// Hashes `data` as Git would and returns the object.
+    ///
+    /// # Errors
+    /// [`CollisionDetected`] when SHA-1 data bears the marks of a collision attack.
+    pub fn hash(
+        algorithm: HashAlgorithm,
+        kind: Kind,
+        data: Bytes,
+    ) -> Result<Self, CollisionDetected> {
+        let mut hasher = ObjectHasher::detecting(algorithm, kind, data.len() as u64);
+        hasher.update(&data);
+        Ok(Object { id: hasher.finish()?, kind, data })
+    }
+
+    /// An object as a peer or a disk claims it to be; nothing is computed.
+    pub fn claimed(id: ObjectId, kind: Kind, data: Bytes) -> Self {
+        Object { id, kind, data }
+    }
+
+    /// Recomputes the hash with the plain algorithm.
+    ///
+    /// # Errors
+    /// [`HashMismatch`] when the data is not what the id stands for.
+    pub fn verify(&self) -> Result<(), HashMismatch> {
+        let mut hasher =
+            ObjectHasher::plain(self.id.algorithm(), self.kind, self.data.len() as u64);
+        hasher.update(&self.data);
+        hasher.verify(self.id)
+    }
+
+    /// The object's id.
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// The object's kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The object's data, without Git's framing.
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// Length of the data in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.data.len() as u64
+    }
+
+    /// Id, kind and length.
+    pub fn head(&self) -> ObjectHead {
+        ObjectHead { id: self.id, kind: self.kind, size_bytes: self.size_bytes() }
+    }
+}

@@ -1,0 +1,13 @@
+//! Who belongs to the cluster, and which of them hold an object.
+//!
+//! Invariant: pure functions of the layout; every machine that has the same layout
+//! computes the same replicas in the same order. Nothing here does I/O.
+
+mod layout;
+mod ring;
+
+#[cfg(test)]
+mod tests;
+
+pub use layout::{Layout, LayoutError, Member, NodeId};
+pub use ring::Ring;

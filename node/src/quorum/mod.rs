@@ -1,0 +1,165 @@
+//! Writing to and reading from the replicas of an object.
+//!
+//! Nothing under `quorum/` knows what a socket or a file is: replicas are
+//! [`NodeWriter`]s and [`NodeReader`]s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::object::{Object, ObjectHead, ObjectId};
+use crate::placement::NodeId;
+use crate::store::{Found, LargeReader, StoreError, Stored};
+
+/// Why a replica did not answer a whole request. One line of it tells an operator
+/// what to look at.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The peer's name does not resolve.
+    #[error("DNS: {address}: {reason}")]
+    Dns {
+        /// What was resolved.
+        address: String,
+        /// The resolver's words.
+        reason: String,
+    },
+    /// Nothing listens on the address.
+    #[error("connection refused by {address}")]
+    Refused {
+        /// Where.
+        address: String,
+    },
+    /// No route, or the network said so.
+    #[error("{address} is unreachable: {reason}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// No answer in time.
+    #[error("timed out after {} ms while {stage}", after.as_millis())]
+    TimedOut {
+        /// connecting, identifying, or waiting for the answer
+        stage: &'static str,
+        /// How long it was given.
+        after: Duration,
+    },
+    /// Another node answers on the address.
+    #[error("wrong peer: {address} is node {actual}, not {expected}")]
+    WrongPeer {
+        /// Where.
+        address: String,
+        /// Who should be there.
+        expected: NodeId,
+        /// Who is.
+        actual: NodeId,
+    },
+    /// The connection broke under the request.
+    #[error("connection to {address} lost: {reason}")]
+    ConnectionLost {
+        /// Where.
+        address: String,
+        /// How.
+        reason: String,
+    },
+    /// The peer's store refused.
+    #[error("rejected: {0}")]
+    Rejected(#[from] StoreError),
+    /// The peer is at a bound; try later.
+    #[error("overloaded: {reason}")]
+    Overloaded {
+        /// Which bound.
+        reason: String,
+    },
+    /// The peer is going away.
+    #[error("shutting down")]
+    ShuttingDown,
+    /// The request was wrong in itself; repeating it cannot help.
+    #[error("invalid request: {reason}")]
+    Invalid {
+        /// What was wrong.
+        reason: String,
+    },
+    /// The peer answered what the contract does not allow, or failed inside.
+    #[error("protocol: {reason}")]
+    Protocol {
+        /// What came.
+        reason: String,
+    },
+}
+
+/// A stream of an object's bytes, in order, in parts of at most
+/// `limits::PART_BYTES_MAX` bytes.
+pub type Parts = tokio::sync::mpsc::Receiver<bytes::Bytes>;
+
+/// Takes objects for one replica.
+#[async_trait]
+pub trait NodeWriter: Send + Sync {
+    /// Whose replica.
+    fn node_id(&self) -> &NodeId;
+
+    /// Stores objects; one result each, in order.
+    ///
+    /// # Errors
+    /// [`NodeError`] when the replica did not answer for the batch as a whole.
+    async fn put(
+        &self,
+        objects: Arc<[Object]>,
+        timeout: Duration,
+    ) -> Result<Vec<Result<Stored, StoreError>>, NodeError>;
+
+    /// Stores one object from parts. Ends early, storing nothing, when `parts` closes
+    /// before `head.size_bytes` bytes.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError>;
+
+    /// Which of these objects the replica holds durably, in order.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError>;
+
+    /// Tells the replica that others lack objects.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    async fn record_missed(&self, missed: Vec<Missed>, timeout: Duration) -> Result<(), NodeError>;
+}
+
+/// Returns objects of one replica.
+#[async_trait]
+pub trait NodeReader: Send + Sync {
+    /// Whose replica.
+    fn node_id(&self) -> &NodeId;
+
+    /// Looks objects up; one result each, in order.
+    ///
+    /// # Errors
+    /// [`NodeError`] when the replica did not answer for the batch as a whole.
+    async fn get(
+        &self,
+        ids: Arc<[ObjectId]>,
+        timeout: Duration,
+    ) -> Result<Vec<Result<Found, StoreError>>, NodeError>;
+
+    /// Opens an object of any size; `None` when absent.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError>;
+}
+
+/// A replica that should hold an object and did not confirm it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// The replica.
+    pub node_id: NodeId,
+    /// The object.
+    pub id: ObjectId,
+    /// Why, in words.
+    pub reason: String,
+}

@@ -1,0 +1,193 @@
+//! The storage engine's interface, and the engine.
+//!
+//! Invariant: what [`Store::put`] acknowledged as [`Durability::Synced`] is found again
+//! after any crash. The store verifies every object against its id before it
+//! acknowledges, and knows nothing of replicas.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::object::{HashMismatch, Object, ObjectHead, ObjectId};
+
+/// How far an acknowledged object has travelled towards the platter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// `fdatasync` returned after the object was written.
+    Synced,
+    /// Written but not synced: only with fsync switched off in the configuration.
+    Buffered,
+}
+
+/// A replica's acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes of object data held under the id.
+    pub bytes: u64,
+    /// How safe they are.
+    pub durability: Durability,
+    /// They were there before this put.
+    pub already_present: bool,
+}
+
+/// What a store holds under an id.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// The whole, verified object.
+    Object(Object),
+    /// An object of more than `limits::OBJECT_BYTES_WHOLE_MAX` bytes: read it in parts.
+    Large(ObjectHead),
+    /// Nothing.
+    Absent,
+}
+
+/// Why a store did not do as asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The object's bytes are not what its id stands for.
+    #[error(transparent)]
+    HashMismatch(#[from] HashMismatch),
+    /// More bytes than a whole object may have, or than its head announced.
+    #[error("object of {size_bytes} bytes is over the limit of {limit_bytes}")]
+    TooLarge {
+        /// Bytes offered.
+        size_bytes: u64,
+        /// Bytes allowed.
+        limit_bytes: u64,
+    },
+    /// A large object ended before its announced size.
+    #[error("object {id} ended after {received_bytes} of {size_bytes} bytes")]
+    Truncated {
+        /// The object.
+        id: ObjectId,
+        /// Bytes that came.
+        received_bytes: u64,
+        /// Bytes that were announced.
+        size_bytes: u64,
+    },
+    /// The store's queue is full: try later.
+    #[error("the store is overloaded: {waiting_bytes} bytes wait to be written")]
+    Overloaded {
+        /// Bytes in the queue.
+        waiting_bytes: u64,
+    },
+    /// No room on the disk; nothing was stored.
+    #[error("the disk is full")]
+    DiskFull,
+    /// What the disk holds under this id is not the object.
+    #[error("object {id} is damaged on this replica: {reason}")]
+    Damaged {
+        /// The object.
+        id: ObjectId,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A write or sync failed; the store takes no writes until it is opened again.
+    #[error("the store stopped taking writes: {reason}")]
+    Failed {
+        /// The first failure.
+        reason: String,
+    },
+    /// The store is closed or closing.
+    #[error("the store is closed")]
+    Closed,
+    /// Reading failed in another way.
+    #[error("{doing}: {reason}")]
+    Io {
+        /// What was tried, with the file.
+        doing: String,
+        /// The error's words.
+        reason: String,
+        /// Its kind.
+        kind: std::io::ErrorKind,
+    },
+}
+
+/// Counters of a store since it was opened, and its size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Objects held.
+    pub objects: u64,
+    /// Object data held, without record headers.
+    pub payload_bytes: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Bytes of all segment files.
+    pub disk_bytes: u64,
+    /// `fdatasync` calls since opening.
+    pub syncs: u64,
+    /// Bytes given to the disk since opening.
+    pub bytes_written: u64,
+    /// Objects put since opening, those already present included.
+    pub puts: u64,
+    /// Objects asked for since opening.
+    pub gets: u64,
+    /// Why the store takes no writes, if it does not.
+    pub failed: Option<String>,
+}
+
+/// A content-addressed store on one machine.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores objects of at most `limits::OBJECT_BYTES_WHOLE_MAX` bytes each; one result
+    /// each, in order. Returns when every one is as durable as it says or refused.
+    /// Dropping the future abandons the answer, not the writes already queued.
+    async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>>;
+
+    /// Looks an object up and verifies it.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] or [`StoreError::Io`].
+    async fn get(&self, id: ObjectId) -> Result<Found, StoreError>;
+
+    /// Which of these objects are held durably, in order.
+    async fn has(&self, ids: &[ObjectId]) -> Vec<bool>;
+
+    /// Begins an object that comes in parts, whatever its size.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when too many are under way, or as `put`.
+    async fn put_large(&self, head: ObjectHead) -> Result<Box<dyn LargeWriter>, StoreError>;
+
+    /// Opens an object of any size for reading in parts; `None` when absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError>;
+
+    /// Counters and sizes.
+    fn stats(&self) -> StoreStats;
+
+    /// Finishes what is queued and refuses the rest.
+    async fn close(&self);
+}
+
+/// An object on its way into the store. Dropping it stores nothing.
+#[async_trait]
+pub trait LargeWriter: Send {
+    /// Takes the next part.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`] past the announced size; disk errors.
+    async fn write(&mut self, part: Bytes) -> Result<(), StoreError>;
+
+    /// Verifies the hash, syncs, and makes the object visible.
+    ///
+    /// # Errors
+    /// [`StoreError::Truncated`], [`StoreError::HashMismatch`], disk errors; then nothing
+    /// is stored.
+    async fn finish(self: Box<Self>) -> Result<Stored, StoreError>;
+}
+
+/// An object on its way out of the store.
+#[async_trait]
+pub trait LargeReader: Send {
+    /// Id, kind and size.
+    fn head(&self) -> ObjectHead;
+
+    /// The next part, at most `limits::PART_BYTES_MAX` bytes; `None` at the end, when
+    /// checksum and hash held.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] instead of the end when they did not.
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError>;
+}
