@@ -41,6 +41,10 @@ pub const NAME_BYTES_MAX: usize = 255;
 pub const VIRTUAL_NODES_PER_WEIGHT: u32 = 64;
 /// Greatest weight of a member.
 pub const WEIGHT_MAX: u32 = 100;
+/// Weights of all members together: bounds the points of a ring.
+pub const WEIGHT_SUM_MAX: u32 = 4096;
+/// Greatest replication factor.
+pub const REPLICAS_MAX: usize = 15;
 
 /// Opening a connection: resolve, connect and identify together.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -58,6 +62,8 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Room that a message needs beside object data: ids, lengths, kinds.
 const BATCH_OVERHEAD_BYTES_MAX: usize = BATCH_OBJECTS_MAX * 64;
 
+const _: () = assert!(WEIGHT_SUM_MAX as usize >= MEMBERS_MAX && WEIGHT_SUM_MAX >= WEIGHT_MAX);
+const _: () = assert!(REPLICAS_MAX <= MEMBERS_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(OBJECT_BYTES_WHOLE_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(PART_BYTES_MAX <= OBJECT_BYTES_WHOLE_MAX);
