@@ -1,0 +1,4 @@
+//! Properties that hold for every valid input, not only for the examples in unit tests.
+
+mod object;
+mod placement;
