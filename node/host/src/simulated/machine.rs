@@ -1,17 +1,56 @@
 //! One simulated machine: kernel, disk and at most one process.
 
+use std::fmt;
 use std::future::Future;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use madsim::task::NodeId;
+
+use super::kernel::Kernel;
+use super::wire::MachineId;
 use super::{DiskProfile, Network};
-use crate::{Disk, Host};
+use crate::{Disk, Host, Net};
 
 /// A machine. Cheap to clone. New machines are powered on and run no process.
-#[derive(Clone, Debug)]
-pub struct Machine {}
+#[derive(Clone)]
+pub struct Machine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: String,
+    id: MachineId,
+    seed: u64,
+    network: Network,
+    disk: Disk,
+    state: Mutex<State>,
+}
+
+struct State {
+    address: Ipv4Addr,
+    /// `None` while the power is off.
+    power: Option<Power>,
+    process: Option<Process>,
+    /// How often it was switched on; a kernel draws nothing that one before it drew.
+    boots: u64,
+}
+
+struct Power {
+    node: NodeId,
+    kernel: Arc<Kernel>,
+}
+
+/// Processes are told apart by their madsim node, which is used once.
+struct Process {
+    node: NodeId,
+}
 
 impl Machine {
     /// A machine on this network; `seed` draws whatever its kernel and disk draw.
+    ///
+    /// # Panics
+    /// When another machine has the address.
     pub fn new(
         network: &Network,
         name: &str,
@@ -19,20 +58,34 @@ impl Machine {
         disk: DiskProfile,
         seed: u64,
     ) -> Self {
-        todo!("{network:?} {name} {address} {disk:?} {seed}")
+        let machine = Machine {
+            shared: Arc::new(Shared {
+                name: name.to_owned(),
+                id: network.join(name, address),
+                seed,
+                network: network.clone(),
+                disk: Disk::simulated(disk, seed),
+                state: Mutex::new(State { address, power: None, process: None, boots: 0 }),
+            }),
+        };
+        machine.power_on();
+        machine
     }
 
     /// The machine's name.
     pub fn name(&self) -> &str {
-        todo!()
+        &self.shared.name
     }
 
     /// Its present address.
     pub fn address(&self) -> Ipv4Addr {
-        todo!()
+        self.state().address
     }
 
     /// Switches the machine on if need be and runs `main` as its process.
+    ///
+    /// When `main` returns, the process is gone as after an exit: its tasks are dropped and
+    /// the kernel closes its sockets.
     ///
     /// # Panics
     /// When a process runs already.
@@ -41,24 +94,62 @@ impl Machine {
         F: FnOnce(Host) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let _ = main;
-        todo!()
+        assert!(!self.is_running(), "a process runs on {} already", self.shared.name);
+        let kernel = self.power_on();
+        let node = self.shared.network.runtime().create_node().name(self.shared.name.clone());
+        let node = node.build();
+        self.state().process = Some(Process { node: node.id() });
+
+        let net =
+            Net::simulated(self.shared.network.clone(), kernel.clone(), kernel.begin_process());
+        let host = Host { net, disk: self.shared.disk.clone() };
+        let (machine, id) = (self.clone(), node.id());
+        node.spawn(async move {
+            main(host).await;
+            machine.end_process(Some(id));
+        });
     }
 
     /// Kills the process; the kernel closes its sockets (FIN, or RST with unread data).
     /// Nothing happens when none runs.
     pub fn crash(&self) {
-        todo!()
+        self.end_process(None);
+    }
+
+    /// Asks the process to stop, as `SIGTERM` does: see [`crate::signal::termination`]. A
+    /// process that does not watch for it dies at once.
+    pub fn terminate(&self) {
+        let node = self.state().process.as_ref().map(|process| process.node);
+        if let Some(node) = node {
+            let runtime = self.shared.network.runtime();
+            runtime.send_ctrl_c(node);
+            if runtime.is_exit(node) {
+                self.end_process(Some(node));
+            }
+        }
     }
 
     /// Cuts the power: process, stack and unsynced writes are gone without a packet.
     pub fn power_off(&self) {
-        todo!()
+        let (power, process, address) = {
+            let mut state = self.state();
+            (state.power.take(), state.process.take(), state.address)
+        };
+        let Some(power) = power else { return };
+        let runtime = self.shared.network.runtime();
+        // The kernel goes first, so that nothing the process's end does is said to anyone.
+        drop(self.shared.network.detach(address));
+        power.kernel.power_lost();
+        runtime.kill(power.node);
+        if let Some(process) = process {
+            runtime.kill(process.node);
+        }
+        self.shared.disk.power_lost();
     }
 
     /// Whether a process runs. A process whose `main` returned does not.
     pub fn is_running(&self) -> bool {
-        todo!()
+        self.state().process.is_some()
     }
 
     /// Changes the address of a machine that is powered off.
@@ -66,11 +157,64 @@ impl Machine {
     /// # Panics
     /// When it is on, or when another machine has the address.
     pub fn set_address(&self, address: Ipv4Addr) {
-        todo!("{address}")
+        let mut state = self.state();
+        assert!(state.power.is_none(), "{} is powered on", self.shared.name);
+        self.shared.network.claim_address(self.shared.id, address);
+        state.address = address;
     }
 
     /// The disk, to look at from outside.
     pub fn disk(&self) -> Disk {
-        todo!()
+        self.shared.disk.clone()
+    }
+
+    fn power_on(&self) -> Arc<Kernel> {
+        let Shared { name, id, seed, network, .. } = &*self.shared;
+        let mut state = self.state();
+        if let Some(power) = &state.power {
+            return power.kernel.clone();
+        }
+        state.boots += 1;
+        // Any odd constant makes the boots differ; this one also spreads the bits.
+        let seed = seed ^ state.boots.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let kernel = Kernel::new(network.clock().clone(), state.address, seed);
+        let node = network.runtime().create_node().name(format!("{name}.kernel")).build();
+        node.spawn(kernel.clone().run(network.clone(), *id));
+        network.attach(*id, state.address, kernel.clone());
+        state.power = Some(Power { node: node.id(), kernel: kernel.clone() });
+        kernel
+    }
+
+    /// Ends the process, if it is this one.
+    fn end_process(&self, expected: Option<NodeId>) {
+        let (kernel, process) = {
+            let mut state = self.state();
+            let is_it = |process: &mut Process| expected.is_none_or(|node| node == process.node);
+            let Some(process) = state.process.take_if(is_it) else { return };
+            (state.power.as_ref().map(|power| power.kernel.clone()), process)
+        };
+        // The kernel goes first: what the dead process's values do when they are dropped
+        // later no longer concerns it.
+        if let Some(kernel) = kernel {
+            kernel.process_gone();
+        }
+        self.shared.network.runtime().kill(process.node);
+        self.shared.disk.process_gone();
+    }
+
+    /// One thread runs everything, so this never waits; a lock poisoned by a panic means
+    /// that the run is over.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().expect("the run panicked")
+    }
+}
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Machine")
+            .field("name", &self.shared.name)
+            .field("address", &self.address())
+            .field("is_running", &self.is_running())
+            .finish_non_exhaustive()
     }
 }

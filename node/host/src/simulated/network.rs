@@ -1,16 +1,39 @@
 //! The wire between machines and the names they have.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use madsim::runtime::Handle;
+use madsim::task::NodeId;
+
+use super::clock::{Alarm, Clock};
+use super::kernel::Kernel;
+use super::packet::Packet;
+use super::wire::{MachineId, Wire};
 
 /// What one direction between two machines does to packets.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Drawn for each packet.
+    /// Drawn for each packet. Packets do not overtake each other, so a slow one holds up
+    /// those behind it.
     pub latency: RangeInclusive<Duration>,
     /// Share of packets lost, 0.0 to 1.0.
     pub loss: f64,
+}
+
+impl Link {
+    /// # Panics
+    /// When the loss is not a share, or the latency range is empty.
+    pub(super) fn check(&self) {
+        assert!((0.0..=1.0).contains(&self.loss), "a loss of {} is not a share", self.loss);
+        assert!(!self.latency.is_empty(), "the latency range {:?} is empty", self.latency);
+    }
 }
 
 /// What went over the wire so far.
@@ -30,37 +53,183 @@ pub struct WireStats {
 
 /// All machines of a run. Cheap to clone. Machines are named; a link stays with the name
 /// when the address changes.
-#[derive(Clone, Debug)]
-pub struct Network {}
+#[derive(Clone)]
+pub struct Network {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Clock,
+    runtime: Handle,
+    /// Where the task runs that delivers.
+    node: NodeId,
+    state: Mutex<State>,
+}
+
+struct State {
+    wire: Wire,
+    dns: BTreeMap<String, Ipv4Addr>,
+    /// The delivering task, and the arrival it knows of.
+    deliverer: Option<Waker>,
+    awaited: Option<Duration>,
+}
 
 impl Network {
     /// A network in the current madsim runtime; `seed` draws latency and loss.
+    ///
+    /// # Panics
+    /// Outside a madsim runtime, or when the link is not a possible one.
     pub fn new(seed: u64, default_link: Link) -> Self {
-        todo!("{seed} {default_link:?}")
+        default_link.check();
+        let runtime = Handle::current();
+        let node = runtime.create_node().name("wire").build();
+        let network = Network {
+            shared: Arc::new(Shared {
+                clock: Clock::current(),
+                runtime,
+                node: node.id(),
+                state: Mutex::new(State {
+                    wire: Wire::new(seed, default_link),
+                    dns: BTreeMap::new(),
+                    deliverer: None,
+                    awaited: None,
+                }),
+            }),
+        };
+        node.spawn(network.clone().deliver());
+        network
     }
 
-    /// Replaces the link of one direction.
+    /// Replaces the link of one direction. Packets under way keep the time they had.
+    ///
+    /// # Panics
+    /// When the loss is not a share, or the latency range is empty.
     pub fn set_link(&self, from: &str, to: &str, link: Link) {
-        todo!("{from} {to} {link:?}")
+        self.state().wire.direction(from, to).set_link(link);
     }
 
     /// Drops every packet of one direction until `mend`, those under way included.
     pub fn cut(&self, from: &str, to: &str) {
-        todo!("{from} {to}")
+        self.state().wire.direction(from, to).cut();
     }
 
     /// Ends a cut.
     pub fn mend(&self, from: &str, to: &str) {
-        todo!("{from} {to}")
+        self.state().wire.direction(from, to).mend();
     }
 
     /// Lets `name` resolve to `address`, or to nothing.
     pub fn set_dns(&self, name: &str, address: Option<Ipv4Addr>) {
-        todo!("{name} {address:?}")
+        let mut state = self.state();
+        match address {
+            Some(address) => state.dns.insert(name.to_owned(), address),
+            None => state.dns.remove(name),
+        };
     }
 
     /// What went over the wire so far.
     pub fn stats(&self) -> WireStats {
-        todo!()
+        self.state().wire.stats()
+    }
+
+    /// Ends the network at the end of a run: no packet is delivered any more, and nothing
+    /// keeps the machines in memory once they are powered off and their tasks have had a
+    /// moment of simulated time to be dropped. Without it a run's memory is never freed.
+    pub fn shut_down(&self) {
+        let kernels = self.state().wire.clear();
+        for kernel in kernels {
+            kernel.power_lost();
+        }
+        self.shared.runtime.kill(self.shared.node);
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.shared.clock
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.shared.runtime
+    }
+
+    pub(super) fn join(&self, name: &str, address: Ipv4Addr) -> MachineId {
+        let mut state = self.state();
+        let machine = state.wire.machine(name);
+        state.wire.claim_address(machine, address);
+        machine
+    }
+
+    pub(super) fn claim_address(&self, machine: MachineId, address: Ipv4Addr) {
+        self.state().wire.claim_address(machine, address);
+    }
+
+    pub(super) fn attach(&self, machine: MachineId, address: Ipv4Addr, kernel: Arc<Kernel>) {
+        self.state().wire.attach(machine, address, kernel);
+    }
+
+    pub(super) fn detach(&self, address: Ipv4Addr) -> Option<Arc<Kernel>> {
+        self.state().wire.detach(address)
+    }
+
+    pub(crate) fn look_up(&self, name: &str) -> Option<Ipv4Addr> {
+        self.state().dns.get(name).copied()
+    }
+
+    /// Takes the packets that a machine has to say.
+    pub(super) fn send(&self, from: MachineId, packets: &mut Vec<Packet>) {
+        let now = self.shared.clock.now();
+        let mut state = self.state();
+        for packet in packets.drain(..) {
+            state.wire.send(now, from, packet);
+        }
+        let next = state.wire.next_arrival();
+        if next.is_some_and(|next| state.awaited.is_none_or(|awaited| next < awaited))
+            && let Some(deliverer) = &state.deliverer
+        {
+            deliverer.wake_by_ref();
+        }
+    }
+
+    async fn deliver(self) {
+        let mut alarm = Alarm::new(self.shared.clock.clone());
+        let mut arrived = Vec::new();
+        poll_fn(|cx| self.poll_deliver(cx, &mut alarm, &mut arrived)).await
+    }
+
+    fn poll_deliver(
+        &self,
+        cx: &mut Context<'_>,
+        alarm: &mut Alarm,
+        arrived: &mut Vec<(Arc<Kernel>, Packet)>,
+    ) -> Poll<()> {
+        loop {
+            let mut state = self.state();
+            state.wire.take_arrived(self.shared.clock.now(), arrived);
+            state.awaited = state.wire.next_arrival();
+            if state.deliverer.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+                state.deliverer = Some(cx.waker().clone());
+            }
+            let next = state.awaited;
+            drop(state);
+
+            for (kernel, packet) in arrived.drain(..) {
+                kernel.receive(packet);
+            }
+            let Some(next) = next else { return Poll::Pending };
+            if alarm.poll(cx, next).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// One thread runs everything and no lock is held across a call out of this file, so
+    /// this never waits; a lock poisoned by a panic means that the run is over.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().expect("the run panicked")
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
