@@ -37,6 +37,16 @@ pub const MISSED_LISTED_MAX: usize = 100;
 pub const MEMBERS_MAX: usize = 1024;
 /// Bytes of a node id, a zone or an address.
 pub const NAME_BYTES_MAX: usize = 255;
+/// Object data that a writer keeps in flight, counted once whatever the number of replicas.
+pub const WRITER_BYTES_IN_FLIGHT_MAX: usize = 32 << 20;
+/// Parts of a large object that wait for one replica.
+pub const LARGE_PARTS_IN_FLIGHT: usize = 4;
+/// Flow-control window of one HTTP/2 stream.
+pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+/// Flow-control window of one HTTP/2 connection.
+pub const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// Largest HTTP/2 frame.
+pub const FRAME_BYTES_MAX: u32 = 256 << 10;
 /// Ring points of a member of weight 1.
 pub const VIRTUAL_NODES_PER_WEIGHT: u32 = 64;
 /// Greatest weight of a member.
@@ -50,10 +60,22 @@ pub const REPLICAS_MAX: usize = 15;
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// A request without a deadline of its own.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// HTTP/2 ping interval.
-pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest time a server works on one request, whatever its caller asks for.
+pub const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+/// Interval of a server's pings, which free what a vanished caller held.
+pub const SERVER_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// HTTP/2 ping interval of the calling side.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// An unanswered ping ends the connection after this.
-pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// After a failed dial, the next waits this long, doubling up to `DIAL_BACKOFF_MAX`.
+pub const DIAL_BACKOFF_MIN: Duration = Duration::from_millis(50);
+/// Longest wait between two dials of a peer that does not answer.
+pub const DIAL_BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// A read that is not answered by then is sent to the next replica too.
+pub const HEDGE_AFTER: Duration = Duration::from_millis(200);
+/// A replica that failed is read from last for this long.
+pub const SUSPECT_FOR: Duration = Duration::from_secs(2);
 /// How often a node asks its peers who they are.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 /// What is in flight at shutdown may take this long.
@@ -69,5 +91,8 @@ const _: () = assert!(OBJECT_BYTES_WHOLE_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSA
 const _: () = assert!(PART_BYTES_MAX <= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(GROUP_BYTES_MAX >= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(STORE_QUEUE_BYTES_MAX >= GROUP_BYTES_MAX);
+const _: () = assert!(WRITER_BYTES_IN_FLIGHT_MAX >= 2 * MESSAGE_BYTES_MAX);
+const _: () = assert!(STREAM_WINDOW_BYTES as usize >= MESSAGE_BYTES_MAX);
+const _: () = assert!(CONNECTION_WINDOW_BYTES >= STREAM_WINDOW_BYTES);
 const _: () = assert!(DIAL_TIMEOUT.as_millis() < REQUEST_TIMEOUT.as_millis());
 const _: () = assert!(KEEPALIVE_TIMEOUT.as_millis() <= KEEPALIVE_INTERVAL.as_millis());

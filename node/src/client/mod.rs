@@ -3,17 +3,29 @@
 //! A client learns the layout from the first peer that answers, then writes and reads
 //! by quorum from where it is; it is its own coordinator.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use gitstratum_host::Net;
-use gitstratum_proto::v1::StatusResponse;
+use gitstratum_proto::v1::{StatusRequest, StatusResponse};
 use rand_chacha::ChaCha12Rng;
 
+use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::{Layout, Member, NodeId};
-use crate::quorum::{Missed, NodeError, Parts};
-use crate::store::{LargeReader, Stored};
+use crate::placement::{Layout, Member, NodeId, Ring};
+use crate::pool::{Connection, Pool, bounded};
+use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, QuorumReader, QuorumWriter};
+use crate::store::LargeReader;
+use crate::wire::replica::RemoteNode;
+use crate::wire::status::node_error_of;
+
+pub use crate::quorum::{GetError, Got, PutError, PutReport, WriterStats};
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -22,98 +34,37 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
 }
 
+impl Default for ClientOptions {
+    fn default() -> Self {
+        ClientOptions { request_timeout: limits::REQUEST_TIMEOUT }
+    }
+}
+
 /// Why a client could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The peer list is wrong: field and problem.
-    #[error("--peers: {0}")]
+    /// The peer list is wrong.
+    #[error("peers: {0}")]
     Peers(String),
     /// Nobody answered; every peer with its reason.
-    #[error("no peer answered: {}", .0.iter().map(|(a, e)| format!("{a}: {e}")).collect::<Vec<_>>().join("; "))]
+    #[error("no peer answered: {}", described(.0))]
     NoPeer(Vec<(String, NodeError)>),
 }
 
-/// A put that reached its write quorum.
-#[derive(Clone, Debug)]
-pub struct PutReport {
-    /// Replicas that acknowledged by the time W was reached.
-    pub stored: Vec<(NodeId, Stored)>,
-}
-
-/// A put that did not.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("stored on {} of {needed} replicas needed: {}", .stored.len(), reasons(.failed))]
-pub struct PutError {
-    /// The object.
-    pub id: ObjectId,
-    /// W.
-    pub needed: usize,
-    /// Replicas that did acknowledge.
-    pub stored: Vec<NodeId>,
-    /// Replicas that did not, and why.
-    pub failed: Vec<(NodeId, NodeError)>,
-}
-
-/// Why a get returned nothing.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum GetError {
-    /// Enough replicas said "absent" for R + W > N.
-    #[error("object {id} not found: absent on {}", .absent.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
-    NotFound {
-        /// The object.
-        id: ObjectId,
-        /// Who said so.
-        absent: Vec<NodeId>,
-    },
-    /// It may exist, but too few replicas could say.
-    #[error("object {id} unavailable: {}", reasons(.failed))]
-    Unavailable {
-        /// The object.
-        id: ObjectId,
-        /// Who said "absent".
-        absent: Vec<NodeId>,
-        /// Who said something else.
-        failed: Vec<(NodeId, NodeError)>,
-    },
-}
-
-fn reasons(failed: &[(NodeId, NodeError)]) -> String {
-    failed.iter().map(|(node, error)| format!("{node}: {error}")).collect::<Vec<_>>().join("; ")
-}
-
-/// What a get found.
-#[derive(Clone, Debug)]
-pub enum Got {
-    /// The whole, verified object.
-    Object(Object),
-    /// Too large to hold: use [`Client::get_large`].
-    Large(ObjectHead),
-}
-
-/// Counters of a client's writer: at every instant
-/// `attempted = succeeded + failed + in_flight` (I4).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WriterStats {
-    /// Objects offered.
-    pub attempted: u64,
-    /// Acknowledged at W.
-    pub succeeded: u64,
-    /// Answered with [`PutError`], or abandoned by a panic.
-    pub failed: u64,
-    /// Neither yet.
-    pub in_flight: u64,
-    /// Replica writes that failed, of whichever objects.
-    pub replica_failures: u64,
-    /// Of those, recorded on another replica so that `status` lists them.
-    pub missed_recorded: u64,
-    /// Of those, recorded nowhere because no replica took the record.
-    pub missed_lost: u64,
+fn described(peers: &[(String, NodeError)]) -> String {
+    let reasons: Vec<_> = peers.iter().map(|(peer, error)| format!("{peer}: {error}")).collect();
+    reasons.join("; ")
 }
 
 /// A connection to a cluster. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    layout: Arc<Layout>,
+    ring: Arc<Ring>,
+    pool: Pool,
+    nodes: Arc<[RemoteNode]>,
+    writer: QuorumWriter,
+    reader: QuorumReader,
+    options: ClientOptions,
 }
 
 impl Client {
@@ -127,12 +78,29 @@ impl Client {
         rng: ChaCha12Rng,
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
-        todo!("{net:?} {peers:?} {rng:?} {options:?}")
+        check_peers(peers)?;
+        let layout = learn_layout(&net, peers).await?;
+        let ring = Arc::new(Ring::new(layout.clone()));
+        let pool = Pool::new(net, "", &layout, rng);
+        let nodes: Arc<[_]> = layout
+            .members
+            .iter()
+            .map(|member| {
+                let (node_id, address) = (member.node_id.clone(), member.address.clone());
+                RemoteNode::new(node_id, address, pool.clone())
+            })
+            .collect();
+        let timeout = options.request_timeout;
+        let writers = nodes.iter().map(|node| Arc::new(node.clone()) as Arc<dyn NodeWriter>);
+        let readers = nodes.iter().map(|node| Arc::new(node.clone()) as Arc<dyn NodeReader>);
+        let writer = QuorumWriter::new(ring.clone(), writers, timeout);
+        let reader = QuorumReader::new(ring.clone(), readers, timeout);
+        Ok(Client { ring, pool, nodes, writer, reader, options })
     }
 
     /// The layout in use.
     pub fn layout(&self) -> &Arc<Layout> {
-        &self.layout
+        self.ring.layout()
     }
 
     /// Stores one object that fits a message.
@@ -140,7 +108,8 @@ impl Client {
     /// # Errors
     /// [`PutError`].
     pub async fn put(&self, object: Object) -> Result<PutReport, PutError> {
-        todo!("{object:?}")
+        let mut outcomes = self.put_batch(vec![object], false).await;
+        outcomes.pop().expect("one object, one outcome")
     }
 
     /// Stores many; one result each, in order. With `skip_present`, replicas are asked
@@ -151,15 +120,16 @@ impl Client {
         objects: Vec<Object>,
         skip_present: bool,
     ) -> Vec<Result<PutReport, PutError>> {
-        todo!("{objects:?} {skip_present}")
+        self.writer.put(objects, skip_present).await
     }
 
-    /// Stores an object of any size from parts; nothing is held whole.
+    /// Stores an object of any size from parts of at most `limits::PART_BYTES_MAX` bytes;
+    /// nothing is held whole.
     ///
     /// # Errors
     /// [`PutError`].
     pub async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<PutReport, PutError> {
-        todo!("{head:?} {parts:?}")
+        self.writer.put_large(head, parts).await
     }
 
     /// Returns one object, verified.
@@ -167,12 +137,12 @@ impl Client {
     /// # Errors
     /// [`GetError`].
     pub async fn get(&self, id: ObjectId) -> Result<Got, GetError> {
-        todo!("{id:?}")
+        self.reader.get(&[id]).await.pop().expect("one id, one result")
     }
 
     /// Returns many; one result each, in order.
     pub async fn get_batch(&self, ids: Vec<ObjectId>) -> Vec<Result<Got, GetError>> {
-        todo!("{ids:?}")
+        self.reader.get(&ids).await
     }
 
     /// Opens an object of any size for reading in parts.
@@ -180,31 +150,105 @@ impl Client {
     /// # Errors
     /// [`GetError`].
     pub async fn get_large(&self, id: ObjectId) -> Result<Box<dyn LargeReader>, GetError> {
-        todo!("{id:?}")
+        self.reader.get_large(id).await
     }
 
-    /// For each id, the replicas that hold it, or why that cannot be said.
+    /// Which of its replicas hold each object, in ring order; an error when none holds it
+    /// and too few could say so.
     pub async fn has(&self, ids: Vec<ObjectId>) -> Vec<Result<Vec<NodeId>, GetError>> {
-        todo!("{ids:?}")
+        let ids: Arc<[ObjectId]> = ids.into();
+        let timeout = self.options.request_timeout;
+        let asked = self.nodes.iter().map(|node| {
+            let ids = ids.clone();
+            async move { (NodeWriter::node_id(node), node.has(ids, timeout).await) }
+        });
+        let answers = join_all(asked).await;
+        let holders = |place: usize, id: &ObjectId| {
+            let (mut holds, mut absent, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+            for replica in self.ring.replicas(id).iter() {
+                let answer = answers.iter().find(|(node_id, _)| *node_id == replica);
+                match &answer.expect("every member was asked").1 {
+                    Ok(present) if present[place] => holds.push(replica.clone()),
+                    Ok(_) => absent.push(replica.clone()),
+                    Err(error) => failed.push((replica.clone(), error.clone())),
+                }
+            }
+            match holds.is_empty() {
+                false => Ok(holds),
+                true if absent.len() >= self.layout().read_quorum => {
+                    Err(GetError::NotFound { id: *id, absent })
+                }
+                true => Err(GetError::Unavailable { id: *id, absent, failed }),
+            }
+        };
+        ids.iter().enumerate().map(|(place, id)| holders(place, id)).collect()
     }
 
-    /// Asks every member for its status.
+    /// Asks every member for its status, all at once.
     pub async fn status(&self) -> Vec<(Member, Result<StatusResponse, NodeError>)> {
-        todo!()
+        let asked = self.layout().members.iter().map(|member| async move {
+            let timeout = self.options.request_timeout;
+            (member.clone(), bounded(timeout, self.status_of(member)).await)
+        });
+        join_all(asked).await
+    }
+
+    async fn status_of(&self, member: &Member) -> Result<StatusResponse, NodeError> {
+        let entry = self.pool.connection(&member.node_id).await?;
+        let answer = entry.connection().rpc().status(StatusRequest {}).await;
+        let answer = answer.map_err(|status| {
+            self.pool.evict(&member.node_id, &entry);
+            node_error_of(&status, &member.address, self.options.request_timeout)
+        })?;
+        Ok(answer.into_inner())
     }
 
     /// Counters of the writer.
     pub fn stats(&self) -> WriterStats {
-        todo!()
+        self.writer.stats()
     }
 
     /// The latest replica writes that failed, at most `limits::MISSED_LISTED_MAX`.
     pub fn missed(&self) -> Vec<Missed> {
-        todo!()
+        self.writer.missed()
     }
 
     /// Waits for the writes that go on after W, and for their records.
     pub async fn drain(&self) {
-        todo!()
+        self.writer.drain().await;
     }
+}
+
+/// Refuses a peer list that cannot be meant.
+fn check_peers(peers: &[String]) -> Result<(), ConnectError> {
+    if peers.is_empty() {
+        return Err(ConnectError::Peers("the list is empty: HOST:PORT,… expected".into()));
+    }
+    let mut seen = BTreeSet::new();
+    for peer in peers {
+        let port = peer.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        if port.and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
+            return Err(ConnectError::Peers(format!("{peer:?} is not HOST:PORT")));
+        }
+        if !seen.insert(peer) {
+            return Err(ConnectError::Peers(format!("{peer} is named twice")));
+        }
+    }
+    Ok(())
+}
+
+/// Asks all peers at once; the first answer counts.
+async fn learn_layout(net: &Net, peers: &[String]) -> Result<Arc<Layout>, ConnectError> {
+    let mut asked: FuturesUnordered<_> = peers
+        .iter()
+        .map(|peer| async move { (peer, Connection::open(net, peer, None, "").await) })
+        .collect();
+    let mut failed = Vec::new();
+    while let Some((peer, opened)) = asked.next().await {
+        match opened {
+            Ok(connection) => return Ok(connection.identity().layout.clone()),
+            Err(error) => failed.push((peer.clone(), error)),
+        }
+    }
+    Err(ConnectError::NoPeer(failed))
 }

@@ -3,6 +3,14 @@
 //! Nothing under `quorum/` knows what a socket or a file is: replicas are
 //! [`NodeWriter`]s and [`NodeReader`]s.
 
+mod local;
+mod read;
+mod tally;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +19,11 @@ use async_trait::async_trait;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
 use crate::store::{Found, LargeReader, StoreError, Stored};
+
+pub use local::LocalNode;
+pub use read::{GetError, Got, QuorumReader};
+pub use tally::WriterStats;
+pub use write::{PutError, PutReport, QuorumWriter};
 
 /// Why a replica did not answer a whole request. One line of it tells an operator
 /// what to look at.
@@ -162,4 +175,10 @@ pub struct Missed {
     pub id: ObjectId,
     /// Why, in words.
     pub reason: String,
+}
+
+/// Every replica with its reason, for one line of an error.
+fn reasons(failed: &[(NodeId, NodeError)]) -> String {
+    let reasons: Vec<_> = failed.iter().map(|(node, error)| format!("{node}: {error}")).collect();
+    reasons.join("; ")
 }

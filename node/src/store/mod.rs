@@ -90,6 +90,12 @@ pub enum StoreError {
     /// The store is closed or closing.
     #[error("the store is closed")]
     Closed,
+    /// Another machine's store refused, in its own words.
+    #[error("{reason}")]
+    Remote {
+        /// The words.
+        reason: String,
+    },
     /// Reading failed in another way.
     #[error("{doing}: {reason}")]
     Io {

@@ -1,0 +1,267 @@
+//! The quorum reader: the likeliest replica first, the others when it lacks or lags.
+//!
+//! Invariant (I2, I3): what is returned hashes to its id, and "not found" is said only when
+//! R replicas answered "absent", which with R + W > N contradicts every acknowledged put.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::Instant;
+
+use super::{NodeError, NodeReader, reasons};
+use crate::limits;
+use crate::object::{Object, ObjectHead, ObjectId};
+use crate::placement::{NodeId, Ring};
+use crate::store::{Found, LargeReader, StoreError};
+
+/// Why a get returned nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum GetError {
+    /// Enough replicas said "absent" for R + W > N.
+    #[error("object {id} not found: absent on {}", names(.absent))]
+    NotFound {
+        /// The object.
+        id: ObjectId,
+        /// Who said so.
+        absent: Vec<NodeId>,
+    },
+    /// It may exist, but too few replicas could say.
+    #[error("object {id} unavailable: absent on {} replicas; {}", .absent.len(), reasons(.failed))]
+    Unavailable {
+        /// The object.
+        id: ObjectId,
+        /// Who said "absent".
+        absent: Vec<NodeId>,
+        /// Who said something else.
+        failed: Vec<(NodeId, NodeError)>,
+    },
+}
+
+fn names(nodes: &[NodeId]) -> String {
+    nodes.iter().map(NodeId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// What a get found.
+#[derive(Clone, Debug)]
+pub enum Got {
+    /// The whole, verified object.
+    Object(Object),
+    /// Too large to hold: read it in parts.
+    Large(ObjectHead),
+}
+
+struct Inner {
+    ring: Arc<Ring>,
+    nodes: BTreeMap<NodeId, Arc<dyn NodeReader>>,
+    timeout: Duration,
+    /// Replicas that failed lately, and until when they are asked last.
+    suspects: Mutex<BTreeMap<NodeId, Instant>>,
+}
+
+/// Reads objects from their replicas. Cheap to clone.
+#[derive(Clone)]
+pub struct QuorumReader {
+    inner: Arc<Inner>,
+}
+
+/// One object's search.
+struct Search {
+    id: ObjectId,
+    place: usize,
+    absent: Vec<NodeId>,
+    failed: Vec<(NodeId, NodeError)>,
+}
+
+impl Search {
+    fn new(place: usize, id: ObjectId) -> Self {
+        Search { id, place, absent: Vec::new(), failed: Vec::new() }
+    }
+
+    /// What the answers so far allow to say, when no more will come.
+    fn conclude(self, read_quorum: usize) -> GetError {
+        let Search { id, absent, failed, .. } = self;
+        if absent.len() >= read_quorum {
+            GetError::NotFound { id, absent }
+        } else {
+            GetError::Unavailable { id, absent, failed }
+        }
+    }
+}
+
+type Replies = (NodeId, Arc<[ObjectId]>, Result<Vec<Result<Found, StoreError>>, NodeError>);
+
+impl QuorumReader {
+    /// A reader from the members of `ring`; `timeout` bounds each replica's answer.
+    ///
+    /// # Panics
+    /// When a member has no reader.
+    pub fn new(
+        ring: Arc<Ring>,
+        nodes: impl IntoIterator<Item = Arc<dyn NodeReader>>,
+        timeout: Duration,
+    ) -> Self {
+        let nodes: BTreeMap<_, _> =
+            nodes.into_iter().map(|node| (node.node_id().clone(), node)).collect();
+        for member in &ring.layout().members {
+            assert!(nodes.contains_key(&member.node_id), "no reader for {}", member.node_id);
+        }
+        let inner = Inner { ring, nodes, timeout, suspects: Mutex::default() };
+        QuorumReader { inner: Arc::new(inner) }
+    }
+
+    /// Looks objects up; one result each, in order.
+    pub async fn get(&self, ids: &[ObjectId]) -> Vec<Result<Got, GetError>> {
+        let mut groups: BTreeMap<Arc<[NodeId]>, Vec<Search>> = BTreeMap::new();
+        for (place, id) in ids.iter().enumerate() {
+            groups.entry(self.inner.ring.replicas(id)).or_default().push(Search::new(place, *id));
+        }
+        let searches: FuturesUnordered<_> = groups
+            .into_iter()
+            .map(|(replicas, searches)| self.inner.search(replicas, searches))
+            .collect();
+        let mut results: Vec<Option<Result<Got, GetError>>> = ids.iter().map(|_| None).collect();
+        for (place, result) in searches.collect::<Vec<_>>().await.into_iter().flatten() {
+            results[place] = Some(result);
+        }
+        results.into_iter().map(|result| result.expect("every id is in a group")).collect()
+    }
+
+    /// Opens an object of any size for reading in parts, on the first replica that has it.
+    ///
+    /// # Errors
+    /// [`GetError`].
+    pub async fn get_large(&self, id: ObjectId) -> Result<Box<dyn LargeReader>, GetError> {
+        let mut search = Search::new(0, id);
+        for node_id in self.inner.ranked(&self.inner.ring.replicas(&id)) {
+            match self.inner.nodes[&node_id].get_large(id).await {
+                Ok(Some(reader)) => return Ok(reader),
+                Ok(None) => search.absent.push(node_id),
+                Err(error) => {
+                    self.inner.suspect(&node_id);
+                    search.failed.push((node_id, error));
+                }
+            }
+        }
+        Err(search.conclude(self.inner.ring.layout().read_quorum))
+    }
+}
+
+impl Inner {
+    fn lock_suspects(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Instant>> {
+        self.suspects.lock().expect("nothing panics while it ranks")
+    }
+
+    fn suspect(&self, node_id: &NodeId) {
+        self.lock_suspects().insert(node_id.clone(), Instant::now() + limits::SUSPECT_FOR);
+    }
+
+    /// Ring order, but replicas that failed lately last.
+    fn ranked(&self, replicas: &[NodeId]) -> Vec<NodeId> {
+        let now = Instant::now();
+        let suspects = self.lock_suspects();
+        let mut ranked = replicas.to_vec();
+        ranked.sort_by_key(|node_id| suspects.get(node_id).is_some_and(|until| now < *until));
+        ranked
+    }
+
+    async fn ask(&self, node_id: NodeId, ids: Arc<[ObjectId]>) -> Replies {
+        let answer = self.nodes[&node_id].get(ids.clone(), self.timeout).await;
+        (node_id, ids, answer)
+    }
+
+    /// Asks replica after replica for what is still sought: the next one when an answer
+    /// leaves something unfound, or when no answer came for `limits::HEDGE_AFTER`.
+    async fn search(
+        &self,
+        replicas: Arc<[NodeId]>,
+        searches: Vec<Search>,
+    ) -> Vec<(usize, Result<Got, GetError>)> {
+        let mut sought: BTreeMap<ObjectId, Vec<Search>> = BTreeMap::new();
+        for search in searches {
+            sought.entry(search.id).or_default().push(search);
+        }
+        let mut results = Vec::new();
+        let mut untried = self.ranked(&replicas).into_iter();
+        let mut asked = FuturesUnordered::new();
+        while !sought.is_empty() {
+            if asked.is_empty() {
+                let Some(node_id) = untried.next() else { break };
+                asked.push(self.ask(node_id, sought.keys().copied().collect()));
+            }
+            let reply = match untried.as_slice().is_empty() {
+                true => Ok(asked.next().await),
+                false => tokio::time::timeout(limits::HEDGE_AFTER, asked.next()).await,
+            };
+            let unsatisfied = match reply {
+                Ok(reply) => {
+                    let reply = reply.expect("something was asked");
+                    self.take(reply, &mut sought, &mut results)
+                }
+                Err(_) => true,
+            };
+            if unsatisfied
+                && !sought.is_empty()
+                && let Some(node_id) = untried.next()
+            {
+                asked.push(self.ask(node_id, sought.keys().copied().collect()));
+            }
+        }
+        let read_quorum = self.ring.layout().read_quorum;
+        let unfound = sought.into_values().flatten();
+        results.extend(unfound.map(|s| (s.place, Err(s.conclude(read_quorum)))));
+        results
+    }
+
+    /// Takes one replica's answers; says whether it left something unfound.
+    fn take(
+        &self,
+        (node_id, ids, answer): Replies,
+        sought: &mut BTreeMap<ObjectId, Vec<Search>>,
+        results: &mut Vec<(usize, Result<Got, GetError>)>,
+    ) -> bool {
+        let answers: Vec<Result<Found, NodeError>> = match answer {
+            Ok(answers) => answers.into_iter().map(|answer| Ok(answer?)).collect(),
+            Err(error) => {
+                self.suspect(&node_id);
+                vec![Err(error); ids.len()]
+            }
+        };
+        let read_quorum = self.ring.layout().read_quorum;
+        let mut unsatisfied = false;
+        for (id, answer) in ids.iter().zip(answers) {
+            let Some(searches) = sought.get_mut(id) else { continue };
+            let found = match answer {
+                Ok(Found::Absent) => Ok(None),
+                Ok(Found::Large(head)) => Ok(Some(Got::Large(head))),
+                Ok(Found::Object(object)) => match object.verify() {
+                    Ok(()) => Ok(Some(Got::Object(object))),
+                    Err(mismatch) => Err(NodeError::Rejected(mismatch.into())),
+                },
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(Some(got)) => {
+                    let searches = sought.remove(id).expect("it was found there");
+                    results.extend(searches.iter().map(|s| (s.place, Ok(got.clone()))));
+                    continue;
+                }
+                Ok(None) => {
+                    searches.iter_mut().for_each(|s| s.absent.push(node_id.clone()));
+                    if searches[0].absent.len() >= read_quorum {
+                        let searches = sought.remove(id).expect("it was found there");
+                        let proven = searches.into_iter();
+                        results.extend(proven.map(|s| (s.place, Err(s.conclude(read_quorum)))));
+                        continue;
+                    }
+                }
+                Err(error) => searches
+                    .iter_mut()
+                    .for_each(|s| s.failed.push((node_id.clone(), error.clone()))),
+            }
+            unsatisfied = true;
+        }
+        unsatisfied
+    }
+}

@@ -1,0 +1,153 @@
+//! Counting: what a write's replicas answered, and what a writer did in all.
+//!
+//! Invariant (I4): attempted = succeeded + failed + in flight, at every instant, through
+//! panics and cancellations. That is why an object's outcome is counted by a guard, once.
+
+use std::sync::{Arc, Mutex};
+
+use super::{NodeError, PutError, PutReport};
+use crate::object::ObjectId;
+use crate::placement::NodeId;
+use crate::store::Stored;
+
+/// Counters of a writer: at every instant `attempted = succeeded + failed + in_flight`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriterStats {
+    /// Objects offered.
+    pub attempted: u64,
+    /// Acknowledged at W.
+    pub succeeded: u64,
+    /// Answered with an error, or abandoned by a panic.
+    pub failed: u64,
+    /// Neither yet.
+    pub in_flight: u64,
+    /// Replica writes that failed, of whichever objects.
+    pub replica_failures: u64,
+    /// Of those, recorded on another replica so that `status` lists them.
+    pub missed_recorded: u64,
+    /// Of those, recorded nowhere, because no replica took the object or the record.
+    pub missed_lost: u64,
+}
+
+/// The counters of one writer, shared by its writes.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    stats: Mutex<WriterStats>,
+}
+
+impl Counters {
+    pub(super) fn snapshot(&self) -> WriterStats {
+        *self.stats.lock().expect("nothing panics while it counts")
+    }
+
+    pub(super) fn update(&self, change: impl FnOnce(&mut WriterStats)) {
+        change(&mut self.stats.lock().expect("nothing panics while it counts"));
+    }
+}
+
+/// Objects that were attempted and are not answered yet. Dropped, it counts them as failed.
+pub(super) struct Undecided {
+    counters: Arc<Counters>,
+    left: u64,
+}
+
+impl Undecided {
+    pub(super) fn new(counters: Arc<Counters>, objects: u64) -> Self {
+        counters.update(|stats| {
+            stats.attempted += objects;
+            stats.in_flight += objects;
+        });
+        Undecided { counters, left: objects }
+    }
+
+    pub(super) fn decide(&mut self, succeeded: bool) {
+        self.left = self.left.checked_sub(1).expect("an object is decided once");
+        self.counters.update(|stats| {
+            stats.in_flight -= 1;
+            match succeeded {
+                true => stats.succeeded += 1,
+                false => stats.failed += 1,
+            }
+        });
+    }
+}
+
+impl Drop for Undecided {
+    fn drop(&mut self) {
+        let left = self.left;
+        self.counters.update(|stats| {
+            stats.in_flight -= left;
+            stats.failed += left;
+        });
+    }
+}
+
+/// The answers to one object's write so far.
+pub(super) struct Tally {
+    id: ObjectId,
+    needed: usize,
+    /// Replicas that have not answered.
+    waiting: usize,
+    stored: Vec<(NodeId, Stored)>,
+    failed: Vec<(NodeId, NodeError)>,
+    decided: bool,
+}
+
+impl Tally {
+    pub(super) fn new(id: ObjectId, needed: usize, replicas: usize) -> Self {
+        assert!(1 <= needed && needed <= replicas, "W lies between 1 and the replicas sent to");
+        Tally {
+            id,
+            needed,
+            waiting: replicas,
+            stored: Vec::with_capacity(replicas),
+            failed: Vec::new(),
+            decided: false,
+        }
+    }
+
+    /// Takes one replica's answer; returns the outcome the first time it is certain.
+    pub(super) fn take(
+        &mut self,
+        node_id: &NodeId,
+        answer: Result<Stored, NodeError>,
+    ) -> Option<Result<PutReport, PutError>> {
+        self.waiting = self.waiting.checked_sub(1).expect("a replica answers once");
+        match answer {
+            Ok(stored) => self.stored.push((node_id.clone(), stored)),
+            Err(error) => self.failed.push((node_id.clone(), error)),
+        }
+        if self.decided {
+            return None;
+        }
+        if self.stored.len() >= self.needed {
+            self.decided = true;
+            return Some(Ok(PutReport { stored: self.stored.clone() }));
+        }
+        if self.stored.len() + self.waiting < self.needed {
+            self.decided = true;
+            return Some(Err(PutError {
+                id: self.id,
+                needed: self.needed,
+                stored: self.stored.iter().map(|(node, _)| node.clone()).collect(),
+                failed: self.failed.clone(),
+            }));
+        }
+        None
+    }
+
+    /// Which object.
+    pub(super) fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// Replicas that acknowledged, in the order they did.
+    pub(super) fn stored(&self) -> impl Iterator<Item = &NodeId> {
+        self.stored.iter().map(|(node, _)| node)
+    }
+
+    /// Replicas that did not, and why.
+    pub(super) fn failed(&self) -> &[(NodeId, NodeError)] {
+        &self.failed
+    }
+}

@@ -1,0 +1,384 @@
+//! The quorum writer: to all replicas at once, answer at W, finish the rest.
+//!
+//! One coordinator task owns a write from its first request to the record of its last
+//! failure, so that a caller who goes away cancels nothing. It answers each caller when W
+//! replicas have acknowledged every object or enough have failed; then it goes on until
+//! all N have answered, and has what was missed recorded by a replica that stored the
+//! object. Data in flight is bounded; past the bound, writes wait before they begin.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::tally::{Counters, Tally, Undecided};
+use super::{Missed, NodeError, NodeWriter, Parts, WriterStats, reasons};
+use crate::limits;
+use crate::object::{Object, ObjectHead, ObjectId};
+use crate::placement::{NodeId, Ring};
+use crate::store::Stored;
+
+/// A put that reached its write quorum.
+#[derive(Clone, Debug)]
+pub struct PutReport {
+    /// Replicas that had acknowledged when W was reached.
+    pub stored: Vec<(NodeId, Stored)>,
+}
+
+/// A put that did not.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("object {id} stored on {} of {needed} replicas needed: {}", .stored.len(), reasons(.failed))]
+pub struct PutError {
+    /// The object.
+    pub id: ObjectId,
+    /// W.
+    pub needed: usize,
+    /// Replicas that did acknowledge.
+    pub stored: Vec<NodeId>,
+    /// Replicas that did not, and why.
+    pub failed: Vec<(NodeId, NodeError)>,
+}
+
+type Outcome = Result<PutReport, PutError>;
+type Answers = Vec<Result<Stored, NodeError>>;
+
+struct Inner {
+    ring: Arc<Ring>,
+    nodes: BTreeMap<NodeId, Arc<dyn NodeWriter>>,
+    timeout: Duration,
+    counters: Arc<Counters>,
+    /// One permit a byte.
+    bytes_in_flight: Arc<Semaphore>,
+    coordinators: TaskTracker,
+    latest_missed: Mutex<std::collections::VecDeque<Missed>>,
+}
+
+/// Writes objects to their replicas. Cheap to clone.
+#[derive(Clone)]
+pub struct QuorumWriter {
+    inner: Arc<Inner>,
+}
+
+impl QuorumWriter {
+    /// A writer to the members of `ring`; `timeout` bounds each replica's answer.
+    ///
+    /// # Panics
+    /// When a member has no writer.
+    pub fn new(
+        ring: Arc<Ring>,
+        nodes: impl IntoIterator<Item = Arc<dyn NodeWriter>>,
+        timeout: Duration,
+    ) -> Self {
+        let nodes: BTreeMap<_, _> =
+            nodes.into_iter().map(|node| (node.node_id().clone(), node)).collect();
+        for member in &ring.layout().members {
+            assert!(nodes.contains_key(&member.node_id), "no writer for {}", member.node_id);
+        }
+        let inner = Inner {
+            ring,
+            nodes,
+            timeout,
+            counters: Arc::default(),
+            bytes_in_flight: Arc::new(Semaphore::new(limits::WRITER_BYTES_IN_FLIGHT_MAX)),
+            coordinators: TaskTracker::new(),
+            latest_missed: Mutex::default(),
+        };
+        QuorumWriter { inner: Arc::new(inner) }
+    }
+
+    /// Stores objects; one outcome each, in order. With `skip_present`, each replica is
+    /// asked first and sent only what it lacks.
+    pub async fn put(&self, objects: Vec<Object>, skip_present: bool) -> Vec<Outcome> {
+        let mut undecided = Vec::new();
+        let mut outcomes: Vec<Option<Outcome>> = objects.iter().map(|_| None).collect();
+        let mut groups: BTreeMap<Arc<[NodeId]>, (Vec<usize>, Vec<Object>)> = BTreeMap::new();
+        for (place, object) in objects.into_iter().enumerate() {
+            let replicas = self.inner.ring.replicas(&object.id());
+            let (places, objects) = groups.entry(replicas).or_default();
+            places.push(place);
+            objects.push(object);
+        }
+        for (replicas, (places, objects)) in groups {
+            // Counted before anything can wait, so that no attempt is ever unseen.
+            let counted = Undecided::new(self.inner.counters.clone(), objects.len() as u64);
+            let (answer, outcome) = oneshot::channel();
+            let coordinator = self.inner.clone().coordinate(
+                Batch { objects: objects.into(), replicas, skip_present },
+                counted,
+                answer,
+            );
+            tokio::spawn(self.inner.coordinators.track_future(coordinator));
+            undecided.push((places, outcome));
+        }
+        for (places, outcome) in undecided {
+            let decided = outcome.await.expect("a coordinator answers before it ends");
+            for (place, outcome) in places.into_iter().zip(decided) {
+                outcomes[place] = Some(outcome);
+            }
+        }
+        outcomes.into_iter().map(|outcome| outcome.expect("every object is in a group")).collect()
+    }
+
+    /// Stores one object from parts, sent to every replica as they come. A replica that
+    /// does not take a part within the timeout is given up.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub async fn put_large(&self, head: ObjectHead, parts: Parts) -> Outcome {
+        let counted = Undecided::new(self.inner.counters.clone(), 1);
+        let (answer, outcome) = oneshot::channel();
+        let coordinator = self.inner.clone().coordinate_large(head, parts, counted, answer);
+        tokio::spawn(self.inner.coordinators.track_future(coordinator));
+        let mut outcome = outcome.await.expect("a coordinator answers before it ends");
+        outcome.pop().expect("one object, one outcome")
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> WriterStats {
+        self.inner.counters.snapshot()
+    }
+
+    /// The latest replica writes that failed, at most `limits::MISSED_LISTED_MAX`.
+    pub fn missed(&self) -> Vec<Missed> {
+        self.inner.lock_missed().iter().cloned().collect()
+    }
+
+    /// Waits until no write is under way, those after W and their records included.
+    pub async fn drain(&self) {
+        self.inner.coordinators.close();
+        self.inner.coordinators.wait().await;
+        self.inner.coordinators.reopen();
+    }
+}
+
+struct Batch {
+    objects: Arc<[Object]>,
+    replicas: Arc<[NodeId]>,
+    skip_present: bool,
+}
+
+impl Inner {
+    fn lock_missed(&self) -> std::sync::MutexGuard<'_, std::collections::VecDeque<Missed>> {
+        self.latest_missed.lock().expect("nothing panics while it lists")
+    }
+
+    async fn room_for(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let bytes = bytes.min(limits::WRITER_BYTES_IN_FLIGHT_MAX);
+        let permits = u32::try_from(bytes).expect("the bound is far below 4 GiB");
+        let room = self.bytes_in_flight.clone().acquire_many_owned(permits).await;
+        room.expect("the semaphore is never closed")
+    }
+
+    async fn coordinate(
+        self: Arc<Self>,
+        batch: Batch,
+        counted: Undecided,
+        answer: oneshot::Sender<Vec<Outcome>>,
+    ) {
+        let bytes = batch.objects.iter().map(|object| object.data().len()).sum();
+        let room = self.room_for(bytes).await;
+        let heads: Vec<_> = batch.objects.iter().map(Object::id).collect();
+        let replicas = FuturesUnordered::new();
+        for node_id in batch.replicas.iter() {
+            let node = self.nodes[node_id].clone();
+            let (objects, timeout) = (batch.objects.clone(), self.timeout);
+            let skip_present = batch.skip_present;
+            let write =
+                tokio::spawn(async move { send(&*node, objects, skip_present, timeout).await });
+            replicas.push(joined(node_id.clone(), heads.len(), write));
+        }
+        drop(batch);
+        self.gather(&heads, replicas, counted, answer).await;
+        drop(room);
+    }
+
+    async fn coordinate_large(
+        self: Arc<Self>,
+        head: ObjectHead,
+        parts: Parts,
+        counted: Undecided,
+        answer: oneshot::Sender<Vec<Outcome>>,
+    ) {
+        let replicas = FuturesUnordered::new();
+        let mut sinks = Vec::new();
+        for node_id in self.ring.replicas(&head.id).iter() {
+            let node = self.nodes[node_id].clone();
+            let (sink, parts) = mpsc::channel(limits::LARGE_PARTS_IN_FLIGHT);
+            sinks.push(sink);
+            let write = tokio::spawn(async move { vec![node.put_large(head, parts).await] });
+            replicas.push(joined(node_id.clone(), 1, write));
+        }
+        let pump = pump(parts, sinks, self.timeout);
+        let ids = [head.id];
+        let gather = self.gather(&ids, replicas, counted, answer);
+        futures_util::future::join(pump, gather).await;
+    }
+
+    /// Collects the answers of all replicas, answers the caller as soon as every object is
+    /// decided, and has what was missed recorded.
+    async fn gather<F>(
+        &self,
+        ids: &[ObjectId],
+        mut replicas: FuturesUnordered<F>,
+        mut counted: Undecided,
+        answer: oneshot::Sender<Vec<Outcome>>,
+    ) where
+        F: Future<Output = (NodeId, Answers)>,
+    {
+        let needed = self.ring.layout().write_quorum;
+        let mut tallies: Vec<_> =
+            ids.iter().map(|id| Tally::new(*id, needed, replicas.len())).collect();
+        let mut outcomes: Vec<Option<Outcome>> = ids.iter().map(|_| None).collect();
+        let mut open = ids.len();
+        let mut answer = Some(answer);
+        while let Some((node_id, answers)) = replicas.next().await {
+            for (place, (tally, answer)) in tallies.iter_mut().zip(answers).enumerate() {
+                if let Some(outcome) = tally.take(&node_id, answer) {
+                    counted.decide(outcome.is_ok());
+                    outcomes[place] = Some(outcome);
+                    open -= 1;
+                }
+            }
+            if open == 0
+                && let Some(answer) = answer.take()
+            {
+                let outcomes = outcomes.drain(..).flatten().collect();
+                // A caller that went away needs no answer; the write goes on all the same.
+                let _ = answer.send(outcomes);
+            }
+        }
+        assert!(open == 0, "all replicas answered, so every object is decided");
+        self.record_missed(&tallies).await;
+    }
+
+    /// Groups what was missed by a replica that stored the object, and tells that replica.
+    async fn record_missed(&self, tallies: &[Tally]) {
+        let mut by_witness: BTreeMap<Vec<NodeId>, Vec<Missed>> = BTreeMap::new();
+        for tally in tallies.iter().filter(|tally| !tally.failed().is_empty()) {
+            let mut witnesses: Vec<_> = tally.stored().cloned().collect();
+            witnesses.sort();
+            let missed = tally.failed().iter().map(|(node_id, error)| Missed {
+                node_id: node_id.clone(),
+                id: tally.id(),
+                reason: error.to_string(),
+            });
+            by_witness.entry(witnesses).or_default().extend(missed);
+        }
+        for (witnesses, missed) in by_witness {
+            let count = missed.len() as u64;
+            self.counters.update(|stats| stats.replica_failures += count);
+            self.remember(&missed);
+            let recorded = self.tell_one_of(&witnesses, missed).await;
+            self.counters.update(|stats| match recorded {
+                true => stats.missed_recorded += count,
+                false => stats.missed_lost += count,
+            });
+        }
+    }
+
+    async fn tell_one_of(&self, witnesses: &[NodeId], missed: Vec<Missed>) -> bool {
+        for witness in witnesses {
+            let told = self.nodes[witness].record_missed(missed.clone(), self.timeout).await;
+            match told {
+                Ok(()) => return true,
+                Err(error) => tracing::warn!(%witness, %error, "missed writes not recorded here"),
+            }
+        }
+        false
+    }
+
+    fn remember(&self, missed: &[Missed]) {
+        let mut latest = self.lock_missed();
+        latest.extend(missed.iter().cloned());
+        let surplus = latest.len().saturating_sub(limits::MISSED_LISTED_MAX);
+        latest.drain(..surplus);
+    }
+}
+
+/// A replica's answers once its task is done; a panic in it is that replica's failure.
+async fn joined(
+    node_id: NodeId,
+    objects: usize,
+    write: tokio::task::JoinHandle<Answers>,
+) -> (NodeId, Answers) {
+    let answers = write.await.unwrap_or_else(|error| {
+        let reason = format!("the write did not finish: {error}");
+        vec![Err(NodeError::Protocol { reason }); objects]
+    });
+    assert_eq!(answers.len(), objects, "a replica answers for every object");
+    (node_id, answers)
+}
+
+/// Writes a batch to one replica; an error of the whole is every object's error.
+async fn send(
+    node: &dyn NodeWriter,
+    objects: Arc<[Object]>,
+    skip_present: bool,
+    timeout: Duration,
+) -> Answers {
+    let count = objects.len();
+    let sent = match skip_present {
+        true => send_lacking(node, objects, timeout).await,
+        false => send_all(node, objects, timeout).await,
+    };
+    sent.unwrap_or_else(|error| vec![Err(error); count])
+}
+
+async fn send_all(
+    node: &dyn NodeWriter,
+    objects: Arc<[Object]>,
+    timeout: Duration,
+) -> Result<Answers, NodeError> {
+    let answers = node.put(objects, timeout).await?;
+    Ok(answers.into_iter().map(|answer| Ok(answer?)).collect())
+}
+
+async fn send_lacking(
+    node: &dyn NodeWriter,
+    objects: Arc<[Object]>,
+    timeout: Duration,
+) -> Result<Answers, NodeError> {
+    let ids = objects.iter().map(Object::id).collect();
+    let present = node.has(ids, timeout).await?;
+    let lacking: Arc<[Object]> = objects
+        .iter()
+        .zip(&present)
+        .filter(|(_, present)| !**present)
+        .map(|(object, _)| object.clone())
+        .collect();
+    let mut answers = match lacking.is_empty() {
+        true => Vec::new(),
+        false => send_all(node, lacking, timeout).await?,
+    }
+    .into_iter();
+    let merged = objects.iter().zip(present).map(|(object, present)| match present {
+        // `has` speaks of what is durable.
+        true => Ok(Stored {
+            bytes: object.size_bytes(),
+            durability: crate::store::Durability::Synced,
+            already_present: true,
+        }),
+        false => answers.next().expect("one answer for each object that was lacking"),
+    });
+    Ok(merged.collect())
+}
+
+/// Hands every part to every replica that still takes them.
+async fn pump(mut parts: Parts, mut sinks: Vec<mpsc::Sender<bytes::Bytes>>, timeout: Duration) {
+    while let Some(part) = parts.recv().await {
+        let mut taking = Vec::with_capacity(sinks.len());
+        for sink in sinks {
+            // Ends when the replica failed, or hangs: dropping the sink ends its write.
+            if let Ok(Ok(())) = tokio::time::timeout(timeout, sink.send(part.clone())).await {
+                taking.push(sink);
+            }
+        }
+        sinks = taking;
+        if sinks.is_empty() {
+            return;
+        }
+    }
+}

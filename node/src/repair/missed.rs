@@ -1,0 +1,160 @@
+//! The durable record of replica writes that failed elsewhere.
+//!
+//! One append-only file of text lines, `<crc32c> <node id> <object id> <reason>`, synced
+//! before a reporter is answered. The checksum covers what follows it; reading stops at the
+//! first line that does not hold, which only a crash in the middle of an append leaves, and
+//! the next append overwrites it. A node id has no spaces; a reason has no line breaks.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use gitstratum_host::disk::{Disk, File, OpenMode};
+use gitstratum_proto::v1::MissedStatus;
+
+use crate::limits;
+use crate::object::ObjectId;
+use crate::placement::NodeId;
+use crate::quorum::Missed;
+use crate::wire::codec::missed_to_wire;
+
+const FILE: &str = "missed.log";
+const REASON_BYTES_MAX: usize = 512;
+
+/// Why the record could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{FILE}: {doing}: {source}")]
+pub struct MissedError {
+    doing: &'static str,
+    source: std::io::Error,
+}
+
+fn while_doing(doing: &'static str) -> impl FnOnce(std::io::Error) -> MissedError {
+    move |source| MissedError { doing, source }
+}
+
+#[derive(Default)]
+struct Known {
+    /// In the order of recording.
+    records: BTreeMap<u64, Missed>,
+    pairs: BTreeMap<(NodeId, ObjectId), u64>,
+    dropped: u64,
+}
+
+impl Known {
+    /// Whether the record is new and there is room for it.
+    fn admit(&mut self, missed: &Missed) -> bool {
+        let pair = (missed.node_id.clone(), missed.id);
+        if self.pairs.contains_key(&pair) {
+            return false;
+        }
+        if self.records.len() >= limits::MISSED_RECORDS_MAX {
+            self.dropped += 1;
+            return false;
+        }
+        let next = self.records.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.pairs.insert(pair, next);
+        self.records.insert(next, missed.clone());
+        true
+    }
+}
+
+/// The record of one node.
+pub struct MissedLog {
+    file: File,
+    /// Where the next line goes. Held across the write: appends are one at a time.
+    end: tokio::sync::Mutex<u64>,
+    known: std::sync::Mutex<Known>,
+}
+
+impl MissedLog {
+    /// Opens the record in the disk's root, making it if there is none.
+    ///
+    /// # Errors
+    /// [`MissedError`] when the file cannot be opened or read.
+    pub async fn open(disk: &Disk) -> Result<Self, MissedError> {
+        let file = match disk.open(FILE, OpenMode::ReadWrite).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let file = disk.open(FILE, OpenMode::CreateNew).await;
+                let file = file.map_err(while_doing("create"))?;
+                disk.sync_dir("").await.map_err(while_doing("sync directory"))?;
+                file
+            }
+            opened => opened.map_err(while_doing("open"))?,
+        };
+        let len = file.len().await.map_err(while_doing("size"))?;
+        let bytes = file.read_at(0, usize::try_from(len).unwrap_or(usize::MAX)).await;
+        let (known, end) = parse(&bytes.map_err(while_doing("read"))?);
+        Ok(MissedLog {
+            file,
+            end: tokio::sync::Mutex::new(end),
+            known: std::sync::Mutex::new(known),
+        })
+    }
+
+    /// Records what is new among `missed`, durably.
+    ///
+    /// # Errors
+    /// [`MissedError`] when it could not be written; then it is listed until the process
+    /// ends but may be forgotten after that.
+    pub async fn record(&self, missed: Vec<Missed>) -> Result<(), MissedError> {
+        // The lock comes first, so that whoever finds a pair known finds it synced too.
+        let mut end = self.end.lock().await;
+        let lines: String = {
+            let mut known = self.known.lock().expect("nothing panics while it records");
+            missed.iter().filter(|missed| known.admit(missed)).map(line).collect()
+        };
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let len = lines.len() as u64;
+        let written = self.file.write_at_and_sync(*end, vec![Bytes::from(lines)]).await;
+        written.map_err(while_doing("append"))?;
+        *end += len;
+        Ok(())
+    }
+
+    /// Counts, and the first of the record.
+    pub fn status(&self) -> MissedStatus {
+        let known = self.known.lock().expect("nothing panics while it records");
+        MissedStatus {
+            count: known.records.len() as u64,
+            dropped: known.dropped,
+            first: known
+                .records
+                .values()
+                .take(limits::MISSED_LISTED_MAX)
+                .map(missed_to_wire)
+                .collect(),
+        }
+    }
+}
+
+fn line(missed: &Missed) -> String {
+    let mut reason = missed.reason.replace(['\n', '\r'], " ");
+    reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+    let body = format!("{} {} {reason}", missed.node_id, missed.id);
+    format!("{:08x} {body}\n", crc32c::crc32c(body.as_bytes()))
+}
+
+/// The records up to the first broken line, and where that line begins.
+fn parse(bytes: &[u8]) -> (Known, u64) {
+    let mut known = Known::default();
+    let mut end = 0;
+    for raw in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let Some(missed) = parse_line(raw) else { break };
+        known.admit(&missed);
+        end += raw.len() as u64;
+    }
+    (known, end)
+}
+
+fn parse_line(raw: &[u8]) -> Option<Missed> {
+    let line = std::str::from_utf8(raw).ok()?.strip_suffix('\n')?;
+    let (crc, body) = line.split_once(' ')?;
+    if u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c(body.as_bytes()) {
+        return None;
+    }
+    let (node_id, rest) = body.split_once(' ')?;
+    let (id, reason) = rest.split_once(' ')?;
+    Some(Missed { node_id: NodeId::new(node_id), id: id.parse().ok()?, reason: reason.to_owned() })
+}

@@ -1,0 +1,14 @@
+//! The contract on the wire: messages, statuses, the server loop and remote replicas.
+//!
+//! Above this module nobody sees a protobuf message or a gRPC status (but for `status`
+//! answers, which are passed on as they are); below it nobody sees an object.
+
+pub mod codec;
+pub mod replica;
+pub mod rt;
+pub mod server;
+pub mod service;
+pub mod status;
+
+#[cfg(test)]
+mod tests;

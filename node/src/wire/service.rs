@@ -1,0 +1,281 @@
+//! The contract's service over a store: checks what came, asks the store, answers.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{Stream, StreamExt, stream};
+use gitstratum_proto::v1;
+use gitstratum_proto::v1::node_server::Node;
+use tokio::time::Instant;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::codec::{self, Malformed};
+use super::server::Requests;
+use super::status::status_of;
+use crate::limits;
+use crate::object::{Object, ObjectId};
+use crate::placement::{Layout, NodeId};
+use crate::repair::{MissedLog, PeerTable};
+use crate::store::{LargeReader, LargeWriter, Store, StoreStats};
+
+/// Everything a node answers from.
+pub struct NodeService {
+    /// Who answers.
+    pub node_id: NodeId,
+    /// Which run of it.
+    pub boot_id: u64,
+    /// The layout it holds.
+    pub layout: Arc<Layout>,
+    /// Where its objects are.
+    pub store: Arc<dyn Store>,
+    /// What callers said that other replicas lack.
+    pub missed: Arc<MissedLog>,
+    /// What the probe last saw of its peers.
+    pub peers: Arc<PeerTable>,
+    /// Counters of the server loop.
+    pub requests: Arc<Requests>,
+    /// When it started.
+    pub started: Instant,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type AnswerStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn checked(object: Option<v1::Object>) -> Result<Object, Status> {
+    let object = object.ok_or_else(|| Malformed("a put without an object".into()))?;
+    let object = codec::object_from_wire(object)?;
+    let (size, limit) = (object.data().len(), limits::OBJECT_BYTES_WHOLE_MAX);
+    if size > limit {
+        return Err(Status::invalid_argument(format!(
+            "object of {size} bytes is over the limit of {limit} for one message: use PutLarge"
+        )));
+    }
+    Ok(object)
+}
+
+fn within_batch(objects: usize) -> Result<(), Status> {
+    let limit = limits::BATCH_OBJECTS_MAX;
+    if objects > limit {
+        return Err(Status::invalid_argument(format!("{objects} in one batch, {limit} allowed")));
+    }
+    Ok(())
+}
+
+async fn put_batch(
+    store: Arc<dyn Store>,
+    batch: Result<v1::PutBatchRequest, Status>,
+) -> Result<v1::PutBatchResponse, Status> {
+    let batch = batch?;
+    within_batch(batch.objects.len())?;
+    let objects: Result<Vec<_>, _> =
+        batch.objects.into_iter().map(|object| checked(Some(object))).collect();
+    let outcomes = store.put(objects?).await;
+    let outcomes = outcomes.into_iter().map(codec::put_outcome_to_wire).collect();
+    Ok(v1::PutBatchResponse { outcomes })
+}
+
+/// The answers to one batch of ids, in as many messages as their bytes need.
+fn get_batch(
+    store: Arc<dyn Store>,
+    batch: Result<v1::GetBatchRequest, Status>,
+) -> impl Stream<Item = Result<v1::GetBatchResponse, Status>> {
+    let ids = batch.and_then(|batch| {
+        within_batch(batch.ids.len())?;
+        Ok(codec::ids_from_wire(&batch.ids)?)
+    });
+    let (ids, refused) = match ids {
+        Ok(ids) => (ids, None),
+        Err(status) => (Vec::new(), Some(Err(status))),
+    };
+    let answers = stream::unfold(ids.into_iter(), move |mut ids| {
+        let store = store.clone();
+        async move {
+            let response = next_answers(&*store, &mut ids).await;
+            (!response.outcomes.is_empty()).then_some((Ok(response), ids))
+        }
+    });
+    stream::iter(refused).chain(answers)
+}
+
+async fn next_answers(
+    store: &dyn Store,
+    ids: &mut std::vec::IntoIter<ObjectId>,
+) -> v1::GetBatchResponse {
+    let mut outcomes = Vec::new();
+    let mut bytes = 0;
+    while bytes < limits::BATCH_BYTES_MAX {
+        let Some(id) = ids.next() else { break };
+        let outcome = codec::get_outcome_to_wire(store.get(id).await);
+        if let Some(v1::get_outcome::Outcome::Object(object)) = &outcome.outcome {
+            bytes += object.data.len();
+        }
+        outcomes.push(outcome);
+    }
+    v1::GetBatchResponse { outcomes }
+}
+
+async fn receive_large(
+    mut writer: Box<dyn LargeWriter>,
+    mut parts: Streaming<v1::PutLargeRequest>,
+) -> Answer<v1::PutResponse> {
+    while let Some(message) = parts.message().await? {
+        let Some(v1::put_large_request::Part::Data(part)) = message.part else {
+            return Err(Malformed("after the head of a large object comes its data".into()).into());
+        };
+        writer.write(part).await.map_err(|error| status_of(&error))?;
+    }
+    let stored = writer.finish().await.map_err(|error| status_of(&error))?;
+    Ok(Response::new(v1::PutResponse { stored: Some(codec::stored_to_wire(stored)) }))
+}
+
+fn send_large(reader: Box<dyn LargeReader>) -> AnswerStream<v1::GetLargeResponse> {
+    let head = v1::get_large_response::Part::Head(codec::head_to_wire(reader.head()));
+    let parts = stream::unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        match reader.next().await {
+            Ok(None) => None,
+            Ok(Some(part)) => Some((Ok(v1::get_large_response::Part::Data(part)), Some(reader))),
+            Err(error) => Some((Err(status_of(&error)), None)),
+        }
+    });
+    let messages = stream::iter([Ok(head)]).chain(parts);
+    Box::pin(messages.map(|part| Ok(v1::GetLargeResponse { part: Some(part?) })))
+}
+
+fn store_status(stats: StoreStats) -> v1::StoreStatus {
+    v1::StoreStatus {
+        objects: stats.objects,
+        payload_bytes: stats.payload_bytes,
+        segments: stats.segments,
+        disk_bytes: stats.disk_bytes,
+        syncs: stats.syncs,
+        bytes_written: stats.bytes_written,
+        puts: stats.puts,
+        gets: stats.gets,
+        failed: stats.failed.unwrap_or_default(),
+    }
+}
+
+#[async_trait]
+impl Node for NodeService {
+    async fn identify(
+        &self,
+        _request: Request<v1::IdentifyRequest>,
+    ) -> Answer<v1::IdentifyResponse> {
+        Ok(Response::new(v1::IdentifyResponse {
+            node_id: self.node_id.to_string(),
+            boot_id: self.boot_id,
+            layout: Some(codec::layout_to_wire(&self.layout)),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }))
+    }
+
+    async fn put(&self, request: Request<v1::PutRequest>) -> Answer<v1::PutResponse> {
+        let object = checked(request.into_inner().object)?;
+        let outcome = self.store.put(vec![object]).await.pop();
+        let outcome = outcome.expect("the store answers for every object");
+        let stored = outcome.map_err(|error| status_of(&error))?;
+        Ok(Response::new(v1::PutResponse { stored: Some(codec::stored_to_wire(stored)) }))
+    }
+
+    async fn get(&self, request: Request<v1::GetRequest>) -> Answer<v1::GetResponse> {
+        let id = codec::id_from_wire(&request.into_inner().id)?;
+        let outcome = codec::get_outcome_to_wire(self.store.get(id).await);
+        Ok(Response::new(v1::GetResponse { outcome: Some(outcome) }))
+    }
+
+    async fn has(&self, request: Request<v1::HasRequest>) -> Answer<v1::HasResponse> {
+        let ids = request.into_inner().ids;
+        within_batch(ids.len())?;
+        let ids = codec::ids_from_wire(&ids)?;
+        Ok(Response::new(v1::HasResponse { present: self.store.has(&ids).await }))
+    }
+
+    type PutBatchStream = AnswerStream<v1::PutBatchResponse>;
+
+    async fn put_batch(
+        &self,
+        request: Request<Streaming<v1::PutBatchRequest>>,
+    ) -> Answer<Self::PutBatchStream> {
+        let store = self.store.clone();
+        let answers = request
+            .into_inner()
+            .map(move |batch| put_batch(store.clone(), batch))
+            .buffered(limits::STREAM_BATCHES_IN_FLIGHT);
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    type GetBatchStream = AnswerStream<v1::GetBatchResponse>;
+
+    async fn get_batch(
+        &self,
+        request: Request<Streaming<v1::GetBatchRequest>>,
+    ) -> Answer<Self::GetBatchStream> {
+        let store = self.store.clone();
+        let answers = request.into_inner().flat_map(move |batch| {
+            // Pinned, because the stream is flattened as it is polled.
+            Box::pin(get_batch(store.clone(), batch))
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn put_large(
+        &self,
+        request: Request<Streaming<v1::PutLargeRequest>>,
+    ) -> Answer<v1::PutResponse> {
+        let mut parts = request.into_inner();
+        let first = parts.message().await?.and_then(|message| message.part);
+        let Some(v1::put_large_request::Part::Head(head)) = first else {
+            return Err(Malformed("a large object begins with its head".into()).into());
+        };
+        let head = codec::head_from_wire(&head)?;
+        let writer = self.store.put_large(head).await.map_err(|error| status_of(&error))?;
+        receive_large(writer, parts).await
+    }
+
+    type GetLargeStream = AnswerStream<v1::GetLargeResponse>;
+
+    async fn get_large(&self, request: Request<v1::GetRequest>) -> Answer<Self::GetLargeStream> {
+        let id = codec::id_from_wire(&request.into_inner().id)?;
+        let reader = self.store.get_large(id).await.map_err(|error| status_of(&error))?;
+        Ok(Response::new(match reader {
+            Some(reader) => send_large(reader),
+            None => {
+                let part = Some(v1::get_large_response::Part::Absent(v1::Absent {}));
+                Box::pin(stream::iter([Ok(v1::GetLargeResponse { part })]))
+            }
+        }))
+    }
+
+    async fn record_missed(
+        &self,
+        request: Request<v1::RecordMissedRequest>,
+    ) -> Answer<v1::RecordMissedResponse> {
+        let missed = request.into_inner().missed;
+        within_batch(missed.len())?;
+        let missed: Result<Vec<_>, _> = missed.into_iter().map(codec::missed_from_wire).collect();
+        let missed = missed?;
+        if let Some(stranger) = missed.iter().find(|m| self.layout.member(&m.node_id).is_none()) {
+            let stranger = &stranger.node_id;
+            return Err(Malformed(format!("node {stranger} is not in the layout")).into());
+        }
+        let recorded = self.missed.record(missed).await;
+        recorded.map_err(|error| Status::unavailable(format!("missed record: {error}")))?;
+        Ok(Response::new(v1::RecordMissedResponse {}))
+    }
+
+    async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
+        Ok(Response::new(v1::StatusResponse {
+            node_id: self.node_id.to_string(),
+            boot_id: self.boot_id,
+            layout_version: self.layout.version,
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            store: Some(store_status(self.store.stats())),
+            server: Some(self.requests.status()),
+            missed: Some(self.missed.status()),
+            peers: self.peers.status(),
+        }))
+    }
+}
