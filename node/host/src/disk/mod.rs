@@ -2,17 +2,31 @@
 //!
 //! Paths are relative to the disk's root and use `/`. What was written but not synced
 //! may be lost when the power goes; a file's directory entry is durable only after
-//! [`Disk::sync_dir`] on its directory. Nothing here retries or hides an error.
+//! [`Disk::sync_dir`] on its directory. Nothing here retries or hides an error: every
+//! error keeps the system's `io::ErrorKind` and says what was done to which file.
 
 #[cfg(not(madsim))]
 mod real;
+#[cfg(any(test, feature = "scratch"))]
+mod scratch;
 #[cfg(madsim)]
 pub(crate) mod simulated;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use bytes::Bytes;
 
 #[cfg(not(madsim))]
 pub use real::{Disk, DiskLock, File};
+#[cfg(any(test, feature = "scratch"))]
+pub use scratch::{Scratch, scratch};
 #[cfg(madsim)]
-pub use simulated::{Disk, DiskLock, File};
+pub use simulated::{Disk, DiskLock, File, Operation};
+
+/// Greatest size of a file that [`Disk::read_whole`] reads.
+const WHOLE_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,4 +37,54 @@ pub enum OpenMode {
     ReadWrite,
     /// A new file, for reading and writing; an existing one is an error.
     CreateNew,
+}
+
+impl Disk {
+    /// Gives `path` these contents, durably: after a crash it holds either them or what
+    /// it held before. Uses `path` with `.tmp` appended on the way.
+    ///
+    /// # Errors
+    /// Those of the steps it is made of.
+    pub async fn replace(&self, path: &str, contents: Bytes) -> io::Result<()> {
+        let temporary = format!("{path}.tmp");
+        match self.remove(&temporary).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = self.open(&temporary, OpenMode::CreateNew).await?;
+        file.write_at_and_sync(0, vec![contents]).await?;
+        self.rename(&temporary, path).await?;
+        self.sync_dir(parent_of(path)).await
+    }
+
+    /// The contents of a small file.
+    ///
+    /// # Errors
+    /// `NotFound`; `FileTooLarge` for one of more than 16 MiB.
+    pub async fn read_whole(&self, path: &str) -> io::Result<Bytes> {
+        let file = self.open(path, OpenMode::Read).await?;
+        let len = file.len().await?;
+        if len > WHOLE_FILE_BYTES_MAX {
+            let kind = io::ErrorKind::FileTooLarge;
+            return Err(io::Error::new(kind, format!("read {path}: {len} bytes are too many")));
+        }
+        file.read_at(0, len as usize).await
+    }
+}
+
+/// The directory of a path; the root is `""`.
+fn parent_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// Asserts that a path stays below the root and has one spelling only.
+fn assert_path(path: &str) {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    assert!(path.is_empty() || path.split('/').all(plain), "path {path:?} is not plain");
+}
+
+/// The error with what was being done, its kind kept.
+fn failed(doing: &str, path: &str, error: impl Into<io::Error>) -> io::Error {
+    let error = error.into();
+    io::Error::new(error.kind(), format!("{doing} {path}: {error}"))
 }

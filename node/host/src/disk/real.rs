@@ -1,98 +1,348 @@
 //! A directory of the machine's file system, used off the async threads.
+//!
+//! System calls that may wait for a device run on tokio's blocking threads. A read first
+//! tries the page cache on the calling thread (`RWF_NOWAIT`), because a hop costs more
+//! than the read it would save. An operation whose future is dropped is still finished.
 
-use std::io;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use rustix::fs::FlockOperation;
+use rustix::io::{Errno, ReadWriteFlags};
 
-use super::OpenMode;
+use super::{OpenMode, assert_path, failed};
+
+/// Buffers that one vectored write takes; Linux's `IOV_MAX`.
+const BUFFERS_PER_WRITE_MAX: usize = 1024;
 
 /// A directory tree. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    root: PathBuf,
+    root: Arc<Path>,
 }
 
 /// An open file. Cheap to clone; clones share the descriptor.
 #[derive(Clone, Debug)]
-pub struct File {}
+pub struct File {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    file: fs::File,
+    /// For error messages: where the file was when it was opened.
+    path: PathBuf,
+}
 
 /// An exclusive lock, held until dropped or until the process dies.
 #[derive(Debug)]
-pub struct DiskLock {}
+pub struct DiskLock {
+    /// Closing the descriptor frees the lock.
+    _file: fs::File,
+}
 
 impl Disk {
     /// The disk whose root is this directory (made by `create_dir_all("")`).
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Disk { root: root.into() }
+        Disk { root: root.into().into() }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        assert_path(path);
+        if path.is_empty() { self.root.to_path_buf() } else { self.root.join(path) }
     }
 
     /// Makes a directory and its missing parents, durably.
+    ///
+    /// # Errors
+    /// Those of `mkdir` and `fsync`.
     pub async fn create_dir_all(&self, dir: &str) -> io::Result<()> {
-        todo!("{dir} {:?}", self.root)
+        let (root, dir) = (self.root.clone(), self.path(dir));
+        off_thread(move || {
+            let mut levels: Vec<&Path> = dir.ancestors().collect();
+            levels.reverse();
+            for level in levels.into_iter().filter(|level| level.parent().is_some()) {
+                let made = match fs::create_dir(level) {
+                    Ok(()) => true,
+                    Err(_) if level.is_dir() => false,
+                    Err(error) => return Err(failed("create", &shown(level), error)),
+                };
+                // A directory that an earlier, interrupted call made may lack its sync.
+                let ours = level != &*root && level.starts_with(&root);
+                if made || ours {
+                    sync_directory(level.parent().expect("levels without a parent are out"))?;
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Names in a directory, sorted.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidData` for a name that is not UTF-8.
     pub async fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        todo!("{dir}")
+        let dir = self.path(dir);
+        off_thread(move || {
+            let wrap = |error| failed("list", &shown(&dir), error);
+            let mut names = Vec::new();
+            for entry in fs::read_dir(&dir).map_err(wrap)? {
+                let name = entry.map_err(wrap)?.file_name();
+                let name = name.into_string().map_err(|_| wrap(not_utf8()))?;
+                names.push(name);
+            }
+            names.sort();
+            Ok(names)
+        })
+        .await
+    }
+
+    /// Whether there is a file or directory at `path`.
+    ///
+    /// # Errors
+    /// When that cannot be said, as without permission.
+    pub async fn exists(&self, path: &str) -> io::Result<bool> {
+        let path = self.path(path);
+        off_thread(move || {
+            path.try_exists().map_err(|error| failed("look for", &shown(&path), error))
+        })
+        .await
     }
 
     /// Opens or makes a file.
+    ///
+    /// # Errors
+    /// `NotFound`, `AlreadyExists`, `PermissionDenied` and the like.
     pub async fn open(&self, path: &str, mode: OpenMode) -> io::Result<File> {
-        todo!("{path} {mode:?}")
+        let path = self.path(path);
+        off_thread(move || {
+            let mut options = fs::OpenOptions::new();
+            options.read(true);
+            match mode {
+                OpenMode::Read => &mut options,
+                OpenMode::ReadWrite => options.write(true),
+                OpenMode::CreateNew => options.write(true).create_new(true),
+            };
+            match options.open(&path) {
+                Ok(file) => Ok(File { inner: Arc::new(Inner { file, path }) }),
+                Err(error) => Err(failed("open", &shown(&path), error)),
+            }
+        })
+        .await
     }
 
     /// Renames a file, replacing what was there.
+    ///
+    /// # Errors
+    /// `NotFound` and the like.
     pub async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        todo!("{from} {to}")
+        let (from, to) = (self.path(from), self.path(to));
+        off_thread(move || {
+            fs::rename(&from, &to).map_err(|error| failed("rename", &shown(&from), error))
+        })
+        .await
     }
 
     /// Removes a file.
+    ///
+    /// # Errors
+    /// `NotFound` and the like.
     pub async fn remove(&self, path: &str) -> io::Result<()> {
-        todo!("{path}")
+        let path = self.path(path);
+        off_thread(move || {
+            fs::remove_file(&path).map_err(|error| failed("remove", &shown(&path), error))
+        })
+        .await
     }
 
     /// Makes the entries of a directory durable.
+    ///
+    /// # Errors
+    /// Those of `fsync`.
     pub async fn sync_dir(&self, dir: &str) -> io::Result<()> {
-        todo!("{dir}")
+        let dir = self.path(dir);
+        off_thread(move || sync_directory(&dir)).await
     }
 
     /// Takes the exclusive lock on a file, making it if need be; `WouldBlock` when
     /// another process has it.
+    ///
+    /// # Errors
+    /// `WouldBlock`, or why the file cannot be opened.
     pub async fn lock(&self, path: &str) -> io::Result<DiskLock> {
-        todo!("{path}")
+        let path = self.path(path);
+        off_thread(move || {
+            let wrap = |error| failed("lock", &shown(&path), error);
+            let mut options = fs::OpenOptions::new();
+            let options = options.read(true).write(true).create(true).truncate(false);
+            let file = options.open(&path).map_err(wrap)?;
+            rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+                .map_err(|errno| wrap(errno.into()))?;
+            Ok(DiskLock { _file: file })
+        })
+        .await
     }
 }
 
 impl File {
     /// Length in bytes.
+    ///
+    /// # Errors
+    /// Those of `fstat`, which touches no device for an open file.
     pub async fn len(&self) -> io::Result<u64> {
-        todo!()
+        let metadata = self.inner.file.metadata();
+        metadata.map(|metadata| metadata.len()).map_err(|error| self.inner.failed("stat", error))
     }
 
     /// Reads up to `len` bytes at `offset`; fewer only at the end of the file. Answers
     /// from the page cache on the calling thread where it can.
+    ///
+    /// # Errors
+    /// Those of `pread`.
     pub async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        todo!("{offset} {len}")
+        let mut buffer = BytesMut::zeroed(len);
+        let mut read = 0;
+        while read < len {
+            let slice = &mut [IoSliceMut::new(&mut buffer[read..])];
+            let at = offset + read as u64;
+            match rustix::io::preadv2(&self.inner.file, slice, at, ReadWriteFlags::NOWAIT) {
+                Ok(0) => {
+                    buffer.truncate(read);
+                    return Ok(buffer.freeze());
+                }
+                Ok(n) => read += n,
+                Err(Errno::INTR) => {}
+                // Not in the cache, or a kernel or file system without this flag: what
+                // remains is read the plain way, which also reports any true error.
+                Err(_) => return self.read_off_thread(offset, buffer, read).await,
+            }
+        }
+        Ok(buffer.freeze())
+    }
+
+    async fn read_off_thread(
+        &self,
+        offset: u64,
+        mut buffer: BytesMut,
+        mut read: usize,
+    ) -> io::Result<Bytes> {
+        let inner = self.inner.clone();
+        off_thread(move || {
+            while read < buffer.len() {
+                match inner.file.read_at(&mut buffer[read..], offset + read as u64) {
+                    Ok(0) => break,
+                    Ok(n) => read += n,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(inner.failed("read", error)),
+                }
+            }
+            buffer.truncate(read);
+            Ok(buffer.freeze())
+        })
+        .await
     }
 
     /// Writes the buffers one after another at `offset`.
+    ///
+    /// # Errors
+    /// Those of `pwritev`, as `StorageFull`; then any part may have been written.
     pub async fn write_at(&self, offset: u64, buffers: Vec<Bytes>) -> io::Result<()> {
-        todo!("{offset} {buffers:?}")
+        let inner = self.inner.clone();
+        off_thread(move || inner.write_all(offset, &buffers)).await
     }
 
     /// `write_at`, then `sync_data`, in one hop off the async threads.
+    ///
+    /// # Errors
+    /// Those of either.
     pub async fn write_at_and_sync(&self, offset: u64, buffers: Vec<Bytes>) -> io::Result<()> {
-        todo!("{offset} {buffers:?}")
+        let inner = self.inner.clone();
+        off_thread(move || {
+            inner.write_all(offset, &buffers)?;
+            inner.sync_data()
+        })
+        .await
     }
 
     /// Makes what was written durable (`fdatasync`).
+    ///
+    /// # Errors
+    /// Those of `fdatasync`; what was written since the last success may then be lost,
+    /// and a second try that succeeds does not say otherwise.
     pub async fn sync_data(&self) -> io::Result<()> {
-        todo!()
+        let inner = self.inner.clone();
+        off_thread(move || inner.sync_data()).await
     }
 
     /// Cuts or extends the file.
+    ///
+    /// # Errors
+    /// Those of `ftruncate`.
     pub async fn set_len(&self, len: u64) -> io::Result<()> {
-        todo!("{len}")
+        let inner = self.inner.clone();
+        off_thread(move || inner.file.set_len(len).map_err(|error| inner.failed("resize", error)))
+            .await
+    }
+}
+
+impl Inner {
+    fn write_all(&self, mut offset: u64, buffers: &[Bytes]) -> io::Result<()> {
+        for buffers in buffers.chunks(BUFFERS_PER_WRITE_MAX) {
+            let mut slices: Vec<IoSlice<'_>> = buffers.iter().map(|b| IoSlice::new(b)).collect();
+            let mut rest = &mut slices[..];
+            // Drops leading empty slices, so that a write of nothing is not an error.
+            IoSlice::advance_slices(&mut rest, 0);
+            while !rest.is_empty() {
+                match rustix::io::pwritev(&self.file, rest, offset) {
+                    Ok(0) => return Err(self.failed("write", io::ErrorKind::WriteZero.into())),
+                    Ok(written) => {
+                        offset += written as u64;
+                        IoSlice::advance_slices(&mut rest, written);
+                    }
+                    Err(Errno::INTR) => {}
+                    Err(errno) => return Err(self.failed("write", errno.into())),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data().map_err(|error| self.failed("sync", error))
+    }
+
+    fn failed(&self, doing: &str, error: io::Error) -> io::Error {
+        failed(doing, &shown(&self.path), error)
+    }
+}
+
+fn sync_directory(dir: &Path) -> io::Result<()> {
+    // The parent of a relative one-part path is written as the empty path.
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let synced = fs::File::open(dir).and_then(|directory| directory.sync_all());
+    synced.map_err(|error| failed("sync directory", &shown(dir), error))
+}
+
+fn not_utf8() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a name in it is not UTF-8")
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is shutting down and did not start the work.
+        Err(error) => Err(io::Error::new(io::ErrorKind::Interrupted, error)),
     }
 }

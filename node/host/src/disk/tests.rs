@@ -1,0 +1,202 @@
+//! What both disks do alike, and what only the simulated one can show.
+
+use std::io::ErrorKind;
+
+use bytes::Bytes;
+
+use super::*;
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+#[tokio::test]
+async fn what_is_written_in_pieces_is_read_back_at_any_offset() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    disk.create_dir_all("a/b").await.unwrap();
+    let file = disk.open("a/b/f", OpenMode::CreateNew).await.unwrap();
+    let many = (0..3000).map(|i| bytes(&format!("{i:04}"))).collect();
+    file.write_at(4, many).await.unwrap();
+    file.write_at(0, vec![bytes(""), bytes("head"), bytes("")]).await.unwrap();
+    file.sync_data().await.unwrap();
+    assert_eq!(file.len().await.unwrap(), 12_004);
+    assert_eq!(file.read_at(0, 12).await.unwrap(), "head00000001");
+    assert_eq!(file.read_at(12_000, 100).await.unwrap(), "2999");
+    assert_eq!(file.read_at(20_000, 1).await.unwrap(), "");
+    file.set_len(6).await.unwrap();
+    file.write_at(8, vec![bytes("x")]).await.unwrap();
+    assert_eq!(file.read_at(0, 100).await.unwrap(), &b"head00\0\0x"[..]);
+}
+
+#[tokio::test]
+async fn names_are_listed_sorted_and_renamed_over_each_other() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    disk.create_dir_all("d/sub").await.unwrap();
+    for name in ["d/c", "d/a"] {
+        let file = disk.open(name, OpenMode::CreateNew).await.unwrap();
+        file.write_at(0, vec![bytes(name)]).await.unwrap();
+    }
+    assert_eq!(disk.list("d").await.unwrap(), ["a", "c", "sub"]);
+    disk.rename("d/c", "d/a").await.unwrap();
+    assert_eq!(disk.list("d").await.unwrap(), ["a", "sub"]);
+    assert_eq!(disk.read_whole("d/a").await.unwrap(), "d/c");
+    disk.replace("d/a", bytes("new")).await.unwrap();
+    disk.replace("d/new", bytes("newer")).await.unwrap();
+    assert_eq!(disk.read_whole("d/a").await.unwrap(), "new");
+    disk.remove("d/a").await.unwrap();
+    assert_eq!(disk.list("d").await.unwrap(), ["new", "sub"]);
+    assert!(disk.exists("d/new").await.unwrap() && disk.exists("d/sub").await.unwrap());
+    assert!(!disk.exists("d/a").await.unwrap());
+}
+
+#[tokio::test]
+async fn errors_keep_their_kind_and_name_the_file() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    disk.create_dir_all("d").await.unwrap();
+    disk.open("d/f", OpenMode::CreateNew).await.unwrap();
+    for (error, kind, name) in [
+        (disk.open("d/g", OpenMode::Read).await.unwrap_err(), ErrorKind::NotFound, "d/g"),
+        (disk.open("d/f", OpenMode::CreateNew).await.unwrap_err(), ErrorKind::AlreadyExists, "d/f"),
+        (disk.list("e").await.unwrap_err(), ErrorKind::NotFound, "e"),
+        (disk.remove("d/h").await.unwrap_err(), ErrorKind::NotFound, "d/h"),
+        (disk.rename("d/h", "d/i").await.unwrap_err(), ErrorKind::NotFound, "d/h"),
+    ] {
+        assert_eq!(error.kind(), kind);
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_lock_is_exclusive_until_dropped() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    disk.create_dir_all("").await.unwrap();
+    let lock = disk.lock("lock").await.unwrap();
+    assert_eq!(disk.lock("lock").await.unwrap_err().kind(), ErrorKind::WouldBlock);
+    drop(lock);
+    disk.lock("lock").await.unwrap();
+}
+
+#[tokio::test]
+#[should_panic(expected = "is not plain")]
+async fn a_path_out_of_the_root_is_a_bug() {
+    let _ = scratch().disk.open("../f", OpenMode::Read).await;
+}
+
+#[cfg(madsim)]
+mod simulated {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::disk::simulated::DiskProfile;
+
+    async fn disk() -> Disk {
+        let disk = Disk::simulated(DiskProfile::instant(), 1);
+        disk.create_dir_all("d").await.unwrap();
+        disk
+    }
+
+    async fn durable_file(disk: &Disk) -> File {
+        let file = disk.open("d/f", OpenMode::CreateNew).await.unwrap();
+        file.write_at_and_sync(0, vec![bytes("0123456789")]).await.unwrap();
+        disk.sync_dir("d").await.unwrap();
+        file
+    }
+
+    #[tokio::test]
+    async fn a_power_loss_takes_what_was_not_synced_and_nothing_else() {
+        let disk = disk().await;
+        let file = durable_file(&disk).await;
+        file.write_at(2, vec![bytes("ab")]).await.unwrap();
+        file.sync_data().await.unwrap();
+        file.write_at(3, vec![bytes("XYZ")]).await.unwrap();
+        file.set_len(5).await.unwrap();
+        file.write_at(8, vec![bytes("end")]).await.unwrap();
+        assert_eq!(file.read_at(0, 99).await.unwrap(), &b"01aXY\0\0\0end"[..]);
+        disk.power_lost();
+        assert_eq!(disk.read_whole("d/f").await.unwrap(), "01ab456789");
+    }
+
+    #[tokio::test]
+    async fn names_are_durable_only_after_their_directory_was_synced() {
+        let disk = disk().await;
+        durable_file(&disk).await;
+        let unnamed = disk.open("d/new", OpenMode::CreateNew).await.unwrap();
+        unnamed.write_at_and_sync(0, vec![bytes("lost")]).await.unwrap();
+        disk.rename("d/f", "d/g").await.unwrap();
+        disk.power_lost();
+        assert_eq!(disk.list("d").await.unwrap(), ["f"]);
+        disk.rename("d/f", "d/g").await.unwrap();
+        disk.sync_dir("d").await.unwrap();
+        disk.power_lost();
+        assert_eq!(disk.list("d").await.unwrap(), ["g"]);
+        disk.remove("d/g").await.unwrap();
+        disk.power_lost();
+        assert_eq!(disk.read_whole("d/g").await.unwrap(), "0123456789");
+    }
+
+    #[tokio::test]
+    async fn a_dead_process_leaves_its_cache_but_no_files_and_no_locks() {
+        let disk = disk().await;
+        let file = durable_file(&disk).await;
+        let stale = disk.lock("d/lock").await.unwrap();
+        file.write_at(0, vec![bytes("A")]).await.unwrap();
+        disk.process_gone();
+        assert_eq!(file.len().await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(disk.read_whole("d/f").await.unwrap(), "A123456789");
+        let _held = disk.lock("d/lock").await.unwrap();
+        drop(stale);
+        assert_eq!(disk.lock("d/lock").await.unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+
+    #[tokio::test]
+    async fn a_sync_covers_what_was_written_before_it_began() {
+        let ms = Duration::from_millis;
+        let slow = DiskProfile { sync_latency: ms(5)..=ms(5), ..DiskProfile::instant() };
+        let disk = Disk::simulated(slow, 1);
+        disk.create_dir_all("d").await.unwrap();
+        let file = durable_file(&disk).await;
+        file.write_at(0, vec![bytes("A")]).await.unwrap();
+        let (synced, ()) = tokio::join!(file.sync_data(), async {
+            tokio::time::sleep(ms(2)).await;
+            file.write_at(1, vec![bytes("B")]).await.unwrap();
+        });
+        synced.unwrap();
+        disk.power_lost();
+        assert_eq!(disk.read_whole("d/f").await.unwrap(), "A123456789");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_takes_what_there_is_room_for() {
+        let disk = disk().await;
+        let file = durable_file(&disk).await;
+        disk.set_capacity_bytes(Some(13));
+        let error = file.write_at(8, vec![bytes("abcd"), bytes("efgh")]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        assert_eq!(disk.read_whole("d/f").await.unwrap(), "01234567abcde");
+        disk.set_fault(Operation::Sync, Some(ErrorKind::Other));
+        assert!(file.sync_data().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn equal_seeds_take_equal_time() {
+        let us = Duration::from_micros;
+        let profile = DiskProfile {
+            read_latency: us(1000)..=us(9000),
+            write_latency: us(1000)..=us(9000),
+            sync_latency: us(1000)..=us(90_000),
+        };
+        let run = async |seed| {
+            let begun = tokio::time::Instant::now();
+            let disk = Disk::simulated(profile.clone(), seed);
+            disk.create_dir_all("d").await.unwrap();
+            durable_file(&disk).await.read_at(0, 1).await.unwrap();
+            begun.elapsed().as_millis()
+        };
+        assert_eq!(run(7).await, run(7).await);
+        assert_ne!(run(7).await, run(8).await);
+    }
+}
