@@ -1,5 +1,8 @@
 //! The operator's or the supervisor's request to stop.
 
+#[cfg(all(test, not(madsim)))]
+mod tests;
+
 /// Completes at the first request to stop: `SIGINT` or `SIGTERM`, or their stand-in in
 /// the simulated world. Asking begins when the future is first polled; until then the
 /// signals keep their default effect.

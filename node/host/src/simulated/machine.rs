@@ -96,8 +96,7 @@ impl Machine {
     {
         assert!(!self.is_running(), "a process runs on {} already", self.shared.name);
         let kernel = self.power_on();
-        let node = self.shared.network.runtime().create_node().name(self.shared.name.clone());
-        let node = node.build();
+        let node = self.shared.network.create_node(&self.shared.name);
         self.state().process = Some(Process { node: node.id() });
 
         let net =
@@ -178,7 +177,7 @@ impl Machine {
         // Any odd constant makes the boots differ; this one also spreads the bits.
         let seed = seed ^ state.boots.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let kernel = Kernel::new(network.clock().clone(), state.address, seed);
-        let node = network.runtime().create_node().name(format!("{name}.kernel")).build();
+        let node = network.create_node(&format!("{name}.kernel"));
         node.spawn(kernel.clone().run(network.clone(), *id));
         network.attach(*id, state.address, kernel.clone());
         state.power = Some(Power { node: node.id(), kernel: kernel.clone() });

@@ -9,13 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use madsim::runtime::Handle;
+use madsim::runtime::{Handle, NodeHandle};
 use madsim::task::NodeId;
 
 use super::clock::{Alarm, Clock};
 use super::kernel::Kernel;
 use super::packet::Packet;
 use super::wire::{MachineId, Wire};
+
+/// How many packets are delivered before madsim's list of tasks is cleared of dead ones.
+const DELIVERIES_BETWEEN_SWEEPS: usize = 50_000;
 
 /// What one direction between two machines does to packets.
 #[derive(Clone, Debug)]
@@ -61,14 +64,14 @@ pub struct Network {
 struct Shared {
     clock: Clock,
     runtime: Handle,
-    /// Where the task runs that delivers.
-    node: NodeId,
     state: Mutex<State>,
 }
 
 struct State {
     wire: Wire,
     dns: BTreeMap<String, Ipv4Addr>,
+    /// Every madsim node of the run: the wire's, kernels, processes dead and alive.
+    nodes: Vec<NodeId>,
     /// The delivering task, and the arrival it knows of.
     deliverer: Option<Waker>,
     awaited: Option<Duration>,
@@ -81,22 +84,20 @@ impl Network {
     /// Outside a madsim runtime, or when the link is not a possible one.
     pub fn new(seed: u64, default_link: Link) -> Self {
         default_link.check();
-        let runtime = Handle::current();
-        let node = runtime.create_node().name("wire").build();
         let network = Network {
             shared: Arc::new(Shared {
                 clock: Clock::current(),
-                runtime,
-                node: node.id(),
+                runtime: Handle::current(),
                 state: Mutex::new(State {
                     wire: Wire::new(seed, default_link),
                     dns: BTreeMap::new(),
+                    nodes: Vec::new(),
                     deliverer: None,
                     awaited: None,
                 }),
             }),
         };
-        node.spawn(network.clone().deliver());
+        network.create_node("wire").spawn(network.clone().deliver());
         network
     }
 
@@ -132,15 +133,28 @@ impl Network {
         self.state().wire.stats()
     }
 
-    /// Ends the network at the end of a run: no packet is delivered any more, and nothing
-    /// keeps the machines in memory once they are powered off and their tasks have had a
-    /// moment of simulated time to be dropped. Without it a run's memory is never freed.
+    /// Ends the run: every machine is gone without a packet, and nothing of them is kept in
+    /// memory once the runtime has had a moment of simulated time to drop their tasks.
+    /// Without it the memory of a run is never freed, because tasks and sockets keep each
+    /// other alive.
     pub fn shut_down(&self) {
-        let kernels = self.state().wire.clear();
+        let (kernels, nodes) = {
+            let mut state = self.state();
+            (state.wire.clear(), std::mem::take(&mut state.nodes))
+        };
         for kernel in kernels {
             kernel.power_lost();
         }
-        self.shared.runtime.kill(self.shared.node);
+        for node in nodes {
+            self.shared.runtime.kill(node);
+        }
+    }
+
+    /// A madsim node that lives no longer than the network.
+    pub(super) fn create_node(&self, name: &str) -> NodeHandle {
+        let node = self.shared.runtime.create_node().name(name).build();
+        self.state().nodes.push(node.id());
+        node
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -192,7 +206,8 @@ impl Network {
     async fn deliver(self) {
         let mut alarm = Alarm::new(self.shared.clock.clone());
         let mut arrived = Vec::new();
-        poll_fn(|cx| self.poll_deliver(cx, &mut alarm, &mut arrived)).await
+        let mut delivered = 0_usize;
+        poll_fn(|cx| self.poll_deliver(cx, &mut alarm, &mut arrived, &mut delivered)).await
     }
 
     fn poll_deliver(
@@ -200,6 +215,7 @@ impl Network {
         cx: &mut Context<'_>,
         alarm: &mut Alarm,
         arrived: &mut Vec<(Arc<Kernel>, Packet)>,
+        delivered: &mut usize,
     ) -> Poll<()> {
         loop {
             let mut state = self.state();
@@ -211,6 +227,12 @@ impl Network {
             let next = state.awaited;
             drop(state);
 
+            *delivered += arrived.len();
+            if *delivered >= DELIVERIES_BETWEEN_SWEEPS {
+                *delivered = 0;
+                // madsim remembers every task that ever ran until it is asked for a count.
+                self.shared.runtime.metrics().num_tasks();
+            }
             for (kernel, packet) in arrived.drain(..) {
                 kernel.receive(packet);
             }

@@ -223,8 +223,9 @@ impl Stack {
         }
     }
 
-    /// Ends a socket as `close` does on Linux: with a FIN, or with a reset when data was
-    /// not read or the connection is to be `refused` after the fact.
+    /// Ends a socket as `close` does on Linux: with a FIN, or with a reset when it is to be
+    /// `refused` after the fact. Data that was not read, or that comes later, turns the FIN
+    /// into a reset when the orphan is looked at.
     fn release(&mut self, now: Duration, id: SocketId, refused: bool) {
         let Some((entry, socket)) = self.owned(id) else { return };
         let silent = matches!(socket.state(), State::SynSent | State::Listen)
@@ -232,7 +233,7 @@ impl Stack {
         if silent {
             return self.remove(id);
         }
-        if refused || socket.recv_queue() > 0 {
+        if refused {
             socket.abort();
         } else {
             socket.close();

@@ -206,7 +206,9 @@ impl Stack {
     /// Whether a SYN may be seen by the stack, with a socket made for it where one listens.
     fn admit(&mut self, now: Duration, segment: &Segment) -> bool {
         let peers = peers(segment);
-        if self.by_peers.contains_key(&peers) {
+        if let Some(id) = self.by_peers.get(&peers).copied()
+            && !self.make_way(id)
+        {
             return true;
         }
         let listening = self.listeners.get_mut(&segment.destination_port).filter(|listening| {
@@ -228,6 +230,20 @@ impl Stack {
         let id = self.add(socket, local, peers, Owner::Listener { port, give_up_at });
         self.embryos.push(id);
         true
+    }
+
+    /// Whether a new connection may take the place of this one, because it is over.
+    fn make_way(&mut self, id: SocketId) -> bool {
+        match (self.state(id), self.entries[&id].owner) {
+            (State::TimeWait, Owner::Nobody { .. }) => {
+                self.orphans.retain(|orphan| *orphan != id);
+                self.remove(id);
+                true
+            }
+            // Its process still holds the handle, which answers why it ended.
+            (State::Closed, _) => self.by_peers.remove(&self.entries[&id].peers).is_some(),
+            _ => false,
+        }
     }
 
     pub(super) fn add(
@@ -252,7 +268,9 @@ impl Stack {
     pub(super) fn remove(&mut self, id: SocketId) {
         if let Some(entry) = self.entries.remove(&id) {
             self.sockets.remove(entry.handle);
-            self.by_peers.remove(&entry.peers);
+            if self.by_peers.get(&entry.peers) == Some(&id) {
+                self.by_peers.remove(&entry.peers);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! its own, as every run must.
 
 mod faults;
+mod stacks;
 mod transport;
 
 use std::future::Future;
@@ -34,6 +35,7 @@ where
             let network = Network::new(seed, lan());
             let result = body(network.clone()).await;
             network.shut_down();
+            tokio::time::sleep(Duration::from_millis(1)).await;
             result
         })
     });

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
+use crate::disk::OpenMode;
 
 /// A server that echoes, and a client with a connection to it that works.
 async fn connected(network: &Network) -> (Machine, Machine, Stream, Host) {
@@ -129,6 +130,48 @@ fn a_crash_with_unread_data_resets_the_connection() {
 }
 
 #[test]
+fn a_crash_ends_connections_that_the_process_had_lost_track_of() {
+    simulate(35, |network| async move {
+        let (server, client) =
+            (machine(&network, "server", SERVER), machine(&network, "client", CLIENT));
+        server.start(|host| async move {
+            let mut listener = host.net.listen(anywhere()).await.unwrap();
+            loop {
+                std::mem::forget(listener.accept().await.unwrap());
+            }
+        });
+        sleep(Duration::from_millis(1)).await;
+        let (mut stream, _host) = on(&client, |host| async move {
+            (host.net.dial(at(SERVER), PATIENCE).await.unwrap(), host)
+        })
+        .await;
+        sleep(Duration::from_millis(10)).await;
+        server.crash();
+        let mut byte = [0];
+        let read = timeout(Duration::from_secs(1), stream.read(&mut byte)).await;
+        assert_eq!(read.expect("the kernel says the end").unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_machine_that_comes_back_does_not_dial_from_the_same_ports() {
+    simulate(36, |network| async move {
+        let server = machine(&network, "server", SERVER);
+        let client = machine(&network, "client", CLIENT);
+        server.start(echo);
+        sleep(Duration::from_millis(1)).await;
+        let mut ports = Vec::new();
+        for _ in 0..3 {
+            let address =
+                on(&client, |host| async move { greeted(&host, SERVER).await.local_addr() });
+            ports.push(address.await.unwrap().port());
+            client.power_off();
+        }
+        assert!(ports[0].abs_diff(ports[1]) > 10 && ports[1].abs_diff(ports[2]) > 10, "{ports:?}");
+    });
+}
+
+#[test]
 fn a_process_that_returns_leaves_nothing_open() {
     simulate(27, |network| async move {
         let (server, client) =
@@ -231,6 +274,35 @@ fn links_stay_with_the_name_when_the_address_changes() {
         server.start(echo);
         let error = host.net.dial(at(OTHER), Duration::from_secs(2)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
+    });
+}
+
+#[test]
+fn a_crash_frees_the_disk_and_a_power_loss_takes_what_was_not_synced() {
+    simulate(37, |network| async move {
+        let server = machine(&network, "server", SERVER);
+        on(&server, |host| async move {
+            host.disk.create_dir_all("").await.unwrap();
+            std::mem::forget(host.disk.lock("lock").await.unwrap());
+            let file = host.disk.open("log", OpenMode::CreateNew).await.unwrap();
+            file.write_at(0, vec!["synced".into()]).await.unwrap();
+            file.sync_data().await.unwrap();
+            host.disk.sync_dir("").await.unwrap();
+            file.write_at(6, vec![" not".into()]).await.unwrap();
+        })
+        .await;
+        server.crash();
+        let kept = on(&server, |host| async move {
+            std::mem::forget(host.disk.lock("lock").await.expect("the dead process's lock"));
+            host.disk.open("log", OpenMode::Read).await.unwrap().read_at(0, 100).await.unwrap()
+        });
+        assert_eq!(kept.await, "synced not");
+        server.power_off();
+        let kept = on(&server, |host| async move {
+            host.disk.lock("lock").await.expect("a lock of before the power loss");
+            host.disk.open("log", OpenMode::Read).await.unwrap().read_at(0, 100).await.unwrap()
+        });
+        assert!(kept.await.starts_with(b"synced"));
     });
 }
 

@@ -208,6 +208,52 @@ fn an_idle_connection_outlives_every_timeout_and_costs_nothing() {
     });
 }
 
+#[test]
+fn a_sender_learns_that_the_reader_has_gone() {
+    simulate(9, |network| async move {
+        let (server, client) =
+            (machine(&network, "server", SERVER), machine(&network, "client", CLIENT));
+        server.start(|host| async move {
+            let mut listener = host.net.listen(anywhere()).await.unwrap();
+            drop(listener.accept().await.unwrap());
+            std::future::pending::<()>().await
+        });
+        sleep(Duration::from_millis(1)).await;
+        on(&client, |host| async move {
+            let mut stream = host.net.dial(at(SERVER), PATIENCE).await.unwrap();
+            sleep(Duration::from_millis(100)).await;
+            // The FIN says only that the server writes no more.
+            stream.write_all(b"still there?").await.unwrap();
+            sleep(Duration::from_millis(100)).await;
+            let error = stream.write_all(b"no").await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_network_that_was_shut_down_keeps_no_process_in_memory() {
+    let kept = Arc::new(());
+    let (held, also_held) = (kept.clone(), kept.clone());
+    simulate(10, |network| async move {
+        let (server, client) =
+            (machine(&network, "server", SERVER), machine(&network, "client", CLIENT));
+        server.start(|host| async move {
+            let _held = held;
+            echo(host).await;
+        });
+        sleep(Duration::from_millis(1)).await;
+        client.start(|host| async move {
+            let _held = also_held;
+            let mut stream = greeted(&host, SERVER).await;
+            let _ = stream.read(&mut [0]).await;
+        });
+        sleep(Duration::from_secs(1)).await;
+    });
+    assert_eq!(Arc::strong_count(&kept), 1);
+}
+
 /// What a run saw: when each of many concurrent exchanges ended, and the wire's own account.
 fn observe(seed: u64) -> (Vec<(usize, Duration)>, WireStats) {
     simulate(seed, |network| async move {
