@@ -1,1 +1,286 @@
-//! Behaviours of this room.
+//! Writer and reader against scripted replicas.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::object::{HashAlgorithm, Kind};
+use crate::placement::{Layout, Member, Ring};
+use crate::store::Durability;
+
+/// What a scripted replica does with each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Well,
+    /// Refuses the connection.
+    Dead,
+    /// Answers when the test lets it.
+    Held,
+    Panics,
+    /// Returns other bytes than were stored.
+    Lies,
+}
+
+struct Scripted {
+    node_id: NodeId,
+    mood: Mood,
+    release: Notify,
+    objects: Mutex<BTreeMap<ObjectId, Object>>,
+    missed: Mutex<Vec<Missed>>,
+    requests: Mutex<usize>,
+}
+
+impl Scripted {
+    async fn respond(&self) -> Result<(), NodeError> {
+        *self.requests.lock().unwrap() += 1;
+        match self.mood {
+            Mood::Dead => Err(NodeError::Refused { address: "nowhere:1".into() }),
+            Mood::Panics => panic!("scripted"),
+            Mood::Held => {
+                self.release.notified().await;
+                Ok(())
+            }
+            Mood::Well | Mood::Lies => Ok(()),
+        }
+    }
+
+    fn holds(&self, id: ObjectId) -> bool {
+        self.objects.lock().unwrap().contains_key(&id)
+    }
+}
+
+#[async_trait]
+impl NodeWriter for Scripted {
+    fn node_id(&self) -> &NodeId {
+        &self.node_id
+    }
+
+    async fn put(
+        &self,
+        objects: Arc<[Object]>,
+        _timeout: Duration,
+    ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
+        self.respond().await?;
+        let mut held = self.objects.lock().unwrap();
+        let stored = objects.iter().map(|object| {
+            let already_present = held.insert(object.id(), object.clone()).is_some();
+            let bytes = object.size_bytes();
+            Ok(Stored { bytes, durability: Durability::Synced, already_present })
+        });
+        Ok(stored.collect())
+    }
+
+    async fn put_large(&self, _head: ObjectHead, mut parts: Parts) -> Result<Stored, NodeError> {
+        self.respond().await?;
+        let mut bytes = 0;
+        while let Some(part) = parts.recv().await {
+            bytes += part.len() as u64;
+        }
+        Ok(Stored { bytes, durability: Durability::Synced, already_present: false })
+    }
+
+    async fn has(&self, ids: Arc<[ObjectId]>, _timeout: Duration) -> Result<Vec<bool>, NodeError> {
+        self.respond().await?;
+        Ok(ids.iter().map(|id| self.holds(*id)).collect())
+    }
+
+    async fn record_missed(
+        &self,
+        missed: Vec<Missed>,
+        _timeout: Duration,
+    ) -> Result<(), NodeError> {
+        self.missed.lock().unwrap().extend(missed);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl NodeReader for Scripted {
+    fn node_id(&self) -> &NodeId {
+        &self.node_id
+    }
+
+    async fn get(
+        &self,
+        ids: Arc<[ObjectId]>,
+        _timeout: Duration,
+    ) -> Result<Vec<Result<Found, StoreError>>, NodeError> {
+        self.respond().await?;
+        let held = self.objects.lock().unwrap();
+        let found = |id: &ObjectId| match held.get(id) {
+            None => Found::Absent,
+            Some(_) if self.mood == Mood::Lies => {
+                Found::Object(Object::claimed(*id, Kind::Blob, Bytes::from_static(b"lie")))
+            }
+            Some(object) => Found::Object(object.clone()),
+        };
+        Ok(ids.iter().map(|id| Ok(found(id))).collect())
+    }
+
+    async fn get_large(&self, _id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
+        self.respond().await?;
+        Ok(None)
+    }
+}
+
+/// Three replicas in these moods, W = R = 2, in the order that `object()` is placed.
+struct Trio {
+    nodes: Vec<Arc<Scripted>>,
+    writer: QuorumWriter,
+    reader: QuorumReader,
+}
+
+fn object() -> Object {
+    Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from_static(b"hello\n")).unwrap()
+}
+
+fn trio(moods: [Mood; 3]) -> Trio {
+    let members = ["n1", "n2", "n3"].map(|name| Member {
+        node_id: NodeId::new(name),
+        address: format!("{name}:7000"),
+        zone: "z".into(),
+        weight: 1,
+    });
+    let layout = Layout {
+        version: 1,
+        replicas: 3,
+        write_quorum: 2,
+        read_quorum: 2,
+        members: members.into(),
+    };
+    let ring = Arc::new(Ring::new(Arc::new(layout.validated().unwrap())));
+    let order = ring.replicas(&object().id());
+    let nodes: Vec<_> = order
+        .iter()
+        .zip(moods)
+        .map(|(node_id, mood)| {
+            Arc::new(Scripted {
+                node_id: node_id.clone(),
+                mood,
+                release: Notify::new(),
+                objects: Mutex::default(),
+                missed: Mutex::default(),
+                requests: Mutex::default(),
+            })
+        })
+        .collect();
+    let timeout = Duration::from_secs(5);
+    let writers = nodes.iter().map(|node| node.clone() as Arc<dyn NodeWriter>);
+    let writer = QuorumWriter::new(ring.clone(), writers, timeout);
+    let readers = nodes.iter().map(|node| node.clone() as Arc<dyn NodeReader>);
+    let reader = QuorumReader::new(ring, readers, timeout);
+    Trio { nodes, writer, reader }
+}
+
+async fn put(trio: &Trio) -> Result<PutReport, PutError> {
+    trio.writer.put(vec![object()], false).await.pop().unwrap()
+}
+
+#[tokio::test]
+async fn one_dead_replica_of_three_does_not_fail_a_put() {
+    for dead in 0..3 {
+        let mut moods = [Mood::Well; 3];
+        moods[dead] = Mood::Dead;
+        let trio = trio(moods);
+        put(&trio).await.unwrap();
+        trio.writer.drain().await;
+        let witnesses: usize =
+            trio.nodes.iter().map(|node| node.missed.lock().unwrap().len()).sum();
+        assert_eq!(witnesses, 1, "one replica records what the dead one missed");
+        let stats = trio.writer.stats();
+        assert_eq!((stats.replica_failures, stats.missed_recorded, stats.missed_lost), (1, 1, 0));
+        assert_eq!(trio.writer.missed()[0].node_id, trio.nodes[dead].node_id);
+    }
+}
+
+#[tokio::test]
+async fn a_put_answers_at_w_and_the_last_replica_still_gets_the_object() {
+    let trio = trio([Mood::Held, Mood::Well, Mood::Well]);
+    let report = put(&trio).await.unwrap();
+    assert_eq!(report.stored.len(), 2);
+    assert!(!trio.nodes[0].holds(object().id()));
+    trio.nodes[0].release.notify_one();
+    trio.writer.drain().await;
+    assert!(trio.nodes[0].holds(object().id()), "the write was not cancelled at W");
+}
+
+#[tokio::test]
+async fn a_put_fails_as_soon_as_w_is_out_of_reach_and_says_why() {
+    let trio = trio([Mood::Held, Mood::Dead, Mood::Dead]);
+    let error = put(&trio).await.unwrap_err();
+    assert_eq!(error.failed.len(), 2);
+    assert!(error.to_string().contains("refused"), "{error}");
+    let stats = trio.writer.stats();
+    assert_eq!((stats.attempted, stats.failed, stats.in_flight), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_cancels_nothing() {
+    let trio = trio([Mood::Held; 3]);
+    {
+        let mut waiting = std::pin::pin!(put(&trio));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(trio.writer.stats().in_flight, 1);
+    trio.nodes.iter().for_each(|node| node.release.notify_one());
+    trio.writer.drain().await;
+    assert!(trio.nodes.iter().all(|node| node.holds(object().id())));
+    assert_eq!(trio.writer.stats().succeeded, 1);
+}
+
+#[tokio::test]
+async fn replicas_that_have_the_object_are_not_sent_it_again() {
+    let trio = trio([Mood::Well; 3]);
+    put(&trio).await.unwrap();
+    trio.writer.drain().await;
+    let before: usize = trio.nodes.iter().map(|node| *node.requests.lock().unwrap()).sum();
+    let report = trio.writer.put(vec![object()], true).await.pop().unwrap().unwrap();
+    trio.writer.drain().await;
+    let after: usize = trio.nodes.iter().map(|node| *node.requests.lock().unwrap()).sum();
+    assert!(report.stored.iter().all(|(_, stored)| stored.already_present));
+    assert_eq!(after - before, 3, "each was asked, none was sent to");
+}
+
+#[tokio::test]
+async fn not_found_needs_r_absent_answers() {
+    let absent = trio([Mood::Well; 3]).reader.get(&[object().id()]).await.pop().unwrap();
+    assert!(matches!(absent, Err(GetError::NotFound { absent, .. }) if absent.len() >= 2));
+    let unsure = trio([Mood::Well, Mood::Dead, Mood::Dead]);
+    let unsure = unsure.reader.get(&[object().id()]).await.pop().unwrap();
+    let Err(GetError::Unavailable { absent, failed, .. }) = unsure else {
+        panic!("one absent answer of three is no proof: {unsure:?}");
+    };
+    assert_eq!((absent.len(), failed.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn other_bytes_than_the_ids_are_never_returned() {
+    let trio = trio([Mood::Lies, Mood::Well, Mood::Well]);
+    put(&trio).await.unwrap();
+    trio.writer.drain().await;
+    let got = trio.reader.get(&[object().id()]).await.pop().unwrap().unwrap();
+    assert!(matches!(got, Got::Object(got) if got == object()));
+}
+
+#[tokio::test]
+async fn a_replica_that_hangs_is_overtaken_by_the_next() {
+    let trio = trio([Mood::Held, Mood::Well, Mood::Well]);
+    trio.nodes[1].objects.lock().unwrap().insert(object().id(), object());
+    let began = tokio::time::Instant::now();
+    trio.reader.get(&[object().id()]).await.pop().unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+// A panic ends a simulated run, as it should; the real runtime confines it to its task.
+#[tokio::test]
+#[should_panic = "scripted"]
+async fn the_scripted_panic_panics() {
+    let trio = trio([Mood::Panics; 3]);
+    let _ = trio.nodes[0].respond().await;
+}

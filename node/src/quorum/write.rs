@@ -94,14 +94,14 @@ impl QuorumWriter {
     pub async fn put(&self, objects: Vec<Object>, skip_present: bool) -> Vec<Outcome> {
         let mut undecided = Vec::new();
         let mut outcomes: Vec<Option<Outcome>> = objects.iter().map(|_| None).collect();
-        let mut groups: BTreeMap<Arc<[NodeId]>, (Vec<usize>, Vec<Object>)> = BTreeMap::new();
+        let mut groups: BTreeMap<Arc<[NodeId]>, Group> = BTreeMap::new();
         for (place, object) in objects.into_iter().enumerate() {
             let replicas = self.inner.ring.replicas(&object.id());
-            let (places, objects) = groups.entry(replicas).or_default();
-            places.push(place);
-            objects.push(object);
+            let group = groups.entry(replicas).or_default();
+            group.places.push(place);
+            group.objects.push(object);
         }
-        for (replicas, (places, objects)) in groups {
+        for (replicas, Group { places, objects }) in groups {
             // Counted before anything can wait, so that no attempt is ever unseen.
             let counted = Undecided::new(self.inner.counters.clone(), objects.len() as u64);
             let (answer, outcome) = oneshot::channel();
@@ -152,6 +152,13 @@ impl QuorumWriter {
         self.inner.coordinators.wait().await;
         self.inner.coordinators.reopen();
     }
+}
+
+/// Objects of one call that have the same replicas, and their places in the call.
+#[derive(Default)]
+struct Group {
+    places: Vec<usize>,
+    objects: Vec<Object>,
 }
 
 struct Batch {

@@ -3,12 +3,12 @@
 //! Above this module nobody sees a protobuf message or a gRPC status (but for `status`
 //! answers, which are passed on as they are); below it nobody sees an object.
 
-pub mod codec;
+pub(crate) mod codec;
 pub mod replica;
-pub mod rt;
+pub(crate) mod rt;
 pub mod server;
 pub mod service;
-pub mod status;
+pub(crate) mod status;
 
 #[cfg(test)]
 mod tests;
