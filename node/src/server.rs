@@ -1,40 +1,107 @@
 //! A node, assembled: configuration and host in, a running server out.
 
 use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use gitstratum_host::Host;
+use rand::Rng;
 use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::placement::Layout;
+use crate::pool::Pool;
+use crate::repair::{MissedError, MissedLog, PeerTable, probe};
+use crate::store::{OpenError, SegmentStore, Store, StoreOptions};
+use crate::wire::server::{self, Requests};
+use crate::wire::service::NodeService;
 
-/// Why a node did not start, or stopped.
+/// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be bound.
     #[error("listen: {address}: {source}")]
     Listen {
         /// Where.
-        address: String,
+        address: SocketAddr,
         /// Why.
         source: std::io::Error,
     },
     /// The data directory is unusable, in use, or another node's.
     #[error("data: {0}")]
-    Data(String),
+    Data(#[from] OpenError),
+    /// The record of missed writes is unusable.
+    #[error("data: {0}")]
+    Missed(#[from] MissedError),
+}
+
+/// Tasks that end with the node.
+struct Background(Vec<JoinHandle<()>>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
 }
 
 /// Runs a node until `shutdown` completes and what was in flight is done, or
 /// `limits::SHUTDOWN_TIMEOUT` has passed. `ready` is told the bound address.
 ///
 /// # Errors
-/// [`ServeError`], before the port is bound where possible.
+/// [`ServeError`]; nothing is served then.
 pub async fn serve(
     config: Config,
     host: Host,
-    rng: ChaCha12Rng,
-    ready: impl FnOnce(std::net::SocketAddr) + Send,
+    mut rng: ChaCha12Rng,
+    ready: impl FnOnce(SocketAddr) + Send,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let _ = (config, host, rng, ready, shutdown);
-    todo!()
+    let failed = |source| ServeError::Listen { address: config.listen, source };
+    // Bound first, so that a port in use leaves the data directory alone; nothing is
+    // accepted before the store is open.
+    let listener = host.net.listen(config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let options = StoreOptions::new(config.node_id.clone(), config.fsync);
+    let store: Arc<dyn Store> = SegmentStore::open(host.disk.clone(), options).await?;
+    let missed = Arc::new(MissedLog::open(&host.disk).await?);
+    let layout = Arc::new(config.layout);
+    let peers = Arc::new(PeerTable::new(&layout, &config.node_id));
+    let requests = Arc::new(Requests::default());
+    let service = NodeService {
+        node_id: config.node_id.clone(),
+        boot_id: rng.random(),
+        layout: layout.clone(),
+        store: store.clone(),
+        missed,
+        peers: peers.clone(),
+        requests: requests.clone(),
+        started: Instant::now(),
+    };
+    let pool_rng = ChaCha12Rng::from_rng(&mut rng);
+    let pool = Pool::new(host.net.clone(), config.node_id.as_str(), &layout, pool_rng);
+    let probes = start_probes(&layout, &config.node_id, &pool, &peers);
+    tracing::info!(node = %config.node_id, %address, "serving");
+    ready(address);
+    server::run(listener, service, requests, shutdown).await;
+    drop(probes);
+    store.close().await;
+    tracing::info!(node = %config.node_id, "stopped");
+    Ok(())
+}
+
+fn start_probes(
+    layout: &Layout,
+    ourselves: &crate::placement::NodeId,
+    pool: &Pool,
+    table: &Arc<PeerTable>,
+) -> Background {
+    let others = layout.members.iter().filter(|member| member.node_id != *ourselves);
+    let probes = others.map(|member| {
+        let peer = member.node_id.clone();
+        tokio::spawn(probe(pool.clone(), table.clone(), peer, ourselves.clone()))
+    });
+    Background(probes.collect())
 }

@@ -4,10 +4,25 @@
 //! after any crash. The store verifies every object against its id before it
 //! acknowledges, and knows nothing of replicas.
 
+mod commit;
+mod engine;
+mod identity;
+mod index;
+mod large;
+mod record;
+mod recover;
+mod segment;
+
+#[cfg(test)]
+mod tests;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::object::{HashMismatch, Object, ObjectHead, ObjectId};
+use crate::placement::NodeId;
+
+pub use engine::{SegmentStore, StoreOptions};
 
 /// How far an acknowledged object has travelled towards the platter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +123,55 @@ pub enum StoreError {
     },
 }
 
+/// Why a store could not be opened. The disk is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the data directory is in use by another process")]
+    InUse,
+    /// It holds another node's data.
+    #[error("the data directory belongs to node {owner}, not to {ours}")]
+    OtherNode {
+        /// Whose it is.
+        owner: NodeId,
+        /// Who we are.
+        ours: NodeId,
+    },
+    /// A file was written by a version of the program that this one does not know.
+    #[error("{path} has format version {version}, which this version does not read")]
+    Version {
+        /// The file.
+        path: String,
+        /// Its version.
+        version: u32,
+    },
+    /// A file is not what its name says.
+    #[error("{path} is damaged at its beginning")]
+    Damaged {
+        /// The file.
+        path: String,
+    },
+    /// A file that no store makes.
+    #[error("{path} is none of this program's files")]
+    Stranger {
+        /// The file.
+        path: String,
+    },
+    /// The disk failed.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was tried.
+        doing: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+fn io_error(doing: &str, path: &str) -> impl FnOnce(std::io::Error) -> OpenError {
+    let doing = format!("{doing} {path}");
+    move |source| OpenError::Io { doing, source }
+}
+
 /// Counters of a store since it was opened, and its size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
@@ -139,7 +203,7 @@ pub trait Store: Send + Sync {
     /// Dropping the future abandons the answer, not the writes already queued.
     async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>>;
 
-    /// Looks an object up and verifies it.
+    /// Looks an object up and verifies its checksum; whoever receives it checks the hash.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] or [`StoreError::Io`].
@@ -148,7 +212,8 @@ pub trait Store: Send + Sync {
     /// Which of these objects are held durably, in order.
     async fn has(&self, ids: &[ObjectId]) -> Vec<bool>;
 
-    /// Begins an object that comes in parts, whatever its size.
+    /// Begins an object that comes in parts, whatever its size. It gets a file of its own,
+    /// so what fits a message is better put whole.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] when too many are under way, or as `put`.

@@ -1,0 +1,48 @@
+//! Whose data this is: a lock against a second process, and a file with the node's name.
+
+use bytes::Bytes;
+use gitstratum_host::Disk;
+use gitstratum_host::disk::{DiskLock, OpenMode};
+
+use super::{OpenError, io_error};
+use crate::placement::NodeId;
+
+const LOCK: &str = "lock";
+const IDENTITY: &str = "node";
+const FIRST_LINE: &str = "gitstratum data 1";
+
+/// Takes the lock and makes sure that the data is `node_id`'s; names it on an empty disk.
+pub(super) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, OpenError> {
+    // Read first, so that another node's directory does not even get a lock file.
+    let known = read(disk).await?;
+    if let Some(owner) = known.as_ref().filter(|owner| *owner != node_id) {
+        return Err(OpenError::OtherNode { owner: owner.clone(), ours: node_id.clone() });
+    }
+    disk.create_dir_all("").await.map_err(io_error("make", "the data directory"))?;
+    let lock = disk.lock(LOCK).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::WouldBlock => OpenError::InUse,
+        _ => OpenError::Io { doing: format!("lock {LOCK}"), source },
+    })?;
+    if known.is_none() {
+        let text = format!("{FIRST_LINE}\nnode {node_id}\n");
+        disk.replace(IDENTITY, Bytes::from(text)).await.map_err(io_error("write", IDENTITY))?;
+    }
+    Ok(lock)
+}
+
+async fn read(disk: &Disk) -> Result<Option<NodeId>, OpenError> {
+    let file = match disk.open(IDENTITY, OpenMode::Read).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(io_error("open", IDENTITY))?,
+    };
+    let len = file.len().await.map_err(io_error("size", IDENTITY))?;
+    let len = usize::try_from(len.min(4096)).expect("bounded just now");
+    let bytes = file.read_at(0, len).await.map_err(io_error("read", IDENTITY))?;
+    let text = std::str::from_utf8(&bytes).ok();
+    let rest = text.and_then(|text| text.strip_prefix(FIRST_LINE));
+    let owner = rest.and_then(|rest| rest.strip_prefix("\nnode ")?.strip_suffix('\n'));
+    match owner {
+        Some(owner) => Ok(Some(NodeId::new(owner))),
+        None => Err(OpenError::Damaged { path: IDENTITY.into() }),
+    }
+}
