@@ -1,8 +1,33 @@
 //! A node's configuration: TOML, then environment and flags, then checked.
+//!
+//! Invariant: nothing starts on a wrong configuration, and nothing about placement or
+//! durability is guessed: a cluster states its members and quorums or is refused. The
+//! only default cluster is the one of a single node, which keeps one copy.
+//!
+//! Parsing of arguments and environment is left to the program; it hands over
+//! [`ConfigOverrides`].
 
-use std::net::SocketAddr;
+mod locate;
+#[cfg(test)]
+mod tests;
 
-use crate::placement::{Layout, NodeId};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::placement::{Layout, LayoutError, Member, NodeId};
+use locate::Source;
+
+/// Where a single node without any configuration listens.
+pub const LISTEN_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7400);
+
+/// The id of a single node that was not given one.
+const NODE_ID_DEFAULT: &str = "n1";
+
+/// The zone of a member that was not given one.
+const ZONE_DEFAULT: &str = "default";
 
 /// A checked configuration. The data directory is not in it: the [`gitstratum_host::Disk`]
 /// of the host is rooted there.
@@ -16,4 +41,279 @@ pub struct Config {
     pub fsync: bool,
     /// The cluster; contains this node.
     pub layout: Layout,
+}
+
+/// A checked configuration with the directory for the host's disk.
+#[derive(Clone, Debug)]
+pub struct LoadedConfig {
+    /// The node's part.
+    pub config: Config,
+    /// Where the node keeps its data; relative to the working directory.
+    pub data: PathBuf,
+}
+
+/// What environment and flags say; each goes before the same field of the file.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigOverrides {
+    /// `--data DIR`
+    pub data: Option<PathBuf>,
+    /// `--listen A`
+    pub listen: Option<SocketAddr>,
+    /// Which member this is, so that one file can serve all machines.
+    pub node_id: Option<String>,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is no TOML.
+    #[error("{source_name}:{line}: {problem}")]
+    Syntax {
+        /// The file.
+        source_name: String,
+        /// Counted from 1.
+        line: usize,
+        /// The parser's words.
+        problem: String,
+    },
+    /// A field is unknown, missing, of the wrong type, or its value cannot be.
+    #[error("{}: {field}: {problem}", place(source_name, *line))]
+    Field {
+        /// The file, or what stands for it when there is none.
+        source_name: String,
+        /// Counted from 1; `None` when the field is not in the file.
+        line: Option<usize>,
+        /// The field, such as `cluster.write_quorum` or `node[2].address`.
+        field: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+}
+
+fn place(source_name: &str, line: Option<usize>) -> String {
+    line.map_or_else(|| source_name.to_owned(), |line| format!("{source_name}:{line}"))
+}
+
+/// The file as it is written. All fields of the top are optional here: flags may give
+/// them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileConfig {
+    node_id: Option<String>,
+    listen: Option<String>,
+    data: Option<PathBuf>,
+    #[serde(default = "yes")]
+    fsync: bool,
+    cluster: Option<FileCluster>,
+    node: Option<Vec<FileNode>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileCluster {
+    version: u64,
+    replicas: usize,
+    write_quorum: usize,
+    read_quorum: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileNode {
+    id: String,
+    address: String,
+    #[serde(default = "zone_default")]
+    zone: String,
+    #[serde(default = "one")]
+    weight: u32,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn zone_default() -> String {
+    ZONE_DEFAULT.to_owned()
+}
+
+impl Config {
+    /// Reads and checks the file at `path`. Without one, a single node that keeps one
+    /// copy of each object.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(
+        path: Option<&Path>,
+        overrides: ConfigOverrides,
+    ) -> Result<LoadedConfig, ConfigError> {
+        let Some(path) = path else {
+            return Self::from_toml("", "command line", overrides);
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::from_toml(&text, &path.display().to_string(), overrides)
+    }
+
+    /// Checks the text of a file; `source_name` stands before errors.
+    ///
+    /// # Errors
+    /// [`ConfigError::Syntax`] and [`ConfigError::Field`].
+    pub fn from_toml(
+        text: &str,
+        source_name: &str,
+        overrides: ConfigOverrides,
+    ) -> Result<LoadedConfig, ConfigError> {
+        let source = Source::parse(text, source_name)?;
+        let file: FileConfig = source.deserialize()?;
+        let overridden: Vec<&str> =
+            [("listen", overrides.listen.is_some()), ("node_id", overrides.node_id.is_some())]
+                .into_iter()
+                .filter_map(|(field, given)| given.then_some(field))
+                .collect();
+        let refuse = |field: &str, problem: String| {
+            if overridden.contains(&field) {
+                let source_name = "flags or environment".to_owned();
+                let field = field.to_owned();
+                return Err(ConfigError::Field { source_name, line: None, field, problem });
+            }
+            Err(source.field_error(field, problem))
+        };
+
+        let Some(data) = overrides.data.or(file.data).filter(|data| !data.as_os_str().is_empty())
+        else {
+            return refuse("data", "where to keep data is not said; --data DIR says it".to_owned());
+        };
+        let listen = match (overrides.listen, file.listen) {
+            (Some(listen), _) => Some(listen),
+            (None, None) => None,
+            (None, Some(text)) => match text.parse() {
+                Ok(listen) => Some(listen),
+                Err(_) => return refuse("listen", format!("{text:?} is not IP:PORT")),
+            },
+        };
+        let node_id = overrides.node_id.or(file.node_id);
+        let parts = match (file.cluster, file.node) {
+            (Some(cluster), Some(nodes)) => member_of(cluster, nodes, node_id, listen),
+            (None, None) => alone(node_id, listen),
+            (None, Some(_)) => Err(problem("cluster", "missing beside the [[node]]s")),
+            (Some(_), None) => Err(problem("node", "missing beside [cluster]")),
+        };
+        let (node_id, listen, layout) = match parts {
+            Ok(parts) => parts,
+            Err(LayoutError { field, problem }) => return refuse(&field, problem),
+        };
+        let config = Config { node_id, listen, fsync: file.fsync, layout };
+        Ok(LoadedConfig { config, data })
+    }
+}
+
+impl LoadedConfig {
+    /// The file that [`Config::from_toml`] reads back to the same configuration.
+    ///
+    /// # Errors
+    /// A data directory that is not UTF-8, or a layout version over `i64::MAX`: TOML
+    /// has neither.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        let layout = &self.config.layout;
+        let node = |member: &Member| FileNode {
+            id: member.node_id.to_string(),
+            address: member.address.clone(),
+            zone: member.zone.clone(),
+            weight: member.weight,
+        };
+        toml::to_string(&FileConfig {
+            node_id: Some(self.config.node_id.to_string()),
+            listen: Some(self.config.listen.to_string()),
+            data: Some(self.data.clone()),
+            fsync: self.config.fsync,
+            cluster: Some(FileCluster {
+                version: layout.version,
+                replicas: layout.replicas,
+                write_quorum: layout.write_quorum,
+                read_quorum: layout.read_quorum,
+            }),
+            node: Some(layout.members.iter().map(node).collect()),
+        })
+    }
+}
+
+fn problem(field: &str, problem: impl Into<String>) -> LayoutError {
+    LayoutError { field: field.to_owned(), problem: problem.into() }
+}
+
+/// A node of the cluster that the file describes.
+fn member_of(
+    cluster: FileCluster,
+    nodes: Vec<FileNode>,
+    node_id: Option<String>,
+    listen: Option<SocketAddr>,
+) -> Result<(NodeId, SocketAddr, Layout), LayoutError> {
+    let member = |node: FileNode| Member {
+        node_id: NodeId::new(node.id),
+        address: node.address,
+        zone: node.zone,
+        weight: node.weight,
+    };
+    let layout = Layout {
+        version: cluster.version,
+        replicas: cluster.replicas,
+        write_quorum: cluster.write_quorum,
+        read_quorum: cluster.read_quorum,
+        members: nodes.into_iter().map(member).collect(),
+    }
+    .validated()?;
+    let node_id = node_id
+        .map(NodeId::new)
+        .ok_or_else(|| problem("node_id", "missing: which of the [[node]]s is this one?"))?;
+    if layout.member(&node_id).is_none() {
+        let ids: Vec<&str> = layout.members.iter().map(|m| m.node_id.as_str()).collect();
+        let text = format!("{node_id} is none of the [[node]]s: {}", ids.join(", "));
+        return Err(problem("node_id", text));
+    }
+    let listen =
+        listen.ok_or_else(|| problem("listen", "missing: IP:PORT, such as 0.0.0.0:7400"))?;
+    Ok((node_id, listen, layout))
+}
+
+/// The only node of its cluster. Callers learn its address from the layout, so it must
+/// be one that can be dialled.
+fn alone(
+    node_id: Option<String>,
+    listen: Option<SocketAddr>,
+) -> Result<(NodeId, SocketAddr, Layout), LayoutError> {
+    let listen = listen.unwrap_or(LISTEN_DEFAULT);
+    if listen.ip().is_unspecified() || listen.port() == 0 {
+        let text = format!(
+            "{listen} is no address that callers could dial; give one, or name the node's own in \
+             [cluster] and [[node]]"
+        );
+        return Err(problem("listen", text));
+    }
+    let node_id = NodeId::new(node_id.unwrap_or_else(|| NODE_ID_DEFAULT.to_owned()));
+    let member = Member {
+        node_id: node_id.clone(),
+        address: listen.to_string(),
+        zone: zone_default(),
+        weight: one(),
+    };
+    let layout =
+        Layout { version: 1, replicas: 1, write_quorum: 1, read_quorum: 1, members: vec![member] };
+    let named_as_written = |error: LayoutError| match error.field.as_str() {
+        "node[0].id" => problem("node_id", error.problem),
+        "node[0].address" => problem("listen", error.problem),
+        _ => error,
+    };
+    Ok((node_id, listen, layout.validated().map_err(named_as_written)?))
 }

@@ -1,0 +1,181 @@
+//! What the operator reads when a configuration is wrong, and what a right one means.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+fn load(text: &str) -> Result<LoadedConfig, ConfigError> {
+    Config::from_toml(text, "config.toml", ConfigOverrides::default())
+}
+
+/// The example with `from` replaced by `to` is refused with this line.
+#[track_caller]
+fn refused(from: &str, to: &str, expected: &str) {
+    assert!(EXAMPLE.contains(from), "the example has no {from:?}");
+    let error = load(&EXAMPLE.replacen(from, to, 1)).unwrap_err();
+    assert_eq!(error.to_string(), expected);
+}
+
+fn flags(listen: &str) -> ConfigOverrides {
+    ConfigOverrides { data: Some("d".into()), listen: Some(listen.parse().unwrap()), node_id: None }
+}
+
+#[test]
+fn the_example_is_right_and_means_what_its_comments_say() {
+    let LoadedConfig { config, data } = load(EXAMPLE).unwrap();
+    assert_eq!(data, Path::new("/var/lib/gitstratum"));
+    assert_eq!((config.node_id.as_str(), config.fsync), ("n1", true));
+    assert_eq!(config.listen, "0.0.0.0:7400".parse().unwrap());
+    let layout = &config.layout;
+    assert_eq!((layout.replicas, layout.write_quorum, layout.read_quorum), (3, 2, 2));
+    assert_eq!(layout.members.len(), 3);
+    assert_eq!(layout.members[2].zone, "rack-3");
+    assert_eq!(layout.members[2].weight, 1);
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_its_line_and_field() {
+    refused(
+        "write_quorum = 2",
+        "write_quorum = 4",
+        "config.toml:27: cluster.write_quorum: 4 exceeds cluster.replicas (3)",
+    );
+    refused(
+        "id = \"n3\"",
+        "id = \"n2\"",
+        "config.toml:47: node[2].id: \"n2\" is already the id of node[1]",
+    );
+    refused(
+        "weight = 1",
+        "weight = 0",
+        "config.toml:39: node[0].weight: 0 is not between 1 and 100",
+    );
+    refused(
+        "listen = \"0.0.0.0:7400\"",
+        "listen = \"0.0.0.0\"",
+        "config.toml:8: listen: \"0.0.0.0\" is not IP:PORT",
+    );
+    refused(
+        "node_id = \"n1\"",
+        "node_id = \"n4\"",
+        "config.toml:5: node_id: n4 is none of the [[node]]s: n1, n2, n3",
+    );
+}
+
+#[test]
+fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
+    refused(
+        "write_quorum = 2",
+        "write_quorum = \"2\"",
+        "config.toml:27: cluster.write_quorum: invalid type: string \"2\", expected usize",
+    );
+    refused(
+        "write_quorum = 2",
+        "write_qorum = 2",
+        "config.toml:27: cluster.write_qorum: unknown field `write_qorum`, expected one of \
+         `version`, `replicas`, `write_quorum`, `read_quorum`",
+    );
+    refused("write_quorum = 2", "", "config.toml:20: cluster: missing field `write_quorum`");
+    refused(
+        "version = 1",
+        "version = -1",
+        "config.toml:22: cluster.version: invalid value: integer `-1`, expected u64",
+    );
+    refused(
+        "address = \"n2",
+        "adress = \"n2",
+        "config.toml:43: node[1].adress: unknown field `adress`, expected one of `id`, `address`, \
+         `zone`, `weight`",
+    );
+    refused(
+        "\n[cluster]\n",
+        "\n[clutser]\n",
+        "config.toml:20: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
+         `data`, `fsync`, `cluster`, `node`",
+    );
+    refused(
+        "fsync = true",
+        "fsync = \"yes\"",
+        "config.toml:16: fsync: invalid type: string \"yes\", expected a boolean",
+    );
+}
+
+#[test]
+fn what_is_missing_at_the_top_is_named() {
+    refused(
+        "node_id = \"n1\"",
+        "",
+        "config.toml: node_id: missing: which of the [[node]]s is this one?",
+    );
+    refused(
+        "listen = \"0.0.0.0:7400\"",
+        "",
+        "config.toml: listen: missing: IP:PORT, such as 0.0.0.0:7400",
+    );
+    refused(
+        "data = \"/var/lib/gitstratum\"",
+        "",
+        "config.toml: data: where to keep data is not said; --data DIR says it",
+    );
+    let error = load("data = 'd'\n[[node]]\nid = 'n1'\naddress = 'a:1'").unwrap_err();
+    assert_eq!(error.to_string(), "config.toml: cluster: missing beside the [[node]]s");
+}
+
+#[test]
+fn a_text_that_is_no_toml_is_refused_with_its_line() {
+    let error = load("data = 'd'\nlisten = \n").unwrap_err();
+    assert!(matches!(error, ConfigError::Syntax { line: 2, .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error =
+        Config::load(Some(Path::new("no/such.toml")), ConfigOverrides::default()).unwrap_err();
+    assert!(error.to_string().starts_with("no/such.toml: "), "{error}");
+}
+
+#[test]
+fn overrides_go_before_the_file() {
+    let overrides = ConfigOverrides { node_id: Some("n2".to_owned()), ..flags("127.0.0.1:9") };
+    let loaded = Config::from_toml(EXAMPLE, "config.toml", overrides).unwrap();
+    assert_eq!(loaded.config.node_id, NodeId::new("n2"));
+    assert_eq!(loaded.config.listen, "127.0.0.1:9".parse().unwrap());
+    assert_eq!(loaded.data, Path::new("d"));
+
+    let overrides = ConfigOverrides { node_id: Some("n4".to_owned()), ..Default::default() };
+    let error = Config::from_toml(EXAMPLE, "config.toml", overrides).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "flags or environment: node_id: n4 is none of the [[node]]s: n1, n2, n3"
+    );
+}
+
+#[test]
+fn without_a_file_a_node_is_alone_and_keeps_one_copy() {
+    let LoadedConfig { config, .. } = Config::load(None, flags("127.0.0.1:7401")).unwrap();
+    let layout = &config.layout;
+    assert_eq!((layout.replicas, layout.write_quorum, layout.read_quorum), (1, 1, 1));
+    assert_eq!(layout.members.len(), 1);
+    assert_eq!(layout.members[0].address, "127.0.0.1:7401");
+    assert_eq!(layout.members[0].node_id, config.node_id);
+    assert!(config.fsync);
+}
+
+#[test]
+fn a_lone_node_is_refused_an_address_that_nobody_can_dial() {
+    for listen in ["0.0.0.0:7400", "[::]:7400", "127.0.0.1:0"] {
+        let error = Config::load(None, flags(listen)).unwrap_err().to_string();
+        assert!(error.starts_with("flags or environment: listen: "), "{error}");
+    }
+}
+
+#[test]
+fn a_configuration_survives_being_written() {
+    let loaded = load(EXAMPLE).unwrap();
+    let again = load(&loaded.to_toml().unwrap()).unwrap();
+    assert_eq!(again.config.layout, loaded.config.layout);
+    assert_eq!(again.config.node_id, loaded.config.node_id);
+    assert_eq!(again.config.listen, loaded.config.listen);
+    assert_eq!(again.config.fsync, loaded.config.fsync);
+    assert_eq!(again.data, loaded.data);
+}
