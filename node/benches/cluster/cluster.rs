@@ -1,0 +1,166 @@
+//! Three `gitstratum serve` processes on loopback, ended when the value is dropped.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use gitstratum::client::{Client, ClientOptions};
+use gitstratum::config::{Config, LoadedConfig};
+use gitstratum::placement::{Layout, Member, NodeId};
+use gitstratum_host::Net;
+use gitstratum_proto::v1::StoreStatus;
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+use tokio::time::Instant;
+
+use crate::{Outcome, REPLICAS, process};
+
+/// The program under test, built by cargo beside the benchmark.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gitstratum");
+
+/// All nodes must answer by then.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Running nodes.
+pub struct Cluster {
+    nodes: Vec<Child>,
+    /// `HOST:PORT` of each.
+    pub peers: Vec<String>,
+}
+
+/// Sums over all nodes since they started.
+#[derive(Clone, Copy)]
+pub struct Totals {
+    /// `fdatasync` calls.
+    pub syncs: u64,
+    /// Bytes sent to disks.
+    pub disk_bytes: u64,
+}
+
+impl Cluster {
+    /// Starts three nodes with their data under `dir`, which is emptied first.
+    pub async fn start(dir: &Path) -> Outcome<Self> {
+        if dir.exists() {
+            fs::remove_dir_all(dir)?;
+        }
+        fs::create_dir_all(dir)?;
+        let listens = free_addresses()?;
+        let members = listens.iter().zip(1..).map(|(listen, number)| Member {
+            node_id: NodeId::new(format!("n{number}")),
+            address: listen.to_string(),
+            zone: format!("z{number}"),
+            weight: 1,
+        });
+        let layout = Layout {
+            version: 1,
+            replicas: REPLICAS,
+            write_quorum: 2,
+            read_quorum: 2,
+            members: members.collect(),
+        };
+        let peers = listens.iter().map(SocketAddr::to_string).collect();
+        let mut cluster = Cluster { nodes: Vec::new(), peers };
+        for (member, listen) in layout.members.iter().zip(listens) {
+            let config = Config {
+                node_id: member.node_id.clone(),
+                listen,
+                fsync: true,
+                layout: layout.clone(),
+            };
+            let loaded = LoadedConfig { config, data: dir.join(member.node_id.as_str()) };
+            cluster.nodes.push(start_node(dir, &loaded)?);
+        }
+        cluster.wait_until_all_answer().await?;
+        Ok(cluster)
+    }
+
+    /// A client of its own connections; `seed` makes its choices.
+    pub async fn client(&self, seed: u64) -> Outcome<Client> {
+        let rng = ChaCha12Rng::seed_from_u64(seed);
+        Ok(Client::connect(Net::new(), &self.peers, rng, ClientOptions::default()).await?)
+    }
+
+    /// Sums over all nodes.
+    pub async fn totals(&self, client: &Client) -> Outcome<Totals> {
+        let mut totals = Totals { syncs: 0, disk_bytes: 0 };
+        for store in self.stores(client).await? {
+            totals.syncs += store.syncs;
+        }
+        for node in &self.nodes {
+            totals.disk_bytes += process::disk_bytes_written(node.id())?;
+        }
+        Ok(totals)
+    }
+
+    /// What each store says of itself.
+    pub async fn stores(&self, client: &Client) -> Outcome<Vec<StoreStatus>> {
+        let mut stores = Vec::new();
+        for (member, status) in client.status().await {
+            let status = status.map_err(|error| format!("{}: {error}", member.node_id))?;
+            stores.push(status.store.ok_or("a status without its store")?);
+        }
+        Ok(stores)
+    }
+
+    /// Peak memory of each node in KiB.
+    pub fn peaks_kib(&self) -> Vec<u64> {
+        self.nodes.iter().filter_map(|node| process::peak_memory_kib(node.id())).collect()
+    }
+
+    async fn wait_until_all_answer(&mut self) -> Outcome<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let error = match self.client(0).await {
+                Ok(client) => match self.stores(&client).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            for node in &mut self.nodes {
+                if let Some(status) = node.try_wait()? {
+                    return Err(format!("a node ended: {status}; see its .log").into());
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for node in &mut self.nodes {
+            // A node that has ended already is as good as killed.
+            let _ = node.kill();
+            let _ = node.wait();
+        }
+    }
+}
+
+fn start_node(dir: &Path, loaded: &LoadedConfig) -> Outcome<Child> {
+    let named =
+        |extension: &str| -> PathBuf { dir.join(format!("{}.{extension}", loaded.config.node_id)) };
+    fs::write(named("toml"), loaded.to_toml()?)?;
+    let log = File::create(named("log"))?;
+    let node = Command::new(PROGRAM)
+        .args(["serve", "--config"])
+        .arg(named("toml"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    Ok(node)
+}
+
+/// Addresses on loopback that were free a moment ago.
+fn free_addresses() -> Outcome<Vec<SocketAddr>> {
+    // Held together, so that they differ.
+    let listeners: Vec<TcpListener> =
+        (0..REPLICAS).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    Ok(listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?)
+}
