@@ -1,0 +1,125 @@
+//! `determinism`: the same seed, here twice and once in another process.
+//!
+//! The two runs in this process are far apart and other runs lie between them, so that
+//! anything a process shares between runs would show.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::CommandError;
+use super::output::Progress;
+use super::sweep::pairs;
+use crate::runner::{in_parallel, run_once};
+use crate::scenario::{Plan, load_all};
+use crate::trace::{Record, first_difference};
+use crate::verdict::Verdict;
+
+/// Compares all runs; prints the first difference of the first seed that has one.
+pub(super) fn determinism(path: &Path, seeds: Range<u64>, jobs: usize) -> Result<u8, CommandError> {
+    let plans = load_all(path)?;
+    let mut items = pairs(&plans, &seeds);
+    let mut progress = Progress::new(items.len() * 3);
+    let mut firsts: BTreeMap<(String, u64), String> = BTreeMap::new();
+    in_parallel(
+        &items,
+        jobs,
+        |&(plan, seed)| run_once(plan, seed).digest,
+        |&(plan, seed), digest| {
+            firsts.insert((plan.name.clone(), seed), digest);
+            progress.step();
+            true
+        },
+    );
+    items.reverse();
+    let mut differing: BTreeMap<(u64, &str), (&Plan, &str)> = BTreeMap::new();
+    let mut failure = None;
+    in_parallel(
+        &items,
+        jobs,
+        |&(plan, seed)| (run_once(plan, seed).digest, digest_elsewhere(plan, seed)),
+        |&(plan, seed), (again, elsewhere)| {
+            let first = &firsts[&(plan.name.clone(), seed)];
+            let key = (seed, plan.name.as_str());
+            match elsewhere {
+                Err(error) => failure = Some(error),
+                Ok(elsewhere) if elsewhere != *first => {
+                    differing.insert(key, (plan, "in another process"));
+                }
+                Ok(_) => {}
+            }
+            if again != *first {
+                differing.insert(key, (plan, "in the same process"));
+            }
+            progress.step();
+            progress.step();
+            failure.is_none()
+        },
+    );
+    progress.finish();
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let Some(((seed, name), (plan, place))) = differing.first_key_value() else {
+        println!(
+            "{} seeds of {} scenarios: three runs each, two here and one in another process, \
+             no difference",
+            seeds.end - seeds.start,
+            plans.len()
+        );
+        return Ok(0);
+    };
+    println!("{} of {} seeds differ; the first:", differing.len(), items.len());
+    println!("{name}, seed {seed}, differs {place}");
+    print_difference(plan, *seed)?;
+    println!("cargo sim determinism {} --seeds {seed}..{}", plan.path.display(), seed + 1);
+    Ok(Verdict::Fail.exit_code())
+}
+
+/// Runs the seed in another process and takes the digest from its verdict line.
+fn digest_elsewhere(plan: &Plan, seed: u64) -> Result<String, CommandError> {
+    let output = elsewhere(plan, seed, &[])?;
+    let digest = output.lines().last().and_then(|line| line.split_once("digest="));
+    digest.map(|(_, digest)| digest.to_owned()).ok_or_else(|| {
+        CommandError::OtherProcess(format!("printed no digest for seed {seed}: {output:?}"))
+    })
+}
+
+fn elsewhere(plan: &Plan, seed: u64, more: &[&str]) -> Result<String, CommandError> {
+    let failed = |error: std::io::Error| CommandError::OtherProcess(error.to_string());
+    let output = Command::new(std::env::current_exe().map_err(failed)?)
+        .arg("run")
+        .arg(&plan.path)
+        .args(["--once", "--seed", &seed.to_string()])
+        .args(more)
+        .output()
+        .map_err(failed)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Where the other process leaves its trace.
+#[allow(clippy::disallowed_methods, reason = "the testbed's own file, outside the worlds")]
+fn trace_path() -> PathBuf {
+    std::env::temp_dir().join(format!("gitstratum-sim-{}.jsonl", std::process::id()))
+}
+
+/// Runs the seed here and elsewhere once more, and prints the first line that differs.
+fn print_difference(plan: &Plan, seed: u64) -> Result<(), CommandError> {
+    let lines = |trace: &[Record]| trace.iter().map(Record::line).collect::<Vec<_>>();
+    let (one, two) = (lines(&run_once(plan, seed).trace), lines(&run_once(plan, seed).trace));
+    let path = trace_path();
+    elsewhere(plan, seed, &["--trace", &path.display().to_string()])?;
+    let three = std::fs::read_to_string(&path)
+        .map_err(|error| CommandError::OtherProcess(format!("its trace: {error}")))?;
+    // Left behind, it is one small file in the directory for such files.
+    let _ = std::fs::remove_file(&path);
+    let here = || one.iter().map(String::as_str);
+    let difference = first_difference(here(), two.iter().map(String::as_str))
+        .or_else(|| first_difference(here(), three.lines()));
+    match difference {
+        Some((line, ours, theirs)) => println!("line {line}:\n  {ours}\n  {theirs}"),
+        None => println!("run once more, it does not differ"),
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! The commands of `gitstratum-sim`, their output and exit codes (DESIGN.md, section 7).
+//!
+//! Results go to standard output, progress and errors to standard error. A run's last
+//! line is its verdict; on anything but pass the line before it replays the run.
+
+mod bench;
+mod determinism;
+mod output;
+mod run;
+mod sweep;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::scenario::{self, Plan, ScenarioError};
+
+/// Exit code of a wrong scenario file or command line.
+const EXIT_USAGE: u8 = 2;
+/// Where scenarios are when no path is given.
+const SCENARIOS: &str = "scenarios";
+
+/// GitStratum on simulated machines: every run is replayed by its scenario and its seed.
+#[derive(Debug, Parser)]
+#[command(name = "gitstratum-sim", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the scenarios.
+    List {
+        /// A scenario file or a directory of them.
+        #[arg(default_value = SCENARIOS)]
+        path: PathBuf,
+    },
+    /// Run one scenario with one seed, twice, and judge it.
+    Run {
+        /// The scenario file, or its name in the directory `scenarios`.
+        scenario: PathBuf,
+        /// What decides all that the scenario leaves open.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Write what happened as JSON lines.
+        #[arg(long, value_name = "FILE")]
+        trace: Option<PathBuf>,
+        /// Write a page to look at.
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+        /// Do not run it a second time to compare.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Run scenarios over many seeds, each twice, until one fails.
+    Sweep {
+        /// A scenario file or a directory of them.
+        #[arg(default_value = SCENARIOS)]
+        path: PathBuf,
+        /// The seeds, the last one not included.
+        #[arg(long, value_name = "A..B", value_parser = seeds)]
+        seeds: Range<u64>,
+        /// Runs at a time; as many as there are processors when not given.
+        #[arg(long)]
+        jobs: Option<usize>,
+    },
+    /// Run every seed twice in this process and once in another, and compare the traces.
+    Determinism {
+        /// A scenario file or a directory of them.
+        #[arg(default_value = SCENARIOS)]
+        path: PathBuf,
+        /// The seeds, the last one not included.
+        #[arg(long, value_name = "A..B", value_parser = seeds)]
+        seeds: Range<u64>,
+        /// Runs at a time; as many as there are processors when not given.
+        #[arg(long)]
+        jobs: Option<usize>,
+    },
+    /// Measure the simulator: calls per second under load, simulated seconds when idle.
+    Bench,
+}
+
+/// Why a command could not do its work; a verdict is never one of these.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    /// A scenario file is wrong.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A file could not be written.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The other process of a comparison gave nothing to compare.
+    #[error("the other process: {0}")]
+    OtherProcess(String),
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let code = match Arguments::parse().command {
+        Command::List { path } => list(&path),
+        Command::Run { scenario, seed, trace, report, once } => {
+            run::run(&run::Options { scenario, seed, trace, report, once })
+        }
+        Command::Sweep { path, seeds, jobs } => sweep::sweep(&path, seeds, jobs_or_all(jobs)),
+        Command::Determinism { path, seeds, jobs } => {
+            determinism::determinism(&path, seeds, jobs_or_all(jobs))
+        }
+        Command::Bench => bench::bench(),
+    };
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("gitstratum-sim: {error}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+fn jobs_or_all(jobs: Option<usize>) -> usize {
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    jobs.unwrap_or_else(all).max(1)
+}
+
+/// Reads `A..B`.
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let wrong = || format!("{text:?} is no range of seeds such as 0..500");
+    let (first, end) = text.split_once("..").ok_or_else(wrong)?;
+    let range: Range<u64> =
+        first.parse().map_err(|_| wrong())?..end.parse().map_err(|_| wrong())?;
+    if range.is_empty() {
+        return Err(format!("{text:?} holds no seed"));
+    }
+    Ok(range)
+}
+
+fn list(path: &Path) -> Result<u8, CommandError> {
+    for plan in scenario::load_all(path)? {
+        println!("{:<24} {}", plan.name, plan.description);
+    }
+    Ok(0)
+}
+
+/// A scenario by its file, or by its name.
+fn find(scenario: &Path) -> Result<Plan, CommandError> {
+    let named = Path::new(SCENARIOS).join(scenario).with_extension("toml");
+    let by_name = scenario.components().count() == 1 && !scenario.exists() && named.exists();
+    Ok(Plan::load(if by_name { &named } else { scenario })?)
+}

@@ -1,0 +1,88 @@
+//! What runs say, and the bar that shows how far they are.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use crate::runner::Run;
+use crate::scenario::Plan;
+use crate::verdict::Verdict;
+
+/// Violations of one run that are printed; the trace has what led to the others.
+const VIOLATIONS_PRINTED_MAX: usize = 10;
+/// Plain progress lines are at least this far apart.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+/// A bar is drawn anew at most this often.
+const BAR_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Prints violations, the replay command on anything but pass, and the verdict line.
+pub(super) fn print_run(plan: &Plan, seed: u64, run: &Run) {
+    for violation in run.violations.iter().take(VIOLATIONS_PRINTED_MAX) {
+        println!("{violation}");
+    }
+    let more = run.violations.len().saturating_sub(VIOLATIONS_PRINTED_MAX);
+    if more > 0 {
+        println!("and {more} more");
+    }
+    if run.verdict != Verdict::Pass {
+        println!("cargo sim run {} --seed {seed}", plan.path.display());
+    }
+    println!("{}", verdict_line(run.verdict, &plan.name, &seed.to_string(), &run.digest));
+}
+
+/// The last line of every run.
+pub(super) fn verdict_line(verdict: Verdict, scenario: &str, seed: &str, digest: &str) -> String {
+    format!("verdict={} scenario={scenario} seed={seed} digest={digest}", verdict.word())
+}
+
+/// How far a sweep is: a bar on a terminal, a line now and then elsewhere.
+pub(super) struct Progress {
+    total: usize,
+    done: usize,
+    began: Instant,
+    shown: Option<Instant>,
+    on_terminal: bool,
+}
+
+#[allow(clippy::disallowed_methods, reason = "wall time, of someone who waits")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Progress {
+    /// Nothing done of `total` runs.
+    pub(super) fn new(total: usize) -> Self {
+        let on_terminal = std::io::stderr().is_terminal();
+        Progress { total, done: 0, began: now(), shown: None, on_terminal }
+    }
+
+    /// One more is done.
+    pub(super) fn step(&mut self) {
+        self.done += 1;
+        let interval = if self.on_terminal { BAR_INTERVAL } else { PROGRESS_INTERVAL };
+        let last = self.shown.unwrap_or(self.began);
+        if now() - last < interval {
+            return;
+        }
+        self.shown = Some(now());
+        let elapsed = (now() - self.began).as_secs_f64();
+        let left = elapsed / self.done as f64 * (self.total - self.done) as f64;
+        let Progress { done, total, .. } = self;
+        let text = format!("{done}/{total} runs, {elapsed:.0} s, {left:.0} s left");
+        if self.on_terminal {
+            let filled = *done * 30 / *total;
+            let bar = "#".repeat(filled) + &"-".repeat(30 - filled);
+            eprint!("\r[{bar}] {text}   ");
+            // A terminal that went away shows no bar.
+            let _ = std::io::stderr().flush();
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Leaves the terminal as it was.
+    pub(super) fn finish(&self) {
+        if self.on_terminal && self.shown.is_some() {
+            eprint!("\r{:90}\r", "");
+        }
+    }
+}

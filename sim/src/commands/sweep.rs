@@ -1,0 +1,99 @@
+//! `sweep`: many scenarios, many seeds.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::CommandError;
+use super::output::{Progress, print_run, verdict_line};
+use crate::runner::{Run, in_parallel, run_checked};
+use crate::scenario::{Plan, load_all};
+use crate::verdict::Verdict;
+
+/// What came of one scenario.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    /// The failing run with the lowest seed.
+    first: Option<(u64, Run)>,
+    digests: BTreeMap<u64, String>,
+}
+
+/// Runs every scenario with every seed, and prints the first failure of each scenario or
+/// one line for all.
+pub(super) fn sweep(path: &Path, seeds: Range<u64>, jobs: usize) -> Result<u8, CommandError> {
+    let plans = load_all(path)?;
+    let items = pairs(&plans, &seeds);
+    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut progress = Progress::new(items.len());
+    in_parallel(
+        &items,
+        jobs,
+        |&(plan, seed)| run_checked(plan, seed),
+        |&(plan, seed), mut run| {
+            let tally = tallies.entry(&plan.name).or_default();
+            tally.digests.insert(seed, run.digest.clone());
+            if run.verdict == Verdict::Pass {
+                tally.passed += 1;
+            } else {
+                tally.failed += 1;
+                // Thousands of traces would fill the memory, and nobody asked for them.
+                run.trace = Vec::new();
+                if tally.first.as_ref().is_none_or(|(first, _)| seed < *first) {
+                    tally.first = Some((seed, run));
+                }
+            }
+            progress.step();
+            true
+        },
+    );
+    progress.finish();
+    Ok(print(&plans, &seeds, &tallies))
+}
+
+/// Every scenario with every seed; the scenarios take turns.
+pub(super) fn pairs<'a>(plans: &'a [Plan], seeds: &Range<u64>) -> Vec<(&'a Plan, u64)> {
+    seeds.clone().flat_map(|seed| plans.iter().map(move |plan| (plan, seed))).collect()
+}
+
+fn print(plans: &[Plan], seeds: &Range<u64>, tallies: &BTreeMap<&str, Tally>) -> u8 {
+    for (name, Tally { passed, failed, .. }) in tallies {
+        println!("{name}: {passed} passed, {failed} failed");
+    }
+    let failures = plans.iter().filter_map(|plan| {
+        let tally = tallies.get(plan.name.as_str())?;
+        tally.first.as_ref().map(|(seed, run)| (plan, *seed, run))
+    });
+    let mut worst = None;
+    for (plan, seed, run) in failures {
+        print_run(plan, seed, run);
+        worst = worst.max(Some(severity(run.verdict)));
+    }
+    if let Some((_, code)) = worst {
+        return code;
+    }
+    let mut all = Sha256::new();
+    for digest in tallies.values().flat_map(|tally| tally.digests.values()) {
+        all.update(digest);
+    }
+    let runs: usize = tallies.values().map(|tally| tally.passed).sum();
+    println!("all {runs} runs passed");
+    let of = if plans.len() == 1 { &plans[0].name } else { "all" };
+    let seeds = format!("{}..{}", seeds.start, seeds.end);
+    println!("{}", verdict_line(Verdict::Pass, of, &seeds, &hex::encode(all.finalize())));
+    0
+}
+
+/// Verdicts by how much they matter, with their exit codes.
+fn severity(verdict: Verdict) -> (u8, u8) {
+    let rank = match verdict {
+        Verdict::Pass => 0,
+        Verdict::Stuck => 1,
+        Verdict::Fail => 2,
+        Verdict::Panicked => 3,
+    };
+    (rank, verdict.exit_code())
+}

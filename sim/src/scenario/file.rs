@@ -1,0 +1,90 @@
+//! The shape of a scenario file. A field that is not listed here is an error.
+//!
+//! Values that can be wrong in themselves are `Spanned`, so that `check` can name their
+//! line.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::units::Span;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) name: Spanned<String>,
+    pub(super) description: Spanned<String>,
+    pub(super) cluster: Cluster,
+    pub(super) network: Network,
+    pub(super) disk: Disk,
+    pub(super) workload: Workload,
+    #[serde(default)]
+    pub(super) step: Vec<Spanned<Step>>,
+    pub(super) expect: Expect,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cluster {
+    pub(super) nodes: Spanned<usize>,
+    pub(super) replicas: Spanned<usize>,
+    pub(super) write_quorum: Spanned<usize>,
+    pub(super) read_quorum: Spanned<usize>,
+    pub(super) zones: Spanned<usize>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {
+    pub(super) latency_ms: Spanned<[f64; 2]>,
+    pub(super) loss: Spanned<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Disk {
+    pub(super) read_ms: Spanned<[f64; 2]>,
+    pub(super) write_ms: Spanned<[f64; 2]>,
+    pub(super) sync_ms: Spanned<[f64; 2]>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Workload {
+    pub(super) clients: Spanned<usize>,
+    pub(super) lanes: Spanned<usize>,
+    pub(super) duration: Spanned<String>,
+    pub(super) pace_ms: Spanned<[f64; 2]>,
+    pub(super) put_share: Spanned<f64>,
+    pub(super) batch_share: Spanned<f64>,
+    pub(super) batch_objects_max: Spanned<usize>,
+    pub(super) large_share: Spanned<f64>,
+    pub(super) request_timeout: Spanned<String>,
+    pub(super) settled_puts: usize,
+}
+
+/// One `[[step]]`: which of the fields belong together depends on `action`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Step {
+    pub(super) at: Option<Span>,
+    pub(super) after: Option<Span>,
+    pub(super) action: String,
+    pub(super) nodes: Option<Vec<String>>,
+    pub(super) node: Option<String>,
+    pub(super) from: Option<Vec<String>>,
+    pub(super) direction: Option<String>,
+    pub(super) down_for: Option<Span>,
+    pub(super) dns_after: Option<Span>,
+    pub(super) takes_address_of: Option<String>,
+    pub(super) resolves: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    pub(super) recover_within: Spanned<String>,
+    pub(super) put_share_min: Spanned<f64>,
+    pub(super) puts_acked_min: u64,
+    pub(super) stuck_after: Spanned<String>,
+}

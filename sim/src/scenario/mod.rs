@@ -1,0 +1,271 @@
+//! A scenario file, read and checked into a plan.
+//!
+//! Invariant: a [`Plan`] is runnable as it stands. Every name in it exists, every range
+//! is the right way round, every step makes sense where it is; whatever is wrong is
+//! refused here with the file's line and the field's name. What the ranges of a plan
+//! become in a run is decided by the run's seed, not here.
+
+mod check;
+mod file;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a scenario asks for, checked.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The file's stem; names the scenario on the command line and in the verdict.
+    pub name: String,
+    /// The file it came from, as given; part of the replay command.
+    pub path: PathBuf,
+    /// One line for `list`.
+    pub description: String,
+    /// Nodes and quorums.
+    pub cluster: ClusterPlan,
+    /// Every link at the start.
+    pub network: NetworkPlan,
+    /// Every node's disk.
+    pub disk: DiskPlan,
+    /// Who asks for what.
+    pub workload: WorkloadPlan,
+    /// Faults and repairs, in the file's order.
+    pub steps: Vec<Step>,
+    /// What must hold besides the invariants.
+    pub expect: Expectations,
+}
+
+/// Nodes `n1`, `n2`, … and how they replicate.
+#[derive(Clone, Debug)]
+pub struct ClusterPlan {
+    /// How many nodes.
+    pub nodes: usize,
+    /// Replication factor N.
+    pub replicas: usize,
+    /// Write quorum W.
+    pub write_quorum: usize,
+    /// Read quorum R.
+    pub read_quorum: usize,
+    /// Failure domains; node `i` is in zone `i` modulo this.
+    pub zones: usize,
+}
+
+/// What links do to packets.
+#[derive(Clone, Debug)]
+pub struct NetworkPlan {
+    /// One way, drawn for each packet.
+    pub latency: RangeInclusive<Duration>,
+    /// Share of packets lost, 0.0 to 1.0.
+    pub loss: f64,
+}
+
+/// How long disks take.
+#[derive(Clone, Debug)]
+pub struct DiskPlan {
+    /// A read that is served.
+    pub read: RangeInclusive<Duration>,
+    /// A write into the cache.
+    pub write: RangeInclusive<Duration>,
+    /// `fdatasync`.
+    pub sync: RangeInclusive<Duration>,
+}
+
+/// Who asks for what, and how fast.
+#[derive(Clone, Debug)]
+pub struct WorkloadPlan {
+    /// Client machines `c1`, `c2`, …
+    pub clients: usize,
+    /// Operations that a client has under way at once.
+    pub lanes: usize,
+    /// How long the load goes on.
+    pub duration: Duration,
+    /// Pause of a lane between two operations.
+    pub pace: RangeInclusive<Duration>,
+    /// Share of operations that put, 0.0 to 1.0; the others get.
+    pub put_share: f64,
+    /// Share of puts and gets that go through the batch calls.
+    pub batch_share: f64,
+    /// Most objects of one batch.
+    pub batch_objects_max: usize,
+    /// Share of puts whose object is too large for one message.
+    pub large_share: f64,
+    /// Deadline of a client's request.
+    pub request_timeout: Duration,
+    /// Puts of each lane after the last fault, when nothing is wrong any more.
+    pub settled_puts: usize,
+}
+
+/// One step and when it is taken.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its line in the file.
+    pub line: usize,
+    /// When, drawn from the range.
+    pub when: When,
+    /// What.
+    pub action: Action,
+}
+
+/// When a step is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// So long after the load began.
+    At(RangeInclusive<Duration>),
+    /// So long after the step before it.
+    After(RangeInclusive<Duration>),
+}
+
+/// Which way packets no longer go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Neither way.
+    Both,
+    /// Nothing that the named nodes send arrives.
+    Outgoing,
+    /// Nothing sent to the named nodes arrives.
+    Incoming,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Cuts machines off from others.
+    Cut {
+        /// The machines cut off.
+        nodes: Vec<String>,
+        /// From these; every machine not in `nodes` when empty.
+        from: Vec<String>,
+        /// Which way.
+        direction: Direction,
+    },
+    /// Mends every cut.
+    Heal,
+    /// Kills the processes; the kernels live on.
+    Crash {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
+    /// Cuts the power.
+    PowerOff {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
+    /// Starts what does not run.
+    Start {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
+    /// Cuts the power of a node and starts it again under another address.
+    Move {
+        /// The node.
+        node: String,
+        /// How long it is off.
+        down_for: RangeInclusive<Duration>,
+        /// How long after its start its name resolves to the new address.
+        dns_after: RangeInclusive<Duration>,
+        /// Takes the address that this node had at the beginning, if it is free by now.
+        takes_address_of: Option<String>,
+    },
+    /// Makes a node's name resolve to nothing, or again to where the node is.
+    Dns {
+        /// The node.
+        node: String,
+        /// Whether it resolves.
+        resolves: bool,
+    },
+}
+
+/// What must hold besides the invariants.
+#[derive(Clone, Debug)]
+pub struct Expectations {
+    /// A node that is back takes part in every write and read after this.
+    pub recover_within: Duration,
+    /// Least share of single puts that succeed, over the whole run.
+    pub put_share_min: f64,
+    /// Least number of puts acknowledged, so that a run that did nothing does not pass.
+    pub puts_acked_min: u64,
+    /// A run that has not ended by then is stuck.
+    pub stuck_after: Duration,
+}
+
+/// Why a scenario file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScenarioError {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1, where one can be named.
+    pub line: Option<usize>,
+    /// The field and what is wrong with it.
+    pub problem: String,
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        write!(f, " {}", self.problem)
+    }
+}
+
+impl std::error::Error for ScenarioError {}
+
+impl Plan {
+    /// Reads and checks one file.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] naming line and field.
+    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ScenarioError {
+            path: path.to_owned(),
+            line: None,
+            problem: format!("cannot be read: {error}"),
+        })?;
+        Self::parse(path, &text)
+    }
+
+    /// Checks the text of a file; `path` names the scenario and appears in errors.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] naming line and field.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ScenarioError> {
+        check::plan(path, text)
+    }
+
+    /// Names of the nodes.
+    pub fn node_names(&self) -> Vec<String> {
+        (1..=self.cluster.nodes).map(|number| format!("n{number}")).collect()
+    }
+
+    /// Names of the client machines.
+    pub fn client_names(&self) -> Vec<String> {
+        (1..=self.workload.clients).map(|number| format!("c{number}")).collect()
+    }
+}
+
+/// Loads one scenario file, or every `.toml` of a directory in the order of names.
+///
+/// # Errors
+/// [`ScenarioError`] of the first bad file, or when there is none at all.
+pub fn load_all(path: &Path) -> Result<Vec<Plan>, ScenarioError> {
+    let refuse = |problem: String| ScenarioError { path: path.to_owned(), line: None, problem };
+    if !path.is_dir() {
+        return Ok(vec![Plan::load(path)?]);
+    }
+    let entries = std::fs::read_dir(path)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+        .map_err(|error| refuse(format!("cannot be listed: {error}")))?;
+    let mut files: Vec<PathBuf> = entries;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    if files.is_empty() {
+        return Err(refuse("no scenario (*.toml) here".to_owned()));
+    }
+    files.iter().map(|file| Plan::load(file)).collect()
+}

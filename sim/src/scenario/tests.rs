@@ -1,0 +1,130 @@
+//! Good files become plans; bad ones are refused with line and field.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Action, Direction, Plan, When};
+
+const GOOD: &str = r#"name = "good"
+description = "One line."
+
+[cluster]
+nodes = 5
+replicas = 3
+write_quorum = 2
+read_quorum = 2
+zones = 1
+
+[network]
+latency_ms = [0.5, 2]
+loss = 0.0
+
+[disk]
+read_ms = [0.1, 1]
+write_ms = [0, 0.1]
+sync_ms = [1, 3]
+
+[workload]
+clients = 2
+lanes = 2
+duration = "30s"
+pace_ms = [50, 200]
+put_share = 0.6
+batch_share = 0.2
+batch_objects_max = 20
+large_share = 0.01
+request_timeout = "2s"
+settled_puts = 5
+
+[expect]
+recover_within = "10s"
+put_share_min = 0.9
+puts_acked_min = 100
+stuck_after = "5m"
+
+[[step]]
+at = ["4s", "6s"]
+action = "cut"
+nodes = ["n5"]
+direction = "outgoing"
+
+[[step]]
+after = "8s"
+action = "heal"
+"#;
+
+fn parse(text: &str) -> Result<Plan, String> {
+    Plan::parse(Path::new("scenarios/good.toml"), text).map_err(|error| error.to_string())
+}
+
+/// Asserts that the good file with `from` replaced by `to` is refused with `message`.
+#[track_caller]
+fn refused(from: &str, to: &str, message: &str) {
+    assert!(GOOD.contains(from), "the test replaces what is there: {from}");
+    let error = parse(&GOOD.replacen(from, to, 1)).expect_err("refused");
+    assert!(error.contains(message), "{error}");
+}
+
+#[test]
+fn a_good_file_becomes_a_plan() {
+    let plan = parse(GOOD).expect("accepted");
+    assert_eq!(plan.name, "good");
+    assert_eq!(plan.network.latency, Duration::from_micros(500)..=Duration::from_millis(2));
+    assert_eq!(plan.expect.stuck_after, Duration::from_secs(300));
+    assert_eq!(plan.steps[0].line, 38);
+    assert_eq!(
+        plan.steps[0].when,
+        When::At(Duration::from_secs(4)..=Duration::from_secs(6)),
+        "a range stays one until the seed draws from it"
+    );
+    assert_eq!(
+        plan.steps[0].action,
+        Action::Cut { nodes: vec!["n5".into()], from: vec![], direction: Direction::Outgoing }
+    );
+    assert_eq!(plan.steps[1].action, Action::Heal);
+}
+
+#[test]
+fn a_misspelt_field_is_refused_with_its_line() {
+    refused("write_quorum = 2", "write_quorom = 2", "scenarios/good.toml:7:");
+    refused("write_quorum = 2", "write_quorom = 2", "write_quorom");
+    refused("direction = ", "directoin = ", "directoin");
+}
+
+#[test]
+fn a_missing_field_is_refused_by_name() {
+    refused("loss = 0.0\n", "", "loss");
+}
+
+#[test]
+fn values_out_of_bounds_are_refused_with_line_and_field() {
+    refused("write_quorum = 2", "write_quorum = 4", "toml:7: cluster.write_quorum: 4");
+    refused("read_quorum = 2", "read_quorum = 1", "toml:8: cluster.read_quorum: 1");
+    refused("loss = 0.0", "loss = 1.5", "toml:13: network.loss");
+    refused("[1, 3]", "[3, 1]", "disk.sync_ms: is the wrong way round");
+    refused("\"30s\"", "\"30 s\"", "toml:23: workload.duration");
+    refused("\"30s\"", "\"0s\"", "workload.duration: must not be zero");
+}
+
+#[test]
+fn steps_that_make_no_sense_are_refused() {
+    refused("\"cut\"", "\"cutt\"", "toml:38: step[0].action: \"cutt\"");
+    refused("[\"n5\"]", "[\"n6\"]", "step[0].nodes: no node \"n6\"");
+    refused("nodes = [\"n5\"]\n", "", "step[0].nodes: needed");
+    refused("action = \"heal\"", "action = \"heal\"\nnode = \"n1\"", "step[1].node: means nothing");
+    refused("at = [\"4s\", \"6s\"]", "after = \"4s\"", "step[0].after: the first step");
+    refused("after = \"8s\"", "after = \"8s\"\nat = \"9s\"", "step[1].at: exactly one");
+    refused("[\"4s\", \"6s\"]", "[\"6s\", \"4s\"]", "step[0].at: is the wrong way round");
+    refused("\"outgoing\"", "\"sideways\"", "step[0].direction");
+}
+
+#[test]
+fn a_name_that_is_not_the_file_s_is_refused() {
+    refused("name = \"good\"", "name = \"better\"", "toml:1: name:");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_refused_by_path() {
+    let error = Plan::load(Path::new("scenarios/none.toml")).expect_err("refused");
+    assert!(error.to_string().starts_with("scenarios/none.toml: cannot be read"), "{error}");
+}

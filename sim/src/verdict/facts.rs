@@ -1,0 +1,202 @@
+//! A trace put in order for the checkers: calls with their answers, and which node could
+//! be reached from which client when.
+//!
+//! Reachability is judged from the faults alone, never from how the nodes behaved: that
+//! is what makes it a standard to hold them to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::trace::{Call, Event, Outcome, Record, Setting, Wanted};
+
+/// One call and its answer.
+#[derive(Clone, Debug)]
+pub struct Operation<'a> {
+    /// Who called.
+    pub client: &'a str,
+    /// Which call.
+    pub call: Call,
+    /// When it began.
+    pub began_us: u64,
+    /// When it returned; `None` when it had not by the end.
+    pub ended_us: Option<u64>,
+    /// Its objects.
+    pub objects: &'a [Wanted],
+    /// One for each object once it returned.
+    pub outcomes: &'a [Outcome],
+}
+
+impl<'a> Operation<'a> {
+    /// Objects with their outcomes, and when the call returned; nothing while it has not.
+    pub fn answers(&self) -> impl Iterator<Item = (&'a Wanted, &'a Outcome, u64)> + use<'a> {
+        let ended_us = self.ended_us.unwrap_or_default();
+        self.objects
+            .iter()
+            .zip(self.outcomes)
+            .map(move |(object, outcome)| (object, outcome, ended_us))
+    }
+}
+
+/// A trace put in order.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The records.
+    pub trace: &'a [Record],
+    /// The scenario, unless the run broke before it was written down.
+    pub setting: Option<&'a Setting>,
+    /// Calls by number, which is by client, lane and order.
+    pub operations: BTreeMap<u64, Operation<'a>>,
+    /// What the final inspection found, by object.
+    pub inspected: BTreeMap<&'a str, (&'a [String], &'a Outcome)>,
+    /// Whether the run came to its end.
+    pub ended: bool,
+    /// Reachable spans `[from, to)` by node and client, in order.
+    reachable: BTreeMap<(&'a str, &'a str), Vec<(u64, u64)>>,
+}
+
+impl<'a> Facts<'a> {
+    /// Puts a trace in order.
+    pub fn of(trace: &'a [Record]) -> Self {
+        let mut facts = Facts {
+            trace,
+            setting: None,
+            operations: BTreeMap::new(),
+            inspected: BTreeMap::new(),
+            ended: false,
+            reachable: BTreeMap::new(),
+        };
+        for record in trace {
+            facts.take(record);
+        }
+        facts.reachable = reachability(trace, facts.setting, &facts.operations);
+        facts
+    }
+
+    fn take(&mut self, record: &'a Record) {
+        match &record.event {
+            Event::Setting(setting) => self.setting = Some(setting),
+            Event::Ended => self.ended = true,
+            Event::OpStarted { op, call, objects } => {
+                let operation = Operation {
+                    client: &record.actor,
+                    call: *call,
+                    began_us: record.at_us,
+                    ended_us: None,
+                    objects,
+                    outcomes: &[],
+                };
+                self.operations.insert(*op, operation);
+            }
+            Event::OpFinished { op, outcomes } => {
+                if let Some(operation) = self.operations.get_mut(op) {
+                    operation.ended_us = Some(record.at_us);
+                    operation.outcomes = outcomes;
+                }
+            }
+            Event::Inspected { id, holders, outcome } => {
+                self.inspected.insert(id, (holders, outcome));
+            }
+            _ => {}
+        }
+    }
+
+    /// Every object of every put that was answered.
+    pub fn put_answers(
+        &self,
+    ) -> impl Iterator<Item = (&Operation<'a>, &'a Wanted, &'a Outcome, u64)> {
+        self.operations.values().filter(|operation| operation.call.is_put()).flat_map(|operation| {
+            operation.answers().map(move |(object, outcome, at)| (operation, object, outcome, at))
+        })
+    }
+
+    /// Every object of every get that was answered.
+    pub fn get_answers(
+        &self,
+    ) -> impl Iterator<Item = (&Operation<'a>, &'a Wanted, &'a Outcome, u64)> {
+        self.operations.values().filter(|operation| !operation.call.is_put()).flat_map(
+            |operation| {
+                operation
+                    .answers()
+                    .map(move |(object, outcome, at)| (operation, object, outcome, at))
+            },
+        )
+    }
+
+    /// Whether a node could be reached from a client all the time from `from_us` to
+    /// `to_us`, and had been back for the time allowed for recovery when that began.
+    pub fn reachable_throughout(&self, node: &str, client: &str, from_us: u64, to_us: u64) -> bool {
+        let recovery_us = self.setting.map_or(0, |setting| setting.recover_within_us);
+        let Some(spans) = self.reachable.get(&(node, client)) else { return false };
+        spans.iter().enumerate().any(|(index, &(begin, end))| {
+            // What was there from the beginning has nothing to recover from.
+            let begin = if index == 0 { begin } else { begin + recovery_us };
+            begin <= from_us && to_us < end
+        })
+    }
+}
+
+/// Follows the faults through the trace.
+fn reachability<'a>(
+    trace: &'a [Record],
+    setting: Option<&'a Setting>,
+    operations: &BTreeMap<u64, Operation<'a>>,
+) -> BTreeMap<(&'a str, &'a str), Vec<(u64, u64)>> {
+    let mut spans: BTreeMap<(&str, &str), Vec<(u64, u64)>> = BTreeMap::new();
+    let Some(setting) = setting else { return spans };
+    let clients: BTreeSet<&str> = operations.values().map(|operation| operation.client).collect();
+    let mut state = State::default();
+    for record in trace {
+        if !state.take(record) {
+            continue;
+        }
+        for node in &setting.nodes {
+            for &client in &clients {
+                let spans = spans.entry((node, client)).or_default();
+                let open = spans.last().is_some_and(|&(_, end)| end == u64::MAX);
+                match (open, state.reaches(client, node)) {
+                    (false, true) => spans.push((record.at_us, u64::MAX)),
+                    (true, false) => spans.last_mut().expect("one is open").1 = record.at_us,
+                    _ => {}
+                }
+            }
+        }
+    }
+    spans
+}
+
+/// Which faults hold at a moment.
+#[derive(Default)]
+struct State<'a> {
+    ready: BTreeSet<&'a str>,
+    addresses: BTreeMap<&'a str, &'a str>,
+    names: BTreeMap<&'a str, Option<&'a str>>,
+    cuts: BTreeSet<(&'a str, &'a str)>,
+}
+
+impl<'a> State<'a> {
+    /// Takes a record; tells whether it changed anything.
+    fn take(&mut self, record: &'a Record) -> bool {
+        let actor = record.actor.as_str();
+        match &record.event {
+            Event::Ready => self.ready.insert(actor),
+            Event::Stopped { .. } | Event::Exited { .. } => self.ready.remove(actor),
+            Event::Started { address } => {
+                self.addresses.insert(actor, address);
+                true
+            }
+            Event::Dns { address } => {
+                self.names.insert(actor, address.as_deref());
+                true
+            }
+            Event::Cut { to } => self.cuts.insert((actor, to)),
+            Event::Mended { to } => self.cuts.remove(&(actor, to.as_str())),
+            _ => false,
+        }
+    }
+
+    fn reaches(&self, client: &str, node: &str) -> bool {
+        self.ready.contains(node)
+            && !self.cuts.contains(&(client, node))
+            && !self.cuts.contains(&(node, client))
+            && self.names.get(node).copied().flatten() == self.addresses.get(node).copied()
+    }
+}

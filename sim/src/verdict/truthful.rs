@@ -1,0 +1,144 @@
+//! I4 Truthful: the counters add up at every sample and agree with what the workload saw;
+//! every replica named as having stored an object has it; every replica write that failed
+//! is recorded or counted as lost.
+
+use std::collections::BTreeSet;
+
+use super::facts::Facts;
+use super::{Class, Violation};
+use crate::trace::{Event, Outcome, WriterSample};
+
+/// Counters that lie and acknowledgements that were not true.
+pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut violations = counters(facts);
+    violations.extend(records(facts));
+    violations.extend(acknowledgements(facts));
+    violations
+}
+
+fn violation(at_us: u64, message: String) -> Violation {
+    Violation { rule: "I4 truthful", class: Class::Safety, at_us, message }
+}
+
+/// What a client's workload had offered and been answered by a moment.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    offered: u64,
+    acked: u64,
+    failed: u64,
+}
+
+fn seen(facts: &Facts<'_>, client: &str, until_us: u64) -> Seen {
+    let mut seen = Seen { offered: 0, acked: 0, failed: 0 };
+    let puts = facts.operations.values().filter(|operation| {
+        operation.call.is_put() && operation.client == client && operation.began_us <= until_us
+    });
+    for operation in puts {
+        seen.offered += operation.objects.len() as u64;
+        if operation.ended_us.is_none_or(|ended_us| ended_us > until_us) {
+            continue;
+        }
+        for outcome in operation.outcomes {
+            match outcome {
+                Outcome::Acked { .. } => seen.acked += 1,
+                _ => seen.failed += 1,
+            }
+        }
+    }
+    seen
+}
+
+fn counters(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for record in facts.trace {
+        let Event::Writer(sample) = &record.event else { continue };
+        let client = &record.actor;
+        let WriterSample { attempted, succeeded, failed, in_flight, .. } = *sample;
+        if attempted != succeeded + failed + in_flight {
+            let message = format!(
+                "{client} counts {attempted} puts attempted, but {succeeded} succeeded, \
+                 {failed} failed and {in_flight} in flight"
+            );
+            violations.push(violation(record.at_us, message));
+        }
+        if !sample.drained {
+            continue;
+        }
+        let seen = seen(facts, client, record.at_us);
+        let told = Seen { offered: attempted, acked: succeeded, failed };
+        if seen != told || in_flight != 0 {
+            let message = format!(
+                "{client} counts {told:?} and {in_flight} in flight when nothing is under way, \
+                 and its workload saw {seen:?}"
+            );
+            violations.push(violation(record.at_us, message));
+        }
+        let WriterSample { replica_failures, missed_recorded, missed_lost, .. } = *sample;
+        if replica_failures != missed_recorded + missed_lost {
+            let message = format!(
+                "{client} counts {replica_failures} failed replica writes, but \
+                 {missed_recorded} recorded and {missed_lost} lost"
+            );
+            violations.push(violation(record.at_us, message));
+        }
+    }
+    violations
+}
+
+/// What the clients say is recorded must be recorded on the nodes, after the final power
+/// loss too: a record is as durable as an object.
+fn records(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut told: u64 = 0;
+    let mut found: u64 = 0;
+    let mut asked_at_us = None;
+    for record in facts.trace {
+        match &record.event {
+            Event::Writer(sample) if sample.drained => told += sample.missed_recorded,
+            Event::Missed { recorded, dropped } => {
+                asked_at_us = Some(record.at_us);
+                found += recorded + dropped;
+            }
+            _ => {}
+        }
+    }
+    match asked_at_us {
+        Some(at_us) if found < told => vec![violation(
+            at_us,
+            format!("clients count {told} missed writes as recorded, the nodes know {found}"),
+        )],
+        _ => Vec::new(),
+    }
+}
+
+fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let Some(setting) = facts.setting else { return violations };
+    for (operation, object, outcome, at_us) in facts.put_answers() {
+        let (Outcome::Acked { replicas } | Outcome::PutFailed { replicas, .. }) = outcome else {
+            continue;
+        };
+        let client = operation.client;
+        let distinct: BTreeSet<&String> = replicas.iter().collect();
+        let strangers = distinct.iter().any(|node| !object.replicas.contains(node));
+        let acked = matches!(outcome, Outcome::Acked { .. });
+        if strangers || (acked && distinct.len() < setting.write_quorum) {
+            let message = format!(
+                "{client} was told that {} is stored on {replicas:?}; its replicas are {:?} \
+                 and W = {}",
+                object.id, object.replicas, setting.write_quorum
+            );
+            violations.push(violation(at_us, message));
+        }
+        let Some((holders, _)) = facts.inspected.get(object.id.as_str()) else { continue };
+        let missing: Vec<_> = distinct.iter().filter(|node| !holders.contains(node)).collect();
+        if !missing.is_empty() {
+            let message = format!(
+                "{client} was told that {} is stored on {replicas:?}, and after the power \
+                 loss {missing:?} had it no more",
+                object.id
+            );
+            violations.push(violation(at_us, message));
+        }
+    }
+    violations
+}

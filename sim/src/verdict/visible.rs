@@ -1,0 +1,49 @@
+//! I3 Visible: a get after an acknowledged put never says "not found", and "not found" is
+//! said only on the word of enough replicas.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::Facts;
+use super::{Class, Violation};
+use crate::trace::Outcome;
+
+/// Wrong or ill-founded "not found"s.
+pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
+    let Some(setting) = facts.setting else { return Vec::new() };
+    let mut acked_at_us: BTreeMap<&str, u64> = BTreeMap::new();
+    for (_, object, outcome, at_us) in facts.put_answers() {
+        if matches!(outcome, Outcome::Acked { .. }) {
+            let first = acked_at_us.entry(&object.id).or_insert(at_us);
+            *first = at_us.min(*first);
+        }
+    }
+    let mut violations = Vec::new();
+    for (operation, object, outcome, at_us) in facts.get_answers() {
+        let Outcome::NotFound { absent } = outcome else { continue };
+        let mut complain = |message| {
+            violations.push(Violation { rule: "I3 visible", class: Class::Safety, at_us, message });
+        };
+        let client = operation.client;
+        // An answer in the very microsecond of the call's beginning may be the later one.
+        if let Some(acked) = acked_at_us.get(object.id.as_str())
+            && *acked < operation.began_us
+        {
+            let ago_us = operation.began_us - acked;
+            complain(format!(
+                "{client} was told that {} does not exist, which was acknowledged {ago_us} us \
+                 before it asked; absent on {absent:?}",
+                object.id
+            ));
+        }
+        let said_so: BTreeSet<&String> =
+            absent.iter().filter(|node| object.replicas.contains(node)).collect();
+        if said_so.len() + setting.write_quorum <= setting.replicas {
+            complain(format!(
+                "{client} was told that {} does not exist on the word of {absent:?} alone, of \
+                 its replicas {:?}; with W = {} of N = {} that proves nothing",
+                object.id, object.replicas, setting.write_quorum, setting.replicas
+            ));
+        }
+    }
+    violations
+}

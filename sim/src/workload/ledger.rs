@@ -1,0 +1,69 @@
+//! What the clients of a run put, and whether it was acknowledged.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gitstratum::object::ObjectId;
+use rand::Rng;
+
+/// An object that was put, or meant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its id.
+    pub id: ObjectId,
+    /// Its length.
+    pub size_bytes: u64,
+    /// The testbed's own hash, as eight bytes.
+    pub content: [u8; 8],
+}
+
+impl Known {
+    /// The testbed's own hash, as traces have it.
+    pub fn content(&self) -> String {
+        hex::encode(self.content)
+    }
+}
+
+/// Every object of a run, in the order of the answers. Shared by all clients, outside
+/// the simulated network: a get may ask for what another client put. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger(Arc<Mutex<Entries>>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    acked: Vec<Known>,
+    in_doubt: Vec<Known>,
+}
+
+impl Ledger {
+    fn with<T>(&self, use_entries: impl FnOnce(&mut Entries) -> T) -> T {
+        use_entries(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes an answer to a put.
+    pub fn note(&self, known: Known, acked: bool) {
+        self.with(
+            |entries| {
+                if acked { entries.acked.push(known) } else { entries.in_doubt.push(known) }
+            },
+        );
+    }
+
+    /// Any acknowledged object, if there is one.
+    pub fn draw_acked(&self, rng: &mut impl Rng) -> Option<Known> {
+        self.with(|entries| draw(&entries.acked, rng))
+    }
+
+    /// Any object whose put failed, if there is one.
+    pub fn draw_in_doubt(&self, rng: &mut impl Rng) -> Option<Known> {
+        self.with(|entries| draw(&entries.in_doubt, rng))
+    }
+
+    /// Everything that was put: the acknowledged objects first.
+    pub fn all(&self) -> Vec<Known> {
+        self.with(|entries| entries.acked.iter().chain(&entries.in_doubt).copied().collect())
+    }
+}
+
+fn draw(from: &[Known], rng: &mut impl Rng) -> Option<Known> {
+    if from.is_empty() { None } else { Some(from[rng.random_range(0..from.len())]) }
+}

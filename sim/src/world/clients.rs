@@ -1,0 +1,156 @@
+//! Client processes: each runs the real client on a machine of its own, and its lanes.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use gitstratum::client::{Client, ClientOptions};
+use gitstratum_host::Net;
+use rand_chacha::ChaCha12Rng;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{Cluster, Run};
+use crate::trace::Event;
+use crate::workload::{Lane, stream, writer_sample};
+
+/// How often a client's counters are looked at.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+/// Pause before a client that found no peer tries again.
+const CONNECT_PAUSE: Duration = Duration::from_millis(100);
+/// Orders that wait for a client; the world gives one at a time.
+const ORDERS_WAITING: usize = 4;
+
+/// What the world tells a client process to do.
+#[derive(Clone, Copy)]
+enum Order {
+    /// Puts and gets until then.
+    Load(Instant),
+    /// So many puts on each lane, then wait for all that is under way.
+    PutAndDrain(usize),
+    /// One put on each lane.
+    PutOne,
+}
+
+/// An order and where to say that it is carried out.
+type Errand = (Order, oneshot::Sender<()>);
+
+/// The client processes of a run.
+pub struct Clients {
+    orders: Vec<mpsc::Sender<Errand>>,
+}
+
+impl Clients {
+    /// Starts every client process and waits until each has found the cluster.
+    pub async fn start(run: &Run, cluster: &Cluster) -> Self {
+        let mut orders = Vec::new();
+        let mut connected = Vec::new();
+        for (index, name) in run.plan.client_names().into_iter().enumerate() {
+            let (sender, receiver) = mpsc::channel(ORDERS_WAITING);
+            let (tell, told) = oneshot::channel();
+            let (run, peers) = (run.clone(), cluster.peers());
+            let rng = stream(run.seed, &format!("client/{name}"));
+            cluster.client_machine(&name).start(move |host| async move {
+                let client = connect(&run, host.net, &peers, rng).await;
+                let lanes = lanes(&run, index + 1, &client);
+                // The world may have given up waiting.
+                let _ = tell.send(());
+                carry_out(&run, &name, client, lanes, receiver).await;
+            });
+            orders.push(sender);
+            connected.push(told);
+        }
+        join_all(connected).await;
+        Clients { orders }
+    }
+
+    /// Lets every lane put and get until `end`. The load begins at once, whether or not
+    /// the future is polled; the future ends with the last operation.
+    pub fn load(&self, end: Instant) -> impl Future<Output = ()> + use<> {
+        self.give(Order::Load(end))
+    }
+
+    /// Lets every lane put, and waits until nothing is under way.
+    pub async fn put_and_drain(&self, count: usize) {
+        self.give(Order::PutAndDrain(count)).await;
+    }
+
+    /// Lets every lane put one object; returns in the moment of the last answer.
+    pub async fn put_one_each(&self) {
+        self.give(Order::PutOne).await;
+    }
+
+    fn give(&self, order: Order) -> impl Future<Output = ()> + use<> {
+        let done = self.orders.iter().map(|orders| {
+            let (tell, told) = oneshot::channel();
+            assert!(orders.try_send((order, tell)).is_ok(), "clients run until the run ends");
+            told
+        });
+        let done: Vec<_> = done.collect();
+        async move {
+            join_all(done).await;
+        }
+    }
+}
+
+/// Connects, again and again until a node answers.
+pub(super) async fn connect(run: &Run, net: Net, peers: &[String], rng: ChaCha12Rng) -> Client {
+    let options = ClientOptions { request_timeout: run.plan.workload.request_timeout };
+    loop {
+        match Client::connect(net.clone(), peers, rng.clone(), options.clone()).await {
+            Ok(client) => return client,
+            Err(_) => sleep(CONNECT_PAUSE).await,
+        }
+    }
+}
+
+fn lanes(run: &Run, number: usize, client: &Client) -> Vec<Lane> {
+    let lane = |lane| {
+        Lane::new(
+            run.seed,
+            (number, lane),
+            client.clone(),
+            run.plan.workload.clone(),
+            run.ledger.clone(),
+            run.recorder.clone(),
+        )
+    };
+    (0..run.plan.workload.lanes).map(lane).collect()
+}
+
+async fn carry_out(
+    run: &Run,
+    name: &str,
+    client: Client,
+    mut lanes: Vec<Lane>,
+    mut orders: mpsc::Receiver<Errand>,
+) {
+    let sample = |drained| {
+        run.recorder.record(name, Event::Writer(writer_sample(&client, drained)));
+    };
+    while let Some((order, done)) = orders.recv().await {
+        match order {
+            Order::Load(end) => {
+                let work = join_all(lanes.iter_mut().map(|lane| lane.run_until(end)));
+                let watch = async {
+                    let mut next = Instant::now() + SAMPLE_INTERVAL;
+                    while next < end {
+                        sleep_until(next).await;
+                        sample(false);
+                        next += SAMPLE_INTERVAL;
+                    }
+                };
+                futures_util::future::join(work, watch).await;
+            }
+            Order::PutAndDrain(count) => {
+                join_all(lanes.iter_mut().map(|lane| lane.put_many(count))).await;
+                client.drain().await;
+                sample(true);
+            }
+            Order::PutOne => {
+                join_all(lanes.iter_mut().map(|lane| lane.put_many(1))).await;
+            }
+        }
+        // The world may have given up waiting.
+        let _ = done.send(());
+    }
+}

@@ -1,0 +1,302 @@
+//! The machines of a run: nodes, clients, and one to inspect from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use gitstratum::config::Config;
+use gitstratum::placement::{Layout, Member, NodeId};
+use gitstratum::server;
+use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
+use rand::RngCore;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::Run;
+use crate::scenario::Plan;
+use crate::trace::{Event, Recorder, Stop};
+use crate::workload::stream;
+
+/// Where every node listens.
+const PORT: u16 = 7000;
+
+/// The machines of a run.
+pub struct Cluster {
+    seed: u64,
+    recorder: Recorder,
+    network: Network,
+    layout: Layout,
+    nodes: BTreeMap<String, Machine>,
+    others: BTreeMap<String, Machine>,
+    /// Nodes that listen.
+    ready: watch::Sender<BTreeSet<String>>,
+    changes: Mutex<Changes>,
+}
+
+/// What the scenario changed so far.
+#[derive(Default)]
+struct Changes {
+    /// How often each node was started; no process draws what one before it drew.
+    starts: BTreeMap<String, u64>,
+    cuts: BTreeSet<(String, String)>,
+    /// What the names resolve to.
+    names: BTreeMap<String, Option<Ipv4Addr>>,
+    /// Addresses given out since the beginning.
+    moves: u8,
+}
+
+impl Cluster {
+    /// All machines of a plan, switched on, with their names; no process runs.
+    pub fn new(run: &Run) -> Self {
+        let Run { plan, seed, recorder, .. } = run;
+        let seed = *seed;
+        let draw = |purpose: &str| stream(seed, purpose).next_u64();
+        let link = Link { latency: plan.network.latency.clone(), loss: plan.network.loss };
+        let network = Network::new(draw("network"), link);
+        let machine = |name: &str, address: Ipv4Addr| {
+            let disk = DiskProfile {
+                read_latency: plan.disk.read.clone(),
+                write_latency: plan.disk.write.clone(),
+                sync_latency: plan.disk.sync.clone(),
+            };
+            Machine::new(&network, name, address, disk, draw(&format!("machine/{name}")))
+        };
+        let numbered = |names: Vec<String>, subnet: u8| -> BTreeMap<String, Machine> {
+            let host = |number: usize| u8::try_from(number + 1).expect("at most 100 of a kind");
+            let place = |(number, name): (usize, String)| {
+                let made = machine(&name, Ipv4Addr::new(10, 0, subnet, host(number)));
+                (name, made)
+            };
+            names.into_iter().enumerate().map(place).collect()
+        };
+        let nodes = numbered(plan.node_names(), 1);
+        let mut others = numbered(plan.client_names(), 2);
+        others.extend(numbered(vec![super::inspection::MACHINE.to_owned()], 3));
+        let cluster = Cluster {
+            seed,
+            recorder: recorder.clone(),
+            layout: layout(plan),
+            nodes,
+            others,
+            ready: watch::Sender::new(BTreeSet::new()),
+            changes: Mutex::default(),
+            network,
+        };
+        for (name, machine) in &cluster.nodes {
+            cluster.set_dns(name, Some(machine.address()));
+        }
+        cluster
+    }
+
+    /// What clients are told to connect to.
+    pub fn peers(&self) -> Vec<String> {
+        self.layout.members.iter().map(|member| member.address.clone()).collect()
+    }
+
+    /// A machine that is no node.
+    pub fn client_machine(&self, name: &str) -> &Machine {
+        &self.others[name]
+    }
+
+    /// Starts the nodes that do not run.
+    pub fn start_all(&self) {
+        for name in self.nodes.keys() {
+            self.start(name);
+        }
+    }
+
+    /// Starts a node's process as `gitstratum serve` would. Nothing happens when one runs.
+    pub fn start(&self, name: &str) {
+        let machine = &self.nodes[name];
+        if machine.is_running() {
+            return;
+        }
+        let boot = {
+            let mut changes = self.changes();
+            let starts = changes.starts.entry(name.to_owned()).or_default();
+            *starts += 1;
+            *starts
+        };
+        let rng = stream(self.seed, &format!("node/{name}/{boot}"));
+        let config = Config {
+            node_id: NodeId::new(name),
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)),
+            fsync: true,
+            layout: self.layout.clone(),
+        };
+        let (recorder, ready, node) = (self.recorder.clone(), self.ready.clone(), name.to_owned());
+        let address = machine.address().to_string();
+        self.recorder.record(name, Event::Started { address });
+        machine.start(move |host| async move {
+            let listening = {
+                let (recorder, ready, node) = (recorder.clone(), ready.clone(), node.clone());
+                move |_| {
+                    recorder.record(&node, Event::Ready);
+                    ready.send_modify(|ready| {
+                        ready.insert(node);
+                    });
+                }
+            };
+            let forever = std::future::pending();
+            let result = server::serve(config, host, rng, listening, forever).await;
+            let reason = match result {
+                Ok(()) => "it was asked to".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            ready.send_modify(|ready| {
+                ready.remove(&node);
+            });
+            recorder.record(&node, Event::Exited { reason });
+        });
+    }
+
+    /// Whether a node's process runs.
+    pub fn is_running(&self, name: &str) -> bool {
+        self.nodes[name].is_running()
+    }
+
+    /// Ends a node's process, or its power.
+    pub fn stop(&self, name: &str, by: Stop) {
+        let machine = &self.nodes[name];
+        match by {
+            Stop::Crash => machine.crash(),
+            Stop::PowerOff => machine.power_off(),
+        }
+        self.ready.send_modify(|ready| {
+            ready.remove(name);
+        });
+        self.recorder.record(name, Event::Stopped { by });
+    }
+
+    /// Cuts the power of all nodes in one moment, and starts them again.
+    pub fn power_cycle(&self) {
+        for name in self.nodes.keys() {
+            self.stop(name, Stop::PowerOff);
+        }
+        self.start_all();
+    }
+
+    /// Waits until every node listens; records those that do not in time.
+    pub async fn all_ready(&self, within: Duration) -> bool {
+        let mut ready = self.ready.subscribe();
+        let all = ready.wait_for(|ready| ready.len() == self.nodes.len());
+        if timeout(within, all).await.is_ok() {
+            return true;
+        }
+        let ready = self.ready.borrow().clone();
+        for name in self.nodes.keys().filter(|name| !ready.contains(*name)) {
+            self.recorder.record(name, Event::NotReady);
+        }
+        false
+    }
+
+    /// Gives a node that is off another address: the one that `takes_from` had at the
+    /// beginning if that is free, else one that no machine ever had.
+    pub fn relocate(&self, name: &str, takes_from: Option<&str>) {
+        let wished = takes_from.map(|other| {
+            let number = self.nodes.keys().position(|node| node == other);
+            Ipv4Addr::new(10, 0, 1, u8::try_from(number.expect("a node") + 1).expect("few nodes"))
+        });
+        let taken =
+            |address: &Ipv4Addr| self.nodes.values().any(|machine| machine.address() == *address);
+        let address = wished.filter(|address| !taken(address)).unwrap_or_else(|| {
+            let mut changes = self.changes();
+            changes.moves += 1;
+            Ipv4Addr::new(10, 0, 4, changes.moves)
+        });
+        self.nodes[name].set_address(address);
+    }
+
+    /// Lets a node's name resolve to where it is, or to nothing.
+    pub fn dns_follows(&self, name: &str, resolves: bool) {
+        self.set_dns(name, resolves.then(|| self.nodes[name].address()));
+    }
+
+    fn set_dns(&self, name: &str, address: Option<Ipv4Addr>) {
+        if self.changes().names.insert(name.to_owned(), address) == Some(address) {
+            return;
+        }
+        self.network.set_dns(name, address);
+        let address = address.map(|address| address.to_string());
+        self.recorder.record(name, Event::Dns { address });
+    }
+
+    /// Stops packets of one direction.
+    pub fn cut(&self, from: &str, to: &str) {
+        if self.changes().cuts.insert((from.to_owned(), to.to_owned())) {
+            self.network.cut(from, to);
+            self.recorder.record(from, Event::Cut { to: to.to_owned() });
+        }
+    }
+
+    /// Ends every cut.
+    pub fn mend_all(&self) {
+        let cuts = std::mem::take(&mut self.changes().cuts);
+        for (from, to) in cuts {
+            self.network.mend(&from, &to);
+            self.recorder.record(&from, Event::Mended { to });
+        }
+    }
+
+    /// Ends every fault that the scenario left: everything runs, is joined, and is found
+    /// under its name.
+    pub fn restore(&self) {
+        self.mend_all();
+        self.start_all();
+        for name in self.nodes.keys() {
+            self.dns_follows(name, true);
+        }
+    }
+
+    /// Names of all machines that are not in `these`.
+    pub fn all_but(&self, these: &[String]) -> Vec<String> {
+        let all = self.nodes.keys().chain(self.others.keys());
+        all.filter(|name| !these.contains(name)).cloned().collect()
+    }
+
+    /// Records what went over the wire.
+    pub fn record_wire(&self) {
+        let stats = self.network.stats();
+        let event = Event::Wire {
+            packets_sent: stats.packets_sent,
+            packets_delivered: stats.packets_delivered,
+            packets_dropped: stats.packets_dropped,
+            bytes_sent: stats.bytes_sent,
+            digest: format!("{:016x}", stats.digest),
+        };
+        self.recorder.record("world", event);
+    }
+
+    /// Switches everything off, so that the run's memory is freed.
+    pub async fn shut_down(&self) {
+        for machine in self.nodes.values().chain(self.others.values()) {
+            machine.power_off();
+        }
+        self.network.shut_down();
+        // Tasks that were killed are dropped when the executor next comes by.
+        sleep(Duration::from_millis(1)).await;
+    }
+
+    /// One thread runs everything, so this never waits.
+    fn changes(&self) -> std::sync::MutexGuard<'_, Changes> {
+        self.changes.lock().expect("a run that panicked goes no further")
+    }
+}
+
+fn layout(plan: &Plan) -> Layout {
+    let member = |(number, name): (usize, String)| Member {
+        address: format!("{name}:{PORT}"),
+        zone: format!("z{}", number % plan.cluster.zones + 1),
+        node_id: NodeId::new(name),
+        weight: 1,
+    };
+    let layout = Layout {
+        version: 1,
+        replicas: plan.cluster.replicas,
+        write_quorum: plan.cluster.write_quorum,
+        read_quorum: plan.cluster.read_quorum,
+        members: plan.node_names().into_iter().enumerate().map(member).collect(),
+    };
+    layout.validated().expect("a checked plan makes a valid layout")
+}

@@ -1,0 +1,56 @@
+//! The last look: after every machine lost its power, what do the nodes hold?
+
+use gitstratum::client::Client;
+use gitstratum::object::ObjectId;
+use gitstratum_host::Net;
+use tokio::sync::oneshot;
+
+use super::clients::connect;
+use super::{Cluster, Run};
+use crate::trace::Event;
+use crate::workload::{Known, read_object, stream};
+
+/// The machine that looks; it took no part in the run.
+pub(super) const MACHINE: &str = "inspector";
+/// Objects that are asked for at once.
+const OBJECTS_AT_ONCE: usize = 100;
+
+/// Records for every object of the run which replicas hold it and what a get returns, and
+/// for every node what its status says of missed writes.
+pub(super) async fn inspect(run: &Run, cluster: &Cluster) -> Result<(), String> {
+    let (tell, told) = oneshot::channel();
+    let (run, peers) = (run.clone(), cluster.peers());
+    cluster.client_machine(MACHINE).start(move |host| async move {
+        // The world may have given up waiting.
+        let _ = tell.send(look(&run, host.net, &peers).await);
+    });
+    told.await.unwrap_or_else(|_| Err("the inspecting process died".to_owned()))
+}
+
+async fn look(run: &Run, net: Net, peers: &[String]) -> Result<(), String> {
+    let client = connect(run, net, peers, stream(run.seed, MACHINE)).await;
+    for objects in run.ledger.all().chunks(OBJECTS_AT_ONCE) {
+        look_at(run, &client, objects).await?;
+    }
+    for (member, status) in client.status().await {
+        let node = member.node_id.as_str();
+        let status = status.map_err(|error| format!("status of {node}: {error}"))?;
+        let missed = status.missed.unwrap_or_default();
+        let event = Event::Missed { recorded: missed.count, dropped: missed.dropped };
+        run.recorder.record(node, event);
+    }
+    Ok(())
+}
+
+async fn look_at(run: &Run, client: &Client, objects: &[Known]) -> Result<(), String> {
+    let ids: Vec<ObjectId> = objects.iter().map(|known| known.id).collect();
+    let holders = client.has(ids.clone()).await;
+    for (id, holders) in ids.into_iter().zip(holders) {
+        let holders = holders.map_err(|error| format!("who holds {id}: {error}"))?;
+        let outcome = read_object(client, id).await;
+        let holders = holders.iter().map(ToString::to_string).collect();
+        let event = Event::Inspected { id: id.to_string(), holders, outcome };
+        run.recorder.record(MACHINE, event);
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! A cluster of simulated machines, and one run of a scenario on it.
+//!
+//! Invariant: the nodes run what production runs, `gitstratum::server::serve` and
+//! `gitstratum::client::Client`, and are told nothing of the scenario. Everything random
+//! comes from streams of the run's seed. Whatever goes wrong in the cluster is recorded;
+//! judging it is left to `verdict`.
+
+mod clients;
+mod cluster;
+mod faults;
+mod inspection;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::scenario::Plan;
+use crate::trace::{Event, Phase, Recorder, Records, Setting};
+use crate::workload::Ledger;
+
+pub use clients::Clients;
+pub use cluster::Cluster;
+
+/// A start that takes longer has failed.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the parts of a world share. Cheap to clone.
+#[derive(Clone)]
+pub struct Run {
+    /// What to do.
+    pub plan: Plan,
+    /// What decides everything that the plan leaves open.
+    pub seed: u64,
+    /// Where events go.
+    pub recorder: Recorder,
+    /// What the clients put.
+    pub ledger: Ledger,
+}
+
+/// Carries out a scenario, within the current madsim runtime.
+pub async fn run(plan: Plan, seed: u64, records: Records) {
+    let recorder = Recorder::new(records);
+    recorder.record("world", Event::Setting(setting(&plan, seed)));
+    let stuck_after = plan.expect.stuck_after;
+    let run = Run { plan, seed, recorder, ledger: Ledger::default() };
+    let cluster = Cluster::new(&run);
+    let mut phase = Phase::Boot;
+    if timeout(stuck_after, phases(&run, &cluster, &mut phase)).await.is_err() {
+        run.recorder.record("world", Event::Stuck { phase });
+    }
+    cluster.record_wire();
+    cluster.shut_down().await;
+}
+
+async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
+    let mut enter = |next: Phase| {
+        *phase = next;
+        run.recorder.record("world", Event::Phase { phase: next });
+    };
+    enter(Phase::Boot);
+    cluster.start_all();
+    if !cluster.all_ready(START_TIMEOUT).await {
+        return;
+    }
+    let clients = Clients::start(run, cluster).await;
+
+    enter(Phase::Load);
+    let began = Instant::now();
+    let load = clients.load(began + run.plan.workload.duration);
+    faults::take_steps(run, cluster, began).await;
+    load.await;
+
+    enter(Phase::Recover);
+    cluster.restore();
+    if !cluster.all_ready(START_TIMEOUT).await {
+        return;
+    }
+    sleep(run.plan.expect.recover_within).await;
+
+    enter(Phase::Settled);
+    let settled = Instant::now();
+    clients.put_and_drain(run.plan.workload.settled_puts).await;
+    // A replica that has not received these after a request's time never will.
+    sleep_until(settled + run.plan.workload.request_timeout).await;
+    // No time passes between the last acknowledgement and the power loss: what was
+    // acknowledged before it was safe is gone.
+    clients.put_one_each().await;
+
+    enter(Phase::Inspect);
+    cluster.power_cycle();
+    if !cluster.all_ready(START_TIMEOUT).await {
+        return;
+    }
+    match inspection::inspect(run, cluster).await {
+        Ok(()) => run.recorder.record("world", Event::Ended),
+        Err(reason) => run.recorder.record("inspector", Event::InspectionFailed { reason }),
+    }
+}
+
+fn setting(plan: &Plan, seed: u64) -> Setting {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).expect("far below an age");
+    Setting {
+        scenario: plan.name.clone(),
+        seed,
+        nodes: plan.node_names(),
+        replicas: plan.cluster.replicas,
+        write_quorum: plan.cluster.write_quorum,
+        read_quorum: plan.cluster.read_quorum,
+        request_timeout_us: micros(plan.workload.request_timeout),
+        recover_within_us: micros(plan.expect.recover_within),
+        put_share_min: plan.expect.put_share_min,
+        puts_acked_min: plan.expect.puts_acked_min,
+    }
+}
