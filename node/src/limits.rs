@@ -55,6 +55,24 @@ pub const WEIGHT_MAX: u32 = 100;
 pub const WEIGHT_SUM_MAX: u32 = 4096;
 /// Greatest replication factor.
 pub const REPLICAS_MAX: usize = 15;
+/// Text of a manifest.
+pub const MANIFEST_BYTES_MAX: usize = 64 << 20;
+/// Object ids in one list of a manifest.
+pub const MANIFEST_LIST_IDS_MAX: usize = 16 << 10;
+/// A ref name in a manifest.
+pub const REF_NAME_BYTES_MAX: usize = 4096;
+/// Threads that decode objects for an import.
+pub const IMPORT_READERS: usize = 2;
+/// Decoded delta bases that each of them keeps.
+pub const IMPORT_DELTA_CACHE_BYTES: usize = 24 << 20;
+/// Decoded batches that wait to be put.
+pub const IMPORT_BATCHES_WAITING_MAX: usize = 2;
+/// Batches of an import that are put at once.
+pub const IMPORT_PUTS_IN_FLIGHT: usize = 6;
+/// Attempts at one put before an import gives up.
+pub const IMPORT_PUT_ATTEMPTS_MAX: u32 = 6;
+/// Before the second attempt; doubled each time.
+pub const IMPORT_RETRY_WAIT: Duration = Duration::from_millis(250);
 
 /// Opening a connection: resolve, connect and identify together.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -88,6 +106,7 @@ const _: () = assert!(WEIGHT_SUM_MAX as usize >= MEMBERS_MAX && WEIGHT_SUM_MAX >
 const _: () = assert!(REPLICAS_MAX <= MEMBERS_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(OBJECT_BYTES_WHOLE_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSAGE_BYTES_MAX);
+const _: () = assert!(MANIFEST_LIST_IDS_MAX * 32 <= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(PART_BYTES_MAX <= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(GROUP_BYTES_MAX >= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(STORE_QUEUE_BYTES_MAX >= GROUP_BYTES_MAX);

@@ -3,6 +3,12 @@
 //! A client learns the layout from the first peer that answers, then writes and reads
 //! by quorum from where it is; it is its own coordinator.
 
+#[cfg(feature = "cli")]
+pub mod export;
+#[cfg(feature = "cli")]
+pub mod import;
+#[cfg(feature = "cli")]
+pub mod manifest;
 #[cfg(test)]
 mod tests;
 
