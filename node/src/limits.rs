@@ -69,10 +69,22 @@ pub const IMPORT_DELTA_CACHE_BYTES: usize = 24 << 20;
 pub const IMPORT_BATCHES_WAITING_MAX: usize = 2;
 /// Batches of an import that are put at once.
 pub const IMPORT_PUTS_IN_FLIGHT: usize = 6;
-/// Attempts at one put before an import gives up.
-pub const IMPORT_PUT_ATTEMPTS_MAX: u32 = 6;
+/// Batches of an export that are fetched at once.
+pub const EXPORT_GETS_IN_FLIGHT: usize = 6;
+/// Batches and large objects that wait to be written to a pack.
+pub const EXPORT_PACKS_WAITING_MAX: usize = 2;
+/// Ids of one fetch, before it is known how large the objects are.
+pub const EXPORT_BATCH_OBJECTS_MIN: usize = 16;
+/// Ids of one fetch at most.
+pub const EXPORT_BATCH_OBJECTS_MAX: usize = 512;
+/// Past this a pack is completed and a new one begun.
+pub const EXPORT_PACK_BYTES_MAX: u64 = 256 << 20;
+/// Objects of one pack.
+pub const EXPORT_PACK_OBJECTS_MAX: usize = 50_000;
+/// Attempts at one put or get before an import or export gives up.
+pub const TRANSFER_ATTEMPTS_MAX: u32 = 6;
 /// Before the second attempt; doubled each time.
-pub const IMPORT_RETRY_WAIT: Duration = Duration::from_millis(250);
+pub const TRANSFER_RETRY_WAIT: Duration = Duration::from_millis(250);
 
 /// Opening a connection: resolve, connect and identify together.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);

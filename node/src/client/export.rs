@@ -1,1 +1,158 @@
-//! x
+//! From the cluster to a bare repository on disk.
+//!
+//! Objects are fetched in batches, several at a time, and written to packs of bounded
+//! size without deltas: `git repack` makes them small later. A pack appears under its
+//! name only when it is complete and synced, so an export that was stopped is resumed by
+//! running it again: what finished packs hold is not fetched again.
+//!
+//! Invariant: HEAD is written last. Until then Git does not take the directory for a
+//! repository, and after it everything the manifest names is there.
+
+mod fetch;
+mod layout;
+mod pack;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use super::manifest::{Manifest, ManifestError};
+use super::{Client, GetError, Progress};
+use crate::limits;
+use crate::object::{CollisionDetected, ObjectId};
+use crate::store::StoreError;
+
+/// What an export did.
+#[derive(Clone, Debug)]
+pub struct ExportReport {
+    /// Objects of the repository.
+    pub objects: u64,
+    /// Of those, held by packs that an earlier run finished.
+    pub already_present: u64,
+    /// Data of the others, in bytes, before compression.
+    pub bytes: u64,
+    /// Packs written.
+    pub packs: u64,
+    /// References, HEAD not counted.
+    pub refs: u64,
+}
+
+/// Why an export stopped. Finished packs stay for the next run.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The directory holds something else.
+    #[error("{}: {problem}", path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+        /// What is in the way.
+        problem: String,
+    },
+    /// The id names no manifest.
+    #[error("{id} is no manifest")]
+    Manifest {
+        /// What was asked for.
+        id: ObjectId,
+        /// Why it is none.
+        source: ManifestError,
+    },
+    /// A part of the manifest is not what the manifest says.
+    #[error("list {id} of the manifest: {problem}")]
+    List {
+        /// The blob.
+        id: ObjectId,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An object cannot be had from the cluster, time after time.
+    #[error("get failed {attempts} times; run the export again to go on where it stopped")]
+    Get {
+        /// How often it was tried.
+        attempts: u32,
+        /// The last failure.
+        source: GetError,
+    },
+    /// A large object broke off.
+    #[error("object {id} broke off; run the export again to go on where it stopped")]
+    Large {
+        /// The object.
+        id: ObjectId,
+        /// Why.
+        source: StoreError,
+    },
+    /// An object was made to collide with another.
+    #[error(transparent)]
+    Collision(#[from] CollisionDetected),
+    /// Writing failed.
+    #[error("{doing}")]
+    Write {
+        /// What was written.
+        doing: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A finished pack of an earlier run cannot be read.
+    #[error("{}: remove it and its index, and run the export again", path.display())]
+    FinishedPack {
+        /// The pack's index.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: gix::Error,
+    },
+}
+
+/// For `map_err` over file operations.
+fn writing(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> ExportError {
+    let doing = doing.into();
+    move |source| ExportError::Write { doing, source }
+}
+
+/// Rebuilds at `dir` the repository that the manifest `id` names.
+///
+/// # Errors
+/// [`ExportError`].
+pub async fn export(
+    client: &Client,
+    id: ObjectId,
+    dir: &Path,
+    progress: &dyn Progress,
+) -> Result<ExportReport, ExportError> {
+    let occupied = {
+        let dir = dir.to_owned();
+        blocking(move || layout::check_free(&dir, id)).await
+    };
+    occupied?;
+    let text = fetch::blob(client, id, limits::MANIFEST_BYTES_MAX as u64).await?;
+    let manifest = Manifest::parse(&text).map_err(|source| ExportError::Manifest { id, source })?;
+    drop(text);
+    progress.begin("exporting", manifest.objects);
+    let ids = fetch::lists(client, &manifest).await?;
+
+    let finished = {
+        let (dir, algorithm) = (dir.to_owned(), manifest.algorithm);
+        blocking(move || {
+            layout::begin(&dir, id)?;
+            pack::finished(&dir, algorithm)
+        })
+        .await?
+    };
+    let fetched = fetch::objects(client, &manifest, ids, finished, dir, progress).await?;
+    progress.end();
+    let report = ExportReport {
+        objects: manifest.objects,
+        already_present: manifest.objects - fetched.objects,
+        bytes: fetched.bytes,
+        packs: fetched.packs,
+        refs: manifest.refs.len() as u64,
+    };
+    let dir = dir.to_owned();
+    blocking(move || layout::finish(&dir, &manifest)).await?;
+    Ok(report)
+}
+
+/// Runs `work` where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ExportError> + Send + 'static,
+) -> Result<T, ExportError> {
+    tokio::task::spawn_blocking(work).await.expect("work that blocks does not panic")
+}

@@ -20,15 +20,15 @@ mod source;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::manifest::{Manifest, ObjectList, Target};
-use super::{Client, PutError};
+use super::{Client, Progress, PutError};
 use crate::limits;
 use crate::object::{CollisionDetected, HashAlgorithm, Kind, Object, ObjectId};
 use crate::placement::NodeId;
@@ -36,50 +36,23 @@ use plan::Plan;
 use read::Item;
 use send::Sender;
 
-/// How far a transfer is; read by whoever shows it. Totals are known from the start.
-#[derive(Debug, Default)]
-pub struct Progress {
-    objects_total: AtomicU64,
-    objects_done: AtomicU64,
-    bytes_done: AtomicU64,
-}
-
-impl Progress {
-    /// Objects in all; 0 until that is known.
-    pub fn objects_total(&self) -> u64 {
-        self.objects_total.load(Ordering::Relaxed)
-    }
-
-    /// Objects that need nothing more.
-    pub fn objects_done(&self) -> u64 {
-        self.objects_done.load(Ordering::Relaxed)
-    }
-
-    /// Their data, in bytes.
-    pub fn bytes_done(&self) -> u64 {
-        self.bytes_done.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_total(&self, objects: u64) {
-        self.objects_total.store(objects, Ordering::Relaxed);
-    }
-
-    pub(super) fn add(&self, objects: u64, bytes: u64) {
-        self.objects_done.fetch_add(objects, Ordering::Relaxed);
-        self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
 /// What one replica acknowledged by the time the write quorum was reached. A slower
 /// replica stores the same and is not counted here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NodeTally {
+pub struct ReplicaAcks {
     /// Objects newly stored.
     pub objects: u64,
     /// Their data, in bytes.
     pub bytes: u64,
     /// Objects that it had.
     pub already_present: u64,
+}
+
+impl fmt::Display for ReplicaAcks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ReplicaAcks { objects, bytes, already_present } = self;
+        write!(f, "{objects} new ({bytes} bytes) and {already_present} present")
+    }
 }
 
 /// What an import did.
@@ -89,16 +62,20 @@ pub struct ImportReport {
     pub manifest: ObjectId,
     /// Objects of the repository.
     pub objects: u64,
+    /// Their data, in bytes.
+    pub bytes: u64,
     /// Objects of which at least one replica was sent the data.
     pub sent_objects: u64,
     /// Their data, in bytes, counted once however many replicas took it.
     pub sent_bytes: u64,
     /// Objects that the replicas had.
-    pub present_objects: u64,
+    pub already_present: u64,
+    /// Objects that went in parts.
+    pub large_objects: u64,
     /// References, HEAD not counted.
     pub refs: u64,
     /// Each replica's share.
-    pub nodes: BTreeMap<NodeId, NodeTally>,
+    pub replica_acks: BTreeMap<NodeId, ReplicaAcks>,
 }
 
 /// Why an import stopped. What was stored stays stored.
@@ -177,7 +154,7 @@ pub enum ImportError {
 pub async fn import(
     client: &Client,
     path: &Path,
-    progress: &Arc<Progress>,
+    progress: &dyn Progress,
 ) -> Result<ImportReport, ImportError> {
     let path = path.to_owned();
     let (snapshot, plan) = blocking(move || {
@@ -186,9 +163,10 @@ pub async fn import(
     })
     .await?;
     let plan = Arc::new(plan);
-    progress.set_total(plan.objects());
-    let mut sender = Sender::new(client.clone(), progress.clone());
+    progress.begin("importing", plan.objects());
+    let mut sender = Sender::new(client.clone(), Some(progress));
     transfer(&plan, &mut sender).await?;
+    progress.end();
 
     let checked = {
         let (plan, snapshot) = (plan.clone(), snapshot.clone());
@@ -202,7 +180,7 @@ pub async fn import(
     let mut manifest = snapshot;
     manifest.objects = plan.objects();
     let id_len = manifest.algorithm.id_len();
-    let mut tail = Sender::new(client.clone(), Arc::default());
+    let mut tail = Sender::new(client.clone(), None);
     for chunk in ids.chunks(limits::MANIFEST_LIST_IDS_MAX * id_len) {
         let list = Bytes::copy_from_slice(chunk);
         let list = Object::hash(manifest.algorithm, Kind::Blob, list)?;
@@ -217,20 +195,22 @@ pub async fn import(
     tail.put(Item::whole(root)).await?;
     tail.finish().await?;
     client.drain().await;
-    let send::Tally { sent_objects, sent_bytes, present_objects, nodes } = sender.into_tally();
+    let tally = sender.into_tally();
     Ok(ImportReport {
         manifest: id,
         objects: manifest.objects,
-        sent_objects,
-        sent_bytes,
-        present_objects,
+        bytes: tally.sent_bytes + tally.present_bytes,
+        sent_objects: tally.sent_objects,
+        sent_bytes: tally.sent_bytes,
+        already_present: tally.present_objects,
+        large_objects: tally.large_objects,
         refs: manifest.refs.len() as u64,
-        nodes,
+        replica_acks: tally.replicas,
     })
 }
 
 /// Reads and sends all objects of the plan.
-async fn transfer(plan: &Arc<Plan>, sender: &mut Sender) -> Result<(), ImportError> {
+async fn transfer(plan: &Arc<Plan>, sender: &mut Sender<'_>) -> Result<(), ImportError> {
     let (items, mut decoded) = mpsc::channel(limits::IMPORT_BATCHES_WAITING_MAX);
     let cursor = Arc::new(plan::Cursor::default());
     let readers: Vec<_> = (0..limits::IMPORT_READERS)
@@ -241,10 +221,10 @@ async fn transfer(plan: &Arc<Plan>, sender: &mut Sender) -> Result<(), ImportErr
         .collect();
     drop(items);
     while let Some(item) = decoded.recv().await {
-        sender.put(item).await?;
+        sender.put(item?).await?;
     }
     for reader in readers {
-        reader.await.expect("a reader does not panic")?;
+        reader.await.expect("a reader does not panic");
     }
     sender.finish().await
 }

@@ -4,11 +4,13 @@
 //! by quorum from where it is; it is its own coordinator.
 
 #[cfg(feature = "cli")]
-pub mod export;
+mod export;
 #[cfg(feature = "cli")]
-pub mod import;
+mod import;
 #[cfg(feature = "cli")]
 pub mod manifest;
+#[cfg(feature = "cli")]
+mod progress;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +32,13 @@ use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, QuorumRead
 use crate::store::LargeReader;
 use crate::wire::replica::RemoteNode;
 use crate::wire::status::node_error_of;
+
+#[cfg(feature = "cli")]
+pub use export::{ExportError, ExportReport, export};
+#[cfg(feature = "cli")]
+pub use import::{ImportError, ImportReport, ReplicaAcks, import};
+#[cfg(feature = "cli")]
+pub use progress::Progress;
 
 pub use crate::quorum::{GetError, Got, PutError, PutReport, WriterStats};
 

@@ -37,12 +37,19 @@ impl Item {
     }
 }
 
-/// Reads runs of objects until none is left, or nobody listens any more.
-pub(super) fn run(
-    plan: &Plan,
-    cursor: &Cursor,
-    items: &mpsc::Sender<Item>,
-) -> Result<(), ImportError> {
+/// Where readers hand over what they read, or why they stopped.
+pub(super) type Items = mpsc::Sender<Result<Item, ImportError>>;
+
+/// Reads runs of objects until none is left, one cannot be read, or nobody listens any
+/// more.
+pub(super) fn run(plan: &Plan, cursor: &Cursor, items: &Items) {
+    if let Err(error) = read_all(plan, cursor, items) {
+        // A listener that went away has its own reason, here and below.
+        let _ = items.blocking_send(Err(error));
+    }
+}
+
+fn read_all(plan: &Plan, cursor: &Cursor, items: &Items) -> Result<(), ImportError> {
     let mut reader = Reader {
         cache: MemoryCappedHashmap::new(limits::IMPORT_DELTA_CACHE_BYTES),
         inflate: gix::zlib::Inflate::default(),
@@ -54,7 +61,7 @@ pub(super) fn run(
         for place in places {
             let item = reader.read(source, place)?;
             let Item::Batch(objects) = item else {
-                if items.blocking_send(item).is_err() {
+                if items.blocking_send(Ok(item)).is_err() {
                     return Ok(());
                 }
                 continue;
@@ -65,7 +72,7 @@ pub(super) fn run(
                     || batch.len() == limits::BATCH_OBJECTS_MAX;
                 if full && !batch.is_empty() {
                     batch_bytes = 0;
-                    if items.blocking_send(Item::Batch(std::mem::take(&mut batch))).is_err() {
+                    if items.blocking_send(Ok(Item::Batch(std::mem::take(&mut batch)))).is_err() {
                         return Ok(());
                     }
                 }
@@ -75,8 +82,7 @@ pub(super) fn run(
         }
     }
     if !batch.is_empty() {
-        // A listener that went away has its own reason.
-        let _ = items.blocking_send(Item::Batch(batch));
+        let _ = items.blocking_send(Ok(Item::Batch(batch)));
     }
     Ok(())
 }
@@ -107,12 +113,8 @@ impl Reader {
             let place = Place::Packed { path: pack.path.clone(), offset: entry.data_offset };
             return Ok(Item::Large(Large { head, place }));
         }
-        let found = bundle.get_object_by_index(
-            at,
-            &mut self.buffer,
-            &mut self.inflate,
-            &mut self.cache,
-        );
+        let found =
+            bundle.get_object_by_index(at, &mut self.buffer, &mut self.inflate, &mut self.cache);
         let kind = kind_of(found.map_err(failed)?.0.kind);
         self.hashed(id, kind, &pack.path)
     }

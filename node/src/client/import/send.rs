@@ -1,14 +1,13 @@
 //! Puts, several at a time, tried again while that can help.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::large::Large;
 use super::read::Item;
-use super::{Client, ImportError, NodeTally, Progress};
+use super::{Client, ImportError, Progress, ReplicaAcks};
 use crate::client::{PutError, PutReport};
 use crate::limits;
 use crate::object::Object;
@@ -22,14 +21,16 @@ pub(super) struct Tally {
     pub(super) sent_objects: u64,
     pub(super) sent_bytes: u64,
     pub(super) present_objects: u64,
-    pub(super) nodes: BTreeMap<NodeId, NodeTally>,
+    pub(super) present_bytes: u64,
+    pub(super) large_objects: u64,
+    pub(super) replicas: BTreeMap<NodeId, ReplicaAcks>,
 }
 
 impl Tally {
     fn add(&mut self, bytes: u64, report: &PutReport) {
         let mut sent = false;
         for (node_id, stored) in &report.stored {
-            let node = self.nodes.entry(node_id.clone()).or_default();
+            let node = self.replicas.entry(node_id.clone()).or_default();
             if stored.already_present {
                 node.already_present += 1;
             } else {
@@ -43,6 +44,7 @@ impl Tally {
             self.sent_bytes += bytes;
         } else {
             self.present_objects += 1;
+            self.present_bytes += bytes;
         }
     }
 
@@ -50,8 +52,10 @@ impl Tally {
         self.sent_objects += other.sent_objects;
         self.sent_bytes += other.sent_bytes;
         self.present_objects += other.present_objects;
-        for (node_id, theirs) in other.nodes {
-            let ours = self.nodes.entry(node_id).or_default();
+        self.present_bytes += other.present_bytes;
+        self.large_objects += other.large_objects;
+        for (node_id, theirs) in other.replicas {
+            let ours = self.replicas.entry(node_id).or_default();
             ours.objects += theirs.objects;
             ours.bytes += theirs.bytes;
             ours.already_present += theirs.already_present;
@@ -60,15 +64,15 @@ impl Tally {
 }
 
 /// Puts items, a bounded number at a time. Dropping it abandons the puts.
-pub(super) struct Sender {
+pub(super) struct Sender<'p> {
     client: Client,
-    progress: Arc<Progress>,
+    progress: Option<&'p dyn Progress>,
     puts: JoinSet<Result<Tally, ImportError>>,
     tally: Tally,
 }
 
-impl Sender {
-    pub(super) fn new(client: Client, progress: Arc<Progress>) -> Self {
+impl<'p> Sender<'p> {
+    pub(super) fn new(client: Client, progress: Option<&'p dyn Progress>) -> Self {
         Sender { client, progress, puts: JoinSet::new(), tally: Tally::default() }
     }
 
@@ -77,11 +81,11 @@ impl Sender {
         while self.puts.len() >= limits::IMPORT_PUTS_IN_FLIGHT {
             self.join_one().await?;
         }
-        let (client, progress) = (self.client.clone(), self.progress.clone());
+        let client = self.client.clone();
         self.puts.spawn(async move {
             match item {
-                Item::Batch(objects) => put_batch(&client, objects, &progress).await,
-                Item::Large(large) => put_large(&client, large, &progress).await,
+                Item::Batch(objects) => put_batch(&client, objects).await,
+                Item::Large(large) => put_large(&client, large).await,
             }
         });
         Ok(())
@@ -101,16 +105,17 @@ impl Sender {
 
     async fn join_one(&mut self) -> Result<(), ImportError> {
         let Some(done) = self.puts.join_next().await else { return Ok(()) };
-        self.tally.merge(done.expect("a put does not panic and is not cancelled")?);
+        let done = done.expect("a put does not panic and is not cancelled")?;
+        if let Some(progress) = self.progress {
+            let objects = done.sent_objects + done.present_objects;
+            progress.advance(objects, done.sent_bytes + done.present_bytes);
+        }
+        self.tally.merge(done);
         Ok(())
     }
 }
 
-async fn put_batch(
-    client: &Client,
-    objects: Vec<Object>,
-    progress: &Progress,
-) -> Result<Tally, ImportError> {
+async fn put_batch(client: &Client, objects: Vec<Object>) -> Result<Tally, ImportError> {
     let mut tally = Tally::default();
     let mut left = objects;
     let mut retries = Retries::default();
@@ -119,10 +124,7 @@ async fn put_batch(
         let (mut failed, mut error) = (Vec::new(), None);
         for (object, outcome) in left.into_iter().zip(outcomes) {
             match outcome {
-                Ok(report) => {
-                    tally.add(object.size_bytes(), &report);
-                    progress.add(1, object.size_bytes());
-                }
+                Ok(report) => tally.add(object.size_bytes(), &report),
                 Err(reason) => {
                     // One that cannot be helped decides for all.
                     if error.as_ref().is_none_or(can_pass) {
@@ -140,12 +142,9 @@ async fn put_batch(
     Ok(tally)
 }
 
-async fn put_large(
-    client: &Client,
-    large: Large,
-    progress: &Progress,
-) -> Result<Tally, ImportError> {
-    let (head, mut tally, mut retries) = (large.head, Tally::default(), Retries::default());
+async fn put_large(client: &Client, large: Large) -> Result<Tally, ImportError> {
+    let (head, mut retries) = (large.head, Retries::default());
+    let mut tally = Tally { large_objects: 1, ..Tally::default() };
     let replicas = client.layout().replicas;
     let holders = client.has(vec![head.id]).await.pop().expect("one id, one answer");
     // Sent again when one replica lacks it, to all: the others then say they had it.
@@ -153,10 +152,10 @@ async fn put_large(
         && holders.len() == replicas
     {
         tally.present_objects = 1;
+        tally.present_bytes = head.size_bytes;
         for node_id in holders {
-            tally.nodes.entry(node_id).or_default().already_present = 1;
+            tally.replicas.entry(node_id).or_default().already_present = 1;
         }
-        progress.add(1, head.size_bytes);
         return Ok(tally);
     }
     loop {
@@ -169,7 +168,6 @@ async fn put_large(
         match outcome {
             Ok(report) => {
                 tally.add(head.size_bytes, &report);
-                progress.add(1, head.size_bytes);
                 return Ok(tally);
             }
             Err(error) => retries.wait_after(error).await?,
@@ -190,10 +188,10 @@ impl Retries {
     /// When another attempt cannot help, or there were enough.
     async fn wait_after(&mut self, error: PutError) -> Result<(), ImportError> {
         self.attempts += 1;
-        if self.attempts >= limits::IMPORT_PUT_ATTEMPTS_MAX || !can_pass(&error) {
+        if self.attempts >= limits::TRANSFER_ATTEMPTS_MAX || !can_pass(&error) {
             return Err(ImportError::Put { attempts: self.attempts, source: error });
         }
-        let wait = limits::IMPORT_RETRY_WAIT * 2u32.pow(self.attempts - 1);
+        let wait = limits::TRANSFER_RETRY_WAIT * 2u32.pow(self.attempts - 1);
         tracing::warn!(%error, wait_ms = wait.as_millis() as u64, "put failed; trying again");
         tokio::time::sleep(wait).await;
         Ok(())

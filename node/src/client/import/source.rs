@@ -36,11 +36,9 @@ fn reading<E: Into<Cause>>(doing: impl Into<String>) -> impl FnOnce(E) -> Import
 pub(super) fn open(path: &Path) -> Result<(Manifest, Files), ImportError> {
     let repository = gix::open_opts(path, gix::open::Options::isolated())
         .map_err(|source| ImportError::Open { path: path.to_owned(), source })?;
-    let unsupported =
-        |problem: String| ImportError::Unsupported { path: path.to_owned(), problem };
+    let unsupported = |problem: String| ImportError::Unsupported { path: path.to_owned(), problem };
     let hash = repository.object_hash();
-    let algorithm =
-        algorithm_of(hash).ok_or_else(|| unsupported(format!("its hash is {hash}")))?;
+    let algorithm = algorithm_of(hash).ok_or_else(|| unsupported(format!("its hash is {hash}")))?;
     let format = repository.config_snapshot().string("extensions.refStorage");
     if let Some(format) = format.filter(|format| *format != "files") {
         return Err(unsupported(format!("references are stored as {format}, not as files")));
@@ -57,9 +55,7 @@ pub(super) fn open(path: &Path) -> Result<(Manifest, Files), ImportError> {
     let own = repository.objects.store_ref().path().to_owned();
     let here = repository.current_dir();
     let mut dirs = vec![own.clone()];
-    dirs.extend(
-        gix::odb::alternate::resolve(own, here).map_err(reading("reading alternates"))?,
-    );
+    dirs.extend(gix::odb::alternate::resolve(own, here).map_err(reading("reading alternates"))?);
     let mut files = Files { packs: Vec::new(), loose: Vec::new() };
     for dir in dirs {
         add_packs(&dir.join("pack"), hash, &mut files.packs, &unsupported)?;

@@ -1,0 +1,117 @@
+//! What is written, read by git.
+
+use std::fs;
+use std::process::Command;
+
+use bytes::Bytes;
+
+use super::super::manifest::{Head, Reference, Target};
+use super::pack::{Entry, PackWriter};
+use super::*;
+use crate::object::{HashAlgorithm, Kind, Object};
+
+fn git(dir: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git").current_dir(dir).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn blob(algorithm: HashAlgorithm, data: Vec<u8>) -> Object {
+    Object::hash(algorithm, Kind::Blob, data.into()).unwrap()
+}
+
+/// A repository of some blobs and nothing else; their ids.
+fn repository(dir: &Path, algorithm: HashAlgorithm) -> Vec<Object> {
+    let lens = [0, 1, 15, 16, 17, 2047, 2048, 300_000];
+    let objects: Vec<_> = lens.iter().map(|len| blob(algorithm, vec![b'x'; *len])).collect();
+    layout::begin(dir, objects[0].id()).unwrap();
+    let mut writer = PackWriter::new(dir, algorithm).unwrap();
+    for object in &objects[1..] {
+        writer.add(&Entry::new(object)).unwrap();
+    }
+    let parts = objects[0].data().clone();
+    assert!(writer.add_large(objects[0].head(), std::iter::once(parts)).unwrap());
+    assert_eq!(writer.finish().unwrap(), 1);
+    let manifest = Manifest {
+        algorithm,
+        objects: objects.len() as u64,
+        lists: vec![],
+        head: Head::Ref("refs/heads/main".into()),
+        shallow: vec![],
+        refs: vec![
+            Reference { name: "refs/tags/blob".into(), target: Target::Id(objects[3].id()) },
+            Reference {
+                name: "refs/tags/pointer".into(),
+                target: Target::Symbolic("refs/tags/blob".into()),
+            },
+        ],
+    };
+    layout::finish(dir, &manifest).unwrap();
+    objects
+}
+
+#[test]
+fn git_agrees_with_pack_index_and_references() {
+    for algorithm in [HashAlgorithm::Sha1, HashAlgorithm::Sha256] {
+        let dir = tempfile::tempdir().unwrap();
+        let objects = repository(dir.path(), algorithm);
+        git(dir.path(), &["fsck", "--full", "--strict"]);
+        let packs = dir.path().join("objects/pack");
+        let mut files = fs::read_dir(packs).unwrap().map(|entry| entry.unwrap().path());
+        let pack = files.find(|path| path.extension().unwrap() == "pack").unwrap();
+        git(dir.path(), &["verify-pack", pack.to_str().unwrap()]);
+        // Git's own index of the pack has the same bytes as ours.
+        let theirs = dir.path().join("theirs.idx");
+        let arguments = ["index-pack", "--strict", "-o", theirs.to_str().unwrap()];
+        git(dir.path(), &[&arguments[..], &[pack.to_str().unwrap()]].concat());
+        assert_eq!(fs::read(theirs).unwrap(), fs::read(pack.with_extension("idx")).unwrap());
+        for object in &objects {
+            let size = git(dir.path(), &["cat-file", "-s", &object.id().to_string()]);
+            assert_eq!(size.trim(), object.size_bytes().to_string());
+        }
+        let refs = git(dir.path(), &["for-each-ref", "--format=%(objectname) %(refname)"]);
+        let id = objects[3].id();
+        assert_eq!(refs, format!("{id} refs/tags/blob\n{id} refs/tags/pointer\n"));
+    }
+}
+
+#[test]
+fn a_large_object_that_breaks_off_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let object = blob(HashAlgorithm::Sha1, vec![7; 1000]);
+    layout::begin(dir.path(), object.id()).unwrap();
+    let mut writer = PackWriter::new(dir.path(), HashAlgorithm::Sha1).unwrap();
+    let parts = [Bytes::from(vec![7; 999])];
+    assert!(!writer.add_large(object.head(), parts.into_iter()).unwrap());
+}
+
+#[test]
+fn a_directory_that_is_something_else_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) = (blob(HashAlgorithm::Sha1, vec![1]), blob(HashAlgorithm::Sha1, vec![2]));
+    layout::check_free(&dir.path().join("new"), one.id()).unwrap();
+    layout::check_free(dir.path(), one.id()).unwrap();
+    fs::write(dir.path().join("file"), "mine").unwrap();
+    let refused = |path: &Path, id| {
+        let error = layout::check_free(path, id).unwrap_err();
+        assert!(matches!(error, ExportError::Occupied { .. }), "{error}");
+    };
+    refused(dir.path(), one.id());
+    refused(&dir.path().join("file"), one.id());
+    fs::remove_file(dir.path().join("file")).unwrap();
+    layout::begin(dir.path(), one.id()).unwrap();
+    layout::check_free(dir.path(), one.id()).unwrap();
+    refused(dir.path(), other.id());
+}
+
+#[test]
+fn what_finished_packs_hold_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = repository(dir.path(), HashAlgorithm::Sha1);
+    let finished = pack::finished(dir.path(), HashAlgorithm::Sha1).unwrap();
+    assert_eq!(finished.len(), 1);
+    for object in objects {
+        let id = gix::ObjectId::from_bytes_or_panic(object.id().as_bytes());
+        assert!(finished[0].lookup(id).is_some());
+    }
+}
