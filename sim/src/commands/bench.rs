@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use gitstratum::client::{Client, ClientOptions};
 use gitstratum::object::{HashAlgorithm, Kind, Object};
+use madsim::runtime::Runtime;
 use rand::RngCore;
 use tokio::sync::oneshot;
 
@@ -118,7 +119,7 @@ fn load(plan: &Plan) -> Load {
         (join_all(done).await, began.elapsed())
     });
     let wall = began.elapsed();
-    runtime.block_on(cluster.shut_down());
+    end(&runtime, cluster);
     // Every client asked every node; the first to ask saw the least, the last the most.
     let calls = |counts: Vec<Result<u64, _>>| counts.into_iter().map(|count| count.expect("told"));
     let before = calls(calls_before).max().expect("there are clients");
@@ -178,12 +179,16 @@ async fn put_and_get(client: &Client, seed: u64, lane: String) {
     }
 }
 
+fn end(runtime: &Runtime, cluster: Cluster) {
+    runtime.block_on(async move { cluster.shut_down().await });
+}
+
 fn idle(plan: &Plan) -> Duration {
     let runtime = runtime(0);
     let cluster = runtime.block_on(async { started(&world(plan)).await });
     let began = wall();
-    runtime.block_on(tokio::time::sleep(IDLE));
+    runtime.block_on(async { tokio::time::sleep(IDLE).await });
     let wall = began.elapsed();
-    runtime.block_on(cluster.shut_down());
+    end(&runtime, cluster);
     wall
 }
