@@ -21,7 +21,8 @@ pub(super) fn print_run(plan: &Plan, seed: u64, run: &Run) {
     }
     let more = run.violations.len().saturating_sub(VIOLATIONS_PRINTED_MAX);
     if more > 0 {
-        println!("and {more} more");
+        let last_us = run.violations.iter().map(|violation| violation.at_us).max();
+        println!("and {more} more, the last at {} s", last_us.unwrap_or(0) / 1_000_000);
     }
     if run.verdict != Verdict::Pass {
         println!("cargo sim run {} --seed {seed}", plan.path.display());

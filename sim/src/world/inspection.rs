@@ -1,6 +1,6 @@
 //! The last look: after every machine lost its power, what do the nodes hold?
 
-use gitstratum::client::Client;
+use gitstratum::client::{Client, GetError};
 use gitstratum::object::ObjectId;
 use gitstratum_host::Net;
 use tokio::sync::oneshot;
@@ -46,7 +46,10 @@ async fn look_at(run: &Run, client: &Client, objects: &[Known]) -> Result<(), St
     let ids: Vec<ObjectId> = objects.iter().map(|known| known.id).collect();
     let holders = client.has(ids.clone()).await;
     for (id, holders) in ids.into_iter().zip(holders) {
-        let holders = holders.map_err(|error| format!("who holds {id}: {error}"))?;
+        let holders = match holders {
+            Err(GetError::NotFound { .. }) => Vec::new(),
+            other => other.map_err(|error| format!("who holds {id}: {error}"))?,
+        };
         let outcome = read_object(client, id).await;
         let holders = holders.iter().map(ToString::to_string).collect();
         let event = Event::Inspected { id: id.to_string(), holders, outcome };
