@@ -4,9 +4,9 @@
 //! by quorum from where it is; it is its own coordinator.
 
 #[cfg(feature = "cli")]
-mod export;
+pub mod export;
 #[cfg(feature = "cli")]
-mod import;
+pub mod import;
 #[cfg(feature = "cli")]
 pub mod manifest;
 #[cfg(feature = "cli")]
@@ -33,10 +33,6 @@ use crate::store::LargeReader;
 use crate::wire::replica::RemoteNode;
 use crate::wire::status::node_error_of;
 
-#[cfg(feature = "cli")]
-pub use export::{ExportError, ExportReport, export};
-#[cfg(feature = "cli")]
-pub use import::{ImportError, ImportReport, ReplicaAcks, import};
 #[cfg(feature = "cli")]
 pub use progress::Progress;
 

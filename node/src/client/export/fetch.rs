@@ -31,6 +31,14 @@ impl Fetched {
     }
 }
 
+/// A batch that came, with the bytes of data of objects that travel whole and in parts.
+#[derive(Clone, Copy, Default)]
+struct Batch {
+    objects: u64,
+    whole_bytes: u64,
+    large_bytes: u64,
+}
+
 /// For the writer of packs.
 enum Item {
     Entries(Vec<Entry>),
@@ -97,7 +105,7 @@ pub(super) async fn objects(
         let dir = dir.to_owned();
         tokio::task::spawn_blocking(move || write(&dir, algorithm, written))
     };
-    let mut gets: JoinSet<Result<(u64, u64), ExportError>> = JoinSet::new();
+    let mut gets: JoinSet<Result<Batch, ExportError>> = JoinSet::new();
     let mut sizes = Sizes::default();
     let mut failed = None;
     loop {
@@ -112,9 +120,9 @@ pub(super) async fn objects(
         match gets.join_next().await {
             None => break,
             Some(done) => match done.expect("a get does not panic and is not cancelled") {
-                Ok((objects, bytes)) => {
-                    progress.advance(objects, bytes);
-                    sizes.add(objects, bytes);
+                Ok(batch) => {
+                    progress.advance(batch.objects, batch.whole_bytes + batch.large_bytes);
+                    sizes.add(batch.objects, batch.whole_bytes);
                 }
                 Err(error) => {
                     failed.get_or_insert(error);
@@ -138,17 +146,20 @@ async fn fetch(
     client: Client,
     ids: Vec<ObjectId>,
     items: mpsc::Sender<Item>,
-) -> Result<(u64, u64), ExportError> {
-    let (objects, mut bytes) = (ids.len() as u64, 0);
+) -> Result<Batch, ExportError> {
+    let mut batch = Batch { objects: ids.len() as u64, ..Batch::default() };
     let mut large = Vec::new();
     let mut whole = Vec::with_capacity(ids.len());
     for got in get(&client, ids).await? {
         match got {
             Got::Object(object) => {
-                bytes += object.size_bytes();
+                batch.whole_bytes += object.size_bytes();
                 whole.push(object);
             }
-            Got::Large(head) => large.push(head),
+            Got::Large(head) => {
+                batch.large_bytes += head.size_bytes;
+                large.push(head);
+            }
         }
     }
     let compress = move || whole.iter().map(Entry::new).collect();
@@ -175,7 +186,7 @@ async fn fetch(
             let _ = sink.send(last).await;
         }
     }
-    Ok((objects, bytes))
+    Ok(batch)
 }
 
 /// Writes packs until the channel closes.
