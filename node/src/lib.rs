@@ -3,6 +3,8 @@
 //! See ARCHITECTURE.md for the map. The library is everything but argument parsing;
 //! it runs unchanged on real machines and on the testbed's simulated ones.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod limits;

@@ -11,8 +11,6 @@ pub mod import;
 pub mod manifest;
 #[cfg(feature = "cli")]
 mod progress;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

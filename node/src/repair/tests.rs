@@ -1,1 +1,50 @@
-//! Behaviours of this room.
+//! The record of missed writes survives what its node does not.
+
+use bytes::Bytes;
+use gitstratum_host::disk::{OpenMode, scratch};
+
+use super::*;
+use crate::object::{HashAlgorithm, Kind, Object};
+use crate::placement::NodeId;
+use crate::quorum::Missed;
+
+fn missed(node: &str, text: &'static str, reason: &str) -> Missed {
+    let object = Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from_static(text.as_bytes()));
+    Missed { node_id: NodeId::new(node), id: object.unwrap().id(), reason: reason.to_owned() }
+}
+
+fn listed(log: &MissedLog) -> Vec<(String, String)> {
+    log.status().first.into_iter().map(|missed| (missed.node_id, missed.reason)).collect()
+}
+
+#[tokio::test]
+async fn records_are_listed_once_each_also_after_reopening() {
+    let scratch = scratch();
+    let log = MissedLog::open(&scratch.disk).await.unwrap();
+    let records = vec![missed("n2", "a", "refused"), missed("n3", "a", "late\nvery late")];
+    log.record(records.clone()).await.unwrap();
+    log.record(records).await.unwrap();
+    let expected =
+        [("n2", "refused"), ("n3", "late very late")].map(|(n, r)| (n.to_owned(), r.to_owned()));
+    assert_eq!(log.status().first.len(), 2);
+    drop(log);
+    let log = MissedLog::open(&scratch.disk).await.unwrap();
+    assert_eq!(listed(&log), expected);
+    log.record(vec![missed("n2", "b", "full")]).await.unwrap();
+    assert_eq!(MissedLog::open(&scratch.disk).await.unwrap().status().count, 3);
+}
+
+#[tokio::test]
+async fn a_line_torn_at_any_byte_costs_only_itself() {
+    let scratch = scratch();
+    let log = MissedLog::open(&scratch.disk).await.unwrap();
+    log.record(vec![missed("n2", "a", "refused")]).await.unwrap();
+    let file = scratch.disk.open("missed.log", OpenMode::ReadWrite).await.unwrap();
+    let whole = file.len().await.unwrap();
+    log.record(vec![missed("n3", "b", "late")]).await.unwrap();
+    for cut in (whole..file.len().await.unwrap()).rev() {
+        file.set_len(cut).await.unwrap();
+        let log = MissedLog::open(&scratch.disk).await.unwrap();
+        assert_eq!(listed(&log), [("n2".to_owned(), "refused".to_owned())], "cut at {cut}");
+    }
+}

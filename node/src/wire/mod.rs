@@ -9,6 +9,3 @@ pub(crate) mod rt;
 pub mod server;
 pub mod service;
 pub(crate) mod status;
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,205 @@
+//! What the command line accepts, and the help that teaches it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::object::{Kind, ObjectId};
+
+const EXAMPLES: &str = "\
+Examples:
+  gitstratum dev                                a cluster of three nodes on this machine
+  export GITSTRATUM_PEERS=127.0.0.1:7401        where the other commands find it
+  gitstratum import ~/src/project               prints a manifest id
+  gitstratum export MANIFEST project.git        a bare repository again
+  gitstratum put README.md                      prints what `git hash-object` prints
+
+Exit codes: 0 done; 1 the operation failed; 2 wrong usage or configuration.";
+
+/// A replicated, content-addressed store for Git objects.
+#[derive(Debug, Parser)]
+#[command(name = "gitstratum", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// How the log on standard error looks
+    #[arg(long, value_enum, default_value = "human", global = true, env = "GITSTRATUM_LOG_FORMAT")]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or a tracing filter
+    #[arg(long, default_value = "warn,gitstratum=info", global = true, env = "GITSTRATUM_LOG")]
+    pub log_level: String,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one node until SIGINT or SIGTERM
+    Serve(Serve),
+    /// Check a configuration file without starting anything
+    CheckConfig {
+        /// The file
+        file: PathBuf,
+    },
+    /// Run a cluster of real processes on this machine, to try things out
+    Dev(Dev),
+    /// Store files as objects; prints each id, as `git hash-object` would
+    Put(Put),
+    /// Print an object's data, or write it to a file
+    Get(Get),
+    /// Say which replicas hold an object; exit code 1 if none does
+    Has(Has),
+    /// Store a whole Git repository; prints the id of its manifest
+    Import(Import),
+    /// Rebuild a bare repository from a manifest
+    Export(Export),
+    /// Show what every node knows of itself
+    Status(Status),
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Configuration file; without one, a cluster of this node alone
+    #[arg(long, value_name = "FILE", env = "GITSTRATUM_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Data directory, made if it is missing
+    #[arg(long, value_name = "DIR", env = "GITSTRATUM_DATA")]
+    pub data: Option<PathBuf>,
+    /// Address to listen on
+    #[arg(long, value_name = "IP:PORT", env = "GITSTRATUM_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Which of the configured nodes this is
+    #[arg(long, value_name = "ID", env = "GITSTRATUM_NODE_ID")]
+    pub node_id: Option<String>,
+    /// Stop when standard input closes, as it does when whoever started us is gone
+    #[arg(long, hide = true)]
+    pub while_stdin_is_open: bool,
+}
+
+/// `dev`
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Number of nodes
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub nodes: u16,
+    /// Where the nodes keep configuration, data and logs; used again by the next run
+    #[arg(long, value_name = "DIR", default_value = ".gitstratum-dev")]
+    pub data: PathBuf,
+    /// Restart nodes that die
+    #[arg(long)]
+    pub restart: bool,
+    /// Store this repository, return it, compare, and go on serving
+    #[arg(long, value_name = "REPO")]
+    pub demo: Option<PathBuf>,
+    /// With --demo: stop the cluster after it
+    #[arg(long, requires = "demo")]
+    pub once: bool,
+}
+
+/// Where the cluster is, and how patient to be.
+#[derive(Debug, Args)]
+pub struct ClientArguments {
+    /// Some nodes of the cluster; the others are learnt from the first that answers
+    #[arg(
+        long,
+        value_name = "HOST:PORT,…",
+        env = "GITSTRATUM_PEERS",
+        value_delimiter = ',',
+        required = true
+    )]
+    pub peers: Vec<String>,
+    /// How long one request may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub timeout: Duration,
+}
+
+/// `put`
+#[derive(Debug, Args)]
+pub struct Put {
+    /// Files to store
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// What the files are: blob, tree, commit or tag
+    #[arg(short = 't', long, default_value = "blob")]
+    pub kind: Kind,
+    /// Name the objects by SHA-256 instead of SHA-1
+    #[arg(long)]
+    pub sha256: bool,
+    /// The cluster
+    #[command(flatten)]
+    pub client: ClientArguments,
+}
+
+/// `get`
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The object
+    pub id: ObjectId,
+    /// Write to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The cluster
+    #[command(flatten)]
+    pub client: ClientArguments,
+}
+
+/// `has`
+#[derive(Debug, Args)]
+pub struct Has {
+    /// The object
+    pub id: ObjectId,
+    /// The cluster
+    #[command(flatten)]
+    pub client: ClientArguments,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The repository: a work tree, a bare repository or a .git directory
+    pub repository: PathBuf,
+    /// The cluster
+    #[command(flatten)]
+    pub client: ClientArguments,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// What `import` printed
+    pub manifest: ObjectId,
+    /// The bare repository to make; an interrupted export is continued
+    pub directory: PathBuf,
+    /// The cluster
+    #[command(flatten)]
+    pub client: ClientArguments,
+}
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The cluster
+    #[command(flatten)]
+    pub client: ClientArguments,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no number of seconds above 0, such as 10 or 0.5");
+    let seconds = text.parse::<f64>().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero()).ok_or_else(wrong)
+}

@@ -1,0 +1,256 @@
+//! `dev`: a cluster of real processes on loopback.
+//!
+//! Each node is this same program with `serve` and a configuration file that stays in the
+//! data directory, ports included. A child stops when its standard input closes, so none
+//! outlives us however we end.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use gitstratum_host::Net;
+use tokio::time::Instant;
+
+use super::arguments::Dev;
+use super::repositories::{export_to, import_into};
+use super::{Failure, seeded_by_the_system, wrong_configuration};
+use crate::client::{Client, ClientOptions};
+use crate::config::{Config, ConfigOverrides, LoadedConfig};
+use crate::limits;
+use crate::placement::{Layout, Member, NodeId};
+
+/// Below the ports that systems give to outgoing connections.
+const PORT_FIRST: u16 = 7401;
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// One node: its configuration file and its process.
+struct Node {
+    id: NodeId,
+    address: SocketAddr,
+    config: PathBuf,
+    /// None while it is dead.
+    child: Option<Child>,
+}
+
+/// Runs the cluster until it is told to stop.
+pub(super) async fn dev(asked: Dev) -> Result<(), Failure> {
+    let mut nodes = prepare(&asked.data, asked.nodes)?;
+    let ran = run(&asked, &mut nodes).await;
+    stop(&mut nodes).await;
+    ran
+}
+
+async fn run(asked: &Dev, nodes: &mut [Node]) -> Result<(), Failure> {
+    for node in nodes.iter_mut() {
+        let child = start(node, &asked.data).await?;
+        println!("node {} {} pid {}", node.id, node.address, child.id());
+        node.child = Some(child);
+    }
+    let peers: Vec<String> = nodes.iter().map(|node| node.address.to_string()).collect();
+    print_next_steps(&peers, nodes);
+    if let Some(repository) = &asked.demo {
+        let shown = demo(repository, &peers, &asked.data);
+        super::interruptible("the cluster is stopped", shown).await?;
+        if asked.once {
+            return Ok(());
+        }
+    }
+    tokio::select! {
+        biased;
+        () = gitstratum_host::signal::termination() => Ok(()),
+        failed = watch(asked, nodes) => failed,
+    }
+}
+
+/// The nodes of the data directory, their configuration made if it is the first time.
+fn prepare(data: &Path, count: u16) -> Result<Vec<Node>, Failure> {
+    let config_of = |n: u16| data.join(format!("n{n}")).join("config.toml");
+    let first = config_of(1);
+    if !first.exists() {
+        write_configurations(data, count)?;
+    }
+    let known = Config::load(Some(&first), ConfigOverrides::default());
+    let members = known.map_err(wrong_configuration)?.config.layout.members.len();
+    if members != usize::from(count) {
+        return Err(Failure::Usage(format!(
+            "--nodes: {} holds a cluster of {members}, not of {count}; \
+             name another --data directory for another cluster",
+            data.display()
+        )));
+    }
+    (1..=count)
+        .map(|n| {
+            let config = config_of(n);
+            let loaded = Config::load(Some(&config), ConfigOverrides::default());
+            let LoadedConfig { config: node, .. } = loaded.map_err(wrong_configuration)?;
+            Ok(Node { id: node.node_id, address: node.listen, config, child: None })
+        })
+        .collect()
+}
+
+fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
+    let absolute = std::path::absolute(data).map_err(Failure::operation("find --data"))?;
+    let addresses = free_addresses(count).map_err(Failure::operation("find free ports"))?;
+    let replicas = usize::from(count.min(3));
+    let quorum = replicas / 2 + 1;
+    let member = |(n, address): (u16, &SocketAddr)| Member {
+        node_id: NodeId::new(format!("n{n}")),
+        address: address.to_string(),
+        zone: format!("z{n}"),
+        weight: 1,
+    };
+    let layout = Layout {
+        version: 1,
+        replicas,
+        write_quorum: quorum,
+        read_quorum: replicas + 1 - quorum,
+        members: (1..).zip(&addresses).map(member).collect(),
+    };
+    // Members are sorted by id from here on.
+    let layout = layout.validated()?;
+    // The first node's file is written last: it tells the next run that all are there.
+    for (n, listen) in (1..=count).zip(addresses).rev() {
+        let directory = absolute.join(format!("n{n}"));
+        let config = Config {
+            node_id: NodeId::new(format!("n{n}")),
+            listen,
+            fsync: true,
+            layout: layout.clone(),
+        };
+        let text = LoadedConfig { config, data: directory.join("data") }.to_toml()?;
+        let writing = || Failure::operation(format!("write under {}", directory.display()));
+        std::fs::create_dir_all(&directory).map_err(writing())?;
+        std::fs::write(directory.join("config.toml"), text).map_err(writing())?;
+    }
+    Ok(())
+}
+
+/// Loopback ports from `PORT_FIRST` on that nobody listens on now.
+fn free_addresses(count: u16) -> std::io::Result<Vec<SocketAddr>> {
+    let ports = PORT_FIRST..=u16::MAX;
+    let candidates = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    // All are held until the last is found, so that none is found twice.
+    let free: Vec<_> = candidates
+        .filter_map(|address| TcpListener::bind(address).ok())
+        .take(usize::from(count))
+        .collect();
+    free.iter().map(TcpListener::local_addr).collect()
+}
+
+/// Starts a node and waits until it listens.
+async fn start(node: &Node, data: &Path) -> Result<Child, Failure> {
+    let log_path = data.join(node.id.as_str()).join("log");
+    let starting = || Failure::operation(format!("start node {}", node.id));
+    let log = File::options().create(true).append(true).open(&log_path).map_err(starting())?;
+    let mut child = Command::new(std::env::current_exe().map_err(starting())?)
+        .args(["serve", "--while-stdin-is-open", "--config"])
+        .arg(&node.config)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .map_err(starting())?;
+    let stdout = child.stdout.take().expect("it was piped");
+    let listening = tokio::task::spawn_blocking(move || {
+        let mut lines = BufReader::new(stdout).lines();
+        lines.any(|line| line.is_ok_and(|line| line.starts_with("listening ")))
+    });
+    match listening.await {
+        Ok(true) => Ok(child),
+        _ => {
+            let ended = child.wait().map_err(starting())?;
+            let log = std::fs::read_to_string(&log_path).unwrap_or_default();
+            let last = log.lines().last().unwrap_or_default();
+            Err(Failure::Operation(format!("node {} did not start ({ended}): {last}", node.id)))
+        }
+    }
+}
+
+fn print_next_steps(peers: &[String], nodes: &[Node]) {
+    println!();
+    println!("The cluster runs until Ctrl-C. In another terminal:");
+    println!("  export GITSTRATUM_PEERS={}", peers.join(","));
+    println!("  gitstratum import REPO           stores a repository, prints a manifest id");
+    println!("  gitstratum export MANIFEST DIR   rebuilds it as a bare repository");
+    println!("  gitstratum status                what every node holds");
+    if let Some(node) = nodes.last() {
+        println!("  kill -9 PID                      and later, to start node {} again:", node.id);
+        println!("  gitstratum serve --config {}", node.config.display());
+    }
+    println!();
+}
+
+/// Says when a node dies, and starts it again if that was asked for. Ends only by an error.
+async fn watch(asked: &Dev, nodes: &mut [Node]) -> Result<(), Failure> {
+    loop {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        for node in nodes.iter_mut() {
+            let watching = Failure::operation(format!("watch node {}", node.id));
+            let Some(child) = &mut node.child else { continue };
+            let Some(ended) = child.try_wait().map_err(watching)? else { continue };
+            println!("node {} died: {ended}", node.id);
+            node.child = None;
+            if asked.restart {
+                tokio::time::sleep(RESTART_PAUSE).await;
+                let child = start(node, &asked.data).await?;
+                println!("node {} {} pid {}", node.id, node.address, child.id());
+                node.child = Some(child);
+            }
+        }
+    }
+}
+
+/// Lets every node finish what is in flight, then ends the ones that do not.
+async fn stop(nodes: &mut [Node]) {
+    for child in nodes.iter_mut().filter_map(|node| node.child.as_mut()) {
+        drop(child.stdin.take());
+    }
+    let deadline = Instant::now() + limits::SHUTDOWN_TIMEOUT + Duration::from_secs(2);
+    for node in nodes {
+        let Some(mut child) = node.child.take() else { continue };
+        while let Ok(None) = child.try_wait() {
+            if Instant::now() >= deadline {
+                eprintln!("node {} did not stop in time and is killed", node.id);
+                let _ = child.kill();
+                let _ = child.wait();
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Stores a repository, returns it, stores what was returned, and compares the manifests:
+/// they are equal only if every object, every ref and HEAD are.
+async fn demo(repository: &Path, peers: &[String], data: &Path) -> Result<(), Failure> {
+    let rng = seeded_by_the_system()?;
+    let client = Client::connect(Net::new(), peers, rng, ClientOptions::default()).await?;
+    let stored = import_into(&client, repository).await?;
+    let directory = data.join("demo").join(format!("{}.git", stored.manifest));
+    let parent = directory.parent().expect("it was joined");
+    std::fs::create_dir_all(parent)
+        .map_err(Failure::operation(format!("make {}", parent.display())))?;
+    export_to(&client, stored.manifest, &directory).await?;
+    let returned = import_into(&client, &directory).await?;
+    if returned.manifest != stored.manifest {
+        return Err(Failure::Operation(format!(
+            "{} differs from {}: manifests {} and {}",
+            directory.display(),
+            repository.display(),
+            returned.manifest,
+            stored.manifest
+        )));
+    }
+    println!(
+        "demo: {} stored as {} and returned to {}: all {} objects, refs and HEAD are equal",
+        repository.display(),
+        stored.manifest,
+        directory.display(),
+        stored.objects
+    );
+    Ok(())
+}

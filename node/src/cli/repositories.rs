@@ -1,0 +1,82 @@
+//! `import` and `export`: whole repositories, with progress and a summary.
+
+use std::path::Path;
+
+use super::arguments::{Export, Import};
+use super::progress::Shown;
+use super::{Failure, connect, interruptible};
+use crate::client::Client;
+use crate::client::export::{self, ExportReport};
+use crate::client::import::{self, ImportReport};
+
+const GO_ON: &str = "run the same command again: what is there already is not sent again";
+
+/// Stores a repository and prints its manifest's id, last.
+pub(super) async fn import(asked: Import) -> Result<(), Failure> {
+    let client = connect(&asked.client).await?;
+    let report = interruptible(GO_ON, import_into(&client, &asked.repository)).await?;
+    println!("{}", report.manifest);
+    Ok(())
+}
+
+/// Stores a repository, waits for the last replica, and says what went where.
+pub(super) async fn import_into(
+    client: &Client,
+    repository: &Path,
+) -> Result<ImportReport, Failure> {
+    let report = import::import(client, repository, &Shown::default()).await?;
+    client.drain().await;
+    let stats = client.stats();
+    eprintln!(
+        "imported {} objects, {} bytes: {} sent ({} bytes), {} were there already",
+        report.objects,
+        report.bytes,
+        report.sent_objects,
+        report.sent_bytes,
+        report.already_present,
+    );
+    for (node_id, acks) in &report.replica_acks {
+        eprintln!(
+            "  {node_id}: {} objects, {} bytes stored; {} objects were there",
+            acks.objects, acks.bytes, acks.already_present
+        );
+    }
+    if stats.replica_failures > 0 {
+        eprintln!(
+            "{} replica writes failed: {} recorded (see `gitstratum status`), {} recorded nowhere",
+            stats.replica_failures, stats.missed_recorded, stats.missed_lost
+        );
+    }
+    Ok(report)
+}
+
+/// Rebuilds a bare repository.
+pub(super) async fn export(asked: Export) -> Result<(), Failure> {
+    let client = connect(&asked.client).await?;
+    interruptible(GO_ON, export_from(&client, &asked)).await?;
+    Ok(())
+}
+
+async fn export_from(client: &Client, asked: &Export) -> Result<ExportReport, Failure> {
+    export_to(client, asked.manifest, &asked.directory).await
+}
+
+/// Rebuilds a bare repository and says what came.
+pub(super) async fn export_to(
+    client: &Client,
+    manifest: crate::object::ObjectId,
+    directory: &Path,
+) -> Result<ExportReport, Failure> {
+    let shown = Shown::default();
+    let report = export::export(client, manifest, directory, &shown).await?;
+    eprintln!(
+        "exported {} objects, {} bytes, in {} packs, and {} refs to {}; {} were there already",
+        report.objects,
+        report.bytes,
+        report.packs,
+        report.refs,
+        directory.display(),
+        report.already_present,
+    );
+    Ok(report)
+}

@@ -1,0 +1,62 @@
+//! `serve` and `check-config`.
+
+use std::io::{Read, Write};
+use std::path::Path;
+
+use gitstratum_host::{Disk, Host, Net};
+
+use super::arguments::Serve;
+use super::{Failure, seeded_by_the_system, wrong_configuration};
+use crate::config::{Config, ConfigOverrides};
+use crate::server;
+
+/// Runs one node.
+pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
+    let overrides =
+        ConfigOverrides { data: asked.data, listen: asked.listen, node_id: asked.node_id };
+    let loaded = Config::load(asked.config.as_deref(), overrides).map_err(wrong_configuration)?;
+    let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
+    let node_id = loaded.config.node_id.clone();
+    let ready = move |address| {
+        // Whoever started us may wait for this line; if nobody reads it, nobody waits.
+        let _ = writeln!(std::io::stdout(), "listening node={node_id} address={address}");
+    };
+    let watched = asked.while_stdin_is_open;
+    let shutdown = async {
+        tokio::select! {
+            biased;
+            () = gitstratum_host::signal::termination() => {}
+            () = stdin_closed(), if watched => {}
+        }
+    };
+    let rng = seeded_by_the_system()?;
+    Ok(server::serve(loaded.config, host, rng, ready, shutdown).await?)
+}
+
+async fn stdin_closed() {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut sink = [0; 64];
+        while matches!(std::io::stdin().read(&mut sink), Ok(1..)) {}
+    });
+    // It ends with the process at the latest.
+    let _ = read.await;
+}
+
+/// Checks a configuration file and says what it describes.
+pub(super) fn check_config(file: &Path) -> Result<(), Failure> {
+    let loaded =
+        Config::load(Some(file), ConfigOverrides::default()).map_err(wrong_configuration)?;
+    let layout = &loaded.config.layout;
+    println!(
+        "{}: node {} of {}, N={} W={} R={}, listens on {}, data in {}",
+        file.display(),
+        loaded.config.node_id,
+        layout.members.len(),
+        layout.replicas,
+        layout.write_quorum,
+        layout.read_quorum,
+        loaded.config.listen,
+        loaded.data.display(),
+    );
+    Ok(())
+}

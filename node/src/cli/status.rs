@@ -1,0 +1,143 @@
+//! `status`: what every node knows of itself, and what could not be asked.
+
+use gitstratum_proto::v1::StatusResponse;
+use serde_json::{Value, json};
+
+use super::arguments::Status;
+use super::{Failure, connect};
+use crate::object::ObjectId;
+use crate::placement::Member;
+use crate::quorum::NodeError;
+
+type Answer = (Member, Result<StatusResponse, NodeError>);
+
+/// Asks every node and prints what it said.
+pub(super) async fn status(asked: Status) -> Result<(), Failure> {
+    let client = connect(&asked.client).await?;
+    let answers = client.status().await;
+    if asked.json {
+        let nodes: Vec<_> = answers.iter().map(as_json).collect();
+        let partial = answers.iter().any(|(_, answer)| answer.is_err());
+        println!("{:#}", json!({ "partial": partial, "nodes": nodes }));
+    } else {
+        print(&answers);
+    }
+    Ok(())
+}
+
+fn id(raw: &[u8]) -> String {
+    ObjectId::from_bytes(raw).map_or_else(|error| error.to_string(), |id| id.to_string())
+}
+
+fn as_json((member, answer): &Answer) -> Value {
+    let status = match answer {
+        Ok(status) => status,
+        Err(error) => {
+            return json!({
+                "node": member.node_id.as_str(),
+                "address": member.address,
+                "reachable": false,
+                "error": error.to_string(),
+            });
+        }
+    };
+    let store = status.store.clone().unwrap_or_default();
+    let server = status.server.unwrap_or_default();
+    let missed = status.missed.clone().unwrap_or_default();
+    let listed = missed
+        .first
+        .iter()
+        .map(|missed| json!({ "node": missed.node_id, "object": id(&missed.id), "reason": missed.reason }));
+    let peers = status.peers.iter().map(|peer| {
+        json!({
+            "node": peer.node_id,
+            "address": peer.address,
+            "reachable": peer.reachable,
+            "error": peer.error,
+            "round_trip_us": peer.round_trip_us,
+        })
+    });
+    json!({
+        "node": status.node_id,
+        "address": member.address,
+        "reachable": true,
+        "boot_id": format!("{:016x}", status.boot_id),
+        "layout_version": status.layout_version,
+        "uptime_ms": status.uptime_ms,
+        "version": status.software_version,
+        "store": {
+            "objects": store.objects,
+            "payload_bytes": store.payload_bytes,
+            "segments": store.segments,
+            "disk_bytes": store.disk_bytes,
+            "syncs": store.syncs,
+            "bytes_written": store.bytes_written,
+            "puts": store.puts,
+            "gets": store.gets,
+            "failed": store.failed,
+        },
+        "server": {
+            "connections": server.connections,
+            "requests_in_flight": server.requests_in_flight,
+            "requests_attempted": server.requests_attempted,
+            "requests_succeeded": server.requests_succeeded,
+            "requests_failed": server.requests_failed,
+            "requests_refused": server.requests_refused,
+        },
+        "missed": {
+            "count": missed.count,
+            "dropped": missed.dropped,
+            "first": listed.collect::<Vec<_>>(),
+        },
+        "peers": peers.collect::<Vec<_>>(),
+    })
+}
+
+fn print(answers: &[Answer]) {
+    println!(
+        "{:<12} {:<22} {:>10} {:>12} {:>9} {:>9} {:>7}  state",
+        "node", "address", "objects", "bytes", "segments", "requests", "missed"
+    );
+    for (member, answer) in answers {
+        let (name, address) = (member.node_id.as_str(), &member.address);
+        match answer {
+            Err(error) => println!("{name:<12} {address:<22} {:>51}  not asked: {error}", ""),
+            Ok(status) => {
+                let store = status.store.clone().unwrap_or_default();
+                let requests = status.server.unwrap_or_default().requests_attempted;
+                let missed = status.missed.as_ref().map_or(0, |missed| missed.count);
+                let state = match store.failed.is_empty() {
+                    true => "ok".to_owned(),
+                    false => format!("takes no writes: {}", store.failed),
+                };
+                println!(
+                    "{name:<12} {address:<22} {:>10} {:>12} {:>9} {requests:>9} {missed:>7}  {state}",
+                    store.objects, store.payload_bytes, store.segments
+                );
+            }
+        }
+    }
+    print_missed(answers);
+    let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
+    if unasked > 0 {
+        println!("partial: {unasked} of {} nodes could not be asked", answers.len());
+    }
+}
+
+fn print_missed(answers: &[Answer]) {
+    let records = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()?.missed.as_ref());
+    let (mut count, mut listed) = (0, 0);
+    for record in records {
+        count += record.count;
+        for missed in &record.first {
+            if listed == 0 {
+                println!("replica writes that were missed:");
+            }
+            listed += 1;
+            println!("  {} lacks {}: {}", missed.node_id, id(&missed.id), missed.reason);
+        }
+    }
+    if count > listed {
+        println!("  and {} more", count - listed);
+    }
+}

@@ -1,1 +1,0 @@
-//! Behaviours of this room.

@@ -1,0 +1,249 @@
+//! One real node in this process, spoken to over loopback: bad input, the pool, shutdown.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gitstratum::client::{Client, ClientOptions, ConnectError};
+use gitstratum::config::{Config, ConfigOverrides};
+use gitstratum::object::{HashAlgorithm, Kind, Object};
+use gitstratum::placement::NodeId;
+use gitstratum::pool::{Connection, Pool, Rpc};
+use gitstratum::quorum::NodeError;
+use gitstratum::server::{ServeError, serve};
+use gitstratum_host::disk::{Disk, Scratch, scratch};
+use gitstratum_host::{Host, Net};
+use gitstratum_proto::v1;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::Code;
+
+/// A node that stops when told.
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Result<(), ServeError>>,
+}
+
+fn config(node_id: &str, listen: &str) -> Config {
+    let overrides = ConfigOverrides {
+        data: Some("unused".into()),
+        listen: Some(listen.parse().unwrap()),
+        node_id: Some(node_id.into()),
+    };
+    Config::from_toml("", "test", overrides).unwrap().config
+}
+
+async fn start(node_id: &str, listen: &str, disk: &Disk) -> Running {
+    let host = Host { net: Net::new(), disk: disk.clone() };
+    let (ready, address) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    // Port 0 is for the socket alone: a layout names where a node can be reached.
+    let mut config = config(node_id, "127.0.0.1:1");
+    config.listen = listen.parse().unwrap();
+    let served = tokio::spawn(async move {
+        let ready = move |address| ready.send(address).unwrap();
+        let stopped = async { drop(stopped.await) };
+        serve(config, host, ChaCha12Rng::seed_from_u64(1), ready, stopped).await
+    });
+    Running { address: address.await.unwrap(), stop, served }
+}
+
+async fn one() -> (Running, Scratch) {
+    let scratch = scratch();
+    (start("n1", "127.0.0.1:0", &scratch.disk).await, scratch)
+}
+
+impl Running {
+    async fn rpc(&self) -> Rpc {
+        let address = self.address.to_string();
+        Connection::open(&Net::new(), &address, None, "").await.unwrap().rpc()
+    }
+
+    async fn status(&self) -> v1::StatusResponse {
+        self.rpc().await.status(v1::StatusRequest {}).await.unwrap().into_inner()
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.served.await.unwrap().unwrap();
+    }
+}
+
+fn hello() -> v1::Object {
+    let object =
+        Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from_static(b"hello\n")).unwrap();
+    v1::Object {
+        id: Bytes::copy_from_slice(object.id().as_bytes()),
+        kind: v1::Kind::Blob.into(),
+        data: object.data().clone(),
+    }
+}
+
+#[tokio::test]
+async fn malformed_puts_are_refused_with_a_reason_and_store_nothing() {
+    let (node, _scratch) = one().await;
+    let mut rpc = node.rpc().await;
+    let short_id = v1::Object { id: Bytes::from_static(&[7; 19]), ..hello() };
+    let no_kind = v1::Object { kind: 0, ..hello() };
+    let strange_kind = v1::Object { kind: 9, ..hello() };
+    let other_data = v1::Object { data: Bytes::from_static(b"other"), ..hello() };
+    let too_large = v1::Object { data: Bytes::from(vec![0; 2 << 20]), ..hello() };
+    for (object, reason) in [
+        (Some(short_id), "not 19"),
+        (Some(no_kind), "unknown object kind 0"),
+        (Some(strange_kind), "unknown object kind 9"),
+        (Some(other_data), "hashes to"),
+        (Some(too_large), "over the limit"),
+        (None, "without an object"),
+    ] {
+        let status = rpc.put(v1::PutRequest { object }).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+        assert!(status.message().contains(reason), "{status}");
+    }
+    let oversized = v1::Object { data: Bytes::from(vec![0; 5 << 20]), ..hello() };
+    let mut unlimited = rpc.clone().max_encoding_message_size(usize::MAX);
+    let status = unlimited.put(v1::PutRequest { object: Some(oversized) }).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+    let status = node.status().await;
+    assert_eq!(status.store.unwrap().objects, 0);
+    let server = status.server.unwrap();
+    assert_eq!(server.requests_failed, 7);
+    let settled = server.requests_succeeded + server.requests_failed + server.requests_in_flight;
+    assert_eq!(server.requests_attempted, settled);
+}
+
+#[tokio::test]
+async fn a_large_put_that_ends_early_stores_nothing() {
+    let (node, _scratch) = one().await;
+    let mut rpc = node.rpc().await;
+    let object = hello();
+    let head = v1::LargeObject { id: object.id, kind: object.kind, size_bytes: 100 };
+    let parts =
+        [v1::put_large_request::Part::Head(head), v1::put_large_request::Part::Data(object.data)];
+    let parts = parts.map(|part| v1::PutLargeRequest { part: Some(part) });
+    let status = rpc.put_large(futures_util::stream::iter(parts)).await.unwrap_err();
+    assert!(status.message().contains("ended after 6 of 100"), "{status}");
+    assert_eq!(node.status().await.store.unwrap().objects, 0);
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_http2_end_their_connection_and_nothing_else() {
+    let (node, _scratch) = one().await;
+    let mut stream = Net::new().dial(node.address, Duration::from_secs(5)).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    // The end may be a reset; what matters is that it comes.
+    let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer));
+    drop(ended.await.expect("the server ends the connection"));
+    let put = node.rpc().await.put(v1::PutRequest { object: Some(hello()) }).await;
+    assert!(put.unwrap().into_inner().stored.unwrap().durability() == v1::Durability::Synced);
+}
+
+/// A pool whose layout has node n1 at the address where `node` really listens.
+fn pool_of(node: &Running) -> (NodeId, Pool) {
+    let mut layout = config("n1", "127.0.0.1:1").layout;
+    layout.members[0].address = node.address.to_string();
+    let pool = Pool::new(Net::new(), "", &layout, ChaCha12Rng::seed_from_u64(2));
+    (NodeId::new("n1"), pool)
+}
+
+#[tokio::test]
+async fn a_hundred_callers_make_one_connection() {
+    let (node, _scratch) = one().await;
+    let (node_id, pool) = pool_of(&node);
+    let callers = (0..100).map(|_| pool.connection(&node_id));
+    for entry in futures_util::future::join_all(callers).await {
+        entry.unwrap();
+    }
+    assert_eq!(pool.stats().dials, 1);
+    let server = node.status().await.server.unwrap();
+    assert_eq!(server.connections, 2, "the pool's and the one that asks");
+}
+
+#[tokio::test]
+async fn a_peer_that_restarted_is_dialled_again() {
+    let (node, scratch) = one().await;
+    let (node_id, pool) = pool_of(&node);
+    let first = pool.connection(&node_id).await.unwrap();
+    let listen = node.address.to_string();
+    node.stop().await;
+    let node = start("n1", &listen, &scratch.disk).await;
+    // The old connection may be noticed as closed, or by a request that fails on it.
+    if first.connection().rpc().status(v1::StatusRequest {}).await.is_err() {
+        pool.evict(&node_id, &first);
+    }
+    let second = pool.connection(&node_id).await.unwrap();
+    second.connection().rpc().status(v1::StatusRequest {}).await.unwrap();
+    assert_eq!((pool.stats().dials, pool.stats().evictions), (2, 1));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn another_node_on_the_address_is_the_wrong_peer() {
+    let scratch = scratch();
+    let stranger = start("n9", "127.0.0.1:0", &scratch.disk).await;
+    let (node_id, pool) = pool_of(&stranger);
+    let error = pool.connection(&node_id).await.map(|_| ()).unwrap_err();
+    assert!(
+        matches!(&error, NodeError::WrongPeer { actual, .. } if actual.as_str() == "n9"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_is_refused_and_an_unknown_name_is_dns() {
+    let free = Net::new().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let open = |address: String| async move {
+        Connection::open(&Net::new(), &address, None, "").await.map(|_| ()).unwrap_err()
+    };
+    assert!(matches!(open(address).await, NodeError::Refused { .. }));
+    let unknown = open("no-such-name.invalid:1".into()).await;
+    assert!(matches!(unknown, NodeError::Dns { .. }), "{unknown}");
+}
+
+#[tokio::test]
+async fn a_peer_list_that_cannot_be_meant_is_refused() {
+    for (peers, problem) in [
+        (&[][..], "empty"),
+        (&["a:1", "a:1"][..], "twice"),
+        (&["a"][..], "HOST:PORT"),
+        (&["a:99999"][..], "HOST:PORT"),
+    ] {
+        let peers: Vec<String> = peers.iter().map(|&peer| peer.to_owned()).collect();
+        let rng = ChaCha12Rng::seed_from_u64(3);
+        let connected = Client::connect(Net::new(), &peers, rng, ClientOptions::default()).await;
+        let Err(ConnectError::Peers(words)) = connected else { panic!("{peers:?} was accepted") };
+        assert!(words.contains(problem), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_said_and_leaves_the_data_alone() {
+    let (node, _scratch) = one().await;
+    let other = scratch();
+    let host = Host { net: Net::new(), disk: other.disk.clone() };
+    let config = config("n2", &node.address.to_string());
+    let rng = ChaCha12Rng::seed_from_u64(4);
+    let served = serve(config, host, rng, |_| {}, std::future::pending()).await;
+    assert!(matches!(served, Err(ServeError::Listen { .. })));
+    assert!(other.disk.list("").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn shutdown_ends_idle_connections_and_what_was_put_is_there_again() {
+    let (node, scratch) = one().await;
+    let mut rpc = node.rpc().await;
+    rpc.put(v1::PutRequest { object: Some(hello()) }).await.unwrap();
+    let began = tokio::time::Instant::now();
+    node.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "an idle connection held it up");
+    let node = start("n1", "127.0.0.1:0", &scratch.disk).await;
+    let has = node.rpc().await.has(v1::HasRequest { ids: vec![hello().id] }).await.unwrap();
+    assert_eq!(has.into_inner().present, [true]);
+}
