@@ -1,22 +1,23 @@
 //! Group commit: one task appends what all puts queued, syncs once, then answers.
 //!
 //! Invariant: an object enters the index, and its put is answered, only after the sync that
-//! covers its record. After a failed write or sync nothing is written any more: a page that
+//! covers its record (or its write, where the configuration wants no syncs). After a failed write or sync nothing is written any more: a page that
 //! failed to sync may silently pass for clean.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use gitstratum_host::disk::DiskLock;
 use tokio::sync::{mpsc, oneshot};
 
-use super::engine::Shared;
 use super::index::Location;
 use super::record::{
     Contents, RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES, record_header, record_len,
 };
 use super::segment::{self, Segment};
-use super::{Durability, StoreError, Stored};
+use super::shared::Shared;
+use super::{StoreError, Stored};
 use crate::limits;
 use crate::object::{Object, ObjectId};
 
@@ -30,11 +31,13 @@ pub(super) struct Queued {
     pub(super) answer: oneshot::Sender<Vec<Result<Stored, StoreError>>>,
 }
 
-/// Appends groups to the active segment until the queue closes.
+/// Appends groups to the active segment until the queue closes. Holds the directory's lock
+/// until the last of them is written, however the store was left.
 pub(super) async fn run(
     shared: Arc<Shared>,
     mut queue: mpsc::UnboundedReceiver<Queued>,
     mut active: Option<Segment>,
+    lock: DiskLock,
 ) {
     while let Some(first) = queue.recv().await {
         let mut group = vec![first];
@@ -47,6 +50,17 @@ pub(super) async fn run(
         let committed = commit(&shared, &mut active, &group).await;
         answer(&shared, group, &committed);
     }
+    if let Some(segment) = active.filter(|_| !shared.fsync())
+        && let Err(error) = segment.file.sync_data().await
+    {
+        tracing::warn!(%error, "the last sync before closing failed");
+    }
+    // A large object gets its name while the directory is locked, or not at all.
+    let naming = shared.naming.acquire().await;
+    shared.naming.close();
+    drop(naming);
+    shared.remove_abandoned().await;
+    drop(lock);
 }
 
 fn answer(shared: &Shared, group: Vec<Queued>, committed: &Result<Fresh, StoreError>) {
@@ -91,9 +105,10 @@ async fn commit(
     if records.is_empty() {
         return Ok(fresh);
     }
-    let (buffers, bytes) = encode(&records);
+    let bytes = records.iter().map(|object| bytes_of(object)).sum();
     let segment = room_for(shared, active, bytes).await?;
     let start = segment.len;
+    let buffers = encode(&records, segment.number, start);
     let written = match shared.fsync() {
         true => segment.file.write_at_and_sync(start, buffers).await,
         false => segment.file.write_at(start, buffers).await,
@@ -114,14 +129,17 @@ fn publish(shared: &Shared, segment: u64, mut offset: u64, records: &[&Object]) 
         let location =
             Location { segment, offset, size_bytes, kind: object.kind(), damaged: false };
         index.insert(object.id(), location);
-        offset += record_len(size_bytes).expect("a whole object is small");
+        offset += bytes_of(object);
     }
 }
 
-/// The records as few buffers: small data beside its header, large data shared, not copied.
-fn encode(records: &[&Object]) -> (Vec<Bytes>, u64) {
+fn bytes_of(object: &Object) -> u64 {
+    record_len(object.size_bytes()).expect("a whole object is small")
+}
+
+/// The records for their place in a segment, as few buffers: small data beside its header, large data shared, not copied.
+fn encode(records: &[&Object], segment: u64, mut offset: u64) -> Vec<Bytes> {
     let mut buffers = Vec::new();
-    let mut bytes = 0;
     let small: usize = records
         .iter()
         .map(|object| Some(object.data().len()).filter(|len| *len <= COPIED_BYTES_MAX).unwrap_or(0))
@@ -130,7 +148,7 @@ fn encode(records: &[&Object]) -> (Vec<Bytes>, u64) {
     let mut arena = BytesMut::with_capacity(small + records.len() * overhead);
     for object in records {
         let data = object.data();
-        arena.put_slice(&record_header(&object.head()));
+        arena.put_slice(&record_header(&object.head(), segment, offset));
         if data.len() <= COPIED_BYTES_MAX {
             arena.put_slice(data);
         } else {
@@ -138,10 +156,10 @@ fn encode(records: &[&Object]) -> (Vec<Bytes>, u64) {
             buffers.push(data.clone());
         }
         arena.put_u32_le(crc32c::crc32c(data));
-        bytes += (data.len() + overhead) as u64;
+        offset += bytes_of(object);
     }
     buffers.push(arena.freeze());
-    (buffers, bytes)
+    buffers
 }
 
 /// The active segment, a new one if there is none or the old one is full.
@@ -153,6 +171,12 @@ async fn room_for<'a>(
     let limit = shared.segment_bytes_max();
     let fits = active.as_ref().is_some_and(|segment| segment.len + bytes <= limit);
     if !fits {
+        if let Some(sealed) = active.as_ref().filter(|_| !shared.fsync()) {
+            // Recovery syncs the last segment only, and relies on those before it.
+            let synced = sealed.file.sync_data().await;
+            synced.map_err(|error| shared.write_failed(&segment::path(sealed.number), &error))?;
+            shared.count_write(0, 0, 1);
+        }
         let number = shared.next_number();
         let path = segment::path(number);
         let created = segment::create(shared.disk(), &path, number, Contents::Many).await;
@@ -183,13 +207,4 @@ async fn undo(shared: &Shared, segment: &Segment, error: std::io::Error) -> Stor
         return shared.fail(format!("cut {path} after the disk was full: {error}"));
     }
     failed
-}
-
-impl Shared {
-    fn durability(&self) -> Durability {
-        match self.fsync() {
-            true => Durability::Synced,
-            false => Durability::Buffered,
-        }
-    }
 }

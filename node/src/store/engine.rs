@@ -1,25 +1,21 @@
 //! The store over segment files: what callers see, put together from its parts.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use gitstratum_host::Disk;
-use gitstratum_host::disk::{DiskLock, File, OpenMode};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::commit::{self, Queued};
 use super::identity;
-use super::index::{Index, Location};
 use super::large::{ObjectReader, ObjectWriter};
 use super::record::{RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES, parse_record_header};
-use super::recover::recover;
+use super::recover::{Recovered, recover};
 use super::segment;
+use super::shared::{Shared, read_failed};
 use super::{
-    Durability, Found, LargeReader, LargeWriter, OpenError, Store, StoreError, StoreStats, Stored,
-    io_error,
+    Found, LargeReader, LargeWriter, OpenError, Store, StoreError, StoreStats, Stored, io_error,
 };
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
@@ -27,8 +23,6 @@ use crate::placement::NodeId;
 
 /// Hashing yields to other tasks after this many bytes.
 const HASHED_BYTES_BEFORE_YIELD: usize = 256 << 10;
-/// Files kept open for reading.
-const OPEN_FILES_MAX: usize = 256;
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -51,150 +45,12 @@ impl StoreOptions {
     }
 }
 
-/// What the parts of a store share.
-pub(super) struct Shared {
-    disk: Disk,
-    options: StoreOptions,
-    index: Mutex<Index>,
-    /// Why nothing is written any more.
-    failed: Mutex<Option<String>>,
-    queued_bytes: AtomicUsize,
-    next_number: AtomicU64,
-    files: Mutex<BTreeMap<u64, File>>,
-    pub(super) large_writers: Arc<Semaphore>,
-    /// Files of large puts that were given up, to be removed by whoever may wait for it.
-    pub(super) abandoned: Mutex<Vec<String>>,
-    segments: AtomicU64,
-    disk_bytes: AtomicU64,
-    syncs: AtomicU64,
-    bytes_written: AtomicU64,
-    puts: AtomicU64,
-    gets: AtomicU64,
-}
-
-impl Shared {
-    pub(super) fn disk(&self) -> &Disk {
-        &self.disk
-    }
-
-    pub(super) fn fsync(&self) -> bool {
-        self.options.fsync
-    }
-
-    pub(super) fn segment_bytes_max(&self) -> u64 {
-        self.options.segment_bytes_max
-    }
-
-    pub(super) fn lock_index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().expect("nothing panics while it holds the index")
-    }
-
-    pub(super) fn next_number(&self) -> u64 {
-        self.next_number.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(super) fn check_writable(&self) -> Result<(), StoreError> {
-        match &*self.failed.lock().expect("nothing panics while it fails") {
-            Some(reason) => Err(StoreError::Failed { reason: reason.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Ends all writing. The first reason stays.
-    pub(super) fn fail(&self, reason: String) -> StoreError {
-        let mut failed = self.failed.lock().expect("nothing panics while it fails");
-        let reason = failed.get_or_insert_with(|| {
-            tracing::error!(reason, "the store takes no more writes until it is restarted");
-            reason
-        });
-        StoreError::Failed { reason: reason.clone() }
-    }
-
-    /// What a failed write means: a full disk is waited out, anything else ends all writing.
-    pub(super) fn write_failed(&self, path: &str, error: &std::io::Error) -> StoreError {
-        match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                StoreError::DiskFull
-            }
-            _ => self.fail(format!("write {path}: {error}")),
-        }
-    }
-
-    pub(super) fn release_queue(&self, bytes: usize) {
-        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_segment(&self, bytes: u64) {
-        self.segments.fetch_add(1, Ordering::Relaxed);
-        // Its header, and its name in the directory.
-        self.count_write(bytes, bytes, 2);
-    }
-
-    pub(super) fn count_write(&self, written: u64, kept: u64, syncs: u64) {
-        self.bytes_written.fetch_add(written, Ordering::Relaxed);
-        self.disk_bytes.fetch_add(kept, Ordering::Relaxed);
-        self.syncs.fetch_add(syncs, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_puts(&self, objects: u64) {
-        self.puts.fetch_add(objects, Ordering::Relaxed);
-    }
-
-    pub(super) fn remember_file(&self, number: u64, file: File) {
-        let mut files = self.files.lock().expect("nothing panics while it holds the files");
-        if files.len() >= OPEN_FILES_MAX {
-            files.pop_first();
-        }
-        files.insert(number, file);
-    }
-
-    /// The file of a segment, opened if it is not.
-    pub(super) async fn file(&self, number: u64) -> Result<File, StoreError> {
-        let known = {
-            let files = self.files.lock().expect("nothing panics while it holds the files");
-            files.get(&number).cloned()
-        };
-        if let Some(file) = known {
-            return Ok(file);
-        }
-        let path = segment::path(number);
-        let opened = self.disk.open(&path, OpenMode::Read).await;
-        let file = opened.map_err(|error| read_failed(&path, &error))?;
-        self.remember_file(number, file.clone());
-        Ok(file)
-    }
-
-    /// Marks the object's record as damaged and says so.
-    pub(super) fn damaged(&self, id: ObjectId, reason: String) -> StoreError {
-        tracing::error!(%id, reason, "damaged object");
-        self.lock_index().mark_damaged(&id);
-        StoreError::Damaged { id, reason }
-    }
-
-    pub(super) fn locate(&self, id: ObjectId) -> Result<Option<Location>, StoreError> {
-        let location = self.lock_index().get(&id).copied();
-        match location {
-            Some(location) if location.damaged => {
-                let reason = format!("its record in {}", segment::path(location.segment));
-                Err(StoreError::Damaged { id, reason })
-            }
-            location => Ok(location),
-        }
-    }
-}
-
-/// A failed read.
-pub(super) fn read_failed(path: &str, error: &std::io::Error) -> StoreError {
-    let (doing, reason) = (format!("read {path}"), error.to_string());
-    StoreError::Io { doing, reason, kind: error.kind() }
-}
-
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
     shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::UnboundedSender<Queued>>>,
-    /// Taken by whoever closes the store; the lock goes when the last write is done.
-    running: Mutex<Option<(JoinHandle<()>, DiskLock)>>,
+    /// Taken by whoever closes the store.
+    running: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl SegmentStore {
@@ -212,30 +68,16 @@ impl SegmentStore {
             bytes = recovered.disk_bytes,
             "store opened"
         );
-        let shared = Arc::new(Shared {
-            disk,
-            options,
-            index: Mutex::new(recovered.index),
-            failed: Mutex::default(),
-            queued_bytes: AtomicUsize::new(0),
-            next_number: AtomicU64::new(recovered.next_number),
-            files: Mutex::default(),
-            large_writers: Arc::new(Semaphore::new(limits::STORE_LARGE_WRITERS_MAX)),
-            abandoned: Mutex::default(),
-            segments: AtomicU64::new(recovered.segments),
-            disk_bytes: AtomicU64::new(recovered.disk_bytes),
-            syncs: AtomicU64::new(0),
-            bytes_written: AtomicU64::new(0),
-            puts: AtomicU64::new(0),
-            gets: AtomicU64::new(0),
-        });
+        let Recovered { index, active, next_number, segments, disk_bytes } = recovered;
+        let shared = Shared::new(disk, options.fsync, options.segment_bytes_max, index);
+        let shared = Arc::new(shared.recovered(next_number, segments, disk_bytes));
         // Bounded in bytes by `enqueue`.
         let (queue, queued) = mpsc::unbounded_channel();
-        let committer = tokio::spawn(commit::run(shared.clone(), queued, recovered.active));
+        let committer = tokio::spawn(commit::run(shared.clone(), queued, active, lock));
         Ok(Arc::new(SegmentStore {
             shared,
             queue: Mutex::new(Some(queue)),
-            running: Mutex::new(Some((committer, lock))),
+            running: Mutex::new(Some(committer)),
         }))
     }
 
@@ -246,15 +88,11 @@ impl SegmentStore {
         self.shared.check_writable()?;
         let overhead = RECORD_HEADER_BYTES + RECORD_TRAILER_BYTES;
         let bytes = objects.iter().map(|object| object.data().len() + overhead).sum();
-        let waiting = self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.shared.claim_queue(bytes)?;
         let refused = |error| {
             self.shared.release_queue(bytes);
             Err(error)
         };
-        // One put may pass the bound alone, or a large batch could never be stored.
-        if waiting > limits::STORE_QUEUE_BYTES_MAX && waiting > bytes {
-            return refused(StoreError::Overloaded { waiting_bytes: waiting as u64 });
-        }
         let queue = self.queue.lock().expect("nothing panics while it holds the queue");
         let Some(queue) = &*queue else { return refused(StoreError::Closed) };
         let (answer, answered) = oneshot::channel();
@@ -291,7 +129,7 @@ fn check(shared: &Shared, object: &Object) -> Checked {
         return Checked::Refused(mismatch.into());
     }
     if shared.lock_index().holds(&object.id()) {
-        let durability = Durability::Synced;
+        let durability = shared.durability();
         return Checked::Present(Stored { bytes: size_bytes, durability, already_present: true });
     }
     Checked::ToWrite
@@ -332,7 +170,7 @@ impl Store for SegmentStore {
     }
 
     async fn get(&self, id: ObjectId) -> Result<Found, StoreError> {
-        self.shared.gets.fetch_add(1, Ordering::Relaxed);
+        self.shared.count_get();
         let Some(location) = self.shared.locate(id)? else { return Ok(Found::Absent) };
         if location.size_bytes > limits::OBJECT_BYTES_WHOLE_MAX as u64 {
             return Ok(Found::Large(location.head(id)));
@@ -344,14 +182,24 @@ impl Store for SegmentStore {
         let read = file.read_at(location.offset, len).await;
         let record = read.map_err(|error| read_failed(&path, &error))?;
         let whole = record.len() == len;
-        if !whole || parse_record_header(&record) != Some(location.head(id)) {
-            return Err(self.shared.damaged(id, format!("its record header in {path}")));
+        if !whole
+            || parse_record_header(&record, location.segment, location.offset)
+                != Some(location.head(id))
+        {
+            return Err(self.shared.damaged(id, &location, format!("its record header in {path}")));
         }
         let data = record.slice(RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + size);
         if record[RECORD_HEADER_BYTES + size..] != crc32c::crc32c(&data).to_le_bytes() {
-            return Err(self.shared.damaged(id, format!("the checksum of its data in {path}")));
+            return Err(self.shared.damaged(
+                id,
+                &location,
+                format!("the checksum of its data in {path}"),
+            ));
         }
-        Ok(Found::Object(Object::claimed(id, location.kind, data)))
+        let object = Object::claimed(id, location.kind, data);
+        // The checksum finds what a disk does; the hash also what this program did wrong.
+        object.verify().map_err(|error| self.shared.damaged(id, &location, error.to_string()))?;
+        Ok(Found::Object(object))
     }
 
     async fn has(&self, ids: &[ObjectId]) -> Vec<bool> {
@@ -368,38 +216,21 @@ impl Store for SegmentStore {
     }
 
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError> {
-        self.shared.gets.fetch_add(1, Ordering::Relaxed);
+        self.shared.count_get();
         let Some(location) = self.shared.locate(id)? else { return Ok(None) };
         Ok(Some(Box::new(ObjectReader::open(self.shared.clone(), id, location).await?)))
     }
 
     fn stats(&self) -> StoreStats {
-        let shared = &self.shared;
-        let (objects, payload_bytes) = {
-            let index = shared.lock_index();
-            (index.len() as u64, index.payload_bytes())
-        };
-        StoreStats {
-            objects,
-            payload_bytes,
-            segments: shared.segments.load(Ordering::Relaxed),
-            disk_bytes: shared.disk_bytes.load(Ordering::Relaxed),
-            syncs: shared.syncs.load(Ordering::Relaxed),
-            bytes_written: shared.bytes_written.load(Ordering::Relaxed),
-            puts: shared.puts.load(Ordering::Relaxed),
-            gets: shared.gets.load(Ordering::Relaxed),
-            failed: shared.failed.lock().expect("nothing panics while it fails").clone(),
-        }
+        self.shared.stats()
     }
 
     async fn close(&self) {
         drop(self.queue.lock().expect("nothing panics while it holds the queue").take());
         let running = self.running.lock().expect("nothing panics while it closes").take();
-        let Some((committer, lock)) = running else { return };
+        let Some(committer) = running else { return };
         if let Err(error) = committer.await {
             tracing::error!(%error, "the committer did not end well");
         }
-        self.shared.remove_abandoned().await;
-        drop(lock);
     }
 }

@@ -23,6 +23,11 @@ pub(super) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, Ope
         std::io::ErrorKind::WouldBlock => OpenError::InUse,
         _ => OpenError::Io { doing: format!("lock {LOCK}"), source },
     })?;
+    // Once more under the lock: another node may have named the directory meanwhile.
+    let known = read(disk).await?;
+    if let Some(owner) = known.as_ref().filter(|owner| *owner != node_id) {
+        return Err(OpenError::OtherNode { owner: owner.clone(), ours: node_id.clone() });
+    }
     if known.is_none() {
         let text = format!("{FIRST_LINE}\nnode {node_id}\n");
         disk.replace(IDENTITY, Bytes::from(text)).await.map_err(io_error("write", IDENTITY))?;

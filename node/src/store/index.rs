@@ -87,9 +87,9 @@ impl Index {
         }
     }
 
-    /// Marks an object's record as damaged.
-    pub(super) fn mark_damaged(&mut self, id: &ObjectId) {
-        if let Some(location) = self.locations.get_mut(&Key(*id)) {
+    /// Marks an object's record as damaged, unless a new put replaced it meanwhile.
+    pub(super) fn mark_damaged(&mut self, id: &ObjectId, found_at: &Location) {
+        if let Some(location) = self.locations.get_mut(&Key(*id)).filter(|l| *l == found_at) {
             location.damaged = true;
         }
     }

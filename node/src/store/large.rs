@@ -11,13 +11,14 @@ use bytes::Bytes;
 use gitstratum_host::disk::File;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::engine::{Shared, read_failed};
 use super::index::Location;
 use super::record::{
-    Contents, RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES, parse_record_header, record_header,
+    Contents, RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES, SEGMENT_HEADER_BYTES, parse_record_header,
+    record_header, record_len,
 };
 use super::segment::{self, Segment};
-use super::{Durability, LargeReader, LargeWriter, StoreError, Stored};
+use super::shared::{Shared, read_failed};
+use super::{LargeReader, LargeWriter, StoreError, Stored};
 use crate::limits;
 use crate::object::{ObjectHasher, ObjectHead, ObjectId};
 
@@ -87,6 +88,9 @@ impl ObjectWriter {
                 Some(Draft { shared: shared.clone(), segment, kept: false })
             }
         };
+        let header = draft.as_ref().map(|Draft { segment, .. }| {
+            Bytes::copy_from_slice(&record_header(&head, segment.number, segment.len))
+        });
         let hasher = ObjectHasher::plain(head.id.algorithm(), head.kind, head.size_bytes);
         Ok(ObjectWriter {
             shared,
@@ -95,8 +99,8 @@ impl ObjectWriter {
             hasher,
             crc: 0,
             received_bytes: 0,
-            pending: vec![Bytes::copy_from_slice(&record_header(&head))],
-            pending_bytes: RECORD_HEADER_BYTES,
+            pending_bytes: header.as_ref().map_or(0, Bytes::len),
+            pending: header.into_iter().collect(),
             _slot: slot,
         })
     }
@@ -112,15 +116,27 @@ impl ObjectWriter {
         Ok(())
     }
 
-    /// Syncs the file, gives it its name, and enters the object into the index.
-    async fn keep(&self, mut draft: Draft) -> Result<(), StoreError> {
+    /// Syncs the file, gives it its name, and enters the object into the index; `false` when
+    /// that had happened to another file of the object.
+    async fn keep(&self, mut draft: Draft) -> Result<bool, StoreError> {
         let shared = &self.shared;
         let number = draft.segment.number;
         let (from, to) = (segment::temporary_path(number), segment::path(number));
+        let record = record_len(self.head.size_bytes);
+        if record != draft.segment.len.checked_sub(SEGMENT_HEADER_BYTES as u64) {
+            // A write of it failed or was given up, and the caller went on all the same.
+            return Err(shared.fail(format!("{from} is not whole")));
+        }
+        // Closed first when the store is, so that nothing is named without its lock.
+        let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
+        shared.check_writable()?;
+        if shared.lock_index().holds(&self.head.id) {
+            // Another writer of the same object was faster.
+            return Ok(false);
+        }
         let synced = async {
-            if shared.fsync() {
-                draft.segment.file.sync_data().await?;
-            }
+            // Even without fsync: recovery takes a segment that has its name for whole.
+            draft.segment.file.sync_data().await?;
             shared.disk().rename(&from, &to).await?;
             shared.disk().sync_dir(segment::DIR).await
         };
@@ -128,7 +144,7 @@ impl ObjectWriter {
         draft.kept = true;
         let location = Location {
             segment: number,
-            offset: super::record::SEGMENT_HEADER_BYTES as u64,
+            offset: SEGMENT_HEADER_BYTES as u64,
             size_bytes: self.head.size_bytes,
             kind: self.head.kind,
             damaged: false,
@@ -136,7 +152,7 @@ impl ObjectWriter {
         shared.lock_index().insert(self.head.id, location);
         shared.count_segment(0);
         shared.count_write(draft.segment.len, draft.segment.len, 2);
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -169,15 +185,13 @@ impl LargeWriter for ObjectWriter {
         self.pending.push(Bytes::copy_from_slice(&self.crc.to_le_bytes()));
         self.pending_bytes += RECORD_TRAILER_BYTES;
         self.flush().await?;
-        let durability = match self.shared.fsync() {
-            true => Durability::Synced,
-            false => Durability::Buffered,
-        };
+        let durability = self.shared.durability();
         let draft = self.draft.take();
-        let already_present = draft.is_none();
-        if let Some(draft) = draft {
-            self.keep(draft).await?;
-        }
+        let kept = match draft {
+            Some(draft) => self.keep(draft).await?,
+            None => false,
+        };
+        let already_present = !kept;
         Ok(Stored { bytes: size_bytes, durability, already_present })
     }
 }
@@ -186,6 +200,7 @@ impl LargeWriter for ObjectWriter {
 pub(super) struct ObjectReader {
     shared: Arc<Shared>,
     head: ObjectHead,
+    location: Location,
     file: File,
     path: String,
     offset: u64,
@@ -206,12 +221,22 @@ impl ObjectReader {
         let file = shared.file(location.segment).await?;
         let read = file.read_at(location.offset, RECORD_HEADER_BYTES).await;
         let header = read.map_err(|error| read_failed(&path, &error))?;
-        if parse_record_header(&header) != Some(head) {
-            return Err(shared.damaged(id, format!("its record header in {path}")));
+        if parse_record_header(&header, location.segment, location.offset) != Some(head) {
+            return Err(shared.damaged(id, &location, format!("its record header in {path}")));
         }
         let hasher = Some(ObjectHasher::plain(id.algorithm(), head.kind, head.size_bytes));
         let offset = location.offset + RECORD_HEADER_BYTES as u64;
-        Ok(ObjectReader { shared, head, file, path, offset, left: head.size_bytes, crc: 0, hasher })
+        Ok(ObjectReader {
+            shared,
+            head,
+            location,
+            file,
+            path,
+            offset,
+            left: head.size_bytes,
+            crc: 0,
+            hasher,
+        })
     }
 
     async fn read(&mut self, len: usize) -> Result<Bytes, StoreError> {
@@ -219,7 +244,7 @@ impl ObjectReader {
         let bytes = read.map_err(|error| read_failed(&self.path, &error))?;
         if bytes.len() < len {
             let reason = format!("{} ends within its record", self.path);
-            return Err(self.shared.damaged(self.head.id, reason));
+            return Err(self.shared.damaged(self.head.id, &self.location, reason));
         }
         self.offset += len as u64;
         Ok(bytes)
@@ -246,11 +271,11 @@ impl LargeReader for ObjectReader {
         let trailer = self.read(RECORD_TRAILER_BYTES).await?;
         if trailer[..] != self.crc.to_le_bytes() {
             let reason = format!("the checksum of its data in {}", self.path);
-            return Err(self.shared.damaged(self.head.id, reason));
+            return Err(self.shared.damaged(self.head.id, &self.location, reason));
         }
-        hasher
-            .verify(self.head.id)
-            .map_err(|error| self.shared.damaged(self.head.id, error.to_string()))?;
+        hasher.verify(self.head.id).map_err(|error| {
+            self.shared.damaged(self.head.id, &self.location, error.to_string())
+        })?;
         Ok(None)
     }
 }

@@ -12,6 +12,7 @@ mod large;
 mod record;
 mod recover;
 mod segment;
+mod shared;
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,13 @@
 //! ```text
 //! segment header   8 magic "GSTRSEG\n" | 4 version | 4 contents | 8 number | 4 crc32c of these 24
 //! record           4 magic "GSR1" | 1 kind | 1 algorithm | 2 flags, zero | 8 size
-//!                  | 32 id, zero-padded | 4 crc32c of these 48
+//!                  | 32 id, zero-padded | 4 crc32c of these 48, of the segment's number
+//!                  and of the record's offset in it (8 bytes each)
 //!                  | size bytes of data | 4 crc32c of the data
 //! ```
 //!
+//! The header's checksum covers the record's place, so that data which contains a copy of a
+//! segment, or a block that was written to the wrong place, is never taken for a record.
 //! Numbers are little-endian. The data's checksum follows it, so that a record can be
 //! written while its data is still coming. A reader refuses a segment whose version it does
 //! not know and a record with flags it does not know; a writer writes only its own version.
@@ -83,8 +86,12 @@ pub(super) fn parse_segment_header(bytes: &[u8]) -> Result<(u64, Contents), Segm
     }
 }
 
-/// The bytes before an object's data.
-pub(super) fn record_header(head: &ObjectHead) -> [u8; RECORD_HEADER_BYTES] {
+/// The bytes before an object's data, for a record at `offset` of segment `segment`.
+pub(super) fn record_header(
+    head: &ObjectHead,
+    segment: u64,
+    offset: u64,
+) -> [u8; RECORD_HEADER_BYTES] {
     let mut header = [0; RECORD_HEADER_BYTES];
     header[..4].copy_from_slice(&RECORD_MAGIC);
     header[4] = match head.kind {
@@ -100,15 +107,18 @@ pub(super) fn record_header(head: &ObjectHead) -> [u8; RECORD_HEADER_BYTES] {
     header[8..16].copy_from_slice(&head.size_bytes.to_le_bytes());
     let id = head.id.as_bytes();
     header[16..16 + id.len()].copy_from_slice(id);
-    let crc = crc32c::crc32c(&header[..48]);
+    let crc = record_header_crc(&header, segment, offset);
     header[48..].copy_from_slice(&crc.to_le_bytes());
     header
 }
 
-/// Reads a record header; `None` when these bytes are none.
-pub(super) fn parse_record_header(bytes: &[u8]) -> Option<ObjectHead> {
+/// Reads the header of a record at `offset` of segment `segment`; `None` when these bytes
+/// are none, or another place's.
+pub(super) fn parse_record_header(bytes: &[u8], segment: u64, offset: u64) -> Option<ObjectHead> {
     let header = bytes.get(..RECORD_HEADER_BYTES)?;
-    if header[..4] != RECORD_MAGIC || u32_at(header, 48) != crc32c::crc32c(&header[..48]) {
+    if header[..4] != RECORD_MAGIC
+        || u32_at(header, 48) != record_header_crc(header, segment, offset)
+    {
         return None;
     }
     let kind = match header[4] {
@@ -128,6 +138,12 @@ pub(super) fn parse_record_header(bytes: &[u8]) -> Option<ObjectHead> {
     }
     let id = ObjectId::from_bytes(&header[16..16 + id_len]).ok()?;
     Some(ObjectHead { id, kind, size_bytes: u64_at(header, 8) })
+}
+
+fn record_header_crc(header: &[u8], segment: u64, offset: u64) -> u32 {
+    let crc = crc32c::crc32c(&header[..48]);
+    let crc = crc32c::crc32c_append(crc, &segment.to_le_bytes());
+    crc32c::crc32c_append(crc, &offset.to_le_bytes())
 }
 
 /// Bytes of a whole record with this much data, if that is a number.

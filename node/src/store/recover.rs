@@ -1,6 +1,7 @@
 //! Opening: every segment is scanned, and a torn tail is cut.
 //!
-//! Invariant: nothing that was acknowledged is cut. Only the last segment that groups were
+//! Invariant: nothing that was acknowledged is cut, and all that is found is durable before
+//! it is served. Only the last segment that groups were
 //! appended to can be torn, and only behind its last whole record, because each group was
 //! synced before its puts were answered and a segment is left only after its last group.
 
@@ -51,8 +52,9 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
         open.push(number);
     }
     open.sort_unstable();
-    let mut last_many = None;
-    for (place, number) in open.iter().copied().enumerate() {
+    // The last log segment: its length, and the broken records behind its last whole one.
+    let mut last_many: Option<(u64, Tail)> = None;
+    for number in open {
         recovered.next_number = number + 1;
         let path = segment::path(number);
         let file = disk.open(&path, OpenMode::ReadWrite).await.map_err(io_error("open", &path))?;
@@ -63,11 +65,18 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
             Ok((_, Contents::One)) => {
                 take_one(&mut recovered.index, &file, &path, number, len).await?
             }
-            Ok((_, Contents::Many)) => last_many = Some((number, len)),
+            Ok((_, Contents::Many)) => {
+                // The one before is sealed: what does not hold there is no torn tail.
+                if let (Some((_, tail)), Some(sealed)) = (last_many.take(), &recovered.active) {
+                    tail.damaged(&mut recovered.index, sealed.number);
+                }
+                let tail = scan(&mut recovered.index, &file, &path, number, len).await?;
+                recovered.active = Some(Segment { number, file, len: tail.end });
+                last_many = Some((len, tail));
+            }
             // A crash between making the file and syncing its header; it never had a record.
-            Err(SegmentHeaderError::NoHeader)
-                if place + 1 == open.len() && len <= SEGMENT_HEADER_BYTES as u64 =>
-            {
+            // Not only the last one: a large object's may have got its name meanwhile.
+            Err(SegmentHeaderError::NoHeader) if len <= SEGMENT_HEADER_BYTES as u64 => {
                 disk.remove(&path).await.map_err(io_error("remove", &path))?;
                 continue;
             }
@@ -76,15 +85,11 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
                 return Err(OpenError::Version { path, version });
             }
         }
-        if last_many == Some((number, len)) {
-            let end = scan(&mut recovered.index, &file, &path, number, len).await?;
-            recovered.active = Some(Segment { number, file, len: end });
-        }
         recovered.segments += 1;
         recovered.disk_bytes += len;
     }
     if let Some(active) = &recovered.active {
-        let (_, len) = last_many.expect("the active segment is one of many records");
+        let (len, _) = last_many.expect("the active segment is one of many records");
         let path = segment::path(active.number);
         if active.len < len {
             tracing::warn!(path, from = len, to = active.len, "cutting a torn tail");
@@ -95,6 +100,8 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
         // be as durable as the rest.
         active.file.sync_data().await.map_err(io_error("sync", &path))?;
     }
+    // So must the names be that it had given and not synced.
+    disk.sync_dir(segment::DIR).await.map_err(io_error("sync", segment::DIR))?;
     Ok(recovered)
 }
 
@@ -109,7 +116,7 @@ async fn take_one(
     let offset = SEGMENT_HEADER_BYTES as u64;
     let bytes = file.read_at(offset, RECORD_HEADER_BYTES).await.map_err(io_error("read", path))?;
     let whole = |head: &ObjectHead| record_len(head.size_bytes) == len.checked_sub(offset);
-    match parse_record_header(&bytes).filter(whole) {
+    match parse_record_header(&bytes, number, offset).filter(whole) {
         Some(head) => index.insert(head.id, location(number, offset, &head, false)),
         None => return Err(OpenError::Damaged { path: path.into() }),
     }
@@ -120,9 +127,28 @@ fn location(segment: u64, offset: u64, head: &ObjectHead, damaged: bool) -> Loca
     Location { segment, offset, size_bytes: head.size_bytes, kind: head.kind, damaged }
 }
 
+/// How a scan of a log segment ended.
+struct Tail {
+    /// Where the last whole record ends.
+    end: u64,
+    /// Records behind it whose headers hold and whose data does not.
+    broken: Vec<(u64, ObjectHead)>,
+}
+
+impl Tail {
+    fn damaged(self, index: &mut Index, number: u64) {
+        for (offset, head) in self.broken {
+            tracing::error!(segment = number, offset, id = %head.id, "damaged record");
+            index.insert(head.id, location(number, offset, &head, true));
+        }
+    }
+}
+
 /// Reads a file from front to back through one buffer.
 struct Window<'a> {
     file: &'a File,
+    /// Number of the segment that the file is.
+    number: u64,
     /// Where the buffer begins in the file.
     start: u64,
     buffer: Bytes,
@@ -143,15 +169,15 @@ impl Window<'_> {
     }
 }
 
-/// Enters all whole records and returns where the last one ends.
+/// Enters all whole records, and the broken ones before the last of them.
 async fn scan(
     index: &mut Index,
     file: &File,
     path: &str,
     number: u64,
     len: u64,
-) -> Result<u64, OpenError> {
-    let mut window = Window { file, start: 0, buffer: Bytes::new(), len };
+) -> Result<Tail, OpenError> {
+    let mut window = Window { file, number, start: 0, buffer: Bytes::new(), len };
     let mut offset = SEGMENT_HEADER_BYTES as u64;
     let mut end = offset;
     // Records whose data does not hold, seen since the last whole one: damaged if a whole
@@ -159,7 +185,7 @@ async fn scan(
     let mut broken: Vec<(u64, ObjectHead)> = Vec::new();
     while offset < len {
         let read = window.bytes(offset, RECORD_HEADER_BYTES).await;
-        let head = parse_record_header(&read.map_err(io_error("read", path))?);
+        let head = parse_record_header(&read.map_err(io_error("read", path))?, number, offset);
         let next = head.and_then(|head| record_len(head.size_bytes)?.checked_add(offset));
         match (head, next) {
             (Some(head), Some(next)) if next <= len => {
@@ -186,7 +212,7 @@ async fn scan(
             }
         }
     }
-    Ok(end)
+    Ok(Tail { end, broken })
 }
 
 async fn data_holds(
@@ -219,9 +245,11 @@ async fn next_record(window: &mut Window<'_>, mut offset: u64) -> std::io::Resul
         }
         let starts = bytes.len() - RECORD_HEADER_BYTES + 1;
         for at in 0..starts {
-            if bytes[at..].starts_with(&RECORD_MAGIC) && parse_record_header(&bytes[at..]).is_some()
+            let place = offset + at as u64;
+            if bytes[at..].starts_with(&RECORD_MAGIC)
+                && parse_record_header(&bytes[at..], window.number, place).is_some()
             {
-                return Ok(Some(offset + at as u64));
+                return Ok(Some(place));
             }
         }
         offset += starts as u64;

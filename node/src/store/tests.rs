@@ -277,3 +277,79 @@ async fn segments_roll_at_their_size_and_all_are_read_again() {
         assert!(holds(&store, object).await);
     }
 }
+
+#[tokio::test]
+async fn damage_at_the_end_of_a_sealed_segment_is_said_and_healed_by_a_new_put() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let options = || StoreOptions::new(NodeId::new("n1"), true).segment_bytes_max(150);
+    let (first, second) = (blob(&"first ".repeat(9)), blob(&"second ".repeat(9)));
+    let store = SegmentStore::open(disk.clone(), options()).await.unwrap();
+    put_all(&store, std::slice::from_ref(&first)).await;
+    put_all(&store, std::slice::from_ref(&second)).await;
+    store.close().await;
+    assert_eq!(disk.list("segments").await.unwrap().len(), 2);
+    let (path, bytes) = segment_bytes(disk).await;
+    let mut flipped = bytes.to_vec();
+    *flipped.last_mut().unwrap() ^= 1;
+    overwrite(disk, &path, flipped.into()).await;
+    let store = SegmentStore::open(disk.clone(), options()).await.unwrap();
+    assert!(matches!(store.get(first.id()).await, Err(StoreError::Damaged { .. })));
+    assert_eq!(store.has(&[first.id(), second.id()]).await, [false, true]);
+    put_all(&store, std::slice::from_ref(&first)).await;
+    assert!(holds(&store, &first).await);
+    store.close().await;
+    let store = SegmentStore::open(disk.clone(), options()).await.unwrap();
+    assert!(holds(&store, &first).await && holds(&store, &second).await);
+}
+
+/// The file of a store that holds this object and nothing else.
+async fn a_segment_with(object: &Object) -> Bytes {
+    let scratch = scratch();
+    let store = open(&scratch.disk).await;
+    put_all(&store, std::slice::from_ref(object)).await;
+    store.close().await;
+    segment_bytes(&scratch.disk).await.1
+}
+
+#[tokio::test]
+async fn a_record_inside_an_object_is_never_taken_for_one() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let inner = blob("never put by itself");
+    let other = a_segment_with(&inner).await;
+    let outer = Object::hash(HashAlgorithm::Sha1, Kind::Blob, other).expect("no collision attack");
+    let store = open(disk).await;
+    put_all(&store, &[outer.clone(), blob("last")]).await;
+    store.close().await;
+    let (path, bytes) = segment_bytes(disk).await;
+    let mut flipped = bytes.to_vec();
+    // The outer record's header no longer holds, so the scan searches its data.
+    flipped[record::SEGMENT_HEADER_BYTES + 20] ^= 1;
+    overwrite(disk, &path, flipped.into()).await;
+    let store = open(disk).await;
+    assert_eq!(store.has(&[inner.id(), outer.id(), blob("last").id()]).await, [false, false, true]);
+}
+
+#[tokio::test]
+async fn a_sound_record_of_other_bytes_is_not_returned() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let (asked, other) = (blob("asked for"), blob("some other data"));
+    open(disk).await.close().await;
+    let forged = ObjectHead { id: asked.id(), ..other.head() };
+    let header = record::record_header(&forged, 0, record::SEGMENT_HEADER_BYTES as u64);
+    let segment = [
+        &record::segment_header(0, record::Contents::Many)[..],
+        &header,
+        other.data(),
+        &crc32c::crc32c(other.data()).to_le_bytes(),
+    ];
+    let file = disk.open(&segment::path(0), OpenMode::CreateNew).await.unwrap();
+    file.write_at(0, vec![Bytes::from(segment.concat())]).await.unwrap();
+    let store = open(disk).await;
+    assert_eq!(store.stats().objects, 1);
+    assert!(matches!(store.get(asked.id()).await, Err(StoreError::Damaged { .. })));
+    put_all(&store, std::slice::from_ref(&asked)).await;
+    assert!(holds(&store, &asked).await);
+}

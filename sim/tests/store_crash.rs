@@ -1,0 +1,227 @@
+//! The storage engine on a simulated machine: crashes, power losses, failing disks.
+//!
+//! Here and not beside the engine, because only the simulated disk can lose its power.
+#![cfg(madsim)]
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gitstratum::limits;
+use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
+use gitstratum::placement::NodeId;
+use gitstratum::store::{Durability, Found, SegmentStore, Store, StoreError, StoreOptions, Stored};
+use gitstratum_host::Disk;
+use gitstratum_host::disk::Operation;
+use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+fn ms(from: u64, to: u64) -> std::ops::RangeInclusive<Duration> {
+    Duration::from_millis(from)..=Duration::from_millis(to)
+}
+
+fn slow_disk() -> DiskProfile {
+    DiskProfile { read_latency: ms(0, 0), write_latency: ms(1, 2), sync_latency: ms(1, 6) }
+}
+
+fn machine(disk: DiskProfile, seed: u64) -> (Network, Machine) {
+    let network = Network::new(seed, Link { latency: ms(1, 1), loss: 0.0 });
+    let machine = Machine::new(&network, "m", Ipv4Addr::new(10, 0, 0, 1), disk, seed);
+    (network, machine)
+}
+
+/// The `n`-th object; every fifth is a large one.
+fn object(n: u64) -> Object {
+    let text = format!("object {n}");
+    let data = match n % 5 {
+        4 => Bytes::from(text.repeat(limits::OBJECT_BYTES_WHOLE_MAX / text.len() + 1)),
+        _ => Bytes::from(text.repeat(1 + n as usize * 37 % 60)),
+    };
+    Object::hash(HashAlgorithm::Sha1, Kind::Blob, data).unwrap()
+}
+
+async fn open(disk: &Disk) -> Arc<SegmentStore> {
+    let options = StoreOptions::new(NodeId::new("m"), true).segment_bytes_max(3_000);
+    SegmentStore::open(disk.clone(), options).await.expect("a crash leaves a store that opens")
+}
+
+async fn put(store: &SegmentStore, object: &Object) -> Result<Stored, StoreError> {
+    if object.size_bytes() <= limits::OBJECT_BYTES_WHOLE_MAX as u64 {
+        return store.put(vec![object.clone()]).await.remove(0);
+    }
+    let mut writer = store.put_large(object.head()).await?;
+    for part in object.data().chunks(limits::PART_BYTES_MAX) {
+        writer.write(Bytes::copy_from_slice(part)).await?;
+    }
+    writer.finish().await
+}
+
+/// Whether the store has the object; its bytes are compared.
+async fn held(store: &SegmentStore, object: &Object) -> bool {
+    let Some(mut reader) = store.get_large(object.id()).await.expect("nothing is damaged") else {
+        return false;
+    };
+    let mut data = Vec::new();
+    while let Some(part) = reader.next().await.expect("nothing is damaged") {
+        data.extend_from_slice(&part);
+    }
+    assert!(data == object.data()[..], "{} came back as other bytes", object.id());
+    true
+}
+
+/// Puts objects until the process dies, drawing from few so that many come again.
+async fn work(
+    disk: Disk,
+    objects: Arc<Vec<Object>>,
+    acknowledged: Arc<Mutex<BTreeSet<usize>>>,
+    seed: u64,
+) {
+    let store = open(&disk).await;
+    let expected = acknowledged.lock().unwrap().clone();
+    for n in expected {
+        assert!(held(&store, &objects[n]).await, "object {n} was acknowledged and is gone");
+    }
+    let workers = (0..4).map(|worker| {
+        let (store, objects) = (store.clone(), objects.clone());
+        let acknowledged = acknowledged.clone();
+        tokio::spawn(async move {
+            let mut rng = ChaCha12Rng::seed_from_u64(seed * 10 + worker);
+            loop {
+                let n = rng.random_range(0..objects.len());
+                let stored = put(&store, &objects[n]).await.expect("nothing fails but the power");
+                assert_eq!(stored.durability, Durability::Synced);
+                acknowledged.lock().unwrap().insert(n);
+                // What is there already takes no time.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn acknowledged_objects_survive_any_row_of_crashes_and_power_losses() {
+    let objects = Arc::new((0..40).map(object).collect::<Vec<_>>());
+    let mut acknowledged_in_all = 0;
+    for seed in 0..40 {
+        let (network, machine) = machine(slow_disk(), seed);
+        let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
+        let mut rng = ChaCha12Rng::seed_from_u64(seed);
+        for life in 0..10 {
+            let (objects, log) = (objects.clone(), acknowledged.clone());
+            machine.start(move |host| work(host.disk, objects, log, seed * 100 + life));
+            // Recovery syncs too, so a short life dies in it.
+            tokio::time::sleep(Duration::from_millis(rng.random_range(1..60))).await;
+            match rng.random_range(0..2) {
+                0 => machine.crash(),
+                _ => machine.power_off(),
+            }
+        }
+        acknowledged_in_all += acknowledged.lock().unwrap().len();
+        network.shut_down();
+    }
+    assert!(acknowledged_in_all > 500, "only {acknowledged_in_all} objects put anything to test");
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_before_its_sync() {
+    let disk =
+        Disk::simulated(DiskProfile { sync_latency: ms(50, 50), ..DiskProfile::instant() }, 1);
+    let store = open(&disk).await;
+    put(&store, &object(0)).await.unwrap();
+    let late = object(1);
+    let putting = put(&store, &late);
+    let early = tokio::time::timeout(Duration::from_millis(40), putting).await;
+    assert!(early.is_err(), "acknowledged while its sync was under way");
+    assert!(!store.has(&[late.id()]).await[0]);
+    disk.power_lost();
+    let store = open(&disk).await;
+    assert!(held(&store, &object(0)).await);
+    assert!(!held(&store, &late).await);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_puts_and_takes_them_again_when_there_is_room() {
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    let store = open(&disk).await;
+    put(&store, &object(0)).await.unwrap();
+    let room = store.stats().disk_bytes + 100;
+    disk.set_capacity_bytes(Some(room));
+    for n in [3, 4, 8] {
+        let refused = put(&store, &object(n)).await;
+        assert!(matches!(refused, Err(StoreError::DiskFull)), "{refused:?}");
+    }
+    assert!(put(&store, &object(0)).await.unwrap().already_present);
+    disk.set_capacity_bytes(None);
+    for n in [3, 4, 8] {
+        assert!(!put(&store, &object(n)).await.unwrap().already_present);
+    }
+    disk.power_lost();
+    let store = open(&disk).await;
+    for n in [0, 3, 4, 8] {
+        assert!(held(&store, &object(n)).await);
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_written_until_reopened() {
+    for broken in [Operation::Sync, Operation::Write] {
+        let disk = Disk::simulated(DiskProfile::instant(), 1);
+        let store = open(&disk).await;
+        put(&store, &object(0)).await.unwrap();
+        disk.set_fault(broken, Some(ErrorKind::Other));
+        let first = put(&store, &object(1)).await;
+        assert!(matches!(first, Err(StoreError::Failed { .. })), "{first:?}");
+        disk.set_fault(broken, None);
+        let second = put(&store, &object(2)).await;
+        assert!(matches!(second, Err(StoreError::Failed { .. })), "{second:?}");
+        assert!(store.stats().failed.is_some());
+        assert!(held(&store, &object(0)).await);
+        store.close().await;
+        let store = open(&disk).await;
+        put(&store, &object(2)).await.unwrap();
+        disk.power_lost();
+        let store = open(&disk).await;
+        assert!(held(&store, &object(0)).await && held(&store, &object(2)).await);
+    }
+}
+
+#[tokio::test]
+async fn without_fsync_nothing_is_called_synced() {
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    let options = StoreOptions::new(NodeId::new("m"), false);
+    let store = SegmentStore::open(disk, options).await.unwrap();
+    for _ in 0..2 {
+        let stored = put(&store, &object(0)).await.unwrap();
+        assert_eq!(stored.durability, Durability::Buffered);
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_store_keeps_its_lock_until_its_last_write_is_done() {
+    let disk = Disk::simulated(slow_disk(), 1);
+    let store = open(&disk).await;
+    let queued = object(0);
+    let putting = tokio::spawn({
+        let (store, queued) = (store.clone(), queued.clone());
+        async move { put(&store, &queued).await }
+    });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    putting.abort();
+    drop(store);
+    let again = loop {
+        let options = StoreOptions::new(NodeId::new("m"), true);
+        match SegmentStore::open(disk.clone(), options).await {
+            Ok(store) => break store,
+            Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    };
+    assert!(held(&again, &queued).await, "opened while the store before still wrote");
+    assert!(matches!(again.get(ObjectId::from_bytes(&[1; 20]).unwrap()).await, Ok(Found::Absent)));
+}
