@@ -4,6 +4,9 @@
 //! the standard library keeps its hash keys per thread, and a runtime of its own; the
 //! records are handed in from outside, so that they outlive a panic of the run.
 
+#[cfg(test)]
+mod tests;
+
 use std::any::Any;
 use std::panic;
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -133,7 +136,7 @@ pub fn in_parallel<I: Sync, T: Send>(
     mut done: impl FnMut(&I, T) -> bool,
 ) {
     let next = Mutex::new(0..items.len());
-    let (results, incoming) = std::sync::mpsc::channel();
+    let (results, incoming) = std::sync::mpsc::sync_channel(jobs.max(1));
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, items.len().max(1)) {
             let results = results.clone();
