@@ -80,6 +80,14 @@ pub enum ExportError {
         /// Why.
         source: StoreError,
     },
+    /// Fewer objects were written than were asked for, and nothing said why.
+    #[error("{written} of {wanted} objects were written; run the export again")]
+    Incomplete {
+        /// Objects written.
+        written: u64,
+        /// Objects asked for.
+        wanted: u64,
+    },
     /// An object was made to collide with another.
     #[error(transparent)]
     Collision(#[from] CollisionDetected),

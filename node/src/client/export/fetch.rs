@@ -99,7 +99,7 @@ pub(super) async fn objects(
     progress: &dyn Progress,
 ) -> Result<Fetched, ExportError> {
     let algorithm = manifest.algorithm;
-    let mut wanted = Wanted { ids, at: 0, id_len: algorithm.id_len(), finished };
+    let mut wanted = Wanted { ids, at: 0, id_len: algorithm.id_len(), finished, taken: 0 };
     let (items, written) = mpsc::channel(limits::EXPORT_PACKS_WAITING_MAX);
     let writer = {
         let dir = dir.to_owned();
@@ -133,12 +133,15 @@ pub(super) async fn objects(
     // Closing the channel ends the writer, which then completes the pack it is at: what
     // was fetched before a failure is not fetched again.
     drop(items);
-    let fetched = writer.await.expect("the writer does not panic");
-    match failed {
-        // The writer's reason is the better one: gets only see that it is gone.
-        Some(error) => fetched.and(Err(error)),
-        None => fetched,
+    // The writer's reason is the better one: gets only see that it is gone.
+    let fetched = writer.await.expect("the writer does not panic")?;
+    if let Some(error) = failed {
+        return Err(error);
     }
+    if fetched.objects != wanted.taken {
+        return Err(ExportError::Incomplete { written: fetched.objects, wanted: wanted.taken });
+    }
+    Ok(fetched)
 }
 
 /// Fetches a batch and hands it to the writer.
@@ -206,16 +209,10 @@ fn write(
                 }
             }
             Item::Large(head, mut parts) => {
-                // Small objects are kept apart, so that a large one that breaks off costs
-                // only itself.
-                fetched.packs += pack.finish()?;
-                pack = PackWriter::new(dir, algorithm)?;
-                let whole = pack.add_large(head, std::iter::from_fn(|| parts.blocking_recv()))?;
-                if !whole {
-                    pack = PackWriter::new(dir, algorithm)?;
-                    continue;
+                // One that breaks off costs only itself; whoever fetched it knows why.
+                if pack.add_large(head, std::iter::from_fn(|| parts.blocking_recv()))? {
+                    fetched.add(head.size_bytes);
                 }
-                fetched.add(head.size_bytes);
             }
         }
         if pack.is_full() {
@@ -233,6 +230,8 @@ struct Wanted {
     at: usize,
     id_len: usize,
     finished: Vec<index::File>,
+    /// How many were asked for so far.
+    taken: u64,
 }
 
 impl Wanted {
@@ -247,6 +246,7 @@ impl Wanted {
                 progress.advance(1, 0);
             } else {
                 batch.push(ObjectId::from_bytes(raw).expect("ids are 20 or 32 bytes"));
+                self.taken += 1;
             }
         }
         batch

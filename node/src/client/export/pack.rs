@@ -112,7 +112,7 @@ impl PackWriter {
     }
 
     /// Adds an object that comes in parts, until `parts` ends; `Ok(false)` when it ended
-    /// too soon, after which the pack must be dropped.
+    /// too soon, after which the pack is as it was before.
     pub(super) fn add_large(
         &mut self,
         head: ObjectHead,
@@ -132,8 +132,19 @@ impl PackWriter {
         let written = write();
         let (crc, bytes) = (counted.crc.sum(), counted.bytes);
         written.map_err(self.failed())?;
-        self.added(head.id, crc, bytes);
-        Ok(came == head.size_bytes)
+        if came == head.size_bytes {
+            self.added(head.id, crc, bytes);
+            return Ok(true);
+        }
+        self.cut_back().map_err(self.failed())?;
+        Ok(false)
+    }
+
+    /// Takes back what was written behind the last whole entry.
+    fn cut_back(&mut self) -> std::io::Result<()> {
+        // Seeking flushes the buffer first.
+        self.file.seek(SeekFrom::Start(self.offset))?;
+        self.file.get_ref().set_len(self.offset)
     }
 
     fn failed(&self) -> impl FnOnce(std::io::Error) -> ExportError + use<> {

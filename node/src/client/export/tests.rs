@@ -76,13 +76,24 @@ fn git_agrees_with_pack_index_and_references() {
 }
 
 #[test]
-fn a_large_object_that_breaks_off_is_noticed() {
+fn a_large_object_that_breaks_off_leaves_the_pack_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let object = blob(HashAlgorithm::Sha1, vec![7; 1000]);
     layout::begin(dir.path(), object.id()).unwrap();
     let mut writer = PackWriter::new(dir.path(), HashAlgorithm::Sha1).unwrap();
     let parts = [Bytes::from(vec![7; 999])];
+    let whole = blob(HashAlgorithm::Sha1, vec![8; 2000]);
+    writer.add(&Entry::new(&whole)).unwrap();
     assert!(!writer.add_large(object.head(), parts.into_iter()).unwrap());
+    let other = blob(HashAlgorithm::Sha1, vec![9; 10]);
+    writer.add(&Entry::new(&other)).unwrap();
+    assert_eq!(writer.finish().unwrap(), 1);
+    let packs = dir.path().join("objects/pack");
+    let mut files = fs::read_dir(&packs).unwrap().map(|entry| entry.unwrap().path());
+    let index = files.find(|path| path.extension().unwrap() == "idx").unwrap();
+    let listed = git(dir.path(), &["verify-pack", "-v", index.to_str().unwrap()]);
+    assert!(listed.contains(&whole.id().to_string()) && listed.contains(&other.id().to_string()));
+    assert!(!listed.contains(&object.id().to_string()));
 }
 
 #[test]
