@@ -89,7 +89,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::operation("start the runtime"))?;
-    runtime.block_on(async {
+    let serving = matches!(arguments.command, Command::Serve(_));
+    let done = runtime.block_on(async {
         match arguments.command {
             Command::CheckConfig { .. } => unreachable!("answered above"),
             Command::Serve(asked) => serve::serve(asked).await,
@@ -101,7 +102,14 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Export(asked) => repositories::export(asked).await,
             Command::Status(asked) => status::status(asked).await,
         }
-    })
+    });
+    if serving {
+        // A node that stopped has closed its store; what may be left is the thread that
+        // reads standard input, which would keep the process for as long as that is open.
+        runtime.shutdown_background();
+    }
+    // Otherwise what blocks is awaited: an export that was interrupted completes its pack.
+    done
 }
 
 /// A generator seeded by the operating system: here is the top from which randomness is

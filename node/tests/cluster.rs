@@ -1,0 +1,193 @@
+//! Real processes on loopback: the program as an operator meets it.
+//!
+//! One cluster serves the whole round trip, because `dev` chooses ports that are free
+//! when it looks. Only children of this test are ever killed, by process id.
+#![cfg(feature = "cli")]
+#![allow(clippy::disallowed_methods, reason = "real processes run in real time")]
+
+mod support;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use support::{Dev, Serve, git, gitstratum, listen, output, run, wait_until};
+
+/// Refs and reachable objects, as git lists them.
+fn described(repository: &Path) -> (String, Vec<String>) {
+    let refs = git(repository, &["for-each-ref"]);
+    let objects = git(repository, &["rev-list", "--objects", "--all"]);
+    let mut objects: Vec<String> = objects.lines().map(str::to_owned).collect();
+    objects.sort();
+    (refs, objects)
+}
+
+fn assert_returned(original: &Path, returned: &Path) {
+    git(returned, &["fsck", "--full"]);
+    assert_eq!(described(original), described(returned));
+    assert_eq!(
+        fs::read_to_string(original.join("HEAD")).unwrap(),
+        fs::read_to_string(returned.join("HEAD")).unwrap()
+    );
+}
+
+fn bytes_under(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_under(&entry.path()),
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+#[test]
+fn a_cluster_returns_a_repository_though_a_node_was_killed_half_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let repository = dir.path().join("repository");
+    support::make_repository(&repository, 900);
+    let mut dev = Dev::start(&dir.path().join("dev"));
+    let peers = dev.peers();
+
+    // Killed while objects arrive, and started again as `dev` said.
+    let import = gitstratum(&["import", repository.to_str().unwrap()], &peers).spawn().unwrap();
+    let (pid, victim) = (dev.nodes[2].pid, dev.nodes[2].dir.clone());
+    wait_until("some objects are stored", || bytes_under(&victim.join("data")) > 2 << 20);
+    support::kill(pid);
+    let import = import.wait_with_output().unwrap();
+    let said = String::from_utf8(import.stderr).unwrap();
+    assert!(import.status.success(), "{said}");
+    assert!(said.contains("replica writes failed"), "{said}");
+    let manifest = String::from_utf8(import.stdout).unwrap().trim_end().to_owned();
+    dev.wait_for_line("node n3 died");
+    let status = run(&["status"], &peers);
+    assert!(status.contains("n3 lacks "), "{status}");
+    let config = victim.join("config.toml");
+    let restarted = Serve::start(&["--config", config.to_str().unwrap()]);
+
+    let returned = dir.path().join("returned.git");
+    run(&["export", &manifest, returned.to_str().unwrap()], &peers);
+    assert_returned(&repository, &returned);
+
+    // Both can be run again; the second import also gives the third node what it lacks.
+    assert_eq!(run(&["import", repository.to_str().unwrap()], &peers).trim_end(), manifest);
+    let held = run(&["has", &manifest], &peers);
+    assert!(["n1", "n2", "n3"].iter().all(|node| held.contains(node)), "{held}");
+    run(&["export", &manifest, returned.to_str().unwrap()], &peers);
+    let taken = output(&["export", &manifest, dir.path().to_str().unwrap()], &peers);
+    assert_eq!(taken.status.code(), Some(1), "a directory with something else in it");
+
+    sha256_repositories_too(dir.path(), &peers);
+    objects_are_what_git_says(dir.path(), &peers);
+    bad_input_changes_nothing(dir.path(), &peers);
+
+    // Asked to stop, everything stops, and soon.
+    let began = Instant::now();
+    restarted.terminate();
+    support::terminate(dev.nodes[1].pid);
+    dev.wait_for_line("node n2 died");
+    dev.terminate();
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+fn sha256_repositories_too(dir: &Path, peers: &str) {
+    let (repository, returned) = (dir.join("sha256.git"), dir.join("sha256-returned.git"));
+    fs::create_dir(&repository).unwrap();
+    git(&repository, &["init", "-q", "--bare", "-b", "main", "--object-format=sha256"]);
+    let tree = git(&repository, &["mktree"]);
+    let commit = git(&repository, &["commit-tree", "-m", "empty", tree.trim()]);
+    git(&repository, &["update-ref", "refs/heads/main", commit.trim()]);
+    git(&repository, &["symbolic-ref", "refs/heads/pointer", "refs/heads/main"]);
+    let manifest = run(&["import", repository.to_str().unwrap()], peers);
+    assert_eq!(manifest.trim().len(), 64);
+    run(&["export", manifest.trim(), returned.to_str().unwrap()], peers);
+    assert_returned(&repository, &returned);
+    let pointer = git(&returned, &["symbolic-ref", "refs/heads/pointer"]);
+    assert_eq!(pointer.trim(), "refs/heads/main");
+}
+
+fn objects_are_what_git_says(dir: &Path, peers: &str) {
+    for (name, len) in [("empty", 0), ("small", 11), ("large", (3 << 20) + 1)] {
+        let (file, back) = (dir.join(name), dir.join(format!("{name}.back")));
+        fs::write(&file, vec![b'x'; len]).unwrap();
+        let path = file.to_str().unwrap();
+        let id = run(&["put", path], peers);
+        assert_eq!(id, git(dir, &["hash-object", path]), "{name}");
+        run(&["get", id.trim(), "-o", back.to_str().unwrap()], peers);
+        assert_eq!(fs::read(&file).unwrap(), fs::read(&back).unwrap(), "{name}");
+        assert_eq!(output(&["get", id.trim()], peers).stdout, fs::read(&file).unwrap(), "{name}");
+    }
+}
+
+fn bad_input_changes_nothing(dir: &Path, peers: &str) {
+    let absent = "0123456789012345678901234567890123456789";
+    let first = peers.split(',').next().unwrap();
+    let twice = format!("{first},{first}");
+    let missing = dir.join("missing");
+    let path = missing.to_str().unwrap();
+    for (arguments, peers, code, words) in [
+        (vec!["has", absent], peers, 1, "not found"),
+        (vec!["get", absent], peers, 1, "not found"),
+        (vec!["get", "0123"], peers, 2, "object id"),
+        (vec!["put", path], peers, 1, "missing"),
+        (vec!["put", "-t", "twig", "x"], peers, 2, "unknown object kind"),
+        (vec!["status"], &twice, 2, "--peers"),
+        (vec!["status"], "nowhere", 2, "--peers"),
+        (vec!["status"], "127.0.0.1:1", 1, "refused"),
+        (vec!["import", dir.to_str().unwrap()], peers, 1, "Git repository"),
+        (vec!["export", absent, path], peers, 1, "not found"),
+    ] {
+        let refused = output(&arguments, peers);
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+    assert!(!missing.exists());
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_by_field_before_anything_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, data) = (dir.path().join("config.toml"), dir.path().join("data"));
+    let text = format!(
+        "node_id = \"n1\"\nlisten = \"127.0.0.1:1\"\ndata = {data:?}\n\
+         [cluster]\nversion = 1\nreplicas = 1\nwrite_quorum = 2\nread_quorum = 1\n\
+         [[node]]\nid = \"n1\"\naddress = \"127.0.0.1:1\"\n"
+    );
+    fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    for arguments in [&["check-config", path][..], &["serve", "--config", path]] {
+        let refused = output(arguments, "");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains("cluster.write_quorum"), "{said}");
+    }
+    assert!(!data.exists());
+    assert_eq!(output(&["serve", "--no-such-flag"], "").status.code(), Some(2));
+}
+
+#[test]
+fn a_port_or_a_directory_in_use_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let data = data.to_str().unwrap();
+    let refused = |arguments: &[&str], words: &str| {
+        let refused = output(arguments, "");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains(words), "{said}");
+    };
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refused(&["serve", "--data", data, "--listen", &address], &address);
+    assert!(!Path::new(data).exists());
+
+    let running = Serve::start(&["--data", data, "--listen", &listen(), "--node-id", "n1"]);
+    refused(&["serve", "--data", data, "--listen", &listen(), "--node-id", "n1"], "in use");
+    running.terminate();
+    let before = bytes_under(Path::new(data));
+    refused(&["serve", "--data", data, "--listen", &listen(), "--node-id", "n2"], "n1");
+    assert_eq!(bytes_under(Path::new(data)), before);
+}

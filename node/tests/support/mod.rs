@@ -1,0 +1,193 @@
+//! Children of a test: started, watched, and ended with it.
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program with these arguments, its output caught. No peers for commands that take none.
+pub fn gitstratum(arguments: &[&str], peers: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gitstratum"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GITSTRATUM_")) {
+        command.env_remove(name);
+    }
+    if !peers.is_empty() {
+        command.env("GITSTRATUM_PEERS", peers);
+    }
+    command
+}
+
+/// Runs the program to its end.
+pub fn output(arguments: &[&str], peers: &str) -> Output {
+    gitstratum(arguments, peers).output().unwrap()
+}
+
+/// Runs the program, which has to succeed, and returns what it printed.
+pub fn run(arguments: &[&str], peers: &str) -> String {
+    succeeded(arguments, output(arguments, peers))
+}
+
+/// Runs git apart from the user's configuration.
+pub fn git(dir: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new("git");
+    command.current_dir(dir).args(arguments).stdin(Stdio::null());
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "A");
+        command.env(format!("GIT_{role}_EMAIL"), "a@example.org");
+    }
+    succeeded(arguments, command.output().unwrap())
+}
+
+fn succeeded(arguments: &[&str], output: Output) -> String {
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A repository from the seeded script: merges, tags, deltas, large blobs.
+pub fn make_repository(path: &Path, commits: u32) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/make-repo");
+    let commits = commits.to_string();
+    let made = Command::new(script).arg(path).args(["--commits", &commits]).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// A loopback address that nobody listens on now.
+pub fn listen() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// Waits for a condition, not for ever.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Ends a process that one of our children started, as a crash would.
+pub fn kill(pid: u32) {
+    signal("-KILL", pid);
+}
+
+/// Asks such a process to stop.
+pub fn terminate(pid: u32) {
+    signal("-TERM", pid);
+}
+
+fn signal(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// A child that is killed when the test ends without having stopped it.
+struct Running {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        // Read apart from the test, so that the test can lose its patience.
+        std::thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Running { child, lines }
+    }
+
+    fn line(&mut self) -> String {
+        let line = self.lines.recv_timeout(PATIENCE);
+        line.unwrap_or_else(|error| panic!("no line came: {error}; {:?}", self.child.try_wait()))
+    }
+
+    /// Asks it to stop, and waits until it has.
+    fn terminate(mut self) {
+        terminate(self.child.id());
+        let mut ended = None;
+        wait_until("it stops", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A node of its own.
+pub struct Serve(Running);
+
+impl Serve {
+    /// Starts it and waits until it listens.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut running = Running::start(gitstratum(&[&["serve"], arguments].concat(), ""));
+        assert!(running.line().starts_with("listening "));
+        Serve(running)
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn terminate(self) {
+        self.0.terminate();
+    }
+}
+
+/// A node that `dev` started.
+pub struct Node {
+    pub address: String,
+    pub pid: u32,
+    pub dir: PathBuf,
+}
+
+/// A cluster that `dev` runs.
+pub struct Dev {
+    running: Running,
+    pub nodes: Vec<Node>,
+}
+
+impl Dev {
+    /// Starts three nodes with their data under `data`.
+    pub fn start(data: &Path) -> Self {
+        let mut running =
+            Running::start(gitstratum(&["dev", "--data", data.to_str().unwrap()], ""));
+        let mut nodes = Vec::new();
+        for n in 1..=3 {
+            let line = running.line();
+            let words: Vec<_> = line.split(' ').collect();
+            let id = format!("n{n}");
+            let ["node", named, address, "pid", pid] = words[..] else { panic!("{line}") };
+            assert_eq!(named, id);
+            let (address, pid) = (address.to_owned(), pid.parse().unwrap());
+            nodes.push(Node { address, pid, dir: data.join(id) });
+        }
+        Dev { running, nodes }
+    }
+
+    /// What goes into `GITSTRATUM_PEERS`.
+    pub fn peers(&self) -> String {
+        self.nodes.iter().map(|node| node.address.as_str()).collect::<Vec<_>>().join(",")
+    }
+
+    /// Reads what `dev` prints up to a line that begins so.
+    pub fn wait_for_line(&mut self, start: &str) {
+        while !self.running.line().starts_with(start) {}
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn terminate(self) {
+        self.running.terminate();
+    }
+}
