@@ -100,9 +100,8 @@ async fn work(
             }
         })
     });
-    for worker in workers.collect::<Vec<_>>() {
-        worker.await.unwrap();
-    }
+    let ended = futures_util::future::try_join_all(workers).await.map(|_| ());
+    panic!("a worker ended before the power went: {ended:?}");
 }
 
 #[tokio::test]
