@@ -35,11 +35,19 @@ pub(super) async fn import_into(
         report.sent_bytes,
         report.already_present,
     );
+    // Who was fastest, then what every node has now that the slower ones are done too.
     for (node_id, acks) in &report.replica_acks {
-        eprintln!(
-            "  {node_id}: {} objects, {} bytes stored; {} objects were there",
-            acks.objects, acks.bytes, acks.already_present
-        );
+        eprintln!("  {node_id}: acknowledged {acks} in time for the quorum");
+    }
+    for (member, status) in client.status().await {
+        let node_id = member.node_id;
+        match status.map(|status| status.store.unwrap_or_default()) {
+            Ok(store) => {
+                let (objects, bytes) = (store.objects, store.payload_bytes);
+                eprintln!("  {node_id}: holds {objects} objects, {bytes} bytes in all");
+            }
+            Err(error) => eprintln!("  {node_id}: cannot say what it holds: {error}"),
+        }
     }
     if stats.replica_failures > 0 {
         eprintln!(

@@ -45,7 +45,7 @@ fn noise(len: usize, mut state: u64) -> Vec<u8> {
     std::iter::repeat_with(next).take(len).collect()
 }
 
-/// A repository with packed deltas, loose objects and large blobs of both sorts.
+/// A repository with packed deltas, loose objects, and large blobs of every sort.
 fn sample(dir: &Path, format: &str) {
     git(dir, &["init", "-q", "-b", "main", "--object-format", format]);
     let mut text = "a line of some length, to be found again\n".repeat(200);
@@ -53,6 +53,8 @@ fn sample(dir: &Path, format: &str) {
         text.push_str(&format!("revision {revision}\n"));
         fs::write(dir.join("text"), &text).unwrap();
         fs::write(dir.join("large"), noise((1 << 20) + 77, 1)).unwrap();
+        // Grows by a little each time, so Git keeps all but one revision as deltas.
+        fs::write(dir.join("growing"), noise((1 << 20) + 100 * revision, 5)).unwrap();
         git(dir, &["add", "."]);
         git(dir, &["commit", "-q", "-m", &format!("revision {revision}")]);
     }

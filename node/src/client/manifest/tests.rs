@@ -76,6 +76,7 @@ fn what_is_wrong_is_named_with_its_line() {
         (format!("{before}head ref refs/heads/../../config\n"), 4, "no full ref name"),
         (format!("{before}head ref refs/a\nsymref refs/b /etc/passwd\n"), 5, "no full ref name"),
         (format!("{before}head ref refs/a\nref {one} refs/b\nref {one} refs/b\n"), 6, "ascend"),
+        (format!("{before}head ref refs/a\nshallow {one} \nend\n"), 5, "end in a space"),
         (format!("{before}head ref refs/a\nend\nend\n"), 6, "nothing may follow"),
     ] {
         let error = Manifest::parse(text.as_bytes()).unwrap_err();
