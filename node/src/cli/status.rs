@@ -1,5 +1,8 @@
 //! `status`: what every node knows of itself, and what could not be asked.
 
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+
 use gitstratum_proto::v1::StatusResponse;
 use serde_json::{Value, json};
 
@@ -18,11 +21,20 @@ pub(super) async fn status(asked: Status) -> Result<(), Failure> {
     if asked.json {
         let nodes: Vec<_> = answers.iter().map(as_json).collect();
         let partial = answers.iter().any(|(_, answer)| answer.is_err());
-        println!("{:#}", json!({ "partial": partial, "nodes": nodes }));
+        show(&format!("{:#}\n", json!({ "partial": partial, "nodes": nodes })))
     } else {
-        print(&answers);
+        show(&as_table(&answers)?)
     }
-    Ok(())
+}
+
+/// Prints all of it, unless whoever reads it has seen enough.
+fn show(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::operation("write to standard output")(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn id(raw: &[u8]) -> String {
@@ -93,15 +105,18 @@ fn as_json((member, answer): &Answer) -> Value {
     })
 }
 
-fn print(answers: &[Answer]) {
-    println!(
+/// The table for people.
+fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
+    let mut out = String::new();
+    writeln!(
+        out,
         "{:<12} {:<22} {:>10} {:>12} {:>9} {:>9} {:>7}  state",
         "node", "address", "objects", "bytes", "segments", "requests", "missed"
-    );
+    )?;
     for (member, answer) in answers {
         let (name, address) = (member.node_id.as_str(), &member.address);
         match answer {
-            Err(error) => println!("{name:<12} {address:<22} {:>51}  not asked: {error}", ""),
+            Err(error) => writeln!(out, "{name:<12} {address:<22} {:>51}  not asked: {error}", "")?,
             Ok(status) => {
                 let store = status.store.clone().unwrap_or_default();
                 let requests = status.server.unwrap_or_default().requests_attempted;
@@ -110,34 +125,37 @@ fn print(answers: &[Answer]) {
                     true => "ok".to_owned(),
                     false => format!("takes no writes: {}", store.failed),
                 };
-                println!(
+                writeln!(
+                    out,
                     "{name:<12} {address:<22} {:>10} {:>12} {:>9} {requests:>9} {missed:>7}  {state}",
                     store.objects, store.payload_bytes, store.segments
-                );
+                )?;
             }
         }
     }
-    print_missed(answers);
+    list_missed(&mut out, answers)?;
     let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
     if unasked > 0 {
-        println!("partial: {unasked} of {} nodes could not be asked", answers.len());
+        writeln!(out, "partial: {unasked} of {} nodes could not be asked", answers.len())?;
     }
+    Ok(out)
 }
 
-fn print_missed(answers: &[Answer]) {
+fn list_missed(out: &mut String, answers: &[Answer]) -> fmt::Result {
     let records = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()?.missed.as_ref());
     let (mut count, mut listed) = (0, 0);
     for record in records {
         count += record.count;
         for missed in &record.first {
             if listed == 0 {
-                println!("replica writes that were missed:");
+                writeln!(out, "replica writes that were missed:")?;
             }
             listed += 1;
-            println!("  {} lacks {}: {}", missed.node_id, id(&missed.id), missed.reason);
+            writeln!(out, "  {} lacks {}: {}", missed.node_id, id(&missed.id), missed.reason)?;
         }
     }
     if count > listed {
-        println!("  and {} more", count - listed);
+        writeln!(out, "  and {} more", count - listed)?;
     }
+    Ok(())
 }
