@@ -122,9 +122,35 @@ impl NodeReader for Scripted {
         Ok(ids.iter().map(|id| Ok(found(id))).collect())
     }
 
-    async fn get_large(&self, _id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
+    async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
         self.respond().await?;
-        Ok(None)
+        let held = self.objects.lock().unwrap().get(&id).cloned();
+        let breaks_off = self.mood == Mood::Lies;
+        Ok(held.map(|object| Box::new(Bytewise { object, at: 0, breaks_off }) as Box<_>))
+    }
+}
+
+/// An object a byte at a time, which may break off in the middle.
+struct Bytewise {
+    object: Object,
+    at: usize,
+    breaks_off: bool,
+}
+
+#[async_trait]
+impl LargeReader for Bytewise {
+    fn head(&self) -> ObjectHead {
+        self.object.head()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if self.breaks_off && self.at == 3 {
+            return Err(StoreError::Closed);
+        }
+        let data = self.object.data();
+        let part = (self.at < data.len()).then(|| data.slice(self.at..=self.at));
+        self.at += 1;
+        Ok(part)
     }
 }
 
@@ -266,6 +292,30 @@ async fn other_bytes_than_the_ids_are_never_returned() {
     trio.writer.drain().await;
     let got = trio.reader.get(&[object().id()]).await.pop().unwrap().unwrap();
     assert!(matches!(got, Got::Object(got) if got == object()));
+}
+
+#[tokio::test]
+async fn a_large_read_that_breaks_off_goes_on_at_the_next_replica() {
+    for (moods, whole) in [
+        ([Mood::Lies, Mood::Dead, Mood::Well], true),
+        ([Mood::Lies, Mood::Dead, Mood::Lies], false),
+    ] {
+        let trio = trio(moods);
+        for node in &trio.nodes {
+            node.objects.lock().unwrap().insert(object().id(), object());
+        }
+        let mut reader = trio.reader.get_large(object().id()).await.unwrap();
+        let mut data = Vec::new();
+        let ended = loop {
+            match reader.next().await {
+                Ok(Some(part)) => data.extend_from_slice(&part),
+                ended => break ended,
+            }
+        };
+        assert_eq!(ended.is_ok(), whole);
+        assert_eq!(data, object().data()[..data.len()]);
+        assert_eq!(data.len() == object().data().len(), whole);
+    }
 }
 
 #[tokio::test]

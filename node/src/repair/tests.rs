@@ -1,7 +1,7 @@
 //! The record of missed writes survives what its node does not.
 
 use bytes::Bytes;
-use gitstratum_host::disk::{OpenMode, scratch};
+use gitstratum_host::disk::{OpenMode, Scratch};
 
 use super::*;
 use crate::object::{HashAlgorithm, Kind, Object};
@@ -13,13 +13,20 @@ fn missed(node: &str, text: &'static str, reason: &str) -> Missed {
     Missed { node_id: NodeId::new(node), id: object.unwrap().id(), reason: reason.to_owned() }
 }
 
+/// A disk whose root is there, as it is once the store was opened.
+async fn scratch() -> Scratch {
+    let scratch = gitstratum_host::disk::scratch();
+    scratch.disk.create_dir_all("").await.unwrap();
+    scratch
+}
+
 fn listed(log: &MissedLog) -> Vec<(String, String)> {
     log.status().first.into_iter().map(|missed| (missed.node_id, missed.reason)).collect()
 }
 
 #[tokio::test]
 async fn records_are_listed_once_each_also_after_reopening() {
-    let scratch = scratch();
+    let scratch = scratch().await;
     let log = MissedLog::open(&scratch.disk).await.unwrap();
     let records = vec![missed("n2", "a", "refused"), missed("n3", "a", "late\nvery late")];
     log.record(records.clone()).await.unwrap();
@@ -36,7 +43,7 @@ async fn records_are_listed_once_each_also_after_reopening() {
 
 #[tokio::test]
 async fn a_line_torn_at_any_byte_costs_only_itself() {
-    let scratch = scratch();
+    let scratch = scratch().await;
     let log = MissedLog::open(&scratch.disk).await.unwrap();
     log.record(vec![missed("n2", "a", "refused")]).await.unwrap();
     let file = scratch.disk.open("missed.log", OpenMode::ReadWrite).await.unwrap();
