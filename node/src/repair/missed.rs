@@ -6,6 +6,7 @@
 //! the next append overwrites it. A node id has no spaces; a reason has no line breaks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gitstratum_host::disk::{Disk, File, OpenMode};
@@ -41,20 +42,23 @@ struct Known {
 }
 
 impl Known {
-    /// Whether the record is new and there is room for it.
-    fn admit(&mut self, missed: &Missed) -> bool {
-        let pair = (missed.node_id.clone(), missed.id);
-        if self.pairs.contains_key(&pair) {
-            return false;
+    fn has(&self, missed: &Missed) -> bool {
+        self.pairs.contains_key(&(missed.node_id.clone(), missed.id))
+    }
+
+    /// Enters a record that is new, if there is room for it.
+    fn admit(&mut self, missed: &Missed) {
+        if self.has(missed) {
+            return;
         }
         if self.records.len() >= limits::MISSED_RECORDS_MAX {
             self.dropped += 1;
-            return false;
+            return;
         }
+        let pair = (missed.node_id.clone(), missed.id);
         let next = self.records.last_key_value().map_or(0, |(last, _)| last + 1);
         self.pairs.insert(pair, next);
         self.records.insert(next, missed.clone());
-        true
     }
 }
 
@@ -91,17 +95,27 @@ impl MissedLog {
         })
     }
 
-    /// Records what is new among `missed`, durably.
+    /// Records what is new among `missed`, durably. Goes on when its caller goes away: an
+    /// append that was cut short would be overwritten by the next.
     ///
     /// # Errors
-    /// [`MissedError`] when it could not be written; then it is listed until the process
-    /// ends but may be forgotten after that.
-    pub async fn record(&self, missed: Vec<Missed>) -> Result<(), MissedError> {
-        // The lock comes first, so that whoever finds a pair known finds it synced too.
+    /// [`MissedError`] when it could not be written; then it is not listed either.
+    pub async fn record(self: &Arc<Self>, missed: Vec<Missed>) -> Result<(), MissedError> {
+        let log = self.clone();
+        let recorded = tokio::spawn(async move { log.append(missed).await }).await;
+        recorded.unwrap_or_else(|error| Err(while_doing("append")(std::io::Error::other(error))))
+    }
+
+    async fn append(&self, missed: Vec<Missed>) -> Result<(), MissedError> {
         let mut end = self.end.lock().await;
-        let lines: String = {
-            let mut known = self.known.lock().expect("nothing panics while it records");
-            missed.iter().filter(|missed| known.admit(missed)).map(line).collect()
+        let (new, lines) = {
+            let mut known = self.lock_known();
+            let mut new: Vec<_> = missed.into_iter().filter(|missed| !known.has(missed)).collect();
+            let room = limits::MISSED_RECORDS_MAX.saturating_sub(known.records.len());
+            known.dropped += new.len().saturating_sub(room) as u64;
+            new.truncate(room);
+            let lines: String = new.iter().map(line).collect();
+            (new, lines)
         };
         if lines.is_empty() {
             return Ok(());
@@ -110,12 +124,19 @@ impl MissedLog {
         let written = self.file.write_at_and_sync(*end, vec![Bytes::from(lines)]).await;
         written.map_err(while_doing("append"))?;
         *end += len;
+        // Known only now: whoever finds a pair known finds it durable.
+        let mut known = self.lock_known();
+        new.iter().for_each(|missed| known.admit(missed));
         Ok(())
+    }
+
+    fn lock_known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().expect("nothing panics while it records")
     }
 
     /// Counts, and the first of the record.
     pub fn status(&self) -> MissedStatus {
-        let known = self.known.lock().expect("nothing panics while it records");
+        let known = self.lock_known();
         MissedStatus {
             count: known.records.len() as u64,
             dropped: known.dropped,

@@ -1,5 +1,7 @@
 //! The record of missed writes survives what its node does not.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gitstratum_host::disk::{OpenMode, Scratch};
 
@@ -27,7 +29,7 @@ fn listed(log: &MissedLog) -> Vec<(String, String)> {
 #[tokio::test]
 async fn records_are_listed_once_each_also_after_reopening() {
     let scratch = scratch().await;
-    let log = MissedLog::open(&scratch.disk).await.unwrap();
+    let log = Arc::new(MissedLog::open(&scratch.disk).await.unwrap());
     let records = vec![missed("n2", "a", "refused"), missed("n3", "a", "late\nvery late")];
     log.record(records.clone()).await.unwrap();
     log.record(records).await.unwrap();
@@ -35,7 +37,7 @@ async fn records_are_listed_once_each_also_after_reopening() {
         [("n2", "refused"), ("n3", "late very late")].map(|(n, r)| (n.to_owned(), r.to_owned()));
     assert_eq!(log.status().first.len(), 2);
     drop(log);
-    let log = MissedLog::open(&scratch.disk).await.unwrap();
+    let log = Arc::new(MissedLog::open(&scratch.disk).await.unwrap());
     assert_eq!(listed(&log), expected);
     log.record(vec![missed("n2", "b", "full")]).await.unwrap();
     assert_eq!(MissedLog::open(&scratch.disk).await.unwrap().status().count, 3);
@@ -44,7 +46,7 @@ async fn records_are_listed_once_each_also_after_reopening() {
 #[tokio::test]
 async fn a_line_torn_at_any_byte_costs_only_itself() {
     let scratch = scratch().await;
-    let log = MissedLog::open(&scratch.disk).await.unwrap();
+    let log = Arc::new(MissedLog::open(&scratch.disk).await.unwrap());
     log.record(vec![missed("n2", "a", "refused")]).await.unwrap();
     let file = scratch.disk.open("missed.log", OpenMode::ReadWrite).await.unwrap();
     let whole = file.len().await.unwrap();
@@ -54,4 +56,17 @@ async fn a_line_torn_at_any_byte_costs_only_itself() {
         let log = MissedLog::open(&scratch.disk).await.unwrap();
         assert_eq!(listed(&log), [("n2".to_owned(), "refused".to_owned())], "cut at {cut}");
     }
+}
+
+#[tokio::test]
+async fn a_reporter_that_goes_away_loses_no_record() {
+    let scratch = scratch().await;
+    let log = Arc::new(MissedLog::open(&scratch.disk).await.unwrap());
+    {
+        let mut recording = std::pin::pin!(log.record(vec![missed("n2", "a", "refused")]));
+        assert!(futures_util::poll!(&mut recording).is_pending());
+    }
+    log.record(vec![missed("n3", "b", "late")]).await.unwrap();
+    log.record(vec![missed("n2", "a", "again")]).await.unwrap();
+    assert_eq!(MissedLog::open(&scratch.disk).await.unwrap().status().count, 2);
 }
