@@ -52,7 +52,9 @@ pub(super) async fn import_into(
     if stats.replica_failures > 0 {
         eprintln!(
             "{} replica writes failed: {} recorded (see `gitstratum status`), {} recorded nowhere",
-            stats.replica_failures, stats.missed_recorded, stats.missed_lost
+            stats.replica_failures,
+            stats.missed_recorded + stats.missed_already_recorded,
+            stats.missed_lost
         );
     }
     Ok(report)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Missed, NodeError, NodeReader, NodeWriter, Parts};
+use super::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
 use crate::repair::MissedLog;
@@ -60,7 +60,11 @@ impl NodeWriter for LocalNode {
         within(timeout, self.store.has(&ids)).await
     }
 
-    async fn record_missed(&self, missed: Vec<Missed>, timeout: Duration) -> Result<(), NodeError> {
+    async fn record_missed(
+        &self,
+        missed: Vec<Missed>,
+        timeout: Duration,
+    ) -> Result<Recorded, NodeError> {
         let recorded = within(timeout, self.missed.record(missed)).await?;
         recorded
             .map_err(|error| NodeError::Rejected(StoreError::Failed { reason: error.to_string() }))

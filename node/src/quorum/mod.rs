@@ -140,7 +140,11 @@ pub trait NodeWriter: Send + Sync {
     ///
     /// # Errors
     /// [`NodeError`].
-    async fn record_missed(&self, missed: Vec<Missed>, timeout: Duration) -> Result<(), NodeError>;
+    async fn record_missed(
+        &self,
+        missed: Vec<Missed>,
+        timeout: Duration,
+    ) -> Result<Recorded, NodeError>;
 }
 
 /// Returns objects of one replica.
@@ -175,6 +179,25 @@ pub struct Missed {
     pub id: ObjectId,
     /// Why, in words.
     pub reason: String,
+}
+
+/// What became of a report of missed writes; the three add up to what was reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Pairs of node and object that are durable with this answer.
+    pub new: u64,
+    /// Pairs that were reported before and are durable since then.
+    pub already: u64,
+    /// Pairs that were not recorded, because the record is full.
+    pub dropped: u64,
+}
+
+impl std::ops::AddAssign for Recorded {
+    fn add_assign(&mut self, other: Recorded) {
+        self.new += other.new;
+        self.already += other.already;
+        self.dropped += other.dropped;
+    }
 }
 
 /// Every replica with its reason, for one line of an error.

@@ -25,6 +25,8 @@ pub struct WriterStats {
     pub replica_failures: u64,
     /// Of those, recorded on another replica so that `status` lists them.
     pub missed_recorded: u64,
+    /// Of those, recorded already by an earlier write of the same object.
+    pub missed_already_recorded: u64,
     /// Of those, recorded nowhere, because no replica took the object or the record.
     pub missed_lost: u64,
 }

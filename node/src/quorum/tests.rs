@@ -93,9 +93,19 @@ impl NodeWriter for Scripted {
         &self,
         missed: Vec<Missed>,
         _timeout: Duration,
-    ) -> Result<(), NodeError> {
-        self.missed.lock().unwrap().extend(missed);
-        Ok(())
+    ) -> Result<Recorded, NodeError> {
+        let mut recorded = Recorded::default();
+        let mut known = self.missed.lock().unwrap();
+        for missed in missed {
+            match known.contains(&missed) {
+                true => recorded.already += 1,
+                false => {
+                    recorded.new += 1;
+                    known.push(missed);
+                }
+            }
+        }
+        Ok(recorded)
     }
 }
 
@@ -222,6 +232,18 @@ async fn one_dead_replica_of_three_does_not_fail_a_put() {
         assert_eq!((stats.replica_failures, stats.missed_recorded, stats.missed_lost), (1, 1, 0));
         assert_eq!(trio.writer.missed()[0].node_id, trio.nodes[dead].node_id);
     }
+}
+
+#[tokio::test]
+async fn an_object_missed_again_is_not_counted_as_another_record() {
+    let trio = trio([Mood::Well, Mood::Well, Mood::Dead]);
+    for _ in 0..2 {
+        put(&trio).await.unwrap();
+        trio.writer.drain().await;
+    }
+    let stats = trio.writer.stats();
+    let missed = (stats.missed_recorded, stats.missed_already_recorded, stats.missed_lost);
+    assert_eq!((stats.replica_failures, missed), (2, (1, 1, 0)));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::tally::{Counters, Tally, Undecided};
-use super::{Missed, NodeError, NodeWriter, Parts, WriterStats, reasons};
+use super::{Missed, NodeError, NodeWriter, Parts, Recorded, WriterStats, reasons};
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{NodeId, Ring};
@@ -278,23 +278,27 @@ impl Inner {
             let count = missed.len() as u64;
             self.counters.update(|stats| stats.replica_failures += count);
             self.remember(&missed);
-            let recorded = self.tell_one_of(&witnesses, missed).await;
-            self.counters.update(|stats| match recorded {
-                true => stats.missed_recorded += count,
-                false => stats.missed_lost += count,
+            let told = self.tell_one_of(&witnesses, missed).await;
+            let lost = Recorded { dropped: count, ..Recorded::default() };
+            let Recorded { new, already, dropped } = told.unwrap_or(lost);
+            self.counters.update(|stats| {
+                stats.missed_recorded += new;
+                stats.missed_already_recorded += already;
+                stats.missed_lost += dropped;
             });
         }
     }
 
-    async fn tell_one_of(&self, witnesses: &[NodeId], missed: Vec<Missed>) -> bool {
+    /// What the first witness that answered did with the report; `None` when none did.
+    async fn tell_one_of(&self, witnesses: &[NodeId], missed: Vec<Missed>) -> Option<Recorded> {
         for witness in witnesses {
             let told = self.nodes[witness].record_missed(missed.clone(), self.timeout).await;
             match told {
-                Ok(()) => return true,
+                Ok(recorded) => return Some(recorded),
                 Err(error) => tracing::warn!(%witness, %error, "missed writes not recorded here"),
             }
         }
-        false
+        None
     }
 
     fn remember(&self, missed: &[Missed]) {

@@ -5,7 +5,7 @@
 //! first line that does not hold, which only a crash in the middle of an append leaves, and
 //! the next append overwrites it. A node id has no spaces; a reason has no line breaks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use gitstratum_proto::v1::MissedStatus;
 use crate::limits;
 use crate::object::ObjectId;
 use crate::placement::NodeId;
-use crate::quorum::Missed;
+use crate::quorum::{Missed, Recorded};
 use crate::wire::codec::missed_to_wire;
 
 const FILE: &str = "missed.log";
@@ -33,17 +33,21 @@ fn while_doing(doing: &'static str) -> impl FnOnce(std::io::Error) -> MissedErro
     move |source| MissedError { doing, source }
 }
 
+fn pair(missed: &Missed) -> (NodeId, ObjectId) {
+    (missed.node_id.clone(), missed.id)
+}
+
 #[derive(Default)]
 struct Known {
     /// In the order of recording.
     records: BTreeMap<u64, Missed>,
-    pairs: BTreeMap<(NodeId, ObjectId), u64>,
+    pairs: BTreeSet<(NodeId, ObjectId)>,
     dropped: u64,
 }
 
 impl Known {
     fn has(&self, missed: &Missed) -> bool {
-        self.pairs.contains_key(&(missed.node_id.clone(), missed.id))
+        self.pairs.contains(&pair(missed))
     }
 
     /// Enters a record that is new, if there is room for it.
@@ -55,9 +59,8 @@ impl Known {
             self.dropped += 1;
             return;
         }
-        let pair = (missed.node_id.clone(), missed.id);
         let next = self.records.last_key_value().map_or(0, |(last, _)| last + 1);
-        self.pairs.insert(pair, next);
+        self.pairs.insert(pair(missed));
         self.records.insert(next, missed.clone());
     }
 }
@@ -100,25 +103,31 @@ impl MissedLog {
     ///
     /// # Errors
     /// [`MissedError`] when it could not be written; then it is not listed either.
-    pub async fn record(self: &Arc<Self>, missed: Vec<Missed>) -> Result<(), MissedError> {
+    pub async fn record(self: &Arc<Self>, missed: Vec<Missed>) -> Result<Recorded, MissedError> {
         let log = self.clone();
         let recorded = tokio::spawn(async move { log.append(missed).await }).await;
         recorded.unwrap_or_else(|error| Err(while_doing("append")(std::io::Error::other(error))))
     }
 
-    async fn append(&self, missed: Vec<Missed>) -> Result<(), MissedError> {
+    async fn append(&self, missed: Vec<Missed>) -> Result<Recorded, MissedError> {
         let mut end = self.end.lock().await;
-        let (new, lines) = {
+        let reported = missed.len() as u64;
+        let mut pairs = BTreeSet::new();
+        let (new, lines, dropped) = {
             let mut known = self.lock_known();
-            let mut new: Vec<_> = missed.into_iter().filter(|missed| !known.has(missed)).collect();
+            let is_new = |missed: &Missed| !known.has(missed) && pairs.insert(pair(missed));
+            let mut new: Vec<_> = missed.into_iter().filter(is_new).collect();
             let room = limits::MISSED_RECORDS_MAX.saturating_sub(known.records.len());
-            known.dropped += new.len().saturating_sub(room) as u64;
+            let dropped = new.len().saturating_sub(room) as u64;
+            known.dropped += dropped;
             new.truncate(room);
             let lines: String = new.iter().map(line).collect();
-            (new, lines)
+            (new, lines, dropped)
         };
+        let already = reported - new.len() as u64 - dropped;
+        let recorded = Recorded { new: new.len() as u64, already, dropped };
         if lines.is_empty() {
-            return Ok(());
+            return Ok(recorded);
         }
         let len = lines.len() as u64;
         let written = self.file.write_at_and_sync(*end, vec![Bytes::from(lines)]).await;
@@ -127,7 +136,7 @@ impl MissedLog {
         // Known only now: whoever finds a pair known finds it durable.
         let mut known = self.lock_known();
         new.iter().for_each(|missed| known.admit(missed));
-        Ok(())
+        Ok(recorded)
     }
 
     fn lock_known(&self) -> std::sync::MutexGuard<'_, Known> {

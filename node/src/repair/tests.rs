@@ -8,7 +8,7 @@ use gitstratum_host::disk::{OpenMode, Scratch};
 use super::*;
 use crate::object::{HashAlgorithm, Kind, Object};
 use crate::placement::NodeId;
-use crate::quorum::Missed;
+use crate::quorum::{Missed, Recorded};
 
 fn missed(node: &str, text: &'static str, reason: &str) -> Missed {
     let object = Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from_static(text.as_bytes()));
@@ -31,16 +31,19 @@ async fn records_are_listed_once_each_also_after_reopening() {
     let scratch = scratch().await;
     let log = Arc::new(MissedLog::open(&scratch.disk).await.unwrap());
     let records = vec![missed("n2", "a", "refused"), missed("n3", "a", "late\nvery late")];
-    log.record(records.clone()).await.unwrap();
-    log.record(records).await.unwrap();
-    let expected =
-        [("n2", "refused"), ("n3", "late very late")].map(|(n, r)| (n.to_owned(), r.to_owned()));
-    assert_eq!(log.status().first.len(), 2);
+    let first = log.record(records.clone()).await.unwrap();
+    assert_eq!(first, Recorded { new: 2, ..Recorded::default() });
+    let twice = [records.clone(), records, vec![missed("n4", "a", "x"); 2]].concat();
+    let second = log.record(twice).await.unwrap();
+    assert_eq!(second, Recorded { new: 1, already: 5, dropped: 0 });
+    let expected = [("n2", "refused"), ("n3", "late very late"), ("n4", "x")]
+        .map(|(n, r)| (n.to_owned(), r.to_owned()));
+    assert_eq!(log.status().first.len(), 3);
     drop(log);
     let log = Arc::new(MissedLog::open(&scratch.disk).await.unwrap());
     assert_eq!(listed(&log), expected);
     log.record(vec![missed("n2", "b", "full")]).await.unwrap();
-    assert_eq!(MissedLog::open(&scratch.disk).await.unwrap().status().count, 3);
+    assert_eq!(MissedLog::open(&scratch.disk).await.unwrap().status().count, 4);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use gitstratum_proto::v1;
 
 use crate::object::{Kind, Object, ObjectHead, ObjectId};
 use crate::placement::{Layout, LayoutError, Member, NodeId};
-use crate::quorum::Missed;
+use crate::quorum::{Missed, Recorded};
 use crate::store::{Durability, Found, StoreError, Stored};
 use crate::wire::status::{failure_of, store_error_of};
 
@@ -205,6 +205,27 @@ pub fn layout_from_wire(layout: v1::Layout) -> Result<Layout, LayoutError> {
             .collect(),
     }
     .validated()
+}
+
+pub fn recorded_to_wire(recorded: Recorded) -> v1::RecordMissedResponse {
+    let Recorded { new, already, dropped } = recorded;
+    v1::RecordMissedResponse { recorded: new, already_recorded: already, dropped }
+}
+
+/// What became of a report of `reported` pairs; none may be unaccounted for.
+pub fn recorded_from_wire(
+    response: v1::RecordMissedResponse,
+    reported: usize,
+) -> Result<Recorded, Malformed> {
+    let v1::RecordMissedResponse { recorded, already_recorded, dropped } = response;
+    let accounted = recorded.checked_add(already_recorded).and_then(|sum| sum.checked_add(dropped));
+    if accounted != Some(reported as u64) {
+        return Err(Malformed(format!(
+            "{reported} missed writes reported: {recorded} recorded, {already_recorded} \
+             already recorded and {dropped} dropped"
+        )));
+    }
+    Ok(Recorded { new: recorded, already: already_recorded, dropped })
 }
 
 pub fn missed_to_wire(missed: &Missed) -> v1::Missed {

@@ -17,7 +17,7 @@ use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
 use crate::pool::{Entry, Pool, Rpc, bounded};
-use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts};
+use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
 use crate::store::{Found, LargeReader, StoreError, Stored};
 use crate::wire::codec::{self, Malformed};
 use crate::wire::status::{chain, node_error_of, store_error_of};
@@ -222,16 +222,23 @@ impl NodeWriter for RemoteNode {
         Ok(present)
     }
 
-    async fn record_missed(&self, missed: Vec<Missed>, timeout: Duration) -> Result<(), NodeError> {
+    async fn record_missed(
+        &self,
+        missed: Vec<Missed>,
+        timeout: Duration,
+    ) -> Result<Recorded, NodeError> {
+        let mut recorded = Recorded::default();
         for missed in missed.chunks(limits::BATCH_OBJECTS_MAX) {
-            self.call(timeout, |mut rpc| {
-                let missed = missed.iter().map(codec::missed_to_wire).collect();
-                let message = v1::RecordMissedRequest { missed };
-                async move { rpc.record_missed(with_timeout(message, timeout)).await }
-            })
-            .await?;
+            let response = self
+                .call(timeout, |mut rpc| {
+                    let missed = missed.iter().map(codec::missed_to_wire).collect();
+                    let message = v1::RecordMissedRequest { missed };
+                    async move { rpc.record_missed(with_timeout(message, timeout)).await }
+                })
+                .await?;
+            recorded += codec::recorded_from_wire(response.into_inner(), missed.len())?;
         }
-        Ok(())
+        Ok(recorded)
     }
 }
 

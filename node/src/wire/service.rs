@@ -261,8 +261,9 @@ impl Node for NodeService {
             return Err(Malformed(format!("node {stranger} is not in the layout")).into());
         }
         let recorded = self.missed.record(missed).await;
-        recorded.map_err(|error| Status::unavailable(format!("missed record: {error}")))?;
-        Ok(Response::new(v1::RecordMissedResponse {}))
+        let recorded =
+            recorded.map_err(|error| Status::unavailable(format!("missed record: {error}")))?;
+        Ok(Response::new(codec::recorded_to_wire(recorded)))
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {

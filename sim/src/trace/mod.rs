@@ -278,6 +278,8 @@ pub struct WriterSample {
     pub replica_failures: u64,
     /// Of those, recorded on a node.
     pub missed_recorded: u64,
+    /// Of those, recorded already by an earlier put of the same object.
+    pub missed_already_recorded: u64,
     /// Of those, recorded nowhere.
     pub missed_lost: u64,
 }

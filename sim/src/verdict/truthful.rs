@@ -74,10 +74,11 @@ fn counters(facts: &Facts<'_>) -> Vec<Violation> {
             violations.push(violation(record.at_us, message));
         }
         let WriterSample { replica_failures, missed_recorded, missed_lost, .. } = *sample;
-        if replica_failures != missed_recorded + missed_lost {
+        let again = sample.missed_already_recorded;
+        if replica_failures != missed_recorded + again + missed_lost {
             let message = format!(
                 "{client} counts {replica_failures} failed replica writes, but \
-                 {missed_recorded} recorded and {missed_lost} lost"
+                 {missed_recorded} recorded, {again} recorded before and {missed_lost} lost"
             );
             violations.push(violation(record.at_us, message));
         }
@@ -94,9 +95,9 @@ fn records(facts: &Facts<'_>) -> Vec<Violation> {
     for record in facts.trace {
         match &record.event {
             Event::Writer(sample) if sample.drained => told += sample.missed_recorded,
-            Event::Missed { recorded, dropped } => {
+            Event::Missed { recorded, .. } => {
                 asked_at_us = Some(record.at_us);
-                found += recorded + dropped;
+                found += recorded;
             }
             _ => {}
         }

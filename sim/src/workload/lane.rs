@@ -285,6 +285,7 @@ pub fn writer_sample(client: &Client, drained: bool) -> WriterSample {
         in_flight: stats.in_flight,
         replica_failures: stats.replica_failures,
         missed_recorded: stats.missed_recorded,
+        missed_already_recorded: stats.missed_already_recorded,
         missed_lost: stats.missed_lost,
     }
 }
