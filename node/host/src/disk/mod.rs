@@ -1,4 +1,4 @@
-//! Files: positioned reads and writes, `fdatasync`, rename, directory sync, a lock.
+//! Files: positioned reads and writes, `fdatasync`, names, directory sync, a lock.
 //!
 //! Paths are relative to the disk's root and use `/`. What was written but not synced
 //! may be lost when the power goes; a file's directory entry is durable only after

@@ -148,6 +148,35 @@ impl Disk {
         .await
     }
 
+    /// Gives a file a second name (a hard link). Durable after [`Disk::sync_dir`] of the
+    /// directory of `to`; the file's contents only after [`File::sync_data`].
+    ///
+    /// # Errors
+    /// `AlreadyExists` when there is something at `to`; `NotFound` and the like.
+    pub async fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (self.path(from), self.path(to));
+        off_thread(move || {
+            fs::hard_link(&from, &to).map_err(|error| {
+                failed("link", &format!("{} to {}", shown(&from), shown(&to)), error)
+            })
+        })
+        .await
+    }
+
+    /// Bytes that a writer without privileges can still write to the file system.
+    ///
+    /// # Errors
+    /// Those of `statvfs`, as `NotFound` before the root was made.
+    pub async fn available_bytes(&self) -> io::Result<u64> {
+        let root = self.root.clone();
+        off_thread(move || {
+            let state = rustix::fs::statvfs(&*root)
+                .map_err(|errno| failed("ask for the room in", &shown(&root), errno))?;
+            Ok(state.f_bavail.saturating_mul(state.f_frsize))
+        })
+        .await
+    }
+
     /// Removes a file.
     ///
     /// # Errors

@@ -52,6 +52,35 @@ async fn names_are_listed_sorted_and_renamed_over_each_other() {
 }
 
 #[tokio::test]
+async fn a_linked_file_is_one_file_under_two_names() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    disk.create_dir_all("d").await.unwrap();
+    disk.create_dir_all("e").await.unwrap();
+    let file = disk.open("d/f", OpenMode::CreateNew).await.unwrap();
+    disk.link("d/f", "e/g").await.unwrap();
+    file.write_at(0, vec![bytes("one")]).await.unwrap();
+    assert_eq!(disk.read_whole("e/g").await.unwrap(), "one");
+    for to in ["d/f", "e/g", "e"] {
+        let error = disk.link("d/f", to).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert!(error.to_string().contains(to), "{error}");
+    }
+    let error = disk.link("d/h", "e/h").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    disk.remove("d/f").await.unwrap();
+    assert_eq!(disk.read_whole("e/g").await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_disk_says_how_much_room_there_is() {
+    let scratch = scratch();
+    scratch.disk.create_dir_all("").await.unwrap();
+    let available = scratch.disk.available_bytes().await.unwrap();
+    assert!(available > 1 << 20, "only {available} bytes");
+}
+
+#[tokio::test]
 async fn errors_keep_their_kind_and_name_the_file() {
     let scratch = scratch();
     let disk = &scratch.disk;
@@ -179,6 +208,37 @@ mod simulated {
         assert_eq!(disk.read_whole("d/f").await.unwrap(), "01234567abcde");
         disk.set_fault(Operation::Sync, Some(ErrorKind::Other));
         assert!(file.sync_data().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn room_is_capacity_without_content_and_a_linked_file_counts_once() {
+        let disk = disk().await;
+        let file = durable_file(&disk).await;
+        assert_eq!(disk.available_bytes().await.unwrap(), u64::MAX);
+        disk.set_capacity_bytes(Some(13));
+        disk.link("d/f", "d/g").await.unwrap();
+        assert_eq!(disk.available_bytes().await.unwrap(), 3);
+        file.write_at(10, vec![bytes("abc")]).await.unwrap();
+        assert_eq!(disk.available_bytes().await.unwrap(), 0);
+        disk.remove("d/f").await.unwrap();
+        assert_eq!(disk.available_bytes().await.unwrap(), 0);
+        disk.remove("d/g").await.unwrap();
+        assert_eq!(disk.available_bytes().await.unwrap(), 13);
+    }
+
+    #[tokio::test]
+    async fn a_link_is_durable_only_after_its_directory_was_synced() {
+        let disk = disk().await;
+        durable_file(&disk).await;
+        disk.create_dir_all("e").await.unwrap();
+        disk.link("d/f", "e/f").await.unwrap();
+        disk.sync_dir("d").await.unwrap();
+        disk.power_lost();
+        assert!(!disk.exists("e/f").await.unwrap() && disk.exists("d/f").await.unwrap());
+        disk.link("d/f", "e/f").await.unwrap();
+        disk.sync_dir("e").await.unwrap();
+        disk.power_lost();
+        assert_eq!(disk.read_whole("e/f").await.unwrap(), "0123456789");
     }
 
     #[tokio::test]

@@ -231,6 +231,28 @@ impl Disk {
         self.entry("rename", from, |state| state.tree.rename(from, to)).await
     }
 
+    /// Gives a file a second name (a hard link). Durable after [`Disk::sync_dir`] of the
+    /// directory of `to`; the file's contents only after [`File::sync_data`].
+    ///
+    /// # Errors
+    /// `AlreadyExists` when there is something at `to`; `NotFound`.
+    pub async fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        assert_path(to);
+        self.entry("link", from, |state| {
+            state.tree.link(from, to).map_err(|error| failed("make", to, error))
+        })
+        .await
+    }
+
+    /// Bytes that a writer without privileges can still write: `u64::MAX` on a disk
+    /// without a capacity.
+    ///
+    /// # Errors
+    /// Injected ones.
+    pub async fn available_bytes(&self) -> io::Result<u64> {
+        self.entry("ask for the room in", "", |state| Ok(state.room_for(u64::MAX))).await
+    }
+
     /// Removes a file.
     ///
     /// # Errors

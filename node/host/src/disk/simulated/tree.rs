@@ -89,6 +89,15 @@ impl Tree {
         Ok(())
     }
 
+    pub(super) fn link(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let inode = self.find(from)?;
+        if self.exists(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.directory(to)?.set(name_of(to), Some(inode));
+        Ok(())
+    }
+
     pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
         self.find(path)?;
         self.directory(path)?.set(name_of(path), None);
@@ -122,10 +131,11 @@ impl Tree {
         }
     }
 
-    /// Bytes of all files that have a name.
+    /// Bytes of all files that have a name; a file with several counts once.
     pub(super) fn content_bytes(&self) -> u64 {
-        let files = self.directories.values().flat_map(|directory| directory.entries.values());
-        files.map(|inode| inode.len()).sum()
+        let named = self.directories.values().flat_map(|directory| directory.entries.values());
+        let files: BTreeMap<_, _> = named.map(|inode| (Arc::as_ptr(inode), inode)).collect();
+        files.values().map(|inode| inode.len()).sum()
     }
 
     fn directory(&mut self, path: &str) -> io::Result<&mut Directory> {
