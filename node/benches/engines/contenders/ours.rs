@@ -1,0 +1,54 @@
+//! The store of this project, as a node opens it: a flush before every acknowledgement,
+//! shared by whatever waits. Unlike the engines it also recomputes the hash of every object
+//! before it acknowledges; that is part of its job and stays on the clock.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gitstratum::object::{Kind, Object, ObjectId};
+use gitstratum::placement::NodeId;
+use gitstratum::store::{Durability, Found, SegmentStore, Store, StoreOptions};
+use gitstratum_host::Disk;
+
+use super::Engine;
+use crate::Outcome;
+
+/// Our store.
+pub struct Ours(Arc<SegmentStore>);
+
+impl Engine for Ours {
+    async fn open(dir: &Path) -> Outcome<Self> {
+        let options = StoreOptions::new(NodeId::new("engines"), true);
+        Ok(Ours(SegmentStore::open(Disk::new(dir), options).await?))
+    }
+
+    async fn put(&self, objects: Vec<Object>) -> Outcome<()> {
+        for stored in self.0.put(objects).await {
+            if stored?.durability != Durability::Synced {
+                return Err("the store acknowledged what it had not flushed".into());
+            }
+        }
+        Ok(())
+    }
+
+    async fn get<R: Send>(
+        &self,
+        id: ObjectId,
+        look: impl FnOnce(Kind, &[u8]) -> R + Send,
+    ) -> Outcome<Option<R>> {
+        match self.0.get(id).await? {
+            Found::Object(object) => Ok(Some(look(object.kind(), object.data()))),
+            Found::Absent => Ok(None),
+            Found::Large(_) => Err("no object here is too large to be whole".into()),
+        }
+    }
+
+    fn syncs(&self) -> Option<u64> {
+        Some(self.0.stats().syncs)
+    }
+
+    async fn close(self) -> Outcome<()> {
+        self.0.close().await;
+        Ok(())
+    }
+}

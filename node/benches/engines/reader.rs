@@ -1,0 +1,195 @@
+//! A process of its own for each contender that opens its store and reads from it, so that
+//! its memory is the store's and nothing else's.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use clap::Args;
+use gitstratum::object::{HashAlgorithm, Kind, ObjectHasher, ObjectId};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::contenders::{Contender, Engine};
+use crate::corpus::absent_ids;
+use crate::{Outcome, system, with_engine};
+
+/// Bytes of an id in the file of ids.
+const ID_BYTES: usize = 20;
+/// Gets before the clock starts whose data is hashed and compared with the id.
+const VERIFIED: usize = 2_000;
+
+/// What the process is told.
+#[derive(Args, Clone, Debug)]
+pub struct Task {
+    /// Whose store it is.
+    #[arg(long, value_enum)]
+    contender: Contender,
+    /// Where it is.
+    #[arg(long)]
+    dir: PathBuf,
+    /// The ids of all objects, one after another.
+    #[arg(long)]
+    ids: PathBuf,
+    /// Gets of objects that are there, and as many of others.
+    #[arg(long)]
+    gets: usize,
+    /// Where the ids to get are drawn from.
+    #[arg(long)]
+    seed: u64,
+}
+
+impl Task {
+    /// Reads `gets` objects drawn with `seed` from the store in `dir`.
+    pub fn new(contender: Contender, dir: &Path, ids: &Path, gets: usize, seed: u64) -> Self {
+        Task { contender, dir: dir.to_owned(), ids: ids.to_owned(), gets, seed }
+    }
+}
+
+/// What it found.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Reading {
+    /// From opening until the first get was answered.
+    pub open: Duration,
+    /// Memory that became resident by then.
+    pub open_bytes: u64,
+    /// Memory that was resident at most at the end, beyond what was before opening.
+    pub peak_bytes: u64,
+    /// Gets of objects that are there.
+    pub present: Gets,
+    /// Gets of objects that are not.
+    pub absent: Gets,
+}
+
+/// A run of gets by one thread.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Gets {
+    /// How many.
+    pub count: u64,
+    /// How long all of them took.
+    pub elapsed: Duration,
+    /// System calls that read, in all.
+    pub read_calls: u64,
+    /// Data that was found, in bytes.
+    pub bytes: u64,
+}
+
+impl Gets {
+    /// Gets per second.
+    pub fn rate(&self) -> f64 {
+        self.count as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// Nanoseconds of one get.
+    pub fn nanoseconds(&self) -> f64 {
+        self.elapsed.as_nanos() as f64 / self.count as f64
+    }
+
+    /// System calls that read, of one get.
+    pub fn calls(&self) -> f64 {
+        self.read_calls as f64 / self.count as f64
+    }
+}
+
+/// Starts the process and waits for what it found.
+pub fn start(task: &Task) -> Outcome<Reading> {
+    // Everything in the page cache, for every contender alike.
+    system::warm(&task.dir)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["read", "--contender", task.contender.name()]);
+    command.arg("--dir").arg(&task.dir).arg("--ids").arg(&task.ids);
+    command.args(["--gets", &task.gets.to_string(), "--seed", &task.seed.to_string()]);
+    let printed = system::output(command.stderr(Stdio::inherit()))?;
+    Ok(serde_json::from_str(&printed)?)
+}
+
+/// What that process does. It has one thread, beside those that an engine starts.
+pub fn run(task: &Task) -> Outcome<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reading = runtime.block_on(async {
+        with_engine!(
+            task.contender,
+            E => read::<E>(task).await,
+            bare => Err("the bare loop finds nothing".into())
+        )
+    })?;
+    println!("{}", serde_json::to_string(&reading)?);
+    Ok(())
+}
+
+async fn read<E: Engine>(task: &Task) -> Outcome<Reading> {
+    let present = draw_ids(task)?;
+    let absent = absent_ids(task.seed, task.gets);
+    let before = system::memory()?.resident_bytes;
+    let begun = Instant::now();
+    let engine = E::open(&task.dir).await?;
+    let first = engine.get(present[0], |_, _| ()).await?;
+    let open = begun.elapsed();
+    let opened = system::memory()?.resident_bytes;
+    first.ok_or("the first object is not there")?;
+    verify(&engine, &present).await?;
+    // The first round brings an engine's own caches to where they stay.
+    get_all(&engine, &present[..present.len() / 10]).await?;
+    let (found, present) = get_all(&engine, &present).await?;
+    let (stray, absent) = get_all(&engine, &absent).await?;
+    if found != present.count || stray != 0 {
+        return Err(format!("{found} of {} found, {stray} too many", present.count).into());
+    }
+    let peak = system::memory()?.peak_bytes;
+    engine.close().await?;
+    Ok(Reading {
+        open,
+        open_bytes: opened.saturating_sub(before),
+        peak_bytes: peak.saturating_sub(before),
+        present,
+        absent,
+    })
+}
+
+/// Draws ids, with repetition, from the file of all ids.
+fn draw_ids(task: &Task) -> Outcome<Vec<ObjectId>> {
+    let file = fs::File::open(&task.ids)?;
+    let count = file.metadata()?.len() / ID_BYTES as u64;
+    let mut rng = ChaCha8Rng::seed_from_u64(task.seed);
+    let mut draw = || {
+        let mut raw = [0; ID_BYTES];
+        file.read_exact_at(&mut raw, rng.random_range(0..count) * ID_BYTES as u64)?;
+        Ok(ObjectId::from_bytes(&raw)?)
+    };
+    (0..task.gets).map(|_| draw()).collect()
+}
+
+/// Compares what some gets return with their ids. No clock runs.
+async fn verify<E: Engine>(engine: &E, ids: &[ObjectId]) -> Outcome<()> {
+    for id in ids.iter().take(VERIFIED) {
+        let hash = |kind: Kind, data: &[u8]| {
+            let mut hasher = ObjectHasher::plain(HashAlgorithm::Sha1, kind, data.len() as u64);
+            hasher.update(data);
+            hasher.verify(*id)
+        };
+        engine.get(*id, hash).await?.ok_or_else(|| format!("{id} is not there"))??;
+    }
+    Ok(())
+}
+
+/// Gets objects one after another; how many there were.
+async fn get_all<E: Engine>(engine: &E, ids: &[ObjectId]) -> Outcome<(u64, Gets)> {
+    let (mut found, mut bytes) = (0, 0);
+    // Looking at both ends keeps the compiler from leaving anything out.
+    let look = |_, data: &[u8]| (data.len() as u64, data.first().copied(), data.last().copied());
+    let calls = system::read_calls()?;
+    let begun = Instant::now();
+    for id in ids {
+        if let Some(seen) = engine.get(*id, look).await? {
+            found += 1;
+            bytes += std::hint::black_box(seen).0;
+        }
+    }
+    let elapsed = begun.elapsed();
+    let read_calls = system::read_calls()? - calls;
+    Ok((found, Gets { count: ids.len() as u64, elapsed, read_calls, bytes }))
+}

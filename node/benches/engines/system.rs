@@ -1,0 +1,97 @@
+//! What the system says of processes, files and file systems (Linux's `/proc`).
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::Outcome;
+
+/// Bytes of the blocks that `stat` counts in.
+const STAT_BLOCK_BYTES: u64 = 512;
+
+/// Runs a command to its end and returns what it printed.
+pub fn output(command: &mut Command) -> Outcome<String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(format!("{command:?}: {}: {stderr}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The kind of the file system that holds `dir`, an absolute path.
+pub fn file_system(dir: &Path) -> Outcome<String> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let mut best = (0, "unknown".to_owned());
+    for line in mounts.lines() {
+        let mut words = line.split(' ');
+        let (Some(_), Some(point), Some(kind)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
+        // The longest mount point wins, and of equal ones the last that was mounted.
+        if dir.starts_with(point) && point.len() >= best.0 {
+            best = (point.len(), kind.to_owned());
+        }
+    }
+    Ok(best.1)
+}
+
+/// Memory of this process.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Resident now, in bytes.
+    pub resident_bytes: u64,
+    /// Resident at most so far, in bytes.
+    pub peak_bytes: u64,
+}
+
+/// Memory of this process.
+pub fn memory() -> Outcome<Memory> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    Ok(Memory {
+        resident_bytes: field(&status, "VmRSS:")? << 10,
+        peak_bytes: field(&status, "VmHWM:")? << 10,
+    })
+}
+
+/// System calls that read, made by this process so far.
+pub fn read_calls() -> Outcome<u64> {
+    field(&fs::read_to_string("/proc/self/io")?, "syscr:")
+}
+
+fn field(text: &str, name: &str) -> Outcome<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.ok_or_else(|| format!("the system says nothing of {name}"))?.parse()?)
+}
+
+/// Bytes of disk that the files below a directory occupy.
+pub fn disk_bytes(dir: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for_each_file(dir, &mut |path| {
+        bytes += fs::metadata(path)?.blocks() * STAT_BLOCK_BYTES;
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+/// Reads all files below a directory, so that they are in the page cache.
+pub fn warm(dir: &Path) -> io::Result<()> {
+    for_each_file(dir, &mut |path| {
+        io::copy(&mut fs::File::open(path)?, &mut io::sink())?;
+        Ok(())
+    })
+}
+
+fn for_each_file(dir: &Path, visit: &mut impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => for_each_file(&entry.path(), visit)?,
+            false => visit(&entry.path())?,
+        }
+    }
+    Ok(())
+}
