@@ -15,7 +15,7 @@ use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
 use gitstratum::placement::NodeId;
 use gitstratum::store::{Durability, Found, SegmentStore, Store, StoreError, StoreOptions, Stored};
 use gitstratum_host::Disk;
-use gitstratum_host::disk::Operation;
+use gitstratum_host::disk::{Loss, Operation};
 use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -25,7 +25,7 @@ fn ms(from: u64, to: u64) -> std::ops::RangeInclusive<Duration> {
 }
 
 fn slow_disk() -> DiskProfile {
-    DiskProfile { read_latency: ms(0, 0), write_latency: ms(1, 2), sync_latency: ms(1, 6) }
+    DiskProfile { write_latency: ms(1, 2), sync_latency: ms(1, 6), ..DiskProfile::instant() }
 }
 
 fn machine(disk: DiskProfile, seed: u64) -> (Network, Machine) {
@@ -132,6 +132,7 @@ async fn acknowledged_objects_survive_any_row_of_crashes_and_power_losses() {
 async fn nothing_is_acknowledged_before_its_sync() {
     let disk =
         Disk::simulated(DiskProfile { sync_latency: ms(50, 50), ..DiskProfile::instant() }, 1);
+    disk.set_loss(Loss::Everything);
     let store = open(&disk).await;
     put(&store, &object(0)).await.unwrap();
     let late = object(1);

@@ -59,6 +59,7 @@ impl Cluster {
                 read_latency: plan.disk.read.clone(),
                 write_latency: plan.disk.write.clone(),
                 sync_latency: plan.disk.sync.clone(),
+                ..DiskProfile::instant()
             };
             Machine::new(&network, name, address, disk, draw(&format!("machine/{name}")))
         };

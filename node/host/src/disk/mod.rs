@@ -23,7 +23,7 @@ pub use real::{Disk, DiskLock, File};
 #[cfg(any(test, feature = "scratch"))]
 pub use scratch::{Scratch, scratch};
 #[cfg(madsim)]
-pub use simulated::{Disk, DiskLock, File, Operation};
+pub use simulated::{Disk, DiskLock, Fault, File, Loss, Operation};
 
 /// Greatest size of a file that [`Disk::read_whole`] reads.
 const WHOLE_FILE_BYTES_MAX: u64 = 16 << 20;

@@ -52,6 +52,7 @@ fn machine(network: &Network, name: &str, address: Ipv4Addr) -> Machine {
         read_latency: instant.clone(),
         write_latency: instant.clone(),
         sync_latency: instant,
+        ..DiskProfile::instant()
     };
     Machine::new(network, name, address, disk, u64::from(address.to_bits()))
 }

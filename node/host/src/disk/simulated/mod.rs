@@ -1,62 +1,45 @@
 //! A disk in memory that knows which of its bytes would survive a power loss.
 //!
-//! A file holds its cached content, as every read sees it, and what is needed to take
-//! back each change since the last sync. A directory holds its entries and, for names
-//! changed since its last sync, what they would be after a power loss. So a sync costs
-//! what was written since the one before, and a power loss works on the list of single
-//! changes: it may spare any of them.
+//! A file holds its content as the cache has it, as the medium has it, and the changes
+//! that lead from one to the other; so do the names. A sync moves changes to the medium, a
+//! failed one moves some and forgets the others, and a power loss draws which of those
+//! left over had got there by themselves: `loss` says exactly what may happen. What goes
+//! wrong while the power is on is in `faults`. Not modelled: a cache that forgets what it
+//! failed to write while its process lives, and room taken by open files without a name.
 //!
 //! Every operation passes [`Disk::step`], the one place where time passes and where an
-//! operation can be made to fail. No lock is held while time passes.
+//! operation can be made to fail; every one that changes what a power loss would leave is
+//! counted, and the machine can be stopped at any of them. No lock is held while time
+//! passes. Each purpose draws from a stream of its own, so that one more draw of one
+//! moves no other.
 
+mod contents;
+mod faults;
 mod file;
+mod inode;
+mod loss;
+mod power;
+mod profile;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use tokio::sync::watch;
 
 use super::{OpenMode, assert_path, failed, parent_of};
+pub use faults::Fault;
+use faults::{Effect, next_effect};
 pub use file::File;
-use file::Inode;
+use inode::Inode;
+pub use loss::Loss;
+use profile::Latencies;
+pub use profile::{DiskProfile, Operation};
 use tree::Tree;
-
-/// How long the operations of a disk take.
-#[derive(Clone, Debug)]
-pub struct DiskProfile {
-    /// A read that is served.
-    pub read_latency: RangeInclusive<Duration>,
-    /// A write into the cache.
-    pub write_latency: RangeInclusive<Duration>,
-    /// `fdatasync`, of a file or a directory.
-    pub sync_latency: RangeInclusive<Duration>,
-}
-
-impl DiskProfile {
-    /// A disk on which nothing takes time.
-    pub fn instant() -> Self {
-        let none = Duration::ZERO..=Duration::ZERO;
-        DiskProfile { read_latency: none.clone(), write_latency: none.clone(), sync_latency: none }
-    }
-}
-
-/// What can be slow or made to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
-    /// Reading file contents.
-    Read,
-    /// Writing or resizing a file.
-    Write,
-    /// Syncing a file or a directory.
-    Sync,
-    /// Opening, listing, locking, creating, renaming, removing: no time, no device.
-    Entry,
-}
 
 /// A directory tree. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -76,57 +59,71 @@ pub struct DiskLock {
 struct Shared {
     profile: DiskProfile,
     state: Mutex<State>,
+    /// Counts what a waiting operation may wait for: a release, a stop, a process's end.
+    events: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
 struct State {
-    rng: ChaCha12Rng,
+    latencies: Latencies,
+    losses: ChaCha12Rng,
+    rot: ChaCha12Rng,
     /// Counts processes; what an earlier one opened or locked is void.
     generation: u64,
     tree: Tree,
     /// Locked paths and the process that locked each.
     locks: BTreeMap<String, u64>,
-    /// Operations that fail, and with what.
-    faults: BTreeMap<Operation, io::ErrorKind>,
+    faults: Vec<Fault>,
+    /// How often stalled operations were let go.
+    releases: u64,
+    /// Latencies are multiplied by this.
+    slowdown: u32,
     /// Bytes of content that the disk has room for.
     capacity_bytes: Option<u64>,
+    /// What a power loss may take.
+    loss: Loss,
+    /// Counted operations so far.
+    operations: u64,
+    /// The operation, by number, that never returns, nor does any after it.
+    stop_at: Option<u64>,
+}
+
+/// The numbers of the disk's streams; those of one purpose never meet those of another.
+mod streams {
+    pub(super) const LATENCIES: u64 = 0;
+    pub(super) const SPIKES: u64 = 1;
+    pub(super) const LOSSES: u64 = 2;
+    pub(super) const ROT: u64 = 3;
 }
 
 impl Disk {
-    /// An empty disk; `seed` draws its latencies and what a power loss spares.
+    /// An empty disk; `seed` draws its latencies, what a power loss spares, and where it
+    /// rots.
     pub fn simulated(profile: DiskProfile, seed: u64) -> Self {
+        Self::holding(Tree::default(), profile, seed)
+    }
+
+    fn holding(tree: Tree, profile: DiskProfile, seed: u64) -> Self {
         let state = State {
-            rng: ChaCha12Rng::seed_from_u64(seed),
+            latencies: Latencies {
+                usual: loss::stream(seed, streams::LATENCIES),
+                spikes: loss::stream(seed, streams::SPIKES),
+            },
+            losses: loss::stream(seed, streams::LOSSES),
+            rot: loss::stream(seed, streams::ROT),
             generation: 0,
-            tree: Tree::default(),
+            tree,
             locks: BTreeMap::new(),
-            faults: BTreeMap::new(),
+            faults: Vec::new(),
+            releases: 0,
+            slowdown: 1,
             capacity_bytes: None,
+            loss: Loss::default(),
+            operations: 0,
+            stop_at: None,
         };
-        Disk { shared: Arc::new(Shared { profile, state: Mutex::new(state) }) }
-    }
-
-    /// The process that used the disk is gone: its open files fail from now on, its locks
-    /// are free, what it wrote stays in the cache.
-    pub fn process_gone(&self) {
-        let mut state = self.state();
-        state.generation += 1;
-        state.locks.clear();
-    }
-
-    /// The power went: as `process_gone`, and what was not synced is lost.
-    pub fn power_lost(&self) {
-        self.process_gone();
-        self.state().tree.lose_unsynced();
-    }
-
-    /// Lets every operation of a kind fail from now on, or no longer.
-    pub fn set_fault(&self, operation: Operation, error: Option<io::ErrorKind>) {
-        let mut state = self.state();
-        match error {
-            Some(kind) => state.faults.insert(operation, kind),
-            None => state.faults.remove(&operation),
-        };
+        let (events, _) = watch::channel(0);
+        Disk { shared: Arc::new(Shared { profile, state: Mutex::new(state), events }) }
     }
 
     /// Gives the disk room for so many bytes of content, or without a bound.
@@ -143,39 +140,64 @@ impl Disk {
         self.state().generation
     }
 
+    fn is_current(&self, generation: u64) -> bool {
+        self.generation() == generation
+    }
+
     /// Lets the time of an operation pass, and the operation fail if it should.
-    async fn step(&self, operation: Operation, generation: u64) -> io::Result<()> {
-        let profile = &self.shared.profile;
-        let latency = match operation {
-            Operation::Read => Some(&profile.read_latency),
-            Operation::Write => Some(&profile.write_latency),
-            Operation::Sync => Some(&profile.sync_latency),
-            Operation::Entry => None,
+    async fn step(
+        &self,
+        operation: Operation,
+        path: &str,
+        inode: Option<&Arc<Inode>>,
+        generation: u64,
+    ) -> io::Result<Option<Effect>> {
+        self.alive(generation).await?;
+        let (effect, latency, releases) = {
+            let state = &mut *self.state();
+            let effect = next_effect(&mut state.faults, operation, path, inode, &state.tree);
+            let latency = state.latencies.draw(&self.shared.profile, operation) * state.slowdown;
+            (effect, latency, state.releases)
         };
-        self.state().check(operation, generation)?;
-        // A sleep of nothing would still last a millisecond.
-        if let Some(range) = latency.filter(|range| !range.end().is_zero()) {
-            let (least, most) = (range.start().as_nanos() as u64, range.end().as_nanos() as u64);
-            let drawn = self.state().rng.random_range(least..=most);
-            if drawn > 0 {
-                tokio::time::sleep(Duration::from_nanos(drawn)).await;
-            }
-            // The process may have died, or the disk begun to fail, meanwhile.
-            self.state().check(operation, generation)?;
+        if matches!(effect, Some(Effect::Stall)) {
+            self.wait(|state| state.generation != generation || state.releases > releases).await;
         }
-        Ok(())
+        // A sleep of nothing would still last a millisecond.
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        // The process may have died meanwhile.
+        self.alive(generation).await?;
+        match effect {
+            Some(Effect::Fail(kind)) => Err(io::Error::new(kind, "injected fault")),
+            effect => Ok(effect),
+        }
     }
 
     async fn entry<T>(
         &self,
         doing: &str,
         path: &str,
-        change: impl FnOnce(&mut State) -> io::Result<T>,
+        look: impl FnOnce(&mut State) -> io::Result<T>,
     ) -> io::Result<T> {
         assert_path(path);
         let generation = self.generation();
-        let stepped = self.step(Operation::Entry, generation).await;
-        stepped.and_then(|()| change(&mut self.state())).map_err(|error| failed(doing, path, error))
+        let stepped = self.step(Operation::Entry, path, None, generation).await;
+        stepped.and_then(|_| look(&mut self.state())).map_err(|error| failed(doing, path, error))
+    }
+
+    /// As `entry`, for what changes names.
+    async fn alter_entry<T>(
+        &self,
+        doing: &str,
+        path: &str,
+        change: impl FnOnce(&mut State) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let wrap = |error| failed(doing, path, error);
+        assert_path(path);
+        let generation = self.generation();
+        self.step(Operation::Entry, path, None, generation).await.map_err(wrap)?;
+        self.alter(generation, change).await.map_err(wrap)
     }
 
     /// Makes a directory and its missing parents, durably.
@@ -183,7 +205,7 @@ impl Disk {
     /// # Errors
     /// Injected ones.
     pub async fn create_dir_all(&self, dir: &str) -> io::Result<()> {
-        self.entry("create", dir, |state| {
+        self.alter_entry("create", dir, |state| {
             state.tree.create_dir_all(dir);
             Ok(())
         })
@@ -211,15 +233,19 @@ impl Disk {
     /// # Errors
     /// `NotFound`, `AlreadyExists`.
     pub async fn open(&self, path: &str, mode: OpenMode) -> io::Result<File> {
-        self.entry("open", path, |state| {
-            let inode = match mode {
-                OpenMode::Read | OpenMode::ReadWrite => state.tree.find(path)?,
-                OpenMode::CreateNew => state.tree.create(path)?,
-            };
-            let writable = mode != OpenMode::Read;
-            Ok(File::new(self.clone(), inode, path, writable, state.generation))
-        })
-        .await
+        let file = |inode, generation| {
+            File::new(self.clone(), inode, path, mode != OpenMode::Read, generation)
+        };
+        match mode {
+            OpenMode::Read | OpenMode::ReadWrite => {
+                let found = |state: &mut State| Ok(file(state.tree.find(path)?, state.generation));
+                self.entry("open", path, found).await
+            }
+            OpenMode::CreateNew => {
+                let make = |state: &mut State| Ok(file(state.tree.create(path)?, state.generation));
+                self.alter_entry("open", path, make).await
+            }
+        }
     }
 
     /// Renames a file, replacing what was there.
@@ -228,7 +254,7 @@ impl Disk {
     /// `NotFound`.
     pub async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         assert_path(to);
-        self.entry("rename", from, |state| state.tree.rename(from, to)).await
+        self.alter_entry("rename", from, |state| state.tree.rename(from, to)).await
     }
 
     /// Gives a file a second name (a hard link). Durable after [`Disk::sync_dir`] of the
@@ -238,7 +264,7 @@ impl Disk {
     /// `AlreadyExists` when there is something at `to`; `NotFound`.
     pub async fn link(&self, from: &str, to: &str) -> io::Result<()> {
         assert_path(to);
-        self.entry("link", from, |state| {
+        self.alter_entry("link", from, |state| {
             state.tree.link(from, to).map_err(|error| failed("make", to, error))
         })
         .await
@@ -258,7 +284,7 @@ impl Disk {
     /// # Errors
     /// `NotFound`.
     pub async fn remove(&self, path: &str) -> io::Result<()> {
-        self.entry("remove", path, |state| state.tree.remove(path)).await
+        self.alter_entry("remove", path, |state| state.tree.remove(path)).await
     }
 
     /// Makes the entries of a directory durable.
@@ -270,9 +296,13 @@ impl Disk {
         let generation = self.generation();
         let wrap = |error| failed("sync directory", dir, error);
         let mark = self.state().tree.sync_mark(dir).map_err(wrap)?;
-        self.step(Operation::Sync, generation).await.map_err(wrap)?;
-        self.state().tree.sync(dir, mark);
-        Ok(())
+        let effect = self.step(Operation::Sync, dir, None, generation).await.map_err(wrap)?;
+        let synced = self.reach_medium(generation, |state| {
+            if !matches!(effect, Some(Effect::Lie)) {
+                state.tree.sync(dir, mark);
+            }
+        });
+        synced.await.map_err(wrap)
     }
 
     /// Takes the exclusive lock on a file, making it if need be; `WouldBlock` when
@@ -281,7 +311,7 @@ impl Disk {
     /// # Errors
     /// `WouldBlock`.
     pub async fn lock(&self, path: &str) -> io::Result<DiskLock> {
-        self.entry("lock", path, |state| {
+        self.alter_entry("lock", path, |state| {
             if state.locks.contains_key(path) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -307,16 +337,6 @@ impl Drop for DiskLock {
 }
 
 impl State {
-    fn check(&self, operation: Operation, generation: u64) -> io::Result<()> {
-        if generation != self.generation {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "its process is gone"));
-        }
-        match self.faults.get(&operation) {
-            Some(kind) => Err(io::Error::new(*kind, "injected fault")),
-            None => Ok(()),
-        }
-    }
-
     /// How many of `bytes` more there is room for.
     fn room_for(&self, bytes: u64) -> u64 {
         match self.capacity_bytes {

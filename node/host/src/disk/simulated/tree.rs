@@ -1,44 +1,54 @@
 //! Names: which files there are, and which there would be after a power loss.
 //!
 //! Directories are durable from the start, because `create_dir_all` syncs; only files
-//! can lose their names.
+//! can lose their names. A change of names is durable with the directory of the name that
+//! it gives, or takes where it gives none.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use super::loss::{Fate, Outcome};
 use super::{Inode, parent_of};
 
-/// All directories by path; the root, `""`, exists once it was created.
+type Entries = BTreeMap<String, Arc<Inode>>;
+
+/// All directories, and all files by path; the root, `""`, exists once it was created.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     directories: BTreeMap<String, Directory>,
+    /// Files, as a running process sees them.
+    cached: Entries,
+    /// Files as they are on the medium.
+    durable: Entries,
+    /// Changes that no sync has covered, oldest first.
+    unsynced: Vec<EntryChange>,
 }
 
 #[derive(Debug, Default)]
 struct Directory {
-    /// Files, as a running process sees them.
-    entries: BTreeMap<String, Arc<Inode>>,
-    /// Changes since the last sync, oldest first.
-    unsynced: Vec<EntryChange>,
-    /// Changes ever synced: numbers the first of `unsynced`.
-    synced: u64,
+    /// Changes ever made: numbers the next one.
+    changes: u64,
 }
 
-/// What takes one change of a name back.
-#[derive(Debug)]
+/// One change of names, which happens wholly or not at all.
+#[derive(Clone, Debug)]
 struct EntryChange {
-    name: String,
-    before: Option<Arc<Inode>>,
+    /// Its directory, and its number there.
+    dir: String,
+    number: u64,
+    /// What paths stand for from now on.
+    sets: Vec<(String, Option<Arc<Inode>>)>,
 }
 
-impl Directory {
-    fn set(&mut self, name: &str, inode: Option<Arc<Inode>>) {
-        let before = match inode {
-            Some(inode) => self.entries.insert(name.to_owned(), inode),
-            None => self.entries.remove(name),
-        };
-        self.unsynced.push(EntryChange { name: name.to_owned(), before });
+impl EntryChange {
+    fn apply(&self, entries: &mut Entries) {
+        for (path, inode) in &self.sets {
+            match inode {
+                Some(inode) => entries.insert(path.clone(), inode.clone()),
+                None => entries.remove(path),
+            };
+        }
     }
 }
 
@@ -52,23 +62,25 @@ impl Tree {
     }
 
     pub(super) fn list(&self, dir: &str) -> io::Result<Vec<String>> {
-        let directory = self.directories.get(dir).ok_or(io::ErrorKind::NotFound)?;
-        let below = self.directories.keys().filter(|path| !path.is_empty());
-        let below = below.filter(|path| parent_of(path) == dir).map(|path| name_of(path));
-        let mut names: Vec<String> =
-            directory.entries.keys().cloned().chain(below.map(str::to_owned)).collect();
+        self.directories.get(dir).ok_or(io::ErrorKind::NotFound)?;
+        let paths = self.cached.keys().chain(self.directories.keys());
+        let below = paths.filter(|path| !path.is_empty() && parent_of(path) == dir);
+        let mut names: Vec<String> = below.map(|path| name_of(path).to_owned()).collect();
         names.sort();
         Ok(names)
     }
 
     pub(super) fn exists(&self, path: &str) -> bool {
-        self.directories.contains_key(path) || self.find(path).is_ok()
+        self.directories.contains_key(path) || self.cached.contains_key(path)
     }
 
     pub(super) fn find(&self, path: &str) -> io::Result<Arc<Inode>> {
-        let directory = self.directories.get(parent_of(path)).ok_or(io::ErrorKind::NotFound)?;
-        let inode = directory.entries.get(name_of(path)).ok_or(io::ErrorKind::NotFound)?;
-        Ok(inode.clone())
+        Ok(self.cached.get(path).cloned().ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    /// All files that have a name, by name.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&String, &Arc<Inode>)> {
+        self.cached.iter()
     }
 
     pub(super) fn create(&mut self, path: &str) -> io::Result<Arc<Inode>> {
@@ -76,17 +88,16 @@ impl Tree {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let inode = Arc::<Inode>::default();
-        self.directory(path)?.set(name_of(path), Some(inode.clone()));
+        self.change(path, vec![(path.to_owned(), Some(inode.clone()))])?;
         Ok(inode)
     }
 
     pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         let inode = self.find(from)?;
-        self.directory(to)?.set(name_of(to), Some(inode));
-        if from != to {
-            self.directory(from)?.set(name_of(from), None);
+        if from == to {
+            return Ok(());
         }
-        Ok(())
+        self.change(to, vec![(to.to_owned(), Some(inode)), (from.to_owned(), None)])
     }
 
     pub(super) fn link(&mut self, from: &str, to: &str) -> io::Result<()> {
@@ -94,52 +105,76 @@ impl Tree {
         if self.exists(to) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.directory(to)?.set(name_of(to), Some(inode));
-        Ok(())
+        self.change(to, vec![(to.to_owned(), Some(inode))])
     }
 
     pub(super) fn remove(&mut self, path: &str) -> io::Result<()> {
         self.find(path)?;
-        self.directory(path)?.set(name_of(path), None);
+        self.change(path, vec![(path.to_owned(), None)])
+    }
+
+    /// Makes a change that belongs to the directory of `path`.
+    fn change(&mut self, path: &str, sets: Vec<(String, Option<Arc<Inode>>)>) -> io::Result<()> {
+        let dir = parent_of(path);
+        let directory = self.directories.get_mut(dir).ok_or(io::ErrorKind::NotFound)?;
+        let change = EntryChange { dir: dir.to_owned(), number: directory.changes, sets };
+        directory.changes += 1;
+        change.apply(&mut self.cached);
+        self.unsynced.push(change);
         Ok(())
     }
 
     /// The number that the directory's next change will have.
     pub(super) fn sync_mark(&self, dir: &str) -> io::Result<u64> {
-        let directory = self.directories.get(dir).ok_or(io::ErrorKind::NotFound)?;
-        Ok(directory.synced + directory.unsynced.len() as u64)
+        Ok(self.directories.get(dir).ok_or(io::ErrorKind::NotFound)?.changes)
     }
 
-    /// Makes changes before `mark` durable.
+    /// Makes a directory's changes before `mark` durable.
     pub(super) fn sync(&mut self, dir: &str, mark: u64) {
-        let directory = self.directories.get_mut(dir).expect("directories are never removed");
-        let done = mark.saturating_sub(directory.synced) as usize;
-        directory.unsynced.drain(..done.min(directory.unsynced.len()));
-        directory.synced = directory.synced.max(mark);
+        let mut earlier: Vec<EntryChange> = Vec::new();
+        for change in std::mem::take(&mut self.unsynced) {
+            if change.dir != dir || change.number >= mark {
+                earlier.push(change);
+                continue;
+            }
+            change.apply(&mut self.durable);
+            // An older change of another directory must not come back over this one.
+            let settled = |path: &String| change.sets.iter().any(|(set, _)| set == path);
+            earlier.iter_mut().for_each(|older| older.sets.retain(|(path, _)| !settled(path)));
+        }
+        self.unsynced = earlier;
     }
 
-    /// Takes every unsynced change of names and contents back, newest first.
-    pub(super) fn lose_unsynced(&mut self) {
-        for directory in self.directories.values_mut() {
-            while let Some(EntryChange { name, before }) = directory.unsynced.pop() {
-                match before {
-                    Some(inode) => directory.entries.insert(name, inode),
-                    None => directory.entries.remove(&name),
-                };
+    /// What a power loss leaves, in files of its own.
+    pub(super) fn survivors(&self, outcome: &Outcome) -> Tree {
+        let mut entries = self.durable.clone();
+        let fates = outcome.fates(self.unsynced.len(), &mut outcome.stream(0));
+        for (change, fate) in self.unsynced.iter().zip(fates) {
+            if fate == Fate::Kept {
+                change.apply(&mut entries);
             }
-            directory.entries.values().for_each(|inode| inode.lose_unsynced());
+        }
+        // A file with several names is one file afterwards too.
+        let mut copies: BTreeMap<*const Inode, Arc<Inode>> = BTreeMap::new();
+        for inode in entries.values_mut() {
+            let number = copies.len() as u64 + 1;
+            let copy = copies.entry(Arc::as_ptr(inode));
+            *inode = copy.or_insert_with(|| Arc::new(inode.survivor(outcome, number))).clone();
+        }
+        let directories = self.directories.keys().map(|dir| (dir.clone(), Directory::default()));
+        Tree {
+            directories: directories.collect(),
+            durable: entries.clone(),
+            cached: entries,
+            unsynced: Vec::new(),
         }
     }
 
     /// Bytes of all files that have a name; a file with several counts once.
     pub(super) fn content_bytes(&self) -> u64 {
-        let named = self.directories.values().flat_map(|directory| directory.entries.values());
-        let files: BTreeMap<_, _> = named.map(|inode| (Arc::as_ptr(inode), inode)).collect();
+        let files: BTreeMap<_, _> =
+            self.cached.values().map(|inode| (Arc::as_ptr(inode), inode)).collect();
         files.values().map(|inode| inode.len()).sum()
-    }
-
-    fn directory(&mut self, path: &str) -> io::Result<&mut Directory> {
-        Ok(self.directories.get_mut(parent_of(path)).ok_or(io::ErrorKind::NotFound)?)
     }
 }
 
