@@ -1,8 +1,10 @@
 //! What compressing every object of a real repository by itself saves, and what it costs.
 //!
 //! An object whose compressed form is not at least a sixteenth smaller is kept raw, as a
-//! store would keep it, but the time that the attempt took still counts. Codecs keep their
-//! tables from one object to the next, and outputs go to buffers that are there already.
+//! store would keep it, but the time that the attempt took still counts. Time is that of
+//! this thread on a processor: nothing waits here, and the machine may be busy otherwise.
+//! Codecs keep their tables from one object to the next, and outputs go to buffers that
+//! are there already.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -14,7 +16,7 @@ use clap::Args;
 use lz4_flex::block::{
     CompressTable, compress_into_with_table, decompress_into, get_maximum_output_size,
 };
-use tokio::time::Instant;
+use rustix::time::{ClockId, clock_gettime};
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::Outcome;
@@ -40,7 +42,7 @@ pub fn run(task: &Task) -> Outcome<()> {
     git.arg("-C").arg(&task.repo).args(["cat-file", "--batch", "--batch-all-objects"]);
     let mut git = git.arg("--unordered").stdout(Stdio::piped()).spawn()?;
     let mut listing = BufReader::with_capacity(1 << 20, git.stdout.take().ok_or("no output")?);
-    let mut codecs = vec![Codec::lz4(), Codec::zstd("zstd -1", 1)?, Codec::zstd("zstd -3", 3)?];
+    let mut codecs = Codec::all()?;
     let mut cells = BTreeMap::new();
     loop {
         let portion = read_portion(&mut listing)?;
@@ -60,6 +62,15 @@ pub fn run(task: &Task) -> Outcome<()> {
     }
     print(&codecs, &cells);
     Ok(())
+}
+
+/// What each codec makes of objects: its name, and bytes stored per byte of data.
+pub fn ratios(objects: &[impl AsRef<[u8]>]) -> Outcome<Vec<(&'static str, f64)>> {
+    let ratio = |mut codec: Codec| {
+        let totals = codec.measure(objects)?;
+        Ok((codec.name, totals.stored_bytes as f64 / totals.bytes as f64))
+    };
+    Codec::all()?.into_iter().map(ratio).collect()
 }
 
 /// The kind of an object and the place of its size among the classes.
@@ -122,6 +133,11 @@ impl Totals {
     }
 }
 
+/// What this thread has spent on a processor.
+fn thread_time() -> Outcome<Duration> {
+    Ok(Duration::try_from(clock_gettime(ClockId::ThreadCPUTime))?)
+}
+
 /// A way to compress, with what it keeps between objects.
 struct Codec {
     name: &'static str,
@@ -141,6 +157,10 @@ impl Codec {
     fn zstd(name: &'static str, level: i32) -> Outcome<Self> {
         let both = Box::new((Compressor::new(level)?, Decompressor::new()?));
         Ok(Codec { name, state: State::Zstd(both) })
+    }
+
+    fn all() -> Outcome<Vec<Self>> {
+        Ok(vec![Codec::lz4(), Codec::zstd("zstd -1", 1)?, Codec::zstd("zstd -3", 3)?])
     }
 
     /// Room that is enough for any output of `len` bytes.
@@ -165,19 +185,20 @@ impl Codec {
         })
     }
 
-    fn measure(&mut self, objects: &[Vec<u8>]) -> Outcome<Totals> {
+    fn measure(&mut self, objects: &[impl AsRef<[u8]>]) -> Outcome<Totals> {
+        let objects: Vec<&[u8]> = objects.iter().map(AsRef::as_ref).collect();
         let bounds: Vec<usize> = objects.iter().map(|data| self.bound(data.len())).collect();
         // Filled, not only allocated, so that no page is new when the clock runs.
         let mut outputs = vec![1; bounds.iter().sum()];
         let mut lens = Vec::with_capacity(objects.len());
         let mut rest = &mut outputs[..];
-        let begun = Instant::now();
+        let begun = thread_time()?;
         for (data, bound) in objects.iter().zip(&bounds) {
             let (output, after) = rest.split_at_mut(*bound);
             lens.push(self.compress(data, output)?);
             rest = after;
         }
-        let mut totals = Totals { compressing: begun.elapsed(), ..Totals::default() };
+        let mut totals = Totals { compressing: thread_time()? - begun, ..Totals::default() };
         let mut shrunk = Vec::new();
         let mut begin = 0;
         for ((data, bound), len) in objects.iter().zip(&bounds).zip(lens) {
@@ -195,12 +216,12 @@ impl Codec {
         }
         let longest = shrunk.iter().map(|(data, _)| data.len()).max().unwrap_or(0);
         let mut output = vec![1; longest];
-        let begun = Instant::now();
+        let begun = thread_time()?;
         for (data, compressed) in &shrunk {
             let len = self.decompress(compressed, &mut output[..data.len()])?;
             assert_eq!(len, data.len(), "a codec returns what it was given");
         }
-        totals.decompressing = begun.elapsed();
+        totals.decompressing = thread_time()? - begun;
         let (data, compressed) = match shrunk.last() {
             Some(last) => *last,
             None => return Ok(totals),

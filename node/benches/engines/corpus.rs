@@ -82,6 +82,15 @@ impl Corpus {
     pub fn ids(&self) -> impl Iterator<Item = ObjectId> {
         self.blocks.iter().flat_map(|block| block.entries.iter().map(|entry| entry.id))
     }
+
+    /// Where each object ends when all data is written one after another, in bytes.
+    pub fn ends(&self) -> impl Iterator<Item = u64> {
+        let entries = self.blocks.iter().flat_map(|block| &block.entries);
+        entries.scan(0, |end, entry| {
+            *end += u64::from(entry.size_bytes);
+            Some(*end)
+        })
+    }
 }
 
 impl Block {
@@ -112,11 +121,6 @@ impl Block {
             entries.push(Entry { id: hasher.finish()?, kind, size_bytes: size });
         }
         Ok(Block { data: data.into(), entries })
-    }
-
-    /// The sizes of its objects, in order.
-    pub fn sizes(&self) -> impl Iterator<Item = usize> {
-        self.entries.iter().map(|entry| entry.size_bytes as usize)
     }
 
     /// Its objects, which share its buffer.

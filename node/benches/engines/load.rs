@@ -13,6 +13,9 @@ use crate::Outcome;
 use crate::contenders::{Engine, append_in_groups};
 use crate::corpus::Corpus;
 
+/// The number of a job that comes after all others, with room above it for each writer.
+const NO_JOB: usize = usize::MAX / 2;
+
 /// What one load took.
 #[derive(Debug)]
 pub struct Load {
@@ -47,6 +50,7 @@ pub async fn put_all<E: Engine>(
 ) -> Outcome<Load> {
     let before = engine.syncs();
     let next = Arc::new(AtomicUsize::new(0));
+    let _stop = StopOnDrop(next.clone());
     let begun = Instant::now();
     let tasks: Vec<_> = (0..writers)
         .map(|_| {
@@ -64,6 +68,15 @@ pub async fn put_all<E: Engine>(
     let elapsed = begun.elapsed();
     let syncs = engine.syncs().zip(before).map(|(after, before)| after - before);
     Ok(Load::new(elapsed, latencies, syncs))
+}
+
+/// Leaves the writers nothing to do when nobody waits for them any more.
+struct StopOnDrop(Arc<AtomicUsize>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(NO_JOB, Ordering::Relaxed);
+    }
 }
 
 async fn write<E: Engine>(

@@ -18,6 +18,7 @@ mod table;
 mod ten_million;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -26,6 +27,9 @@ use sizes::Sizes;
 
 /// What can fail here fails the benchmark as a whole.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long writers that an error interrupted may take to end.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Parser)]
 #[command(about = "Our store beside other engines")]
@@ -72,17 +76,11 @@ fn main() -> Outcome<()> {
     match &options.command {
         Some(Command::Read(task)) => reader::run(task),
         Some(Command::Compression(task)) => compression::run(task),
-        None => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let outcome = runtime.block_on(measure(&options));
-            // An interrupted load is not waited for.
-            runtime.shutdown_background();
-            outcome
-        }
+        None => measure(&options),
     }
 }
 
-async fn measure(options: &Options) -> Outcome<()> {
+fn measure(options: &Options) -> Outcome<()> {
     let data = match &options.dir {
         Some(dir) => dir.clone(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("target/data"),
@@ -93,14 +91,22 @@ async fn measure(options: &Options) -> Outcome<()> {
     if ["tmpfs", "ramfs"].contains(&file_system.as_str()) {
         return Err(format!("{} is {file_system}: give a --dir on a disk", data.display()).into());
     }
+    // Dropped last, and with it go all files, however this ends.
     let scratch = tempfile::Builder::new().prefix("engines-").tempdir_in(&data)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(until_interrupted(scratch.path(), options));
+    // After an error, writers may still be at work in there.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    outcome
+}
+
+async fn until_interrupted(scratch: &Path, options: &Options) -> Outcome<()> {
     let run = async {
         match options.ten_million {
-            true => ten_million::run(scratch.path(), options.quick).await,
-            false => rounds::run(scratch.path(), &plan(options)?).await,
+            true => ten_million::run(scratch, options.quick).await,
+            false => rounds::run(scratch, &plan(options)?).await,
         }
     };
-    // Dropping `scratch` removes all files, however this ends.
     tokio::select! {
         biased;
         outcome = run => outcome,

@@ -2,26 +2,46 @@
 //! its memory is the store's and nothing else's.
 
 use std::fs;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use clap::Args;
 use gitstratum::object::{HashAlgorithm, Kind, ObjectHasher, ObjectId};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::contenders::{Contender, Engine};
-use crate::corpus::absent_ids;
+use crate::contenders::{APPENDED, Contender, Engine};
+use crate::corpus::{Corpus, absent_ids};
 use crate::{Outcome, system, with_engine};
 
 /// Bytes of an id in the file of ids.
 const ID_BYTES: usize = 20;
 /// Gets before the clock starts whose data is hashed and compared with the id.
 const VERIFIED: usize = 2_000;
+
+/// How often it is asked whether the process has ended.
+const CHILD_POLL: Duration = Duration::from_millis(20);
+
+/// Writes the list of all ids, and beside it that of where each object ends.
+pub fn write_lists(corpus: &Corpus, ids: &Path) -> Outcome<()> {
+    let mut list = BufWriter::new(fs::File::create(ids)?);
+    corpus.ids().try_for_each(|id| list.write_all(id.as_bytes()))?;
+    list.into_inner()?.sync_all()?;
+    let mut list = BufWriter::new(fs::File::create(ends_path(ids))?);
+    let ends = std::iter::once(0).chain(corpus.ends());
+    ends.map(u64::to_le_bytes).try_for_each(|end| list.write_all(&end))?;
+    Ok(list.into_inner()?.sync_all()?)
+}
+
+fn ends_path(ids: &Path) -> PathBuf {
+    ids.with_extension("ends")
+}
 
 /// What the process is told.
 #[derive(Args, Clone, Debug)]
@@ -95,30 +115,76 @@ impl Gets {
     }
 }
 
-/// Starts the process and waits for what it found.
-pub fn start(task: &Task) -> Outcome<Reading> {
+/// Starts the process and waits for what it found: a [`Reading`], or for the bare loop
+/// [`Gets`] alone.
+pub async fn start<T: DeserializeOwned>(task: Task) -> Outcome<T> {
+    let dir = task.dir.clone();
     // Everything in the page cache, for every contender alike.
-    system::warm(&task.dir)?;
+    tokio::task::spawn_blocking(move || system::warm(&dir)).await??;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["read", "--contender", task.contender.name()]);
     command.arg("--dir").arg(&task.dir).arg("--ids").arg(&task.ids);
     command.args(["--gets", &task.gets.to_string(), "--seed", &task.seed.to_string()]);
-    let printed = system::output(command.stderr(Stdio::inherit()))?;
-    Ok(serde_json::from_str(&printed)?)
+    let mut child = KillOnDrop(command.stdout(Stdio::piped()).spawn()?);
+    let status = loop {
+        match child.0.try_wait()? {
+            Some(status) => break status,
+            None => tokio::time::sleep(CHILD_POLL).await,
+        }
+    };
+    if !status.success() {
+        return Err(format!("reading from {}: {status}", task.contender.name()).into());
+    }
+    // The one line that it prints fits a pipe, so it could end before it was read.
+    Ok(serde_json::from_reader(child.0.stdout.take().ok_or("no output")?)?)
+}
+
+/// Ends the process with the benchmark, before its files are removed.
+struct KillOnDrop(Child);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What that process does. It has one thread, beside those that an engine starts.
 pub fn run(task: &Task) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reading = runtime.block_on(async {
-        with_engine!(
-            task.contender,
-            E => read::<E>(task).await,
-            bare => Err("the bare loop finds nothing".into())
-        )
-    })?;
-    println!("{}", serde_json::to_string(&reading)?);
+    let found = with_engine!(
+        task.contender,
+        E => serde_json::to_string(&runtime.block_on(read::<E>(task))?)?,
+        bare => serde_json::to_string(&read_bare(task)?)?
+    );
+    println!("{found}");
     Ok(())
+}
+
+/// Reads the same objects by offsets that are known beforehand: the limit.
+fn read_bare(task: &Task) -> Outcome<Gets> {
+    let list = fs::File::open(ends_path(&task.ids))?;
+    let place_of = |index| {
+        // The end before the first object's is 0, and is in the list.
+        let mut raw = [0; 2 * size_of::<u64>()];
+        list.read_exact_at(&mut raw, index * size_of::<u64>() as u64)?;
+        let ends = raw.as_chunks().0;
+        Ok((u64::from_le_bytes(ends[0]), u64::from_le_bytes(ends[1])))
+    };
+    let drawn = draw_indices(task)?.into_iter();
+    let places = drawn.map(place_of).collect::<Outcome<Vec<(u64, u64)>>>()?;
+    let file = fs::File::open(task.dir.join(APPENDED))?;
+    let calls = system::read_calls()?;
+    let (begun, mut bytes) = (Instant::now(), 0);
+    for (begin, end) in &places {
+        let mut data = vec![0; usize::try_from(end - begin)?];
+        file.read_exact_at(&mut data, *begin)?;
+        bytes += std::hint::black_box(data).len() as u64;
+    }
+    let elapsed = begun.elapsed();
+    let read_calls = system::read_calls()? - calls;
+    Ok(Gets { count: places.len() as u64, elapsed, read_calls, bytes })
 }
 
 async fn read<E: Engine>(task: &Task) -> Outcome<Reading> {
@@ -150,17 +216,22 @@ async fn read<E: Engine>(task: &Task) -> Outcome<Reading> {
     })
 }
 
-/// Draws ids, with repetition, from the file of all ids.
+/// Draws objects, with repetition: the same ones for every contender.
+fn draw_indices(task: &Task) -> Outcome<Vec<u64>> {
+    let count = fs::metadata(&task.ids)?.len() / ID_BYTES as u64;
+    let mut rng = ChaCha8Rng::seed_from_u64(task.seed);
+    Ok((0..task.gets).map(|_| rng.random_range(0..count)).collect())
+}
+
+/// Their ids.
 fn draw_ids(task: &Task) -> Outcome<Vec<ObjectId>> {
     let file = fs::File::open(&task.ids)?;
-    let count = file.metadata()?.len() / ID_BYTES as u64;
-    let mut rng = ChaCha8Rng::seed_from_u64(task.seed);
-    let mut draw = || {
+    let id_of = |index| {
         let mut raw = [0; ID_BYTES];
-        file.read_exact_at(&mut raw, rng.random_range(0..count) * ID_BYTES as u64)?;
+        file.read_exact_at(&mut raw, index * ID_BYTES as u64)?;
         Ok(ObjectId::from_bytes(&raw)?)
     };
-    (0..task.gets).map(|_| draw()).collect()
+    draw_indices(task)?.into_iter().map(id_of).collect()
 }
 
 /// Compares what some gets return with their ids. No clock runs.

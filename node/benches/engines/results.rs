@@ -43,23 +43,28 @@ pub struct Row {
 impl Row {
     /// The median of a contender's rounds.
     pub fn median(&self, contender: Contender) -> Option<f64> {
-        let mut figures = self.figures.get(&contender)?.clone();
-        figures.sort_by(f64::total_cmp);
-        let middle = figures.len() / 2;
-        Some(match figures.len() % 2 {
-            0 => (figures[middle - 1] + figures[middle]) / 2.0,
-            _ => figures[middle],
-        })
+        median(self.figures.get(&contender)?.clone())
     }
 
-    /// How many times our figure is ahead of a contender's.
+    /// How many times our figure is ahead of a contender's: the median of the rounds'
+    /// ratios, because what a disk does to one contender of a round it does to all.
     pub fn ahead_of(&self, contender: Contender) -> Option<f64> {
-        let (ours, other) = (self.median(Contender::Ours)?, self.median(contender)?);
-        match self.better {
-            Better::Higher => Some(ours / other),
-            Better::Lower => Some(other / ours),
-            Better::Neither => None,
-        }
+        let ours = self.figures.get(&Contender::Ours)?;
+        let rounds = ours.iter().zip(self.figures.get(&contender)?);
+        median(match self.better {
+            Better::Higher => rounds.map(|(ours, other)| ours / other).collect(),
+            Better::Lower => rounds.map(|(ours, other)| other / ours).collect(),
+            Better::Neither => return None,
+        })
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> Option<f64> {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    match figures.len() % 2 {
+        0 => Some((figures.get(middle.checked_sub(1)?)? + figures[middle]) / 2.0),
+        _ => Some(figures[middle]),
     }
 }
 

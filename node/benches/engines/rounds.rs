@@ -3,8 +3,6 @@
 //! The bare loop always follows our store, because it makes as many groups as our store
 //! just made; the engines' places rotate from round to round.
 
-use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +11,7 @@ use gitstratum::object::Object;
 use crate::contenders::{Contender, Engine};
 use crate::corpus::{Corpus, Recipe};
 use crate::load::{InBlocks, Jobs, Load, Singly, append_all, put_all};
-use crate::reader::{self, Reading};
+use crate::reader::{self, Gets, Reading};
 use crate::results::{Better, Results, Target};
 use crate::sizes::Sizes;
 use crate::{Outcome, system, table, with_engine};
@@ -24,6 +22,12 @@ const SEED: u64 = 0x6769_7473;
 const BULK_BYTES_MAX: u64 = 3_000_000_000;
 /// Batches of a bulk load that are put at once.
 const BULK_WRITERS: usize = 4;
+
+/// Turns at durable puts in one round: they are short, and disks have moods.
+const PUT_TURNS: usize = 3;
+
+/// Gets that one core is to answer in a second.
+const GETS_PER_SECOND: f64 = 300_000.0;
 
 /// What is to be measured.
 #[derive(Clone, Debug)]
@@ -72,16 +76,15 @@ pub async fn run(dir: &Path, plan: &Plan) -> Outcome<()> {
     for &(writers, objects) in &plan.puts {
         eprintln!("drawing {objects} objects");
         let corpus = draw(objects, &plan.sizes).await?;
-        for round in 0..plan.rounds {
+        for round in 0..plan.rounds * PUT_TURNS {
             puts(dir, &corpus, writers, round, &mut results).await?;
         }
     }
     eprintln!("drawing {} objects", plan.bulk_objects);
     let corpus = draw(plan.bulk_objects, &bulk_sizes).await?;
+    table::print_compressibility(&corpus)?;
     let ids = dir.join("ids");
-    let mut file = std::io::BufWriter::new(fs::File::create(&ids)?);
-    corpus.ids().try_for_each(|id| file.write_all(id.as_bytes()))?;
-    file.into_inner()?.sync_all()?;
+    reader::write_lists(&corpus, &ids)?;
     for round in 0..plan.rounds {
         bulk(dir, &corpus, &ids, plan, round, &mut results).await?;
     }
@@ -130,7 +133,7 @@ async fn puts(
     };
     let mut groups = corpus.objects;
     for contender in turns(round) {
-        eprintln!("round {}: {what}: {}", round + 1, contender.name());
+        eprintln!("turn {}: {what}: {}", round + 1, contender.name());
         let dir = turn_dir(dir, contender)?;
         let load = with_engine!(
             contender,
@@ -219,27 +222,24 @@ async fn bulk(
         let ahead = Target { ahead: 1.0, ..Target::default() };
         let row = ("bytes/byte", Better::Lower, ahead);
         results.enter(contender, "disk per byte of payload", row, occupied);
-        if contender != Contender::Bare {
-            eprintln!("round {}: gets: {}", round + 1, contender.name());
-            let seed = SEED + round as u64;
-            let task = reader::Task::new(contender, dir.path(), ids, plan.gets, seed);
-            let reading = tokio::task::spawn_blocking(move || reader::start(&task)).await??;
-            enter_reading(results, contender, corpus, &reading);
+        eprintln!("round {}: gets: {}", round + 1, contender.name());
+        let seed = SEED + round as u64;
+        let task = reader::Task::new(contender, dir.path(), ids, plan.gets, seed);
+        match contender {
+            Contender::Bare => enter_present(results, contender, &reader::start(task).await?),
+            _ => enter_reading(results, contender, corpus, &reader::start(task).await?),
         }
     }
     Ok(())
 }
 
 fn enter_reading(results: &mut Results, contender: Contender, corpus: &Corpus, reading: &Reading) {
+    enter_present(results, contender, &reading.present);
     let ahead = Target { ahead: 1.0, ..Target::default() };
     let mut enter = |what: &str, unit, better, target, figure| {
         results.enter(contender, what, (unit, better, target), figure);
     };
     let told = Target::default();
-    let enough = Target { figure: Some(300_000.0), ..ahead };
-    let present = "random gets from page cache, 1 thread";
-    enter(present, "gets/s", Better::Higher, enough, reading.present.rate());
-    enter(present, "read calls/get", Better::Neither, told, reading.present.calls());
     let absent = "gets of absent ids, 1 thread";
     enter(absent, "gets/s", Better::Higher, ahead, reading.absent.rate());
     enter(absent, "read calls/get", Better::Neither, told, reading.absent.calls());
@@ -253,4 +253,12 @@ fn enter_reading(results: &mut Results, contender: Contender, corpus: &Corpus, r
     enter(resident, "bytes/object when open", Better::Neither, told, opened);
     let peak = reading.peak_bytes as f64 / objects;
     enter(resident, "bytes/object, peak", Better::Lower, small, peak);
+}
+
+fn enter_present(results: &mut Results, contender: Contender, gets: &Gets) {
+    let what = "random gets from page cache, 1 thread";
+    let target = Target { ahead: 1.0, figure: Some(GETS_PER_SECOND), ..Target::default() };
+    results.enter(contender, what, ("gets/s", Better::Higher, target), gets.rate());
+    let calls = ("read calls/get", Better::Neither, Target::default());
+    results.enter(contender, what, calls, gets.calls());
 }

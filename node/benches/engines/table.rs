@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use crate::contenders::{CACHE_BYTES, Contender};
+use crate::corpus::{Block, Corpus};
 use crate::results::{Better, Results, Row};
 use crate::rounds::Plan;
 use crate::sizes::Sizes;
-use crate::{Outcome, system};
+use crate::{Outcome, compression, system};
 
 const ENGINES: &[Contender] = &[
     Contender::Redb,
@@ -25,6 +26,16 @@ pub fn print_head(dir: &Path, plan: &Plan, bulk_sizes: &Sizes) -> Outcome<()> {
         bulk_sizes.mean(),
     );
     println!("{} gets of each kind; caches of {} MiB", plan.gets, CACHE_BYTES >> 20);
+    Ok(())
+}
+
+/// Says what compression of single objects would make of the first of them.
+pub fn print_compressibility(corpus: &Corpus) -> Outcome<()> {
+    let objects = corpus.blocks.first().map(Block::objects).unwrap_or_default();
+    let data: Vec<&[u8]> = objects.iter().map(|object| &object.data()[..]).collect();
+    let ratios = compression::ratios(&data)?;
+    let shown: Vec<String> = ratios.iter().map(|(name, r)| format!("{name} {r:.3}")).collect();
+    println!("each object compressed by itself: {}", shown.join(", "));
     Ok(())
 }
 

@@ -12,22 +12,17 @@ use tokio::time::Instant;
 use crate::Outcome;
 use crate::corpus::Corpus;
 
+/// The one file.
+pub const APPENDED: &str = "appended";
+
 /// Appends all objects in `groups` groups of equally many objects; how long each took.
 pub fn append_in_groups(dir: &Path, corpus: &Corpus, groups: u64) -> Outcome<Vec<Duration>> {
-    let mut file = File::create_new(dir.join("appended"))?;
+    let mut file = File::create_new(dir.join(APPENDED))?;
     let groups = groups.clamp(1, corpus.objects);
-    // Bytes before the end of each object; data lies in memory as it will in the file.
-    let ends: Vec<usize> = corpus
-        .blocks
-        .iter()
-        .flat_map(|block| block.sizes())
-        .scan(0, |end, size| {
-            *end += size;
-            Some(*end)
-        })
-        .collect();
+    // Data lies in memory as it will in the file.
+    let ends: Vec<u64> = corpus.ends().collect();
     let mut stream = corpus.blocks.iter().map(|block| &block.data[..]);
-    let (mut rest, mut written): (&[u8], usize) = (&[], 0);
+    let (mut rest, mut written): (&[u8], u64) = (&[], 0);
     let mut latencies = Vec::new();
     for group in 1..=groups {
         let last = usize::try_from(corpus.objects * group / groups)? - 1;
@@ -36,9 +31,10 @@ pub fn append_in_groups(dir: &Path, corpus: &Corpus, groups: u64) -> Outcome<Vec
             if rest.is_empty() {
                 rest = stream.next().ok_or("the blocks are shorter than their objects")?;
             }
-            let (now, later) = rest.split_at(rest.len().min(ends[last] - written));
+            let missing = usize::try_from(ends[last] - written)?;
+            let (now, later) = rest.split_at(rest.len().min(missing));
             file.write_all(now)?;
-            written += now.len();
+            written += now.len() as u64;
             rest = later;
         }
         file.sync_data()?;

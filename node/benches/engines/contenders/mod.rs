@@ -21,7 +21,7 @@ use gitstratum::object::{Kind, Object, ObjectId};
 
 use crate::Outcome;
 
-pub use self::bare::append_in_groups;
+pub use self::bare::{APPENDED, append_in_groups};
 pub use self::fjall::Fjall;
 pub use self::ours::Ours;
 pub use self::redb::Redb;
