@@ -45,6 +45,8 @@ use tree::Tree;
 #[derive(Clone, Debug)]
 pub struct Disk {
     shared: Arc<Shared>,
+    /// The process whose handle this is; none looks from outside.
+    process: Option<u64>,
 }
 
 /// An exclusive lock, held until dropped or until the process dies.
@@ -123,7 +125,8 @@ impl Disk {
             stop_at: None,
         };
         let (events, _) = watch::channel(0);
-        Disk { shared: Arc::new(Shared { profile, state: Mutex::new(state), events }) }
+        let shared = Shared { profile, state: Mutex::new(state), events };
+        Disk { shared: Arc::new(shared), process: None }
     }
 
     /// Gives the disk room for so many bytes of content, or without a bound.
@@ -136,12 +139,13 @@ impl Disk {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The process on whose behalf this handle works.
     fn generation(&self) -> u64 {
-        self.state().generation
+        self.process.unwrap_or_else(|| self.state().generation)
     }
 
     fn is_current(&self, generation: u64) -> bool {
-        self.generation() == generation
+        self.state().generation == generation
     }
 
     /// Lets the time of an operation pass, and the operation fail if it should.

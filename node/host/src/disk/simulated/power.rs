@@ -23,6 +23,13 @@ impl Disk {
         self.shared.events.send_modify(|events| *events += 1);
     }
 
+    /// The disk as the process of this moment sees it: when that is gone, every operation
+    /// of this handle fails. Other handles go with whichever process there is.
+    #[must_use]
+    pub fn of_process(&self) -> Disk {
+        Disk { shared: self.shared.clone(), process: Some(self.state().generation) }
+    }
+
     /// The power went: as `process_gone`, and of what was not synced there remains what
     /// [`Disk::set_loss`] allows and the disk's stream of losses draws.
     pub fn power_lost(&self) {

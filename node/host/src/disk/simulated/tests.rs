@@ -77,6 +77,20 @@ async fn a_dead_process_leaves_its_cache_but_no_files_and_no_locks() {
 }
 
 #[tokio::test]
+async fn what_a_dead_process_still_tries_does_not_happen() {
+    let disk = disk().await;
+    durable_file(&disk).await;
+    let process = disk.of_process();
+    process.remove("d/f").await.unwrap();
+    process.create_dir_all("e").await.unwrap();
+    disk.power_lost();
+    let error = process.remove("d/f").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    assert!(process.open("d/f", OpenMode::Read).await.is_err());
+    assert_eq!(disk.of_process().read_whole("d/f").await.unwrap(), "0123456789");
+}
+
+#[tokio::test]
 async fn a_sync_covers_what_was_written_before_it_began() {
     let ms = Duration::from_millis;
     let slow = DiskProfile { sync_latency: ms(5)..=ms(5), ..DiskProfile::instant() };

@@ -1,0 +1,121 @@
+//! Every bit of a closed store flipped, one at a time.
+
+use std::fmt;
+
+use gitstratum::store::{SegmentStore, Store, StoreError};
+use gitstratum_host::Disk;
+
+use super::model::{Model, new_disk, open, read, simulate};
+use super::work::{Log, draw, work};
+
+/// Operations that the store of this test comes from.
+const OPERATIONS: usize = 25;
+
+/// What was gone through.
+#[derive(Debug, Default)]
+pub struct Counts {
+    files: u64,
+    bytes: u64,
+    pub flips: u64,
+    /// Stores that did not open.
+    pub refused: u64,
+    /// Gets that gave the right bytes, an error, and nothing.
+    right: u64,
+    pub errors: u64,
+    absent: u64,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts { files, bytes, flips, refused, right, errors, absent } = self;
+        write!(
+            f,
+            "flips everywhere: {flips} flips in {files} files of {bytes} bytes; {refused} stores \
+             refused to open; {right} gets gave the right bytes, {errors} an error, {absent} nothing"
+        )
+    }
+}
+
+/// Flips every `stride`-th bit of the files of a store, each in a copy of its own.
+///
+/// # Panics
+/// When the store gives other bytes, or does not say which file keeps it from opening.
+pub fn everywhere(seed: u64, stride: usize) -> Counts {
+    let (disk, log) = (new_disk(seed), Log::new());
+    let done = simulate(seed, work(disk.clone(), draw(seed, OPERATIONS), log.clone()));
+    done.unwrap_or_else(|problem| panic!("seed {seed}: {problem:?}"));
+    let model = log.now();
+    let mut counts = Counts::default();
+    for (path, len) in disk.files() {
+        counts.files += 1;
+        counts.bytes += len;
+        for bit in (0..len * 8).step_by(stride) {
+            let checked = simulate(seed, flipped(&disk, &model, &path, bit, &mut counts));
+            checked.unwrap_or_else(|problem| panic!("seed {seed}, {path}, bit {bit}: {problem}"));
+        }
+    }
+    counts
+}
+
+async fn flipped(
+    disk: &Disk,
+    model: &Model,
+    path: &str,
+    bit: u64,
+    counts: &mut Counts,
+) -> Result<(), String> {
+    let disk = disk.copy();
+    disk.flip_bit(path, bit).map_err(|error| error.to_string())?;
+    counts.flips += 1;
+    let store = match open(&disk).await {
+        Ok(store) => store,
+        Err(error) => {
+            counts.refused += 1;
+            // A flipped letter in the node's name makes it another node's name.
+            let says_why = error.to_string().contains(path) || path == "node";
+            return says_why.then_some(()).ok_or(format!("opening does not name it: {error}"));
+        }
+    };
+    let lost = look(&store, model, counts).await?;
+    if lost > 1 {
+        return Err(format!("{lost} objects are absent after one flip"));
+    }
+    heal(&store, model).await
+}
+
+/// Reads everything that was acknowledged, and counts what is absent.
+async fn look(store: &SegmentStore, model: &Model, counts: &mut Counts) -> Result<u64, String> {
+    let mut lost = 0;
+    for (n, object) in model.objects.iter().enumerate() {
+        let held = model.expected[n] == super::model::Expected::Present;
+        match read(store, object.id()).await {
+            Ok(Some((kind, data))) if kind != object.kind() || data != object.data() => {
+                return Err(format!("object {n} came back as other bytes"));
+            }
+            Ok(Some(_)) if !held => return Err(format!("object {n} was never put")),
+            Ok(Some(_)) => counts.right += 1,
+            Ok(None) if held => {
+                counts.absent += 1;
+                lost += 1;
+            }
+            Ok(None) => {}
+            Err(StoreError::Damaged { .. } | StoreError::Io { .. }) => counts.errors += 1,
+            Err(error) => return Err(format!("object {n}: {error}")),
+        }
+    }
+    Ok(lost)
+}
+
+/// What repair would do: everything put again is whole again.
+async fn heal(store: &SegmentStore, model: &Model) -> Result<(), String> {
+    for (n, object) in model.objects.iter().enumerate() {
+        let stored = store.put(vec![object.clone()]).await.remove(0);
+        stored.map_err(|error| format!("object {n} could not be put again: {error}"))?;
+        match read(store, object.id()).await {
+            Ok(Some((_, data))) if data == object.data() => {}
+            other => return Err(format!("object {n} put again came back as {other:?}")),
+        }
+    }
+    store.close().await;
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Random work on a store, drawn from a seed, and the model that goes along.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use gitstratum::store::{OpenError, SegmentStore, Store, StoreError, Stored};
+use gitstratum_host::Disk;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+use super::model::{Model, new_disk, open, simulate};
+
+/// Objects that the work is about: few, so that many come again.
+pub const OBJECTS: usize = 40;
+
+/// One operation. Numbers are those of objects.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    /// Puts batches, all at once.
+    Put(Vec<Vec<usize>>),
+    /// Puts an object in parts.
+    PutLarge(usize),
+    /// Begins to put an object in parts and gives it up.
+    Abandon(usize),
+    /// Reads everything.
+    Check,
+    /// Closes the store and opens it again.
+    Reopen,
+}
+
+/// The generator for one purpose.
+pub fn stream(seed: u64, purpose: u64) -> ChaCha12Rng {
+    let mut rng = ChaCha12Rng::seed_from_u64(seed);
+    rng.set_stream(purpose);
+    rng
+}
+
+/// Draws so many operations.
+pub fn draw(seed: u64, count: usize) -> Vec<Operation> {
+    let rng = &mut stream(seed, 0);
+    let objects = Model::new(OBJECTS).objects.len();
+    let batch = |rng: &mut ChaCha12Rng| {
+        let size = rng.random_range(1..5);
+        (0..size).map(|_| rng.random_range(0..objects)).collect::<Vec<_>>()
+    };
+    let operation = |rng: &mut ChaCha12Rng| match rng.random_range(0..20) {
+        0..8 => Operation::Put(vec![batch(rng)]),
+        8..13 => Operation::Put((0..rng.random_range(2..4)).map(|_| batch(rng)).collect()),
+        13..16 => Operation::PutLarge(rng.random_range(0..objects)),
+        16 => Operation::Abandon(rng.random_range(0..objects)),
+        17 => Operation::Check,
+        _ => Operation::Reopen,
+    };
+    (0..count).map(|_| operation(rng)).collect()
+}
+
+/// The model of work under way.
+#[derive(Clone)]
+pub struct Log(Arc<Mutex<Model>>);
+
+impl Log {
+    pub fn new() -> Self {
+        Log(Arc::new(Mutex::new(Model::new(OBJECTS))))
+    }
+
+    pub fn model(&self) -> MutexGuard<'_, Model> {
+        self.0.lock().expect("a test that panicked goes no further")
+    }
+
+    /// The model as it is now.
+    pub fn now(&self) -> Model {
+        self.model().clone()
+    }
+}
+
+/// Why work does not go on.
+#[derive(Debug)]
+pub enum Problem {
+    /// The store did not do as asked, and said so.
+    Refused(String),
+    /// What the store holds is not what it must hold.
+    Wrong(String),
+}
+
+impl Problem {
+    fn within(self, place: &str) -> Self {
+        match self {
+            Problem::Refused(why) => Problem::Refused(format!("{place}: {why}")),
+            Problem::Wrong(what) => Problem::Wrong(format!("{place}: {what}")),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Problem::Refused(error.to_string())
+    }
+}
+
+impl From<OpenError> for Problem {
+    fn from(error: OpenError) -> Self {
+        Problem::Refused(format!("opening: {error}"))
+    }
+}
+
+/// Opens the store, does all operations, and closes it, or says what went wrong.
+pub async fn work(disk: Disk, operations: Vec<Operation>, log: Log) -> Result<(), Problem> {
+    let mut store = open(&disk).await?;
+    for (number, operation) in operations.iter().enumerate() {
+        let done = carry_out(&disk, &mut store, operation, &log).await;
+        let place = || format!("operation {number}, {operation:?}");
+        done.map_err(|problem| problem.within(&place()))?;
+    }
+    log.now().check_all(&*store).await.map_err(Problem::Wrong)?;
+    store.close().await;
+    Ok(())
+}
+
+/// Carries out one operation.
+pub async fn carry_out(
+    disk: &Disk,
+    store: &mut Arc<SegmentStore>,
+    operation: &Operation,
+    log: &Log,
+) -> Result<(), Problem> {
+    let objects = log.now().objects;
+    match operation {
+        Operation::Put(batches) => {
+            let puts = batches.iter().map(async |batch| {
+                log.model().begin(batch);
+                let wanted = batch.iter().map(|&n| objects[n].clone()).collect();
+                let mut refused = Ok(());
+                for (&n, stored) in batch.iter().zip(store.put(wanted).await) {
+                    match stored {
+                        Ok(_) => log.model().acknowledge(n),
+                        Err(error) => refused = Err(error.into()),
+                    }
+                }
+                refused
+            });
+            join_all(puts).await.into_iter().collect()
+        }
+        Operation::PutLarge(n) => {
+            log.model().begin(&[*n]);
+            put_in_parts(store, &objects[*n]).await?;
+            log.model().acknowledge(*n);
+            Ok(())
+        }
+        Operation::Abandon(n) => {
+            let mut writer = store.put_large(objects[*n].head()).await?;
+            let part = objects[*n].data().slice(..objects[*n].data().len() / 2);
+            Ok(writer.write(part).await?)
+        }
+        Operation::Check => log.now().check_all(&**store).await.map(|_| ()).map_err(Problem::Wrong),
+        Operation::Reopen => {
+            store.close().await;
+            *store = open(disk).await?;
+            Ok(())
+        }
+    }
+}
+
+/// Puts an object in a few parts.
+pub async fn put_in_parts(
+    store: &SegmentStore,
+    object: &gitstratum::object::Object,
+) -> Result<Stored, StoreError> {
+    let mut writer = store.put_large(object.head()).await?;
+    for part in object.data().chunks(1700) {
+        writer.write(Bytes::copy_from_slice(part)).await?;
+    }
+    writer.finish().await
+}
+
+/// Does drawn work on a disk that does nothing wrong.
+///
+/// # Panics
+/// When the store does not do what the model says.
+pub fn run_through(seed: u64, count: usize) {
+    let done = simulate(seed, work(new_disk(seed), draw(seed, count), Log::new()));
+    done.unwrap_or_else(|problem| panic!("seed {seed}: {problem:?}"));
+}
