@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::contenders::{APPENDED, Contender, Engine};
+use crate::contenders::{APPENDED, Contender, Engine, READ_CACHE_BYTES};
 use crate::corpus::{Corpus, absent_ids};
 use crate::{Outcome, system, with_engine};
 
@@ -192,7 +192,7 @@ async fn read<E: Engine>(task: &Task) -> Outcome<Reading> {
     let absent = absent_ids(task.seed, task.gets);
     let before = system::memory()?.resident_bytes;
     let begun = Instant::now();
-    let engine = E::open(&task.dir).await?;
+    let engine = E::open(&task.dir, READ_CACHE_BYTES).await?;
     let first = engine.get(present[0], |_, _| ()).await?;
     let open = begun.elapsed();
     let opened = system::memory()?.resident_bytes;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gitstratum::object::Object;
 
-use crate::contenders::{Contender, Engine};
+use crate::contenders::{Contender, Engine, LOAD_CACHE_BYTES};
 use crate::corpus::{Corpus, Recipe};
 use crate::load::{InBlocks, Jobs, Load, Singly, append_all, put_all};
 use crate::reader::{self, Gets, Reading};
@@ -138,7 +138,7 @@ async fn puts(
         let load = with_engine!(
             contender,
             E => {
-                let engine = Arc::new(E::open(dir.path()).await?);
+                let engine = Arc::new(E::open(dir.path(), LOAD_CACHE_BYTES).await?);
                 let load = put_all(&engine, jobs.clone(), writers).await?;
                 only(engine)?.close().await?;
                 load
@@ -205,7 +205,7 @@ async fn bulk(
         let load = with_engine!(
             contender,
             E => {
-                let engine = Arc::new(E::open(dir.path()).await?);
+                let engine = Arc::new(E::open(dir.path(), LOAD_CACHE_BYTES).await?);
                 let load = put_all(&engine, jobs.clone(), BULK_WRITERS).await?;
                 engine.settle().await?;
                 only(engine)?.close().await?;

@@ -38,6 +38,13 @@ pub fn file_system(dir: &Path) -> Outcome<String> {
     Ok(best.1)
 }
 
+/// Processes that wanted to run during the last minute, on average, for each processor.
+pub fn load() -> Outcome<f64> {
+    let averages = fs::read_to_string("/proc/loadavg")?;
+    let minute: f64 = averages.split(' ').next().unwrap_or_default().parse()?;
+    Ok(minute / std::thread::available_parallelism()?.get() as f64)
+}
+
 /// Memory of this process.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {

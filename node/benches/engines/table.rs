@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use crate::contenders::{CACHE_BYTES, Contender};
+use crate::contenders::{Contender, READ_CACHE_BYTES};
 use crate::corpus::{Block, Corpus};
 use crate::results::{Better, Results, Row};
 use crate::rounds::Plan;
 use crate::sizes::Sizes;
 use crate::{Outcome, compression, system};
+
+/// With more processes than this on each processor, figures are of little use.
+const LOAD_MAX: f64 = 0.5;
 
 const ENGINES: &[Contender] = &[
     Contender::Redb,
@@ -18,6 +21,15 @@ const ENGINES: &[Contender] = &[
 
 /// Says what is going to be measured, and on what.
 pub fn print_head(dir: &Path, plan: &Plan, bulk_sizes: &Sizes) -> Outcome<()> {
+    let load = system::load()?;
+    if load > LOAD_MAX {
+        println!(
+            "THE MACHINE IS BUSY: {load:.1} processes want each processor. Whoever a flush wakes"
+        );
+        println!(
+            "then waits for the others, which says nothing of stores. Take no figure from this."
+        );
+    }
     println!("data on {}; {} rounds, medians", system::file_system(dir)?, plan.rounds);
     println!(
         "objects: mean {:.0} bytes; in the bulk load those of at most {} bytes, mean {:.0}",
@@ -25,7 +37,11 @@ pub fn print_head(dir: &Path, plan: &Plan, bulk_sizes: &Sizes) -> Outcome<()> {
         bulk_sizes.bytes_max(),
         bulk_sizes.mean(),
     );
-    println!("{} gets of each kind; caches of {} MiB", plan.gets, CACHE_BYTES >> 20);
+    println!(
+        "{} gets of each kind; engines read with caches of {} MiB",
+        plan.gets,
+        READ_CACHE_BYTES >> 20
+    );
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::contenders::{Contender, Engine, Ours};
+use crate::contenders::{Contender, Engine, LOAD_CACHE_BYTES, Ours};
 use crate::corpus::{Corpus, Recipe};
 use crate::load::{InBlocks, put_all};
 use crate::reader::{self, Gets, Reading};
@@ -59,7 +59,7 @@ pub async fn run(dir: &Path, quick: bool) -> Outcome<()> {
 /// Puts the objects in portions; drawing each portion is not on the clock.
 async fn load(store: &Path, ids: &Path, objects: u64) -> Outcome<Duration> {
     let mut file = std::io::BufWriter::new(fs::File::create(ids)?);
-    let engine = Arc::new(Ours::open(store).await?);
+    let engine = Arc::new(Ours::open(store, LOAD_CACHE_BYTES).await?);
     let mut elapsed = Duration::ZERO;
     for (seed, first) in (0..objects).step_by(PORTION as usize).enumerate() {
         eprintln!("objects {first} and up");

@@ -10,7 +10,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Pers
 use gitstratum::object::{Kind, Object, ObjectId};
 
 use super::group::Committer;
-use super::{CACHE_BYTES, Engine, parts_of, value_of};
+use super::{Engine, parts_of, value_of};
 use crate::Outcome;
 
 /// How often it is asked whether it is still busy.
@@ -34,8 +34,8 @@ fn commit(database: &Database, keyspace: &Keyspace, objects: &[Object]) -> Outco
 }
 
 impl Engine for Fjall {
-    async fn open(dir: &Path) -> Outcome<Self> {
-        let database = Database::builder(dir).cache_size(CACHE_BYTES as u64).open()?;
+    async fn open(dir: &Path, cache_bytes: usize) -> Outcome<Self> {
+        let database = Database::builder(dir).cache_size(cache_bytes as u64).open()?;
         let objects = database.keyspace("objects", || {
             let separated = KvSeparationOptions::default();
             KeyspaceCreateOptions::default().with_kv_separation(Some(separated))

@@ -2,7 +2,9 @@
 //! flush has covered it, and is used as its own documentation recommends for many
 //! concurrent writers; each file says what was chosen and why.
 //!
-//! All engines get a cache of the same size ([`CACHE_BYTES`]); our store has none beside
+//! All engines get caches of the same size: for loads that of the engine which wants most
+//! ([`LOAD_CACHE_BYTES`]), for reading a small one ([`READ_CACHE_BYTES`]), because what is
+//! read is in the page cache and memory is one of the rows. Our store has none beside
 //! the page cache. Each compresses as it does by default, or as its documentation
 //! recommends where the default is not to.
 
@@ -28,8 +30,11 @@ pub use self::redb::Redb;
 #[cfg(feature = "rocksdb")]
 pub use self::rocksdb::Rocksdb;
 
-/// What an engine may keep of the files in memory of its own.
-pub const CACHE_BYTES: usize = 64 << 20;
+/// What an engine may keep of its files in memory of its own while it is loaded: redb's
+/// default, which it writes through. The others' block caches matter little then.
+pub const LOAD_CACHE_BYTES: usize = 1 << 30;
+/// The same while objects are read.
+pub const READ_CACHE_BYTES: usize = 64 << 20;
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -93,8 +98,9 @@ pub trait Engine: Send + Sync + Sized + 'static {
     /// Its puts stop the thread that makes them, so each writer gets a thread of its own.
     const PUT_BLOCKS: bool = false;
 
-    /// Opens the store in an existing directory, making it if the directory is empty.
-    fn open(dir: &Path) -> impl Future<Output = Outcome<Self>> + Send;
+    /// Opens the store in an existing directory, making it if the directory is empty, with
+    /// a cache of so many bytes if it has one.
+    fn open(dir: &Path, cache_bytes: usize) -> impl Future<Output = Outcome<Self>> + Send;
 
     /// Stores objects, and returns when all of them are durable.
     fn put(&self, objects: Vec<Object>) -> impl Future<Output = Outcome<()>> + Send;

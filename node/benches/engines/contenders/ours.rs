@@ -17,7 +17,7 @@ use crate::Outcome;
 pub struct Ours(Arc<SegmentStore>);
 
 impl Engine for Ours {
-    async fn open(dir: &Path) -> Outcome<Self> {
+    async fn open(dir: &Path, _: usize) -> Outcome<Self> {
         let options = StoreOptions::new(NodeId::new("engines"), true);
         Ok(Ours(SegmentStore::open(Disk::new(dir), options).await?))
     }

@@ -10,7 +10,7 @@ use gitstratum::object::{Kind, Object, ObjectId};
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
 
 use super::group::Committer;
-use super::{CACHE_BYTES, Engine, parts_of, tag_of};
+use super::{Engine, parts_of, tag_of};
 use crate::Outcome;
 
 const OBJECTS: TableDefinition<'_, &[u8; 20], &[u8]> = TableDefinition::new("objects");
@@ -54,9 +54,9 @@ fn commit(database: &Database, objects: &[Object]) -> Outcome<()> {
 }
 
 impl Engine for Redb {
-    async fn open(dir: &Path) -> Outcome<Self> {
+    async fn open(dir: &Path, cache_bytes: usize) -> Outcome<Self> {
         let mut builder = Database::builder();
-        let database = builder.set_cache_size(CACHE_BYTES).create(dir.join("objects.redb"))?;
+        let database = builder.set_cache_size(cache_bytes).create(dir.join("objects.redb"))?;
         let database = Arc::new(database);
         let written = database.clone();
         let committer = Committer::start(move |objects| commit(&written, objects));

@@ -13,7 +13,7 @@ use rocksdb::{
     WriteOptions,
 };
 
-use super::{CACHE_BYTES, Engine, parts_of, value_of};
+use super::{Engine, parts_of, value_of};
 use crate::Outcome;
 
 /// Smaller values stay in the tree.
@@ -26,9 +26,9 @@ const BLOOM_BITS: f64 = 10.0;
 /// RocksDB.
 pub struct Rocksdb(DB);
 
-fn options() -> Outcome<Options> {
+fn options(cache_bytes: usize) -> Outcome<Options> {
     let cores = std::thread::available_parallelism()?.get();
-    let cache = Cache::new_lru_cache(CACHE_BYTES);
+    let cache = Cache::new_lru_cache(cache_bytes);
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(&cache);
     table.set_bloom_filter(BLOOM_BITS, false);
@@ -50,8 +50,8 @@ fn options() -> Outcome<Options> {
 impl Engine for Rocksdb {
     const PUT_BLOCKS: bool = true;
 
-    async fn open(dir: &Path) -> Outcome<Self> {
-        Ok(Rocksdb(DB::open(&options()?, dir)?))
+    async fn open(dir: &Path, cache_bytes: usize) -> Outcome<Self> {
+        Ok(Rocksdb(DB::open(&options(cache_bytes)?, dir)?))
     }
 
     async fn put(&self, objects: Vec<Object>) -> Outcome<()> {
