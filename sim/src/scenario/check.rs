@@ -1,4 +1,5 @@
 //! From the shape of a file to a plan: every value checked, errors with line and field.
+//! What a step may say is in `steps`.
 
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -6,10 +7,10 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::units::{self, Span};
+use super::steps::{Names, check_step};
 use super::{
-    Action, ClusterPlan, Direction, DiskPlan, Expectations, NetworkPlan, Plan, ScenarioError, Step,
-    When, WorkloadPlan, file,
+    ClusterPlan, DiskPlan, Expectations, NetworkPlan, Plan, PowerLoss, ScenarioError, Step,
+    WorkloadPlan, file, units,
 };
 
 /// Reads the text of one file.
@@ -45,6 +46,16 @@ impl Source<'_> {
     ) -> Result<U, ScenarioError> {
         convert(value.get_ref())
             .map_err(|problem| self.error(Some(value.span()), format!("{field}: {problem}")))
+    }
+
+    /// As `field`; the default when it is not there.
+    fn optional<T, U: Default>(
+        &self,
+        field: &str,
+        value: &Option<Spanned<T>>,
+        convert: impl FnOnce(&T) -> Result<U, String>,
+    ) -> Result<U, ScenarioError> {
+        value.as_ref().map_or(Ok(U::default()), |value| self.field(field, value, convert))
     }
 
     fn plan(&self, file: file::File) -> Result<Plan, ScenarioError> {
@@ -108,6 +119,13 @@ impl Source<'_> {
             read: self.milliseconds("disk.read_ms", &raw.read_ms)?,
             write: self.milliseconds("disk.write_ms", &raw.write_ms)?,
             sync: self.milliseconds("disk.sync_ms", &raw.sync_ms)?,
+            power_loss: self
+                .optional("disk.power_loss", &raw.power_loss, |name| power_loss(name))?,
+            spike_share: self.optional("disk.spike_share", &raw.spike_share, share)?,
+            spike: match &raw.spike_ms {
+                Some(spike) => self.milliseconds("disk.spike_ms", spike)?,
+                None => Duration::ZERO..=Duration::ZERO,
+            },
         })
     }
 
@@ -172,176 +190,11 @@ fn share(&number: &f64) -> Result<f64, String> {
     Err(format!("{number} is no share: from 0.0 to 1.0"))
 }
 
-/// How many machines there are to name.
-#[derive(Clone, Copy)]
-struct Names {
-    nodes: usize,
-    clients: usize,
-}
-
-impl Names {
-    fn is_node(self, name: &str) -> bool {
-        (1..=self.nodes).any(|number| name == format!("n{number}"))
-    }
-
-    fn is_client(self, name: &str) -> bool {
-        (1..=self.clients).any(|number| name == format!("c{number}"))
-    }
-
-    fn node(self, name: &str) -> Result<String, String> {
-        if self.is_node(name) {
-            return Ok(name.to_owned());
-        }
-        Err(format!("no node {name:?}: n1 to n{}", self.nodes))
-    }
-
-    fn nodes(self, names: &[String]) -> Result<Vec<String>, String> {
-        if names.is_empty() {
-            return Err("names no node".to_owned());
-        }
-        names.iter().map(|name| self.node(name)).collect()
-    }
-
-    fn machines(self, names: &[String]) -> Result<Vec<String>, String> {
-        for name in names {
-            if !self.is_node(name) && !self.is_client(name) {
-                let Names { nodes, clients } = self;
-                return Err(format!("no machine {name:?}: n1 to n{nodes}, c1 to c{clients}"));
-            }
-        }
-        Ok(names.to_vec())
-    }
-}
-
-/// Checks one step; a problem begins with the field it is in.
-fn check_step(raw: &file::Step, index: usize, names: Names) -> Result<Step, String> {
-    let when = match (&raw.at, &raw.after) {
-        (Some(at), None) => When::At(in_field("at", units::span(at))?),
-        (None, Some(_)) if index == 0 => {
-            return Err("after: the first step has none before it: use at".to_owned());
-        }
-        (None, Some(after)) => When::After(in_field("after", units::span(after))?),
-        _ => return Err("at: exactly one of at and after is needed".to_owned()),
-    };
-    let mut fields = Fields::of(raw);
-    let action = fields.action(raw, names)?;
-    fields.none_left(&raw.action)?;
-    Ok(Step { line: 0, when, action })
-}
-
-fn in_field<T>(field: &str, result: Result<T, String>) -> Result<T, String> {
-    result.map_err(|problem| format!("{field}: {problem}"))
-}
-
-/// The fields that a step has and its action has not used yet.
-struct Fields {
-    unused: Vec<&'static str>,
-}
-
-impl Fields {
-    fn of(raw: &file::Step) -> Self {
-        let present = [
-            ("nodes", raw.nodes.is_some()),
-            ("node", raw.node.is_some()),
-            ("from", raw.from.is_some()),
-            ("direction", raw.direction.is_some()),
-            ("down_for", raw.down_for.is_some()),
-            ("dns_after", raw.dns_after.is_some()),
-            ("takes_address_of", raw.takes_address_of.is_some()),
-            ("resolves", raw.resolves.is_some()),
-        ];
-        let unused = present.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
-        Fields { unused }
-    }
-
-    fn optional<'a, T>(&mut self, field: &'static str, value: &'a Option<T>) -> Option<&'a T> {
-        self.unused.retain(|unused| *unused != field);
-        value.as_ref()
-    }
-
-    fn needed<'a, T>(
-        &mut self,
-        field: &'static str,
-        value: &'a Option<T>,
-        action: &str,
-    ) -> Result<&'a T, String> {
-        self.optional(field, value).ok_or_else(|| format!("{field}: needed by {action:?}"))
-    }
-
-    fn span(
-        &mut self,
-        field: &'static str,
-        value: &Option<Span>,
-        action: &str,
-    ) -> Result<RangeInclusive<Duration>, String> {
-        in_field(field, units::span(self.needed(field, value, action)?))
-    }
-
-    fn none_left(&self, action: &str) -> Result<(), String> {
-        match self.unused.first() {
-            Some(field) => Err(format!("{field}: means nothing to {action:?}")),
-            None => Ok(()),
-        }
-    }
-
-    fn action(&mut self, raw: &file::Step, names: Names) -> Result<Action, String> {
-        let action = raw.action.as_str();
-        match action {
-            "heal" => Ok(Action::Heal),
-            "cut" => self.cut(raw, names),
-            "move" => self.relocation(raw, names),
-            "crash" | "power_off" | "start" => {
-                let nodes = self.needed("nodes", &raw.nodes, action)?;
-                let nodes = in_field("nodes", names.nodes(nodes))?;
-                Ok(match action {
-                    "crash" => Action::Crash { nodes },
-                    "power_off" => Action::PowerOff { nodes },
-                    _ => Action::Start { nodes },
-                })
-            }
-            "dns" => {
-                let node = self.needed("node", &raw.node, action)?;
-                let node = in_field("node", names.node(node))?;
-                let resolves = *self.needed("resolves", &raw.resolves, action)?;
-                Ok(Action::Dns { node, resolves })
-            }
-            other => Err(format!(
-                "action: {other:?} is none of cut, heal, crash, power_off, start, move, dns"
-            )),
-        }
-    }
-
-    fn cut(&mut self, raw: &file::Step, names: Names) -> Result<Action, String> {
-        let nodes = self.needed("nodes", &raw.nodes, "cut")?;
-        let nodes = in_field("nodes", names.nodes(nodes))?;
-        let from = self.optional("from", &raw.from).cloned().unwrap_or_default();
-        let from = in_field("from", names.machines(&from))?;
-        let direction = match self.optional("direction", &raw.direction).map(String::as_str) {
-            None | Some("both") => Direction::Both,
-            Some("outgoing") => Direction::Outgoing,
-            Some("incoming") => Direction::Incoming,
-            Some(other) => {
-                return Err(format!("direction: {other:?} is none of both, outgoing, incoming"));
-            }
-        };
-        Ok(Action::Cut { nodes, from, direction })
-    }
-
-    fn relocation(&mut self, raw: &file::Step, names: Names) -> Result<Action, String> {
-        let node = self.needed("node", &raw.node, "move")?;
-        let node = in_field("node", names.node(node))?;
-        let takes_address_of = match self.optional("takes_address_of", &raw.takes_address_of) {
-            Some(other) if *other == node => {
-                return Err("takes_address_of: is the node itself".to_owned());
-            }
-            Some(other) => Some(in_field("takes_address_of", names.node(other))?),
-            None => None,
-        };
-        Ok(Action::Move {
-            node,
-            down_for: self.span("down_for", &raw.down_for, "move")?,
-            dns_after: self.span("dns_after", &raw.dns_after, "move")?,
-            takes_address_of,
-        })
+fn power_loss(name: &str) -> Result<PowerLoss, String> {
+    match name {
+        "everything" => Ok(PowerLoss::Everything),
+        "subset" => Ok(PowerLoss::Subset),
+        "torn" => Ok(PowerLoss::Torn),
+        other => Err(format!("{other:?} is none of everything, subset, torn")),
     }
 }

@@ -46,6 +46,9 @@ pub(super) struct Disk {
     pub(super) read_ms: Spanned<[f64; 2]>,
     pub(super) write_ms: Spanned<[f64; 2]>,
     pub(super) sync_ms: Spanned<[f64; 2]>,
+    pub(super) power_loss: Option<Spanned<String>>,
+    pub(super) spike_share: Option<Spanned<f64>>,
+    pub(super) spike_ms: Option<Spanned<[f64; 2]>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,6 +81,11 @@ pub(super) struct Step {
     pub(super) dns_after: Option<Span>,
     pub(super) takes_address_of: Option<String>,
     pub(super) resolves: Option<bool>,
+    pub(super) dir: Option<String>,
+    pub(super) bits: Option<u32>,
+    pub(super) factor: Option<u32>,
+    pub(super) operations: Option<String>,
+    pub(super) room_bytes: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

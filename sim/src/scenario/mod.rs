@@ -7,6 +7,7 @@
 
 mod check;
 mod file;
+mod steps;
 mod units;
 
 #[cfg(test)]
@@ -73,6 +74,35 @@ pub struct DiskPlan {
     pub write: RangeInclusive<Duration>,
     /// `fdatasync`.
     pub sync: RangeInclusive<Duration>,
+    /// What a power loss may take.
+    pub power_loss: PowerLoss,
+    /// Share of operations that take longer, 0.0 to 1.0.
+    pub spike_share: f64,
+    /// By how much.
+    pub spike: RangeInclusive<Duration>,
+}
+
+/// Which changes that were not synced a power loss may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PowerLoss {
+    /// All of them, always.
+    Everything,
+    /// Any subset, whole writes only.
+    Subset,
+    /// Any subset, and parts of writes.
+    #[default]
+    Torn,
+}
+
+/// Operations of a disk that stall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskOperations {
+    /// Reads.
+    Reads,
+    /// Writes.
+    Writes,
+    /// Syncs, of files and directories.
+    Syncs,
 }
 
 /// Who asks for what, and how fast.
@@ -177,6 +207,41 @@ pub enum Action {
         node: String,
         /// Whether it resolves.
         resolves: bool,
+    },
+    /// Flips bits of files at rest.
+    Rot {
+        /// On these nodes.
+        nodes: Vec<String>,
+        /// In the files of this directory.
+        dir: String,
+        /// So many on each.
+        bits: u32,
+    },
+    /// Makes disks slow.
+    Slow {
+        /// Of these nodes.
+        nodes: Vec<String>,
+        /// Latencies are multiplied by this.
+        factor: u32,
+    },
+    /// Lets operations of disks wait until they are released.
+    Stall {
+        /// Of these nodes.
+        nodes: Vec<String>,
+        /// Which operations.
+        operations: DiskOperations,
+    },
+    /// Leaves disks little room.
+    Fill {
+        /// Of these nodes.
+        nodes: Vec<String>,
+        /// How much.
+        room_bytes: u64,
+    },
+    /// Ends slowness, stalls and lack of room.
+    Release {
+        /// On the disks of these nodes.
+        nodes: Vec<String>,
     },
 }
 

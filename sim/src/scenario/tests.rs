@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Action, Direction, Plan, When};
+use super::{Action, Direction, Plan, PowerLoss, When};
 
 const GOOD: &str = r#"name = "good"
 description = "One line."
@@ -116,6 +116,29 @@ fn steps_that_make_no_sense_are_refused() {
     refused("after = \"8s\"", "after = \"8s\"\nat = \"9s\"", "step[1].at: exactly one");
     refused("[\"4s\", \"6s\"]", "[\"6s\", \"4s\"]", "step[0].at: is the wrong way round");
     refused("\"outgoing\"", "\"sideways\"", "step[0].direction");
+}
+
+#[test]
+fn trouble_with_disks_is_checked_like_all_else() {
+    let disk = "sync_ms = [1, 3]";
+    let with = |more: &str| format!("{disk}\n{more}");
+    refused(disk, &with("power_loss = \"some\""), "toml:19: disk.power_loss: \"some\"");
+    refused(disk, &with("spike_share = 2.0"), "toml:19: disk.spike_share: 2");
+    refused(disk, &with("spike_ms = [2, 1]"), "toml:19: disk.spike_ms: is the wrong way round");
+    let plan = parse(&GOOD.replacen(disk, &with("power_loss = \"subset\""), 1)).unwrap();
+    assert_eq!(plan.disk.power_loss, PowerLoss::Subset);
+    assert_eq!(parse(GOOD).unwrap().disk.power_loss, PowerLoss::Torn);
+
+    let heal = "action = \"heal\"";
+    let step = |step: &str| format!("action = {step}");
+    refused(heal, &step("\"rot\"\nnodes = [\"n1\"]\nbits = 1"), "toml:44: step[1].dir: needed");
+    let rot = "\"rot\"\nnodes = [\"n1\"]\ndir = \"d\"\nbits = 0";
+    refused(heal, &step(rot), "step[1].bits: 0 is not from 1");
+    let stall = "\"stall\"\nnodes = [\"n1\"]\noperations = \"all\"";
+    refused(heal, &step(stall), "step[1].operations: \"all\" is none of");
+    refused(heal, &step("\"slow\"\nnodes = [\"n9\"]\nfactor = 2"), "step[1].nodes: no node \"n9\"");
+    refused(heal, &step("\"fill\"\nnodes = [\"n1\"]"), "step[1].room_bytes: needed");
+    refused(heal, &step("\"release\"\nnodes = [\"n1\"]\nfactor = 2"), "step[1].factor: means");
 }
 
 #[test]

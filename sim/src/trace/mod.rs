@@ -72,6 +72,22 @@ pub enum Event {
         /// To this, or to nothing.
         address: Option<String>,
     },
+    /// Something is done to a node's disk.
+    Disk {
+        /// What, in words.
+        trouble: String,
+        /// Whether the node can store objects all the same.
+        stores: bool,
+    },
+    /// A node's disk is well again. What rotted stays so.
+    DiskReleased,
+    /// A bit of a node's files flipped.
+    Rotted {
+        /// The file.
+        path: String,
+        /// The bit, counted from the file's beginning.
+        bit: u64,
+    },
     /// A client begins a call.
     OpStarted {
         /// Number of the call, unique in the run.

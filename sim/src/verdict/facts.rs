@@ -47,6 +47,8 @@ pub struct Facts<'a> {
     pub operations: BTreeMap<u64, Operation<'a>>,
     /// What the final inspection found, by object.
     pub inspected: BTreeMap<&'a str, (&'a [String], &'a Outcome)>,
+    /// Nodes some of whose files rotted.
+    pub rotted: BTreeSet<&'a str>,
     /// Whether the run came to its end.
     pub ended: bool,
     /// Reachable spans `[from, to)` by node and client, in order.
@@ -61,6 +63,7 @@ impl<'a> Facts<'a> {
             setting: None,
             operations: BTreeMap::new(),
             inspected: BTreeMap::new(),
+            rotted: BTreeSet::new(),
             ended: false,
             reachable: BTreeMap::new(),
         };
@@ -91,6 +94,9 @@ impl<'a> Facts<'a> {
                     operation.ended_us = Some(record.at_us);
                     operation.outcomes = outcomes;
                 }
+            }
+            Event::Rotted { .. } => {
+                self.rotted.insert(&record.actor);
             }
             Event::Inspected { id, holders, outcome } => {
                 self.inspected.insert(id, (holders, outcome));
@@ -170,6 +176,8 @@ struct State<'a> {
     addresses: BTreeMap<&'a str, &'a str>,
     names: BTreeMap<&'a str, Option<&'a str>>,
     cuts: BTreeSet<(&'a str, &'a str)>,
+    /// Nodes whose disks keep them from storing.
+    unable: BTreeSet<&'a str>,
 }
 
 impl<'a> State<'a> {
@@ -189,12 +197,15 @@ impl<'a> State<'a> {
             }
             Event::Cut { to } => self.cuts.insert((actor, to)),
             Event::Mended { to } => self.cuts.remove(&(actor, to.as_str())),
+            Event::Disk { stores: false, .. } => self.unable.insert(actor),
+            Event::DiskReleased => self.unable.remove(actor),
             _ => false,
         }
     }
 
     fn reaches(&self, client: &str, node: &str) -> bool {
         self.ready.contains(node)
+            && !self.unable.contains(node)
             && !self.cuts.contains(&(client, node))
             && !self.cuts.contains(&(node, client))
             && self.names.get(node).copied().flatten() == self.addresses.get(node).copied()

@@ -1,5 +1,7 @@
 //! Each checker is shown a good trace and one with a fault planted by hand.
 
+mod disks;
+
 use crate::trace::{Call, Event, Outcome, Phase, Record, Setting, Stop, Wanted, WriterSample};
 
 use super::{Class, Verdict, deterministic, judge, verdict};

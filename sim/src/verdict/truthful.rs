@@ -131,7 +131,10 @@ fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
             violations.push(violation(at_us, message));
         }
         let Some((holders, _)) = facts.inspected.get(object.id.as_str()) else { continue };
-        let missing: Vec<_> = distinct.iter().filter(|node| !holders.contains(node)).collect();
+        // What a replica had when it said so may have rotted since.
+        let sound = |node: &&&String| !facts.rotted.contains(node.as_str());
+        let gone = distinct.iter().filter(|node| !holders.contains(node));
+        let missing: Vec<_> = gone.filter(sound).collect();
         if !missing.is_empty() {
             let message = format!(
                 "{client} was told that {} is stored on {replicas:?}, and after the power \

@@ -8,12 +8,13 @@ use std::time::Duration;
 use gitstratum::config::Config;
 use gitstratum::placement::{Layout, Member, NodeId};
 use gitstratum::server;
-use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
+use gitstratum_host::Disk;
+use gitstratum_host::simulated::{Link, Machine, Network};
 use rand::RngCore;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::Run;
+use super::{Run, disks};
 use crate::scenario::Plan;
 use crate::trace::{Event, Recorder, Stop};
 use crate::workload::stream;
@@ -24,7 +25,7 @@ const PORT: u16 = 7000;
 /// The machines of a run.
 pub struct Cluster {
     seed: u64,
-    recorder: Recorder,
+    pub(super) recorder: Recorder,
     network: Network,
     layout: Layout,
     nodes: BTreeMap<String, Machine>,
@@ -36,12 +37,14 @@ pub struct Cluster {
 
 /// What the scenario changed so far.
 #[derive(Default)]
-struct Changes {
+pub(super) struct Changes {
     /// How often each node was started; no process draws what one before it drew.
     starts: BTreeMap<String, u64>,
     cuts: BTreeSet<(String, String)>,
     /// What the names resolve to.
     names: BTreeMap<String, Option<Ipv4Addr>>,
+    /// Nodes whose disks are slow, stalled or full.
+    pub(super) troubled: BTreeSet<String>,
     /// Addresses given out since the beginning.
     moves: u8,
 }
@@ -55,13 +58,10 @@ impl Cluster {
         let link = Link { latency: plan.network.latency.clone(), loss: plan.network.loss };
         let network = Network::new(draw("network"), link);
         let machine = |name: &str, address: Ipv4Addr| {
-            let disk = DiskProfile {
-                read_latency: plan.disk.read.clone(),
-                write_latency: plan.disk.write.clone(),
-                sync_latency: plan.disk.sync.clone(),
-                ..DiskProfile::instant()
-            };
-            Machine::new(&network, name, address, disk, draw(&format!("machine/{name}")))
+            let (disk, seed) = (disks::profile(&plan.disk), draw(&format!("machine/{name}")));
+            let machine = Machine::new(&network, name, address, disk, seed);
+            machine.disk().set_loss(disks::loss(&plan.disk));
+            machine
         };
         let numbered = |names: Vec<String>, subnet: u8| -> BTreeMap<String, Machine> {
             let host = |number: usize| u8::try_from(number + 1).expect("at most 100 of a kind");
@@ -98,6 +98,11 @@ impl Cluster {
     /// A machine that is no node.
     pub fn client_machine(&self, name: &str) -> &Machine {
         &self.others[name]
+    }
+
+    /// A node's disk, to do things to from outside.
+    pub(super) fn disk(&self, name: &str) -> Disk {
+        self.nodes[name].disk()
     }
 
     /// Starts the nodes that do not run.
@@ -244,6 +249,9 @@ impl Cluster {
     /// under its name.
     pub fn restore(&self) {
         self.mend_all();
+        for name in self.nodes.keys() {
+            self.release_disk(name);
+        }
         self.start_all();
         for name in self.nodes.keys() {
             self.dns_follows(name, true);
@@ -280,7 +288,7 @@ impl Cluster {
     }
 
     /// One thread runs everything, so this never waits.
-    fn changes(&self) -> std::sync::MutexGuard<'_, Changes> {
+    pub(super) fn changes(&self) -> std::sync::MutexGuard<'_, Changes> {
         self.changes.lock().expect("a run that panicked goes no further")
     }
 }

@@ -46,6 +46,19 @@ async fn take(cluster: &Cluster, action: &Action, rng: &mut ChaCha12Rng) {
             nodes.iter().for_each(|node| cluster.stop(node, Stop::PowerOff));
         }
         Action::Start { nodes } => nodes.iter().for_each(|node| cluster.start(node)),
+        Action::Rot { nodes, dir, bits } => {
+            nodes.iter().for_each(|node| cluster.rot(node, dir, *bits));
+        }
+        Action::Slow { nodes, factor } => {
+            nodes.iter().for_each(|node| cluster.slow(node, *factor));
+        }
+        Action::Stall { nodes, operations } => {
+            nodes.iter().for_each(|node| cluster.stall(node, *operations));
+        }
+        Action::Fill { nodes, room_bytes } => {
+            nodes.iter().for_each(|node| cluster.fill(node, *room_bytes));
+        }
+        Action::Release { nodes } => nodes.iter().for_each(|node| cluster.release_disk(node)),
         Action::Dns { node, resolves } => cluster.dns_follows(node, *resolves),
         Action::Move { node, down_for, dns_after, takes_address_of } => {
             cluster.stop(node, Stop::PowerOff);

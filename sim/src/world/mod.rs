@@ -7,6 +7,7 @@
 
 mod clients;
 mod cluster;
+mod disks;
 mod faults;
 mod inspection;
 

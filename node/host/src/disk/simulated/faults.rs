@@ -153,7 +153,7 @@ impl Disk {
         let mut state = self.state();
         state.faults.retain(|fault| !matches!(fault.effect, Effect::Stall));
         state.releases += 1;
-        self.shared.events.send_modify(|events| *events += 1);
+        self.shared.events.notify_waiters();
     }
 
     /// Makes reads, writes and syncs take so many times as long; 1 is as drawn.
@@ -197,6 +197,11 @@ impl Disk {
             bit -= len * 8;
         }
         unreachable!("a bit of them all is a bit of one of them")
+    }
+
+    /// Bytes of all files that have a name; a file with several counts once.
+    pub fn content_bytes(&self) -> u64 {
+        self.state().tree.content_bytes()
     }
 
     /// All files and their lengths in bytes, by path, as a process sees them now.

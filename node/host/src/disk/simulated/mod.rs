@@ -29,7 +29,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand_chacha::ChaCha12Rng;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::{OpenMode, assert_path, failed, parent_of};
 pub use faults::Fault;
@@ -61,8 +61,9 @@ pub struct DiskLock {
 struct Shared {
     profile: DiskProfile,
     state: Mutex<State>,
-    /// Counts what a waiting operation may wait for: a release, a stop, a process's end.
-    events: watch::Sender<u64>,
+    /// Told of what an operation may wait for: a release, a stop, a process's end. Not a
+    /// `watch`, which wakes several in an order that differs from run to run.
+    events: Notify,
 }
 
 #[derive(Debug)]
@@ -124,8 +125,7 @@ impl Disk {
             operations: 0,
             stop_at: None,
         };
-        let (events, _) = watch::channel(0);
-        let shared = Shared { profile, state: Mutex::new(state), events };
+        let shared = Shared { profile, state: Mutex::new(state), events: Notify::new() };
         Disk { shared: Arc::new(shared), process: None }
     }
 

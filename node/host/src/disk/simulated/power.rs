@@ -20,7 +20,7 @@ impl Disk {
         state.generation += 1;
         state.locks.clear();
         state.stop_at = None;
-        self.shared.events.send_modify(|events| *events += 1);
+        self.shared.events.notify_waiters();
     }
 
     /// The disk as the process of this moment sees it: when that is gone, every operation
@@ -85,9 +85,13 @@ impl Disk {
 
     /// Waits for a moment in which this holds.
     pub(super) async fn wait(&self, holds: impl Fn(&State) -> bool) {
-        let mut events = self.shared.events.subscribe();
-        while !holds(&self.state()) {
-            events.changed().await.expect("this disk holds the sender");
+        loop {
+            // Begun before the look, so that nothing told after it is missed.
+            let told = self.shared.events.notified();
+            if holds(&self.state()) {
+                return;
+            }
+            told.await;
         }
     }
 
@@ -135,7 +139,7 @@ impl Disk {
     fn count(&self, state: &mut State) {
         state.operations += 1;
         if state.is_stopped() {
-            self.shared.events.send_modify(|events| *events += 1);
+            self.shared.events.notify_waiters();
         }
     }
 
