@@ -8,6 +8,7 @@
 //! [`ConfigOverrides`].
 
 mod locate;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::placement::{Layout, LayoutError, Member, NodeId};
 use locate::Source;
+pub use store::StoreConfig;
 
 /// Where a single node without any configuration listens.
 pub const LISTEN_DEFAULT: SocketAddr =
@@ -37,8 +39,8 @@ pub struct Config {
     pub node_id: NodeId,
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Whether puts are synced before they are acknowledged.
-    pub fsync: bool,
+    /// How its store works.
+    pub store: StoreConfig,
     /// The cluster; contains this node.
     pub layout: Layout,
 }
@@ -110,8 +112,8 @@ struct FileConfig {
     node_id: Option<String>,
     listen: Option<String>,
     data: Option<PathBuf>,
-    #[serde(default = "yes")]
-    fsync: bool,
+    #[serde(default)]
+    store: StoreConfig,
     cluster: Option<FileCluster>,
     node: Option<Vec<FileNode>>,
 }
@@ -134,10 +136,6 @@ struct FileNode {
     zone: String,
     #[serde(default = "one")]
     weight: u32,
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn one() -> u32 {
@@ -203,6 +201,9 @@ impl Config {
                 Err(_) => return refuse("listen", format!("{text:?} is not IP:PORT")),
             },
         };
+        if let Err((field, problem)) = file.store.check() {
+            return refuse(field, problem);
+        }
         let node_id = overrides.node_id.or(file.node_id);
         let parts = match (file.cluster, file.node) {
             (Some(cluster), Some(nodes)) => member_of(cluster, nodes, node_id, listen),
@@ -214,7 +215,7 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let config = Config { node_id, listen, fsync: file.fsync, layout };
+        let config = Config { node_id, listen, store: file.store, layout };
         Ok(LoadedConfig { config, data })
     }
 }
@@ -237,7 +238,7 @@ impl LoadedConfig {
             node_id: Some(self.config.node_id.to_string()),
             listen: Some(self.config.listen.to_string()),
             data: Some(self.data.clone()),
-            fsync: self.config.fsync,
+            store: self.config.store.clone(),
             cluster: Some(FileCluster {
                 version: layout.version,
                 replicas: layout.replicas,

@@ -21,6 +21,13 @@ pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
 pub const STORE_LARGE_WRITERS_MAX: usize = 16;
 /// Past this a segment is sealed and a new one begun.
 pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
+/// And past this number of records: just what a map of a quarter of a million places takes
+/// before it doubles.
+pub const SEGMENT_RECORDS_MAX: usize = (1 << 18) / 8 * 7;
+/// Damaged objects that a store keeps a list of.
+pub const QUARANTINED_MAX: usize = 100_000;
+/// Room that puts leave on the disk, for compaction, for shutdown, and for the operator.
+pub const STORE_RESERVE_BYTES: u64 = 64 << 20;
 /// Bytes that one group commit writes at most (but always one record).
 pub const GROUP_BYTES_MAX: usize = 8 << 20;
 /// Requests that a server works on at once.

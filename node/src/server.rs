@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gitstratum_host::Host;
 use rand::Rng;
@@ -11,11 +12,13 @@ use rand_chacha::rand_core::SeedableRng;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::config::Config;
-use crate::placement::Layout;
+use crate::config::{Config, StoreConfig};
+use crate::placement::{Layout, NodeId};
 use crate::pool::Pool;
 use crate::repair::{MissedError, MissedLog, PeerTable, probe};
-use crate::store::{OpenError, SegmentStore, Store, StoreOptions};
+use crate::store::{
+    CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
+};
 use crate::wire::server::{self, Requests};
 use crate::wire::service::NodeService;
 
@@ -64,8 +67,8 @@ pub async fn serve(
     // accepted before the store is open.
     let listener = host.net.listen(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let options = StoreOptions::new(config.node_id.clone(), config.fsync);
-    let store: Arc<dyn Store> = SegmentStore::open(host.disk.clone(), options).await?;
+    let options = store_options(&config.node_id, &config.store);
+    let store = SegmentStore::open(host.disk.clone(), options).await?;
     let missed = Arc::new(MissedLog::open(&host.disk).await?);
     let layout = Arc::new(config.layout);
     let peers = Arc::new(PeerTable::new(&layout, &config.node_id));
@@ -83,13 +86,32 @@ pub async fn serve(
     let pool_rng = ChaCha12Rng::from_rng(&mut rng);
     let pool = Pool::new(host.net.clone(), config.node_id.as_str(), &layout, pool_rng);
     let probes = start_probes(&layout, &config.node_id, &pool, &peers);
+    let maintenance = maintenance(&config.store);
+    let maintained = Background(vec![tokio::spawn(maintain(store.clone(), maintenance))]);
     tracing::info!(node = %config.node_id, %address, "serving");
     ready(address);
     server::run(listener, service, requests, shutdown).await;
-    drop(probes);
+    drop((probes, maintained));
     store.close().await;
     tracing::info!(node = %config.node_id, "stopped");
     Ok(())
+}
+
+fn store_options(node_id: &NodeId, config: &StoreConfig) -> StoreOptions {
+    StoreOptions::new(node_id.clone(), config.fsync)
+        .compression(config.compression)
+        .reserve_bytes(config.reserve_bytes)
+}
+
+fn maintenance(config: &StoreConfig) -> Maintenance {
+    let days = u64::from(config.scrub_interval_days);
+    Maintenance {
+        compact: CompactOptions {
+            garbage_share_min: config.compact_garbage_share,
+            bytes_per_second: Some(config.maintenance_bytes_per_second),
+        },
+        scrub_interval: (days > 0).then(|| Duration::from_secs(days * 24 * 3600)),
+    }
 }
 
 fn start_probes(

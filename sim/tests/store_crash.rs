@@ -13,7 +13,9 @@ use bytes::Bytes;
 use gitstratum::limits;
 use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
 use gitstratum::placement::NodeId;
-use gitstratum::store::{Durability, Found, SegmentStore, Store, StoreError, StoreOptions, Stored};
+use gitstratum::store::{
+    Durability, Found, Fsync, SegmentStore, Store, StoreError, StoreOptions, Stored,
+};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{Loss, Operation};
 use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
@@ -45,7 +47,7 @@ fn object(n: u64) -> Object {
 }
 
 async fn open(disk: &Disk) -> Arc<SegmentStore> {
-    let options = StoreOptions::new(NodeId::new("m"), true).segment_bytes_max(3_000);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).segment_bytes_max(3_000);
     SegmentStore::open(disk.clone(), options).await.expect("a crash leaves a store that opens")
 }
 
@@ -195,7 +197,7 @@ async fn after_a_failed_sync_nothing_is_written_until_reopened() {
 #[tokio::test]
 async fn without_fsync_nothing_is_called_synced() {
     let disk = Disk::simulated(DiskProfile::instant(), 1);
-    let options = StoreOptions::new(NodeId::new("m"), false);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Never);
     let store = SegmentStore::open(disk, options).await.unwrap();
     for _ in 0..2 {
         let stored = put(&store, &object(0)).await.unwrap();
@@ -216,7 +218,7 @@ async fn a_dropped_store_keeps_its_lock_until_its_last_write_is_done() {
     putting.abort();
     drop(store);
     let again = loop {
-        let options = StoreOptions::new(NodeId::new("m"), true);
+        let options = StoreOptions::new(NodeId::new("m"), Fsync::Always);
         match SegmentStore::open(disk.clone(), options).await {
             Ok(store) => break store,
             Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gitstratum::client::{Client, ClientOptions};
-use gitstratum::config::{Config, LoadedConfig};
+use gitstratum::config::{Config, LoadedConfig, StoreConfig};
 use gitstratum::placement::{Layout, Member, NodeId};
 use gitstratum_host::Net;
 use gitstratum_proto::v1::StoreStatus;
@@ -66,7 +66,7 @@ impl Cluster {
             let config = Config {
                 node_id: member.node_id.clone(),
                 listen,
-                fsync: true,
+                store: StoreConfig::default(),
                 layout: layout.clone(),
             };
             let loaded = LoadedConfig { config, data: dir.join(member.node_id.as_str()) };

@@ -1,4 +1,4 @@
-//! What a machine gives a node: network, disk, and the request to stop.
+//! What a machine gives a node: network, disk, processors, and the request to stop.
 //!
 //! This crate is the seam between the two worlds. In a normal build [`Net`] is tokio's
 //! TCP and [`Disk`] a directory; under `--cfg madsim` both belong to a simulated machine
@@ -7,12 +7,14 @@
 //! under `node/`. Time, tasks and synchronisation are not here: they come from the
 //! aliased `tokio`. Randomness is handed down by whoever starts the node.
 
+mod compute;
 pub mod disk;
 pub mod net;
 pub mod signal;
 #[cfg(madsim)]
 pub mod simulated;
 
+pub use compute::compute;
 pub use disk::Disk;
 pub use net::Net;
 

@@ -66,6 +66,10 @@ pub enum Command {
     Export(Export),
     /// Show what every node knows of itself
     Status(Status),
+    /// Have every node make a consistent copy of its store, to back up from
+    Snapshot(Snapshot),
+    /// Look at a store's files: a snapshot's, or those of a node that is stopped
+    Store(Store),
 }
 
 /// `serve`
@@ -196,6 +200,43 @@ pub struct Status {
     /// The cluster
     #[command(flatten)]
     pub client: ClientArguments,
+}
+
+/// `snapshot`
+#[derive(Debug, Args)]
+pub struct Snapshot {
+    /// Name of the copy: DATA/snapshots/NAME on every node
+    pub name: String,
+    /// The cluster
+    #[command(flatten)]
+    pub client: ClientArguments,
+}
+
+/// `store`
+#[derive(Debug, Args)]
+pub struct Store {
+    /// What to do
+    #[command(subcommand)]
+    pub command: StoreCommand,
+}
+
+/// What can be done with a store's files.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Read everything and verify it; exit code 1 and a line for each problem if it is not
+    /// sound. Changes nothing
+    Verify {
+        /// Data directory or snapshot
+        directory: PathBuf,
+    },
+    /// Count what is there, without reading the objects. Changes nothing
+    Stats {
+        /// Data directory or snapshot
+        directory: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

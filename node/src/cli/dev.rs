@@ -18,7 +18,7 @@ use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
 use super::{Failure, seeded_by_the_system, wrong_configuration};
 use crate::client::{Client, ClientOptions};
-use crate::config::{Config, ConfigOverrides, LoadedConfig};
+use crate::config::{Config, ConfigOverrides, LoadedConfig, StoreConfig};
 use crate::limits;
 use crate::placement::{Layout, Member, NodeId};
 
@@ -118,7 +118,7 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
         let config = Config {
             node_id: NodeId::new(format!("n{n}")),
             listen,
-            fsync: true,
+            store: StoreConfig::default(),
             layout: layout.clone(),
         };
         let text = LoadedConfig { config, data: directory.join("data") }.to_toml()?;

@@ -7,10 +7,13 @@ mod objects;
 mod progress;
 mod repositories;
 mod serve;
+mod snapshot;
 mod status;
+mod store;
 
 use std::error::Error;
 use std::fmt;
+use std::io::Write as _;
 
 pub use arguments::Arguments;
 use arguments::{ClientArguments, Command, LogFormat};
@@ -101,6 +104,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Import(asked) => repositories::import(asked).await,
             Command::Export(asked) => repositories::export(asked).await,
             Command::Status(asked) => status::status(asked).await,
+            Command::Snapshot(asked) => snapshot::snapshot(asked).await,
+            Command::Store(asked) => store::store(asked).await,
         }
     });
     if serving {
@@ -118,6 +123,16 @@ fn seeded_by_the_system() -> Result<ChaCha12Rng, Failure> {
     let mut seed = [0; 32];
     OsRng.try_fill_bytes(&mut seed).map_err(|error| Failure::Operation(error.to_string()))?;
     Ok(ChaCha12Rng::from_seed(seed))
+}
+
+/// Prints all of it, unless whoever reads it has seen enough.
+fn show(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::operation("write to standard output")(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn connect(arguments: &ClientArguments) -> Result<Client, Failure> {

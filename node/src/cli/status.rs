@@ -1,13 +1,12 @@
 //! `status`: what every node knows of itself, and what could not be asked.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 
 use gitstratum_proto::v1::StatusResponse;
 use serde_json::{Value, json};
 
 use super::arguments::Status;
-use super::{Failure, connect};
+use super::{Failure, connect, show};
 use crate::object::ObjectId;
 use crate::placement::Member;
 use crate::quorum::NodeError;
@@ -24,16 +23,6 @@ pub(super) async fn status(asked: Status) -> Result<(), Failure> {
         show(&format!("{:#}\n", json!({ "partial": partial, "nodes": nodes })))
     } else {
         show(&as_table(&answers)?)
-    }
-}
-
-/// Prints all of it, unless whoever reads it has seen enough.
-fn show(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::operation("write to standard output")(error))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -80,6 +69,10 @@ fn as_json((member, answer): &Answer) -> Value {
         "store": {
             "objects": store.objects,
             "payload_bytes": store.payload_bytes,
+            "large_objects": store.large_objects,
+            "damaged_objects": store.damaged_objects,
+            "garbage_bytes": store.garbage_bytes,
+            "index_memory_bytes": store.index_memory_bytes,
             "segments": store.segments,
             "disk_bytes": store.disk_bytes,
             "syncs": store.syncs,
@@ -121,9 +114,10 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
                 let store = status.store.clone().unwrap_or_default();
                 let requests = status.server.unwrap_or_default().requests_attempted;
                 let missed = status.missed.as_ref().map_or(0, |missed| missed.count);
-                let state = match store.failed.is_empty() {
-                    true => "ok".to_owned(),
-                    false => format!("takes no writes: {}", store.failed),
+                let state = match (store.failed.is_empty(), store.damaged_objects) {
+                    (true, 0) => "ok".to_owned(),
+                    (true, damaged) => format!("{damaged} damaged objects"),
+                    (false, _) => format!("takes no writes: {}", store.failed),
                 };
                 writeln!(
                     out,

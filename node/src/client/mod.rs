@@ -19,7 +19,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use gitstratum_host::Net;
-use gitstratum_proto::v1::{StatusRequest, StatusResponse};
+use gitstratum_proto::v1::{SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse};
 use rand_chacha::ChaCha12Rng;
 
 use crate::limits;
@@ -200,6 +200,29 @@ impl Client {
             (member.clone(), bounded(timeout, self.status_of(member)).await)
         });
         join_all(asked).await
+    }
+
+    /// Has every member make a snapshot of its store, all at once.
+    pub async fn snapshot(&self, name: &str) -> Vec<(Member, Result<SnapshotResponse, NodeError>)> {
+        let asked = self.layout().members.iter().map(|member| async move {
+            let timeout = self.options.request_timeout;
+            (member.clone(), bounded(timeout, self.snapshot_of(member, name)).await)
+        });
+        join_all(asked).await
+    }
+
+    async fn snapshot_of(
+        &self,
+        member: &Member,
+        name: &str,
+    ) -> Result<SnapshotResponse, NodeError> {
+        let entry = self.pool.connection(&member.node_id).await?;
+        let request = SnapshotRequest { name: name.to_owned() };
+        let answer = entry.connection().rpc().snapshot(request).await;
+        let answer = answer.map_err(|status| {
+            node_error_of(&status, &member.address, self.options.request_timeout)
+        })?;
+        Ok(answer.into_inner())
     }
 
     async fn status_of(&self, member: &Member) -> Result<StatusResponse, NodeError> {

@@ -1,6 +1,9 @@
 //! What the operator reads when a configuration is wrong, and what a right one means.
 
+use std::time::Duration;
+
 use super::*;
+use crate::store::Fsync;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
@@ -24,7 +27,8 @@ fn flags(listen: &str) -> ConfigOverrides {
 fn the_example_is_right_and_means_what_its_comments_say() {
     let LoadedConfig { config, data } = load(EXAMPLE).unwrap();
     assert_eq!(data, Path::new("/var/lib/gitstratum"));
-    assert_eq!((config.node_id.as_str(), config.fsync), ("n1", true));
+    assert_eq!(config.node_id.as_str(), "n1");
+    assert_eq!(config.store, StoreConfig::default());
     assert_eq!(config.listen, "0.0.0.0:7400".parse().unwrap());
     let layout = &config.layout;
     assert_eq!((layout.replicas, layout.write_quorum, layout.read_quorum), (3, 2, 2));
@@ -38,17 +42,17 @@ fn a_wrong_value_is_refused_with_its_line_and_field() {
     refused(
         "write_quorum = 2",
         "write_quorum = 4",
-        "config.toml:27: cluster.write_quorum: 4 exceeds cluster.replicas (3)",
+        "config.toml:40: cluster.write_quorum: 4 exceeds cluster.replicas (3)",
     );
     refused(
         "id = \"n3\"",
         "id = \"n2\"",
-        "config.toml:47: node[2].id: \"n2\" is already the id of node[1]",
+        "config.toml:60: node[2].id: \"n2\" is already the id of node[1]",
     );
     refused(
         "weight = 1",
         "weight = 0",
-        "config.toml:39: node[0].weight: 0 is not between 1 and 100",
+        "config.toml:52: node[0].weight: 0 is not between 1 and 100",
     );
     refused(
         "listen = \"0.0.0.0:7400\"",
@@ -67,37 +71,54 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
     refused(
         "write_quorum = 2",
         "write_quorum = \"2\"",
-        "config.toml:27: cluster.write_quorum: invalid type: string \"2\", expected usize",
+        "config.toml:40: cluster.write_quorum: invalid type: string \"2\", expected usize",
     );
     refused(
         "write_quorum = 2",
         "write_qorum = 2",
-        "config.toml:27: cluster.write_qorum: unknown field `write_qorum`, expected one of \
+        "config.toml:40: cluster.write_qorum: unknown field `write_qorum`, expected one of \
          `version`, `replicas`, `write_quorum`, `read_quorum`",
     );
-    refused("write_quorum = 2", "", "config.toml:20: cluster: missing field `write_quorum`");
+    refused("write_quorum = 2", "", "config.toml:33: cluster: missing field `write_quorum`");
     refused(
         "version = 1",
         "version = -1",
-        "config.toml:22: cluster.version: invalid value: integer `-1`, expected u64",
+        "config.toml:35: cluster.version: invalid value: integer `-1`, expected u64",
     );
     refused(
         "address = \"n2",
         "adress = \"n2",
-        "config.toml:43: node[1].adress: unknown field `adress`, expected one of `id`, `address`, \
+        "config.toml:56: node[1].adress: unknown field `adress`, expected one of `id`, `address`, \
          `zone`, `weight`",
     );
     refused(
         "\n[cluster]\n",
         "\n[clutser]\n",
-        "config.toml:20: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
-         `data`, `fsync`, `cluster`, `node`",
+        "config.toml:33: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
+         `data`, `store`, `cluster`, `node`",
     );
     refused(
-        "fsync = true",
-        "fsync = \"yes\"",
-        "config.toml:16: fsync: invalid type: string \"yes\", expected a boolean",
+        "fsync = \"always\"",
+        "fsync = \"often\"",
+        "config.toml:19: store.fsync: \"often\" is none of \"always\", \"never\" and an interval \
+         from \"1ms\" to \"60s\"",
     );
+    refused(
+        "compact_garbage_share = 0.5",
+        "compact_garbage_share = 5",
+        "config.toml:25: store.compact_garbage_share: 5 is not between 0.05 and 1",
+    );
+}
+
+#[test]
+fn an_interval_between_syncs_is_read_and_written() {
+    for (text, ms) in [("20ms", 20), ("2s", 2000)] {
+        let text = EXAMPLE.replace("fsync = \"always\"", &format!("fsync = \"{text}\""));
+        let loaded = load(&text).unwrap();
+        assert_eq!(loaded.config.store.fsync, Fsync::Every(Duration::from_millis(ms)));
+        let again = load(&loaded.to_toml().unwrap()).unwrap();
+        assert_eq!(again.config.store, loaded.config.store);
+    }
 }
 
 #[test]
@@ -158,7 +179,7 @@ fn without_a_file_a_node_is_alone_and_keeps_one_copy() {
     assert_eq!(layout.members.len(), 1);
     assert_eq!(layout.members[0].address, "127.0.0.1:7401");
     assert_eq!(layout.members[0].node_id, config.node_id);
-    assert!(config.fsync);
+    assert_eq!(config.store.fsync, Fsync::Always);
 }
 
 #[test]
@@ -176,6 +197,6 @@ fn a_configuration_survives_being_written() {
     assert_eq!(again.config.layout, loaded.config.layout);
     assert_eq!(again.config.node_id, loaded.config.node_id);
     assert_eq!(again.config.listen, loaded.config.listen);
-    assert_eq!(again.config.fsync, loaded.config.fsync);
+    assert_eq!(again.config.store, loaded.config.store);
     assert_eq!(again.data, loaded.data);
 }

@@ -1,8 +1,9 @@
 //! Group commit: one task appends what all puts queued, syncs once, then answers.
 //!
-//! Invariant: an object enters the index, and its put is answered, only after the sync that
-//! covers its record (or its write, where the configuration wants no syncs). After a failed write or sync nothing is written any more: a page that
-//! failed to sync may silently pass for clean.
+//! Invariant: an object enters the view, and its put is answered, only after the sync that
+//! covers its record (or its write, where the configuration wants no syncs before the
+//! answer). After a failed write or sync nothing is written any more: a page that failed
+//! to sync may silently pass for clean.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,66 +11,125 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use gitstratum_host::disk::DiskLock;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use super::index::Location;
-use super::record::{
-    Contents, RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES, record_header, record_len,
-};
-use super::segment::{self, Segment};
+use super::files::{create_segment, segment_path};
+use super::format::account::Tally;
+use super::format::index::Place;
+use super::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead, tombstone_data};
+use super::format::segment::SegmentId;
+use super::sealed::write_index;
 use super::shared::Shared;
-use super::{StoreError, Stored};
+use super::unsealed::Unsealed;
+use super::{Fsync, StoreError, Stored};
 use crate::limits;
-use crate::object::{Object, ObjectId};
+use crate::object::ObjectId;
 
 /// Smaller data is copied beside its header, so that a group has few buffers.
 const COPIED_BYTES_MAX: usize = 16 << 10;
 
-/// The objects of one put, to be stored together.
+/// A record to be written.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) head: RecordHead,
+    /// In the form it has in the file.
+    pub(super) data: Bytes,
+}
+
+impl Draft {
+    /// A tombstone for a record of so many bytes in segment `victim`, which held an object
+    /// of so many.
+    pub(super) fn tombstone(id: ObjectId, victim: u32, dead: Tally) -> Self {
+        let small = |bytes: u64| u32::try_from(bytes).expect("a record is below 4 GiB");
+        let data = tombstone_data(small(dead.bytes), small(dead.payload));
+        let head = RecordHead { id, content: Content::Tombstone { victim } };
+        Draft { head, data: Bytes::copy_from_slice(&data) }
+    }
+
+    /// Bytes of its record.
+    pub(super) fn len(&self) -> u64 {
+        self.head.record_len()
+    }
+}
+
+/// The records of one put or deletion, to be stored together.
 pub(super) struct Queued {
-    pub(super) objects: Vec<Object>,
+    pub(super) drafts: Vec<Draft>,
     pub(super) bytes: usize,
     pub(super) answer: oneshot::Sender<Vec<Result<Stored, StoreError>>>,
 }
 
-/// Appends groups to the active segment until the queue closes. Holds the directory's lock
-/// until the last of them is written, however the store was left.
+/// What the committer is asked for.
+pub(super) enum Order {
+    /// Store these.
+    Write(Queued),
+    /// Begin a new segment, and answer when the index of the old one is written.
+    Seal(oneshot::Sender<Result<(), StoreError>>),
+}
+
+/// Appends groups until the queue closes. Holds the directory's lock until the last of
+/// them is written, however the store was left.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    mut queue: mpsc::UnboundedReceiver<Queued>,
-    mut active: Option<Segment>,
+    mut queue: mpsc::UnboundedReceiver<Order>,
     lock: DiskLock,
 ) {
-    while let Some(first) = queue.recv().await {
-        let mut group = vec![first];
-        let mut bytes = group[0].bytes;
-        while bytes < limits::GROUP_BYTES_MAX {
-            let Ok(next) = queue.try_recv() else { break };
-            bytes += next.bytes;
-            group.push(next);
+    let mut committer = Committer { shared: shared.clone(), sealing: None, unsynced_since: None };
+    let mut next = None;
+    loop {
+        let order = match next.take() {
+            Some(order) => Some(order),
+            None => committer.receive(&mut queue).await,
+        };
+        match order {
+            None => break,
+            Some(Order::Seal(answer)) => {
+                // Whoever went away needs no answer.
+                let _ = answer.send(committer.seal_and_wait().await);
+            }
+            Some(Order::Write(first)) => {
+                let mut bytes = first.bytes;
+                let mut group = vec![first];
+                while bytes < limits::GROUP_BYTES_MAX {
+                    match queue.try_recv() {
+                        Ok(Order::Write(queued)) => {
+                            bytes += queued.bytes;
+                            group.push(queued);
+                        }
+                        Ok(other) => {
+                            next = Some(other);
+                            break;
+                        }
+                        Err(_) => break,
+                    }
+                }
+                let committed = committer.commit(&group).await;
+                answer(&shared, group, &committed);
+            }
         }
-        let committed = commit(&shared, &mut active, &group).await;
-        answer(&shared, group, &committed);
     }
-    if let Some(segment) = active.filter(|_| !shared.fsync())
-        && let Err(error) = segment.file.sync_data().await
-    {
-        tracing::warn!(%error, "the last sync before closing failed");
-    }
-    // A large object gets its name while the directory is locked, or not at all.
+    committer.close().await;
+    // A file gets or loses its name while the directory is locked, or not at all.
     let naming = shared.naming.acquire().await;
     shared.naming.close();
     drop(naming);
     shared.remove_abandoned().await;
+    let noting = shared.noting.lock().await;
     drop(lock);
+    drop(noting);
 }
 
 fn answer(shared: &Shared, group: Vec<Queued>, committed: &Result<Fresh, StoreError>) {
     for (place, queued) in group.into_iter().enumerate() {
-        let answers = queued.objects.iter().enumerate().map(|(at, object)| match committed {
+        let answers = queued.drafts.iter().enumerate().map(|(at, draft)| match committed {
             Ok(fresh) => Ok(Stored {
-                bytes: object.size_bytes(),
+                bytes: match draft.head.content {
+                    Content::Object { size, .. } => size.into(),
+                    Content::Tombstone { .. } => 0,
+                },
                 durability: shared.durability(),
-                already_present: fresh.get(&object.id()) != Some(&(place, at)),
+                already_present: fresh.get(&draft.head.id) != Some(&(place, at)),
             }),
             Err(error) => Err(error.clone()),
         });
@@ -79,132 +139,299 @@ fn answer(shared: &Shared, group: Vec<Queued>, committed: &Result<Fresh, StoreEr
     }
 }
 
-/// The objects a group brought, each with the first place that brought it.
+/// The ids that a group wrote, each with the first place that brought it.
 type Fresh = BTreeMap<ObjectId, (usize, usize)>;
 
-/// Writes what is new in a group and enters it into the index.
-async fn commit(
-    shared: &Shared,
-    active: &mut Option<Segment>,
-    group: &[Queued],
-) -> Result<Fresh, StoreError> {
-    shared.check_writable()?;
-    let mut fresh = Fresh::new();
-    let mut records = Vec::new();
-    {
-        let index = shared.lock_index();
-        for (place, queued) in group.iter().enumerate() {
-            for (at, object) in queued.objects.iter().enumerate() {
-                if !index.holds(&object.id()) && !fresh.contains_key(&object.id()) {
-                    fresh.insert(object.id(), (place, at));
-                    records.push(object);
+struct Committer {
+    shared: Arc<Shared>,
+    /// Writes the index of the segment before the active one.
+    sealing: Option<JoinHandle<Result<(), StoreError>>>,
+    /// Since when acknowledged records wait for their sync.
+    unsynced_since: Option<Instant>,
+}
+
+impl Committer {
+    /// The next order; syncs what waits for it when its time comes first.
+    async fn receive(&mut self, queue: &mut mpsc::UnboundedReceiver<Order>) -> Option<Order> {
+        while let (Fsync::Every(interval), Some(since)) =
+            (self.shared.options.fsync, self.unsynced_since)
+        {
+            let left = (since + interval).saturating_duration_since(Instant::now());
+            match tokio::time::timeout(left, queue.recv()).await {
+                Ok(order) => return order,
+                Err(_) => {
+                    // The failure is the store's from now on, and the next put's answer.
+                    let _ = self.sync_active().await;
+                }
+            }
+        }
+        queue.recv().await
+    }
+
+    async fn sync_active(&mut self) -> Result<(), StoreError> {
+        self.unsynced_since = None;
+        let active =
+            self.shared.view().active.as_ref().map(|active| (active.id, active.file.clone()));
+        let Some((id, file)) = active else { return Ok(()) };
+        let synced = file.sync_data().await;
+        // Even when the disk is full: what a failed sync lost, a second one does not find.
+        synced.map_err(|error| self.shared.fail(format!("sync {}: {error}", segment_path(id))))?;
+        self.shared.count_write(0, 1);
+        Ok(())
+    }
+
+    /// Writes what is new in a group and enters it into the view.
+    async fn commit(&mut self, group: &[Queued]) -> Result<Fresh, StoreError> {
+        self.shared.check_writable()?;
+        let mut fresh = Fresh::new();
+        let mut drafts = Vec::new();
+        {
+            let view = self.shared.view();
+            for (place, queued) in group.iter().enumerate() {
+                for (at, draft) in queued.drafts.iter().enumerate() {
+                    let id = draft.head.id;
+                    let news = match draft.head.content {
+                        Content::Object { .. } => !view.holds_unsealed(&id),
+                        Content::Tombstone { .. } => !view.deleted_unsealed(&id),
+                    };
+                    if news && !fresh.contains_key(&id) {
+                        fresh.insert(id, (place, at));
+                        drafts.push(draft);
+                    }
+                }
+            }
+        }
+        if drafts.is_empty() {
+            return Ok(fresh);
+        }
+        let bytes = drafts.iter().map(|draft| draft.len()).sum();
+        self.check_room(bytes).await?;
+        let (id, file, start) = self.segment_for(bytes, drafts.len()).await?;
+        let buffers = encode(&drafts, id, start);
+        let always = self.shared.options.fsync == Fsync::Always;
+        let written = match always {
+            true => file.write_at_and_sync(start, buffers).await,
+            false => file.write_at(start, buffers).await,
+        };
+        if let Err(error) = written {
+            return Err(self.undo(id, &file, start, error).await);
+        }
+        if !always {
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        self.publish(start, &drafts);
+        self.shared.count_write(bytes, u64::from(always));
+        Ok(fresh)
+    }
+
+    /// Refuses to begin what would eat into the reserve.
+    async fn check_room(&self, bytes: u64) -> Result<(), StoreError> {
+        let reserve = self.shared.options.reserve_bytes;
+        if reserve == 0 {
+            return Ok(());
+        }
+        match self.shared.disk.available_bytes().await {
+            Ok(available) if available < reserve.saturating_add(bytes) => Err(StoreError::DiskFull),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell how much room the disk has");
+                Ok(())
+            }
+        }
+    }
+
+    fn publish(&self, mut offset: u64, drafts: &[&Draft]) {
+        let mut view = self.shared.view();
+        let active = view.active.as_mut().expect("records were just written to it");
+        for draft in drafts {
+            let at = u32::try_from(offset).expect("a segment is below 4 GiB");
+            let place = match draft.head.content {
+                Content::Object { size, stored, .. } => {
+                    active.accounts.held += Tally::one(draft.len(), size.into());
+                    Place::Object { offset: at, stored }
+                }
+                Content::Tombstone { victim } => {
+                    let (bytes, payload) = super::format::record::parse_tombstone_data(&draft.data);
+                    let killed = active.accounts.kills.entry(victim).or_default();
+                    *killed += Tally::one(bytes.into(), payload.into());
+                    Place::Tombstone { offset: at, victim }
+                }
+            };
+            active.places.insert(draft.head.id, place);
+            offset += draft.len();
+        }
+        active.len = offset;
+        if !view.bad.is_empty() {
+            for draft in drafts {
+                if let Some(bad) = view.bad.get_mut(&draft.head.id) {
+                    bad.healed = true;
                 }
             }
         }
     }
-    if records.is_empty() {
-        return Ok(fresh);
-    }
-    let bytes = records.iter().map(|object| bytes_of(object)).sum();
-    let segment = room_for(shared, active, bytes).await?;
-    let start = segment.len;
-    let buffers = encode(&records, segment.number, start);
-    let written = match shared.fsync() {
-        true => segment.file.write_at_and_sync(start, buffers).await,
-        false => segment.file.write_at(start, buffers).await,
-    };
-    if let Err(error) = written {
-        return Err(undo(shared, segment, error).await);
-    }
-    segment.len += bytes;
-    publish(shared, segment.number, start, &records);
-    shared.count_write(bytes, bytes, u64::from(shared.fsync()));
-    Ok(fresh)
-}
 
-fn publish(shared: &Shared, segment: u64, mut offset: u64, records: &[&Object]) {
-    let mut index = shared.lock_index();
-    for object in records {
-        let size_bytes = object.size_bytes();
-        let location =
-            Location { segment, offset, size_bytes, kind: object.kind(), damaged: false };
-        index.insert(object.id(), location);
-        offset += bytes_of(object);
-    }
-}
-
-fn bytes_of(object: &Object) -> u64 {
-    record_len(object.size_bytes()).expect("a whole object is small")
-}
-
-/// The records for their place in a segment, as few buffers: small data beside its header, large data shared, not copied.
-fn encode(records: &[&Object], segment: u64, mut offset: u64) -> Vec<Bytes> {
-    let mut buffers = Vec::new();
-    let small: usize = records
-        .iter()
-        .map(|object| Some(object.data().len()).filter(|len| *len <= COPIED_BYTES_MAX).unwrap_or(0))
-        .sum();
-    let overhead = RECORD_HEADER_BYTES + RECORD_TRAILER_BYTES;
-    let mut arena = BytesMut::with_capacity(small + records.len() * overhead);
-    for object in records {
-        let data = object.data();
-        arena.put_slice(&record_header(&object.head(), segment, offset));
-        if data.len() <= COPIED_BYTES_MAX {
-            arena.put_slice(data);
-        } else {
-            buffers.push(arena.split().freeze());
-            buffers.push(data.clone());
+    /// The active segment, a new one if there is none or the old one is full: its id, its
+    /// file, and where to write.
+    async fn segment_for(
+        &mut self,
+        bytes: u64,
+        records: usize,
+    ) -> Result<(SegmentId, gitstratum_host::disk::File, u64), StoreError> {
+        let options = &self.shared.options;
+        let (bytes_max, records_max) = (options.segment_bytes_max, options.segment_records_max);
+        let full = {
+            let view = self.shared.view();
+            view.active.as_ref().map(|active| {
+                let entries = active.places.len();
+                // A group that is too large for any segment gets one of its own.
+                entries > 0 && (active.len + bytes > bytes_max || entries + records > records_max)
+            })
+        };
+        match full {
+            Some(false) => {}
+            Some(true) => {
+                self.freeze().await?;
+                self.begin().await?;
+            }
+            None => self.begin().await?,
         }
-        arena.put_u32_le(crc32c::crc32c(data));
-        offset += bytes_of(object);
+        let view = self.shared.view();
+        let active = view.active.as_ref().expect("begun just now if there was none");
+        Ok((active.id, active.file.clone(), active.len))
     }
-    buffers.push(arena.freeze());
-    buffers
-}
 
-/// The active segment, a new one if there is none or the old one is full.
-async fn room_for<'a>(
-    shared: &Shared,
-    active: &'a mut Option<Segment>,
-    bytes: u64,
-) -> Result<&'a mut Segment, StoreError> {
-    let limit = shared.segment_bytes_max();
-    let fits = active.as_ref().is_some_and(|segment| segment.len + bytes <= limit);
-    if !fits {
-        if let Some(sealed) = active.as_ref().filter(|_| !shared.fsync()) {
-            // Recovery syncs the last segment only, and relies on those before it.
-            let synced = sealed.file.sync_data().await;
-            synced.map_err(|error| shared.write_failed(&segment::path(sealed.number), &error))?;
-            shared.count_write(0, 0, 1);
-        }
-        let number = shared.next_number();
-        let path = segment::path(number);
-        let created = segment::create(shared.disk(), &path, number, Contents::Many).await;
-        match created {
-            Ok(segment) => {
-                shared.count_segment(segment.len);
-                shared.remember_file(number, segment.file.clone());
-                *active = Some(segment);
+    /// Makes a new active segment.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        let id = SegmentId::fresh(self.shared.next_segment());
+        match create_segment(&self.shared.disk, id).await {
+            Ok(file) => {
+                let segment = Unsealed::new(id, file);
+                self.shared.count_write(segment.len, 2);
+                self.shared.view().active = Some(segment);
+                Ok(())
             }
             Err(error) => {
                 // It holds nothing; what is left of it is removed when the store is opened.
-                let _ = shared.disk().remove(&path).await;
-                return Err(shared.write_failed(&path, &error));
+                let path = segment_path(id);
+                let _ = self.shared.disk.remove(&path).await;
+                Err(self.shared.write_failed(&path, &error))
             }
         }
     }
-    Ok(active.as_mut().expect("made just now if there was none"))
+
+    /// Ends the active segment and begins to write its index. One at a time, so that memory
+    /// stays bounded; the room a full disk lacks for the last index stops puts here.
+    async fn freeze(&mut self) -> Result<(), StoreError> {
+        self.sealed().await?;
+        if self.shared.options.fsync != Fsync::Always {
+            // Recovery syncs the last segment only, and relies on those before it.
+            self.sync_active().await?;
+        }
+        let frozen = {
+            let mut view = self.shared.view();
+            let Some(active) = view.active.take() else { return Ok(()) };
+            let frozen = Arc::new(active);
+            view.frozen.insert(0, frozen.clone());
+            frozen
+        };
+        self.sealing = Some(tokio::spawn(seal(self.shared.clone(), frozen)));
+        Ok(())
+    }
+
+    /// Waits for the index that is being written; tries once more when it failed.
+    async fn sealed(&mut self) -> Result<(), StoreError> {
+        if let Some(sealing) = self.sealing.take() {
+            // What went wrong is tried again below, or reported there.
+            let _ = sealing.await;
+        }
+        let left: Vec<_> = self.shared.view().frozen.clone();
+        for frozen in left.into_iter().rev() {
+            seal(self.shared.clone(), frozen).await?;
+        }
+        Ok(())
+    }
+
+    async fn seal_and_wait(&mut self) -> Result<(), StoreError> {
+        self.shared.check_writable()?;
+        let empty =
+            self.shared.view().active.as_ref().is_none_or(|active| active.places.len() == 0);
+        if !empty {
+            self.freeze().await?;
+        }
+        self.sealed().await
+    }
+
+    /// After a failed write: a full disk leaves the store as it was before the group,
+    /// anything else ends all writing.
+    async fn undo(
+        &self,
+        id: SegmentId,
+        file: &gitstratum_host::disk::File,
+        start: u64,
+        error: std::io::Error,
+    ) -> StoreError {
+        let path = segment_path(id);
+        let failed = self.shared.write_failed(&path, &error);
+        if matches!(failed, StoreError::DiskFull)
+            && let Err(error) = file.set_len(start).await
+        {
+            return self.shared.fail(format!("cut {path} after the disk was full: {error}"));
+        }
+        failed
+    }
+
+    /// The last sync, and the last index if one is being written.
+    async fn close(mut self) {
+        if self.unsynced_since.is_some() && self.shared.check_writable().is_ok() {
+            // Its failure is logged; there is nobody left to tell.
+            let _ = self.sync_active().await;
+        }
+        if let Some(sealing) = self.sealing.take() {
+            let _ = sealing.await;
+        }
+    }
 }
 
-/// After a failed write: a full disk leaves the store as it was before the group, anything
-/// else ends all writing.
-async fn undo(shared: &Shared, segment: &Segment, error: std::io::Error) -> StoreError {
-    let path = segment::path(segment.number);
-    let failed = shared.write_failed(&path, &error);
-    if matches!(failed, StoreError::DiskFull)
-        && let Err(error) = segment.file.set_len(segment.len).await
-    {
-        return shared.fail(format!("cut {path} after the disk was full: {error}"));
+/// Writes a full segment's index and moves the segment among the sealed.
+async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(), StoreError> {
+    let Unsealed { id, ref file, len, ref accounts, ref places } = *frozen;
+    let entries = places.entries();
+    let made = write_index(&shared.disk, id, file.clone(), len, accounts.clone(), entries).await;
+    match made {
+        Ok(sealed) => {
+            shared.count_write(sealed.disk_bytes() - len, 2);
+            let mut view = shared.view();
+            view.replace_sealed(&[], Some(Arc::new(sealed)));
+            view.frozen.retain(|other| other.id != id);
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(segment = %id, %error, "a full segment's index could not be written");
+            Err(shared.write_failed(&super::files::index_path(id), &error))
+        }
     }
-    failed
+}
+
+/// The records for their place in a segment, as few buffers: small data beside its header,
+/// large data shared, not copied.
+pub(super) fn encode(drafts: &[&Draft], segment: SegmentId, mut offset: u64) -> Vec<Bytes> {
+    let copied = |draft: &&&Draft| draft.data.len() <= COPIED_BYTES_MAX;
+    let small: usize = drafts.iter().filter(copied).map(|draft| draft.data.len()).sum();
+    let overhead: usize =
+        drafts.iter().map(|draft| draft.head.header_len() + RECORD_TRAILER_BYTES).sum();
+    let mut buffers = Vec::new();
+    let mut arena = BytesMut::with_capacity(small + overhead);
+    for draft in drafts {
+        draft.head.write(segment, offset, &mut arena);
+        if copied(&draft) {
+            arena.put_slice(&draft.data);
+        } else {
+            buffers.push(arena.split().freeze());
+            buffers.push(draft.data.clone());
+        }
+        arena.put_u32_le(crc32c::crc32c(&draft.data));
+        offset += draft.len();
+    }
+    buffers.push(arena.freeze());
+    buffers
 }

@@ -3,52 +3,34 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use gitstratum_host::Disk;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::commit::{self, Queued};
-use super::identity;
-use super::large::{ObjectReader, ObjectWriter};
-use super::record::{RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES, parse_record_header};
-use super::recover::{Recovered, recover};
-use super::segment;
-use super::shared::{Shared, read_failed};
+use super::commit::{self, Draft, Order};
+use super::files::{DIR, LARGE_DIR};
+use super::format::record::{Codec, Content, RecordHead};
+use super::large::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
+use super::lookup::Held;
+use super::recover::recover;
+use super::shared::Shared;
+use super::{Compression, Deleted, Snapshot, identity};
 use super::{
-    Found, LargeReader, LargeWriter, OpenError, Store, StoreError, StoreStats, Stored, io_error,
+    Found, LargeReader, LargeWriter, OpenError, Store, StoreError, StoreOptions, StoreStats,
+    Stored, io_error,
 };
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::NodeId;
 
 /// Hashing yields to other tasks after this many bytes.
 const HASHED_BYTES_BEFORE_YIELD: usize = 256 << 10;
-
-/// How a store is opened.
-#[derive(Clone, Debug)]
-pub struct StoreOptions {
-    node_id: NodeId,
-    fsync: bool,
-    segment_bytes_max: u64,
-}
-
-impl StoreOptions {
-    /// The store of `node_id`; with `fsync` off, acknowledged puts may be lost with the power.
-    pub fn new(node_id: NodeId, fsync: bool) -> Self {
-        StoreOptions { node_id, fsync, segment_bytes_max: limits::SEGMENT_BYTES_MAX }
-    }
-
-    /// Begins a new segment past this size instead of `limits::SEGMENT_BYTES_MAX`.
-    pub fn segment_bytes_max(mut self, bytes: u64) -> Self {
-        self.segment_bytes_max = bytes;
-        self
-    }
-}
+/// Data below this is not worth compressing: a record's overhead is as long.
+const COMPRESSED_BYTES_MIN: usize = 64;
 
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
-    shared: Arc<Shared>,
-    queue: Mutex<Option<mpsc::UnboundedSender<Queued>>>,
+    pub(super) shared: Arc<Shared>,
     /// Taken by whoever closes the store.
     running: Mutex<Option<JoinHandle<()>>>,
 }
@@ -60,55 +42,37 @@ impl SegmentStore {
     /// [`OpenError`]; a disk that is not this node's, or in use, is left as it was.
     pub async fn open(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
         let lock = identity::claim(&disk, &options.node_id).await?;
-        disk.create_dir_all(segment::DIR).await.map_err(io_error("make", segment::DIR))?;
+        for dir in [DIR, LARGE_DIR] {
+            disk.create_dir_all(dir).await.map_err(io_error("make", dir))?;
+        }
         let recovered = recover(&disk).await?;
+        let (queue, orders) = mpsc::unbounded_channel();
+        let (view, next) = (recovered.view, recovered.next_segment);
+        let shared = Arc::new(Shared::new(disk, options, view, next, queue));
+        for (segment, contents) in &recovered.damaged {
+            shared.note_scanned(*segment, contents);
+        }
+        shared.review_bad().await;
+        let stats = shared.stats();
         tracing::info!(
-            objects = recovered.index.len(),
-            segments = recovered.segments,
-            bytes = recovered.disk_bytes,
+            objects = stats.objects,
+            segments = stats.segments,
+            bytes = stats.disk_bytes,
+            damaged = stats.damaged_objects,
             "store opened"
         );
-        let Recovered { index, active, next_number, segments, disk_bytes } = recovered;
-        let shared = Shared::new(disk, options.fsync, options.segment_bytes_max, index);
-        let shared = Arc::new(shared.recovered(next_number, segments, disk_bytes));
-        // Bounded in bytes by `enqueue`.
-        let (queue, queued) = mpsc::unbounded_channel();
-        let committer = tokio::spawn(commit::run(shared.clone(), queued, active, lock));
-        Ok(Arc::new(SegmentStore {
-            shared,
-            queue: Mutex::new(Some(queue)),
-            running: Mutex::new(Some(committer)),
-        }))
+        let committer = tokio::spawn(commit::run(shared.clone(), orders, lock));
+        Ok(Arc::new(SegmentStore { shared, running: Mutex::new(Some(committer)) }))
     }
 
-    fn enqueue(
-        &self,
-        objects: Vec<Object>,
-    ) -> Result<oneshot::Receiver<Vec<Result<Stored, StoreError>>>, StoreError> {
-        self.shared.check_writable()?;
-        let overhead = RECORD_HEADER_BYTES + RECORD_TRAILER_BYTES;
-        let bytes = objects.iter().map(|object| object.data().len() + overhead).sum();
-        self.shared.claim_queue(bytes)?;
-        let refused = |error| {
-            self.shared.release_queue(bytes);
-            Err(error)
-        };
-        let queue = self.queue.lock().expect("nothing panics while it holds the queue");
-        let Some(queue) = &*queue else { return refused(StoreError::Closed) };
+    /// Ends the segment that puts are appended to, and waits until its index is written.
+    ///
+    /// # Errors
+    /// As a put.
+    pub async fn seal(&self) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
-        match queue.send(Queued { objects, bytes, answer }) {
-            Ok(()) => Ok(answered),
-            Err(_) => refused(self.shared.fail("the committer ended".into())),
-        }
-    }
-
-    async fn commit(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>> {
-        let count = objects.len();
-        let answered = match self.enqueue(objects) {
-            Ok(answered) => answered.await.map_err(|_| StoreError::Closed),
-            Err(error) => Err(error),
-        };
-        answered.unwrap_or_else(|error| vec![Err(error); count])
+        self.shared.order(Order::Seal(answer))?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
     }
 }
 
@@ -116,10 +80,10 @@ impl SegmentStore {
 enum Checked {
     Refused(StoreError),
     Present(Stored),
-    ToWrite,
+    ToWrite(Draft),
 }
 
-fn check(shared: &Shared, object: &Object) -> Checked {
+async fn check(shared: &Arc<Shared>, object: Object) -> Checked {
     let (size_bytes, limit_bytes) = (object.size_bytes(), limits::OBJECT_BYTES_WHOLE_MAX as u64);
     if size_bytes > limit_bytes {
         return Checked::Refused(StoreError::TooLarge { size_bytes, limit_bytes });
@@ -128,11 +92,35 @@ fn check(shared: &Shared, object: &Object) -> Checked {
     if let Err(mismatch) = object.verify() {
         return Checked::Refused(mismatch.into());
     }
-    if shared.lock_index().holds(&object.id()) {
-        let durability = shared.durability();
-        return Checked::Present(Stored { bytes: size_bytes, durability, already_present: true });
+    match shared.holds(&object.id()).await {
+        Ok(true) => {
+            let durability = shared.durability();
+            Checked::Present(Stored { bytes: size_bytes, durability, already_present: true })
+        }
+        Ok(false) => Checked::ToWrite(draft(object, shared.options.compression)),
+        Err(error) => Checked::Refused(error),
     }
-    Checked::ToWrite
+}
+
+/// The record of an object of at most `limits::OBJECT_BYTES_WHOLE_MAX` bytes.
+pub(super) fn draft(object: Object, compression: Compression) -> Draft {
+    let raw = object.data().clone();
+    let size = u32::try_from(raw.len()).expect("a whole object is small");
+    let (codec, data) = match compression {
+        Compression::Lz4 if raw.len() >= COMPRESSED_BYTES_MIN => packed(raw),
+        _ => (Codec::Raw, raw),
+    };
+    let stored = u32::try_from(data.len()).expect("no longer than the object");
+    let content = Content::Object { kind: object.kind(), size, codec, stored };
+    Draft { head: RecordHead { id: object.id(), content }, data }
+}
+
+fn packed(raw: Bytes) -> (Codec, Bytes) {
+    let packed = lz4_flex::block::compress(&raw);
+    match packed.len() <= raw.len() - raw.len() / 16 && packed.len() < raw.len() {
+        true => (Codec::Lz4, packed.into()),
+        false => (Codec::Raw, raw),
+    }
 }
 
 #[async_trait]
@@ -148,18 +136,18 @@ impl Store for SegmentStore {
                 hashed = 0;
                 tokio::task::yield_now().await;
             }
-            answers.push(match check(&self.shared, &object) {
+            answers.push(match check(&self.shared, object).await {
                 Checked::Refused(error) => Some(Err(error)),
                 Checked::Present(stored) => Some(Ok(stored)),
-                Checked::ToWrite => {
-                    to_write.push(object);
+                Checked::ToWrite(draft) => {
+                    to_write.push(draft);
                     None
                 }
             });
         }
         let mut written = match to_write.is_empty() {
             true => Vec::new(),
-            false => self.commit(to_write).await,
+            false => self.shared.write(to_write).await,
         }
         .into_iter();
         let all = answers.into_iter();
@@ -171,54 +159,55 @@ impl Store for SegmentStore {
 
     async fn get(&self, id: ObjectId) -> Result<Found, StoreError> {
         self.shared.count_get();
-        let Some(location) = self.shared.locate(id)? else { return Ok(Found::Absent) };
-        if location.size_bytes > limits::OBJECT_BYTES_WHOLE_MAX as u64 {
-            return Ok(Found::Large(location.head(id)));
+        match self.shared.locate(&id).await? {
+            None => Ok(Found::Absent),
+            Some(Held::Record(location)) => {
+                Ok(Found::Object(self.shared.read_record(id, &location).await?))
+            }
+            Some(Held::Large) => {
+                Ok(Found::Large(ObjectReader::open(self.shared.clone(), id).await?.head()))
+            }
         }
-        let size = usize::try_from(location.size_bytes).expect("bounded just above");
-        let path = segment::path(location.segment);
-        let file = self.shared.file(location.segment).await?;
-        let len = RECORD_HEADER_BYTES + size + RECORD_TRAILER_BYTES;
-        let read = file.read_at(location.offset, len).await;
-        let record = read.map_err(|error| read_failed(&path, &error))?;
-        let whole = record.len() == len;
-        if !whole
-            || parse_record_header(&record, location.segment, location.offset)
-                != Some(location.head(id))
-        {
-            return Err(self.shared.damaged(id, &location, format!("its record header in {path}")));
-        }
-        let data = record.slice(RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + size);
-        if record[RECORD_HEADER_BYTES + size..] != crc32c::crc32c(&data).to_le_bytes() {
-            return Err(self.shared.damaged(
-                id,
-                &location,
-                format!("the checksum of its data in {path}"),
-            ));
-        }
-        let object = Object::claimed(id, location.kind, data);
-        // The checksum finds what a disk does; the hash also what this program did wrong.
-        object.verify().map_err(|error| self.shared.damaged(id, &location, error.to_string()))?;
-        Ok(Found::Object(object))
     }
 
     async fn has(&self, ids: &[ObjectId]) -> Vec<bool> {
-        let index = self.shared.lock_index();
-        ids.iter().map(|id| index.holds(id)).collect()
+        let mut present = Vec::with_capacity(ids.len());
+        for id in ids {
+            // An index that cannot be read proves nothing: the caller puts once more.
+            present.push(self.shared.holds(id).await.unwrap_or(false));
+        }
+        present
     }
 
     async fn put_large(&self, head: ObjectHead) -> Result<Box<dyn LargeWriter>, StoreError> {
-        if self.queue.lock().expect("nothing panics while it holds the queue").is_none() {
+        if self.shared.naming.is_closed() {
             return Err(StoreError::Closed);
         }
         self.shared.count_puts(1);
+        if head.size_bytes <= limits::OBJECT_BYTES_WHOLE_MAX as u64 {
+            return Ok(Box::new(SmallWriter::begin(self.shared.clone(), head)?));
+        }
         Ok(Box::new(ObjectWriter::begin(self.shared.clone(), head).await?))
     }
 
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError> {
         self.shared.count_get();
-        let Some(location) = self.shared.locate(id)? else { return Ok(None) };
-        Ok(Some(Box::new(ObjectReader::open(self.shared.clone(), id, location).await?)))
+        Ok(match self.shared.locate(&id).await? {
+            None => None,
+            Some(Held::Record(location)) => {
+                let object = self.shared.read_record(id, &location).await?;
+                Some(Box::new(SmallReader::new(object)))
+            }
+            Some(Held::Large) => Some(Box::new(ObjectReader::open(self.shared.clone(), id).await?)),
+        })
+    }
+
+    async fn delete(&self, ids: &[ObjectId]) -> Result<Deleted, StoreError> {
+        super::delete::delete(&self.shared, ids).await
+    }
+
+    async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError> {
+        self.make_snapshot(name).await
     }
 
     fn stats(&self) -> StoreStats {
@@ -226,11 +215,20 @@ impl Store for SegmentStore {
     }
 
     async fn close(&self) {
-        drop(self.queue.lock().expect("nothing panics while it holds the queue").take());
+        drop(self.shared.queue.lock().expect("nothing panics while it holds the queue").take());
         let running = self.running.lock().expect("nothing panics while it closes").take();
         let Some(committer) = running else { return };
         if let Err(error) = committer.await {
             tracing::error!(%error, "the committer did not end well");
+        }
+    }
+}
+
+impl Drop for SegmentStore {
+    fn drop(&mut self) {
+        // Tasks may still hold what is shared; the committer ends all the same.
+        if let Ok(mut queue) = self.shared.queue.lock() {
+            queue.take();
         }
     }
 }

@@ -7,8 +7,10 @@ use gitstratum_host::disk::{DiskLock, OpenMode};
 use super::{OpenError, io_error};
 use crate::placement::NodeId;
 
-const LOCK: &str = "lock";
-const IDENTITY: &str = "node";
+/// The file that the process holds which has the store open.
+pub(super) const LOCK: &str = "lock";
+/// The file that says whose data this is.
+pub(super) const IDENTITY: &str = "node";
 const FIRST_LINE: &str = "gitstratum data 1";
 
 /// Takes the lock and makes sure that the data is `node_id`'s; names it on an empty disk.
@@ -19,10 +21,7 @@ pub(super) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, Ope
         return Err(OpenError::OtherNode { owner: owner.clone(), ours: node_id.clone() });
     }
     disk.create_dir_all("").await.map_err(io_error("make", "the data directory"))?;
-    let lock = disk.lock(LOCK).await.map_err(|source| match source.kind() {
-        std::io::ErrorKind::WouldBlock => OpenError::InUse,
-        _ => OpenError::Io { doing: format!("lock {LOCK}"), source },
-    })?;
+    let lock = take_lock(disk).await?;
     // Once more under the lock: another node may have named the directory meanwhile.
     let known = read(disk).await?;
     if let Some(owner) = known.as_ref().filter(|owner| *owner != node_id) {
@@ -33,6 +32,26 @@ pub(super) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, Ope
         disk.replace(IDENTITY, Bytes::from(text)).await.map_err(io_error("write", IDENTITY))?;
     }
     Ok(lock)
+}
+
+/// Whose data it is; `None` in a directory that is no store's.
+pub(super) async fn owner(disk: &Disk) -> Result<Option<NodeId>, OpenError> {
+    read(disk).await
+}
+
+/// Takes the lock where its file is there: a snapshot has none, and gets none.
+pub(super) async fn lock_if_there(disk: &Disk) -> Result<Option<DiskLock>, OpenError> {
+    match disk.exists(LOCK).await.map_err(io_error("look for", LOCK))? {
+        true => Ok(Some(take_lock(disk).await?)),
+        false => Ok(None),
+    }
+}
+
+async fn take_lock(disk: &Disk) -> Result<DiskLock, OpenError> {
+    disk.lock(LOCK).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::WouldBlock => OpenError::InUse,
+        _ => OpenError::Io { doing: format!("lock {LOCK}"), source },
+    })
 }
 
 async fn read(disk: &Disk) -> Result<Option<NodeId>, OpenError> {

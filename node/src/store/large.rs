@@ -1,26 +1,27 @@
-//! Objects that are never held whole: a segment file each, written and read in parts.
+//! Objects that are never held whole: a file each, written and read in parts.
 //!
 //! The file has a temporary name until its data is complete, verified and synced, so what
-//! is found under a segment's name is whole. A put that is given up leaves its file to the
-//! next large put, to closing, or to opening.
+//! is found under an object's name is whole. A put that is given up leaves its file to the
+//! next large put, to closing, or to opening. What comes in parts and would fit a message
+//! goes the way of all small objects.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use gitstratum_host::disk::File;
+use bytes::{Bytes, BytesMut};
+use gitstratum_host::disk::{File, OpenMode};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::index::Location;
-use super::record::{
-    Contents, RECORD_HEADER_BYTES, RECORD_TRAILER_BYTES, SEGMENT_HEADER_BYTES, parse_record_header,
-    record_header, record_len,
+use super::engine::draft;
+use super::files::{LARGE_DIR, TEMPORARY_SUFFIX, large_path};
+use super::format::large::{
+    LARGE_HEADER_BYTES, LARGE_OVERHEAD_BYTES, LARGE_TRAILER_BYTES, large_header, parse_large_header,
 };
-use super::segment::{self, Segment};
 use super::shared::{Shared, read_failed};
+use super::view::{Bad, BadPlace};
 use super::{LargeReader, LargeWriter, StoreError, Stored};
 use crate::limits;
-use crate::object::{ObjectHasher, ObjectHead, ObjectId};
+use crate::object::{Object, ObjectHasher, ObjectHead, ObjectId};
 
 /// Parts are gathered into writes of about this size.
 const WRITE_BYTES: usize = 1 << 20;
@@ -30,7 +31,7 @@ impl Shared {
     pub(super) async fn remove_abandoned(&self) {
         let abandoned = std::mem::take(&mut *self.lock_abandoned());
         for path in abandoned {
-            if let Err(error) = self.disk().remove(&path).await {
+            if let Err(error) = self.disk.remove(&path).await {
                 tracing::warn!(path, %error, "what an interrupted put left stays until restart");
             }
         }
@@ -44,15 +45,27 @@ impl Shared {
 /// The file of a large put under way; given up unless it was kept.
 struct Draft {
     shared: Arc<Shared>,
-    segment: Segment,
+    path: String,
+    file: File,
+    /// Where the next bytes go.
+    len: u64,
     kept: bool,
+}
+
+impl Draft {
+    async fn begin(shared: Arc<Shared>, head: &ObjectHead) -> Result<Self, StoreError> {
+        let number = shared.next_large();
+        let path = format!("{LARGE_DIR}/{}.{number}{TEMPORARY_SUFFIX}", head.id);
+        let made = shared.disk.open(&path, OpenMode::CreateNew).await;
+        let file = made.map_err(|error| shared.write_failed(&path, &error))?;
+        Ok(Draft { shared, path, file, len: 0, kept: false })
+    }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.kept {
-            let path = segment::temporary_path(self.segment.number);
-            self.shared.lock_abandoned().push(path);
+            self.shared.lock_abandoned().push(std::mem::take(&mut self.path));
         }
     }
 }
@@ -77,20 +90,11 @@ impl ObjectWriter {
         let slot = shared.large_writers.clone().try_acquire_owned();
         let slot = slot.map_err(|_| StoreError::Overloaded { waiting_bytes: head.size_bytes })?;
         shared.remove_abandoned().await;
-        let present = shared.lock_index().holds(&head.id);
-        let draft = match present {
+        let draft = match shared.holds(&head.id).await? {
             true => None,
-            false => {
-                let number = shared.next_number();
-                let path = segment::temporary_path(number);
-                let made = segment::create(shared.disk(), &path, number, Contents::One).await;
-                let segment = made.map_err(|error| shared.write_failed(&path, &error))?;
-                Some(Draft { shared: shared.clone(), segment, kept: false })
-            }
+            false => Some(Draft::begin(shared.clone(), &head).await?),
         };
-        let header = draft.as_ref().map(|Draft { segment, .. }| {
-            Bytes::copy_from_slice(&record_header(&head, segment.number, segment.len))
-        });
+        let header = draft.as_ref().map(|_| Bytes::copy_from_slice(&large_header(&head)));
         let hasher = ObjectHasher::plain(head.id.algorithm(), head.kind, head.size_bytes);
         Ok(ObjectWriter {
             shared,
@@ -109,49 +113,59 @@ impl ObjectWriter {
         let (pending, bytes) = (std::mem::take(&mut self.pending), self.pending_bytes as u64);
         self.pending_bytes = 0;
         let Some(draft) = &mut self.draft else { return Ok(()) };
-        let written = draft.segment.file.write_at(draft.segment.len, pending).await;
-        let path = segment::temporary_path(draft.segment.number);
-        written.map_err(|error| self.shared.write_failed(&path, &error))?;
-        draft.segment.len += bytes;
+        let reserve = self.shared.options.reserve_bytes;
+        if reserve > 0
+            && let Ok(available) = self.shared.disk.available_bytes().await
+            && available < reserve.saturating_add(bytes)
+        {
+            return Err(StoreError::DiskFull);
+        }
+        let written = draft.file.write_at(draft.len, pending).await;
+        written.map_err(|error| self.shared.write_failed(&draft.path, &error))?;
+        draft.len += bytes;
         Ok(())
     }
 
-    /// Syncs the file, gives it its name, and enters the object into the index; `false` when
+    /// Syncs the file, gives it its name, and enters the object into the view; `false` when
     /// that had happened to another file of the object.
     async fn keep(&self, mut draft: Draft) -> Result<bool, StoreError> {
         let shared = &self.shared;
-        let number = draft.segment.number;
-        let (from, to) = (segment::temporary_path(number), segment::path(number));
-        let record = record_len(self.head.size_bytes);
-        if record != draft.segment.len.checked_sub(SEGMENT_HEADER_BYTES as u64) {
+        let id = self.head.id;
+        let to = large_path(id);
+        if self.head.size_bytes.checked_add(LARGE_OVERHEAD_BYTES) != Some(draft.len) {
             // A write of it failed or was given up, and the caller went on all the same.
-            return Err(shared.fail(format!("{from} is not whole")));
+            return Err(shared.fail(format!("{} is not whole", draft.path)));
         }
+        // Before the name is taken: others wait for it, and a sync takes its time.
+        let synced = draft.file.sync_data().await;
+        synced.map_err(|error| shared.write_failed(&draft.path, &error))?;
         // Closed first when the store is, so that nothing is named without its lock.
         let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
         shared.check_writable()?;
-        if shared.lock_index().holds(&self.head.id) {
+        if shared.holds(&id).await? {
             // Another writer of the same object was faster.
             return Ok(false);
         }
-        let synced = async {
-            // Even without fsync: recovery takes a segment that has its name for whole.
-            draft.segment.file.sync_data().await?;
-            shared.disk().rename(&from, &to).await?;
-            shared.disk().sync_dir(segment::DIR).await
+        let named = async {
+            shared.disk.rename(&draft.path, &to).await?;
+            shared.disk.sync_dir(LARGE_DIR).await
         };
-        synced.await.map_err(|error| shared.write_failed(&to, &error))?;
+        named.await.map_err(|error| shared.fail(format!("name {to}: {error}")))?;
         draft.kept = true;
-        let location = Location {
-            segment: number,
-            offset: SEGMENT_HEADER_BYTES as u64,
-            size_bytes: self.head.size_bytes,
-            kind: self.head.kind,
-            damaged: false,
+        let healed = {
+            let mut view = shared.view();
+            view.large.insert(id, draft.len);
+            let healed = view.bad(&id).is_some_and(|bad| bad.at == BadPlace::Large);
+            if healed {
+                view.bad.remove(&id);
+            }
+            healed
         };
-        shared.lock_index().insert(self.head.id, location);
-        shared.count_segment(0);
-        shared.count_write(draft.segment.len, draft.segment.len, 2);
+        if healed {
+            // Before the acknowledgement: the list speaks of this name.
+            shared.save_bad().await;
+        }
+        shared.count_write(draft.len, 2);
         Ok(true)
     }
 }
@@ -183,7 +197,7 @@ impl LargeWriter for ObjectWriter {
         let fresh = ObjectHasher::plain(id.algorithm(), kind, size_bytes);
         std::mem::replace(&mut self.hasher, fresh).verify(id)?;
         self.pending.push(Bytes::copy_from_slice(&self.crc.to_le_bytes()));
-        self.pending_bytes += RECORD_TRAILER_BYTES;
+        self.pending_bytes += LARGE_TRAILER_BYTES;
         self.flush().await?;
         let durability = self.shared.durability();
         let draft = self.draft.take();
@@ -196,13 +210,77 @@ impl LargeWriter for ObjectWriter {
     }
 }
 
-/// An object on its way out of its record.
+/// A small object that comes in parts.
+pub(super) struct SmallWriter {
+    shared: Arc<Shared>,
+    head: ObjectHead,
+    data: BytesMut,
+}
+
+impl SmallWriter {
+    pub(super) fn begin(shared: Arc<Shared>, head: ObjectHead) -> Result<Self, StoreError> {
+        shared.check_writable()?;
+        Ok(SmallWriter { shared, head, data: BytesMut::new() })
+    }
+}
+
+#[async_trait]
+impl LargeWriter for SmallWriter {
+    async fn write(&mut self, part: Bytes) -> Result<(), StoreError> {
+        let size_bytes = (self.data.len() + part.len()) as u64;
+        if size_bytes > self.head.size_bytes {
+            return Err(StoreError::TooLarge { size_bytes, limit_bytes: self.head.size_bytes });
+        }
+        self.data.extend_from_slice(&part);
+        Ok(())
+    }
+
+    async fn finish(self: Box<Self>) -> Result<Stored, StoreError> {
+        let ObjectHead { id, kind, size_bytes } = self.head;
+        let received_bytes = self.data.len() as u64;
+        if received_bytes < size_bytes {
+            return Err(StoreError::Truncated { id, received_bytes, size_bytes });
+        }
+        let object = Object::claimed(id, kind, self.data.freeze());
+        object.verify()?;
+        if self.shared.holds(&id).await? {
+            let durability = self.shared.durability();
+            return Ok(Stored { bytes: size_bytes, durability, already_present: true });
+        }
+        let draft = draft(object, self.shared.options.compression);
+        self.shared.write(vec![draft]).await.remove(0)
+    }
+}
+
+/// A small object that is asked for in parts.
+pub(super) struct SmallReader {
+    head: ObjectHead,
+    left: Bytes,
+}
+
+impl SmallReader {
+    pub(super) fn new(object: Object) -> Self {
+        SmallReader { head: object.head(), left: object.data().clone() }
+    }
+}
+
+#[async_trait]
+impl LargeReader for SmallReader {
+    fn head(&self) -> ObjectHead {
+        self.head
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let part = self.left.split_to(self.left.len().min(limits::PART_BYTES_MAX));
+        Ok(Some(part).filter(|part| !part.is_empty()))
+    }
+}
+
+/// An object on its way out of its file.
 pub(super) struct ObjectReader {
     shared: Arc<Shared>,
     head: ObjectHead,
-    location: Location,
     file: File,
-    path: String,
     offset: u64,
     left: u64,
     crc: u32,
@@ -211,44 +289,38 @@ pub(super) struct ObjectReader {
 }
 
 impl ObjectReader {
-    pub(super) async fn open(
-        shared: Arc<Shared>,
-        id: ObjectId,
-        location: Location,
-    ) -> Result<Self, StoreError> {
-        let head = location.head(id);
-        let path = segment::path(location.segment);
-        let file = shared.file(location.segment).await?;
-        let read = file.read_at(location.offset, RECORD_HEADER_BYTES).await;
-        let header = read.map_err(|error| read_failed(&path, &error))?;
-        if parse_record_header(&header, location.segment, location.offset) != Some(head) {
-            return Err(shared.damaged(id, &location, format!("its record header in {path}")));
-        }
+    pub(super) async fn open(shared: Arc<Shared>, id: ObjectId) -> Result<Self, StoreError> {
+        let path = large_path(id);
+        let opened = shared.disk.open(&path, OpenMode::Read).await;
+        let file = opened.map_err(|error| read_failed(&path, &error))?;
+        let header = file.read_at(0, LARGE_HEADER_BYTES).await;
+        let header = header.map_err(|error| damaged(&shared, id, 0, error.to_string()))?;
+        let head = match parse_large_header(&header) {
+            Ok(head) if head.id == id => head,
+            _ => return Err(damaged(&shared, id, 0, "its header".to_owned())),
+        };
         let hasher = Some(ObjectHasher::plain(id.algorithm(), head.kind, head.size_bytes));
-        let offset = location.offset + RECORD_HEADER_BYTES as u64;
-        Ok(ObjectReader {
-            shared,
-            head,
-            location,
-            file,
-            path,
-            offset,
-            left: head.size_bytes,
-            crc: 0,
-            hasher,
-        })
+        let (offset, left) = (LARGE_HEADER_BYTES as u64, head.size_bytes);
+        Ok(ObjectReader { shared, head, file, offset, left, crc: 0, hasher })
+    }
+
+    fn damaged(&self, reason: String) -> StoreError {
+        damaged(&self.shared, self.head.id, self.head.size_bytes, reason)
     }
 
     async fn read(&mut self, len: usize) -> Result<Bytes, StoreError> {
         let read = self.file.read_at(self.offset, len).await;
-        let bytes = read.map_err(|error| read_failed(&self.path, &error))?;
+        let bytes = read.map_err(|error| self.damaged(error.to_string()))?;
         if bytes.len() < len {
-            let reason = format!("{} ends within its record", self.path);
-            return Err(self.shared.damaged(self.head.id, &self.location, reason));
+            return Err(self.damaged("its end is missing".to_owned()));
         }
         self.offset += len as u64;
         Ok(bytes)
     }
+}
+
+fn damaged(shared: &Arc<Shared>, id: ObjectId, size: u64, reason: String) -> StoreError {
+    shared.note_bad(id, Bad { at: BadPlace::Large, size, reason, healed: false })
 }
 
 #[async_trait]
@@ -268,14 +340,11 @@ impl LargeReader for ObjectReader {
             return Ok(Some(bytes));
         }
         let Some(hasher) = self.hasher.take() else { return Ok(None) };
-        let trailer = self.read(RECORD_TRAILER_BYTES).await?;
+        let trailer = self.read(LARGE_TRAILER_BYTES).await?;
         if trailer[..] != self.crc.to_le_bytes() {
-            let reason = format!("the checksum of its data in {}", self.path);
-            return Err(self.shared.damaged(self.head.id, &self.location, reason));
+            return Err(self.damaged("the checksum of its data".to_owned()));
         }
-        hasher.verify(self.head.id).map_err(|error| {
-            self.shared.damaged(self.head.id, &self.location, error.to_string())
-        })?;
+        hasher.verify(self.head.id).map_err(|error| self.damaged(error.to_string()))?;
         Ok(None)
     }
 }

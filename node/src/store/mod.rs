@@ -5,14 +5,26 @@
 //! acknowledges, and knows nothing of replicas.
 
 mod commit;
+mod compact;
+mod delete;
 mod engine;
+mod files;
+mod format;
 mod identity;
-mod index;
 mod large;
-mod record;
+mod lookup;
+mod maintain;
+pub mod offline;
+mod options;
+mod quarantine;
 mod recover;
-mod segment;
+mod scan;
+mod scrub;
+mod sealed;
 mod shared;
+mod snapshot;
+mod unsealed;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -23,13 +35,20 @@ use bytes::Bytes;
 use crate::object::{HashMismatch, Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
 
-pub use engine::{SegmentStore, StoreOptions};
+pub use compact::{CompactOptions, Compacted};
+pub use engine::SegmentStore;
+pub use maintain::{Maintenance, maintain};
+pub use options::{Compression, Fsync, StoreOptions};
+pub use scrub::Scrubbed;
+pub use snapshot::Snapshot;
 
 /// How far an acknowledged object has travelled towards the platter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// `fdatasync` returned after the object was written.
     Synced,
+    /// Written; `fdatasync` follows within an interval that the configuration sets.
+    Periodic,
     /// Written but not synced: only with fsync switched off in the configuration.
     Buffered,
 }
@@ -43,6 +62,15 @@ pub struct Stored {
     pub durability: Durability,
     /// They were there before this put.
     pub already_present: bool,
+}
+
+/// What a deletion took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Objects that were there.
+    pub objects: u64,
+    /// Bytes they had.
+    pub payload_bytes: u64,
 }
 
 /// What a store holds under an id.
@@ -106,6 +134,14 @@ pub enum StoreError {
     /// The store is closed or closing.
     #[error("the store is closed")]
     Closed,
+    /// A snapshot could not be made.
+    #[error("snapshot {name:?}: {reason}")]
+    Snapshot {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// Another machine's store refused, in its own words.
     #[error("{reason}")]
     Remote {
@@ -152,6 +188,12 @@ pub enum OpenError {
         /// The file.
         path: String,
     },
+    /// There is no store at all.
+    #[error("this is no data directory: it has no file named {missing}")]
+    NoStore {
+        /// What every data directory has.
+        missing: String,
+    },
     /// A file that no store makes.
     #[error("{path} is none of this program's files")]
     Stranger {
@@ -182,8 +224,16 @@ pub struct StoreStats {
     pub payload_bytes: u64,
     /// Segment files.
     pub segments: u64,
-    /// Bytes of all segment files.
+    /// Objects in files of their own.
+    pub large_objects: u64,
+    /// Objects that are known to be damaged and were not put again.
+    pub damaged_objects: u64,
+    /// Bytes of dead records that compaction would free.
+    pub garbage_bytes: u64,
+    /// Bytes of all segments, indexes and large objects.
     pub disk_bytes: u64,
+    /// Memory that the indexes of sealed segments take.
+    pub index_memory_bytes: u64,
     /// `fdatasync` calls since opening.
     pub syncs: u64,
     /// Bytes given to the disk since opening.
@@ -204,7 +254,8 @@ pub trait Store: Send + Sync {
     /// Dropping the future abandons the answer, not the writes already queued.
     async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>>;
 
-    /// Looks an object up and verifies its checksum; whoever receives it checks the hash.
+    /// Looks an object up and verifies its record's checksum; whoever receives it checks the
+    /// hash, and scrub does.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] or [`StoreError::Io`].
@@ -213,8 +264,7 @@ pub trait Store: Send + Sync {
     /// Which of these objects are held durably, in order.
     async fn has(&self, ids: &[ObjectId]) -> Vec<bool>;
 
-    /// Begins an object that comes in parts, whatever its size. It gets a file of its own,
-    /// so what fits a message is better put whole.
+    /// Begins an object that comes in parts, whatever its size.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] when too many are under way, or as `put`.
@@ -225,6 +275,18 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Io`].
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError>;
+
+    /// Deletes what is there of these objects, durably; garbage collection calls it.
+    ///
+    /// # Errors
+    /// As a put; then any of them may be deleted.
+    async fn delete(&self, ids: &[ObjectId]) -> Result<Deleted, StoreError>;
+
+    /// Makes a snapshot of all that was acknowledged before the call. Puts and gets go on.
+    ///
+    /// # Errors
+    /// [`StoreError::Snapshot`] for a name that is none or is taken; as a put.
+    async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError>;
 
     /// Counters and sizes.
     fn stats(&self) -> StoreStats;

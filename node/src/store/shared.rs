@@ -1,43 +1,43 @@
-//! What the parts of one store share: the index, open files, counters, and whether writing
-//! goes on.
+//! What the parts of one store share: the view, counters, and whether writing goes on.
 //!
 //! Invariant: no lock here is held across an await.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gitstratum_host::Disk;
-use gitstratum_host::disk::{File, OpenMode};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::index::{Index, Location};
-use super::segment;
-use super::{Durability, StoreError, StoreStats};
+use super::commit::{Draft, Order, Queued};
+use super::format::large::LARGE_OVERHEAD_BYTES;
+use super::view::View;
+use super::{Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
 use crate::limits;
-use crate::object::ObjectId;
-
-/// Files kept open for reading.
-const OPEN_FILES_MAX: usize = 256;
 
 /// What the parts of a store share.
 pub(super) struct Shared {
-    disk: Disk,
-    fsync: bool,
-    segment_bytes_max: u64,
-    index: Mutex<Index>,
+    pub(super) disk: Disk,
+    pub(super) options: StoreOptions,
+    view: Mutex<View>,
     /// Why nothing is written any more.
     failed: Mutex<Option<String>>,
+    /// To the committer, until the store is closed. Bounded in bytes by `claim_queue`.
+    pub(super) queue: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     queued_bytes: AtomicUsize,
-    next_number: AtomicU64,
-    files: Mutex<BTreeMap<u64, File>>,
+    next_segment: AtomicU32,
+    /// Tells files of one object apart that are written at once.
+    next_large: AtomicU64,
     pub(super) large_writers: Arc<Semaphore>,
-    /// Held while a large object gets its name; closed with the store.
+    /// Held while a file gets or loses its name; closed with the store.
     pub(super) naming: Semaphore,
+    /// One index is made again at a time.
+    pub(super) rebuilding: tokio::sync::Mutex<()>,
+    /// One compaction, snapshot or scrub at a time.
+    pub(super) maintenance: tokio::sync::Mutex<()>,
+    /// Held while the list of what is damaged is written.
+    pub(super) noting: tokio::sync::Mutex<()>,
     /// Files of large puts that were given up, to be removed by whoever may wait for it.
     pub(super) abandoned: Mutex<Vec<String>>,
-    segments: AtomicU64,
-    disk_bytes: AtomicU64,
     syncs: AtomicU64,
     bytes_written: AtomicU64,
     puts: AtomicU64,
@@ -45,21 +45,28 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(disk: Disk, fsync: bool, segment_bytes_max: u64, index: Index) -> Self {
+    pub(super) fn new(
+        disk: Disk,
+        options: StoreOptions,
+        view: View,
+        next_segment: u32,
+        queue: mpsc::UnboundedSender<Order>,
+    ) -> Self {
         Shared {
             disk,
-            fsync,
-            segment_bytes_max,
-            index: Mutex::new(index),
+            options,
+            view: Mutex::new(view),
             failed: Mutex::default(),
+            queue: Mutex::new(Some(queue)),
             queued_bytes: AtomicUsize::default(),
-            next_number: AtomicU64::default(),
-            files: Mutex::default(),
+            next_segment: AtomicU32::new(next_segment),
+            next_large: AtomicU64::default(),
             large_writers: Arc::new(Semaphore::new(limits::STORE_LARGE_WRITERS_MAX)),
             naming: Semaphore::new(1),
+            rebuilding: tokio::sync::Mutex::default(),
+            maintenance: tokio::sync::Mutex::default(),
+            noting: tokio::sync::Mutex::default(),
             abandoned: Mutex::default(),
-            segments: AtomicU64::default(),
-            disk_bytes: AtomicU64::default(),
             syncs: AtomicU64::default(),
             bytes_written: AtomicU64::default(),
             puts: AtomicU64::default(),
@@ -67,30 +74,16 @@ impl Shared {
         }
     }
 
-    /// Begins with what opening found on the disk.
-    pub(super) fn recovered(self, next_number: u64, segments: u64, disk_bytes: u64) -> Self {
-        let (next_number, segments) = (AtomicU64::new(next_number), AtomicU64::new(segments));
-        Shared { next_number, segments, disk_bytes: AtomicU64::new(disk_bytes), ..self }
+    pub(super) fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().expect("nothing panics while it holds the view")
     }
 
-    pub(super) fn disk(&self) -> &Disk {
-        &self.disk
+    pub(super) fn next_segment(&self) -> u32 {
+        self.next_segment.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn fsync(&self) -> bool {
-        self.fsync
-    }
-
-    pub(super) fn segment_bytes_max(&self) -> u64 {
-        self.segment_bytes_max
-    }
-
-    pub(super) fn lock_index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().expect("nothing panics while it holds the index")
-    }
-
-    pub(super) fn next_number(&self) -> u64 {
-        self.next_number.fetch_add(1, Ordering::Relaxed)
+    pub(super) fn next_large(&self) -> u64 {
+        self.next_large.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn check_writable(&self) -> Result<(), StoreError> {
@@ -112,11 +105,9 @@ impl Shared {
 
     /// What a failed write means: a full disk is waited out, anything else ends all writing.
     pub(super) fn write_failed(&self, path: &str, error: &std::io::Error) -> StoreError {
-        match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                StoreError::DiskFull
-            }
-            _ => self.fail(format!("write {path}: {error}")),
+        match is_full(error) {
+            true => StoreError::DiskFull,
+            false => self.fail(format!("write {path}: {error}")),
         }
     }
 
@@ -135,15 +126,34 @@ impl Shared {
         self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn count_segment(&self, bytes: u64) {
-        self.segments.fetch_add(1, Ordering::Relaxed);
-        // Its header, and its name in the directory.
-        self.count_write(bytes, bytes, 2);
+    /// Gives the committer an order; `Closed` when the store is.
+    pub(super) fn order(&self, order: Order) -> Result<(), StoreError> {
+        let queue = self.queue.lock().expect("nothing panics while it holds the queue");
+        let Some(queue) = &*queue else { return Err(StoreError::Closed) };
+        queue.send(order).map_err(|_| self.fail("the committer ended".into()))
     }
 
-    pub(super) fn count_write(&self, written: u64, kept: u64, syncs: u64) {
-        self.bytes_written.fetch_add(written, Ordering::Relaxed);
-        self.disk_bytes.fetch_add(kept, Ordering::Relaxed);
+    /// Has the committer store these; one answer each, in order.
+    pub(super) async fn write(&self, drafts: Vec<Draft>) -> Vec<Result<Stored, StoreError>> {
+        let count = drafts.len();
+        let all = |error| vec![Err(error); count];
+        if let Err(error) = self.check_writable() {
+            return all(error);
+        }
+        let bytes = drafts.iter().map(|draft| draft.len() as usize).sum();
+        if let Err(error) = self.claim_queue(bytes) {
+            return all(error);
+        }
+        let (answer, answered) = oneshot::channel();
+        if let Err(error) = self.order(Order::Write(Queued { drafts, bytes, answer })) {
+            self.release_queue(bytes);
+            return all(error);
+        }
+        answered.await.unwrap_or_else(|_| all(StoreError::Closed))
+    }
+
+    pub(super) fn count_write(&self, bytes: u64, syncs: u64) {
+        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
         self.syncs.fetch_add(syncs, Ordering::Relaxed);
     }
 
@@ -156,15 +166,32 @@ impl Shared {
     }
 
     pub(super) fn stats(&self) -> StoreStats {
-        let (objects, payload_bytes) = {
-            let index = self.lock_index();
-            (index.len() as u64, index.payload_bytes())
-        };
+        let view = self.view();
+        let live = view.live();
+        let damaged = view.bad.values().filter(|bad| !bad.healed).count() as u64;
+        let (large, large_bytes) = (view.large.len() as u64, view.large.values().sum::<u64>());
+        let garbage: u64 = view.garbage().iter().map(|(_, dead)| dead.bytes).sum();
+        let unsealed = view.active.iter().chain(view.frozen.iter().map(|frozen| &**frozen));
+        let (mut segments, mut disk_bytes, mut index_memory_bytes) = (0, 0, 0);
+        unsealed.for_each(|segment| {
+            segments += 1;
+            disk_bytes += segment.len;
+        });
+        for sealed in view.sealed.iter() {
+            segments += 1;
+            disk_bytes += sealed.disk_bytes();
+            index_memory_bytes += sealed.memory_bytes() as u64;
+        }
+        drop(view);
         StoreStats {
-            objects,
-            payload_bytes,
-            segments: self.segments.load(Ordering::Relaxed),
-            disk_bytes: self.disk_bytes.load(Ordering::Relaxed),
+            objects: live.records + large,
+            payload_bytes: live.payload + large_bytes - large * LARGE_OVERHEAD_BYTES,
+            segments,
+            large_objects: large,
+            damaged_objects: damaged,
+            garbage_bytes: garbage,
+            disk_bytes: disk_bytes + large_bytes,
+            index_memory_bytes,
             syncs: self.syncs.load(Ordering::Relaxed),
             bytes_written: self.bytes_written.load(Ordering::Relaxed),
             puts: self.puts.load(Ordering::Relaxed),
@@ -175,53 +202,17 @@ impl Shared {
 
     /// What an acknowledgement says in this configuration.
     pub(super) fn durability(&self) -> Durability {
-        match self.fsync {
-            true => Durability::Synced,
-            false => Durability::Buffered,
+        match self.options.fsync {
+            Fsync::Always => Durability::Synced,
+            Fsync::Every(_) => Durability::Periodic,
+            Fsync::Never => Durability::Buffered,
         }
     }
+}
 
-    pub(super) fn remember_file(&self, number: u64, file: File) {
-        let mut files = self.files.lock().expect("nothing panics while it holds the files");
-        if files.len() >= OPEN_FILES_MAX {
-            files.pop_first();
-        }
-        files.insert(number, file);
-    }
-
-    /// The file of a segment, opened if it is not.
-    pub(super) async fn file(&self, number: u64) -> Result<File, StoreError> {
-        let known = {
-            let files = self.files.lock().expect("nothing panics while it holds the files");
-            files.get(&number).cloned()
-        };
-        if let Some(file) = known {
-            return Ok(file);
-        }
-        let path = segment::path(number);
-        let opened = self.disk.open(&path, OpenMode::Read).await;
-        let file = opened.map_err(|error| read_failed(&path, &error))?;
-        self.remember_file(number, file.clone());
-        Ok(file)
-    }
-
-    /// Marks the object's record as damaged and says so.
-    pub(super) fn damaged(&self, id: ObjectId, at: &Location, reason: String) -> StoreError {
-        tracing::error!(%id, reason, "damaged object");
-        self.lock_index().mark_damaged(&id, at);
-        StoreError::Damaged { id, reason }
-    }
-
-    pub(super) fn locate(&self, id: ObjectId) -> Result<Option<Location>, StoreError> {
-        let location = self.lock_index().get(&id).copied();
-        match location {
-            Some(location) if location.damaged => {
-                let reason = format!("its record in {}", segment::path(location.segment));
-                Err(StoreError::Damaged { id, reason })
-            }
-            location => Ok(location),
-        }
-    }
+/// Whether a write failed for want of room.
+pub(super) fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 /// A failed read.

@@ -89,6 +89,7 @@ pub fn head_from_wire(head: &v1::LargeObject) -> Result<ObjectHead, Malformed> {
 pub fn stored_to_wire(stored: Stored) -> v1::Stored {
     let durability = match stored.durability {
         Durability::Synced => v1::Durability::Synced,
+        Durability::Periodic => v1::Durability::Periodic,
         Durability::Buffered => v1::Durability::Buffered,
     };
     v1::Stored {
@@ -101,6 +102,7 @@ pub fn stored_to_wire(stored: Stored) -> v1::Stored {
 pub fn stored_from_wire(stored: v1::Stored) -> Result<Stored, Malformed> {
     let durability = match v1::Durability::try_from(stored.durability) {
         Ok(v1::Durability::Synced) => Durability::Synced,
+        Ok(v1::Durability::Periodic) => Durability::Periodic,
         Ok(v1::Durability::Buffered) => Durability::Buffered,
         Ok(v1::Durability::Unspecified) | Err(_) => {
             return Err(Malformed(format!("unknown durability {}", stored.durability)));

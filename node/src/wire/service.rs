@@ -17,7 +17,7 @@ use crate::limits;
 use crate::object::{Object, ObjectId};
 use crate::placement::{Layout, NodeId};
 use crate::repair::{MissedLog, PeerTable};
-use crate::store::{LargeReader, LargeWriter, Store, StoreStats};
+use crate::store::{LargeReader, LargeWriter, Snapshot, Store, StoreStats};
 
 /// Everything a node answers from.
 pub struct NodeService {
@@ -154,6 +154,10 @@ fn store_status(stats: StoreStats) -> v1::StoreStatus {
         puts: stats.puts,
         gets: stats.gets,
         failed: stats.failed.unwrap_or_default(),
+        large_objects: stats.large_objects,
+        damaged_objects: stats.damaged_objects,
+        garbage_bytes: stats.garbage_bytes,
+        index_memory_bytes: stats.index_memory_bytes,
     }
 }
 
@@ -264,6 +268,15 @@ impl Node for NodeService {
         let recorded =
             recorded.map_err(|error| Status::unavailable(format!("missed record: {error}")))?;
         Ok(Response::new(codec::recorded_to_wire(recorded)))
+    }
+
+    async fn snapshot(
+        &self,
+        request: Request<v1::SnapshotRequest>,
+    ) -> Answer<v1::SnapshotResponse> {
+        let made = self.store.snapshot(&request.into_inner().name).await;
+        let Snapshot { path, files } = made.map_err(|error| status_of(&error))?;
+        Ok(Response::new(v1::SnapshotResponse { path, files }))
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {

@@ -26,6 +26,7 @@ pub fn failure_of(error: &StoreError) -> Failure {
         StoreError::Damaged { .. } => FailureKind::Damaged,
         StoreError::Failed { .. } => FailureKind::StoreFailed,
         StoreError::Closed => FailureKind::ShuttingDown,
+        StoreError::Snapshot { .. } => FailureKind::Invalid,
         StoreError::Io { .. } | StoreError::Remote { .. } => FailureKind::Internal,
     };
     Failure { kind: kind.into(), message: error.to_string() }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use gitstratum::config::Config;
+use gitstratum::config::{Config, StoreConfig};
 use gitstratum::placement::{Layout, Member, NodeId};
 use gitstratum::server;
 use gitstratum_host::Disk;
@@ -128,7 +128,7 @@ impl Cluster {
         let config = Config {
             node_id: NodeId::new(name),
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)),
-            fsync: true,
+            store: StoreConfig { reserve_bytes: 0, ..StoreConfig::default() },
             layout: self.layout.clone(),
         };
         let (recorder, ready, node) = (self.recorder.clone(), self.ready.clone(), name.to_owned());

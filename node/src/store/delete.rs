@@ -1,0 +1,90 @@
+//! Bulk deletion: a tombstone for each record, a file less for each large object.
+//!
+//! The bytes stay until compaction rewrites their segment. What garbage collection deletes
+//! must be its own proof that nobody refers to it: a store knows nothing of references.
+
+use std::sync::Arc;
+
+use super::commit::Draft;
+use super::files::{LARGE_DIR, large_path};
+use super::format::account::Tally;
+use super::format::record::{
+    Content, RECORD_HEADER_BYTES_MAX, RECORD_TRAILER_BYTES, RecordHead, header_len,
+};
+use super::lookup::{Held, Latest};
+use super::shared::Shared;
+use super::view::{BadPlace, Location};
+use super::{Deleted, StoreError};
+use crate::limits;
+use crate::object::ObjectId;
+
+/// Deletes what is there of these objects, durably.
+pub(super) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Deleted, StoreError> {
+    let mut deleted = Deleted::default();
+    for ids in ids.chunks(limits::BATCH_OBJECTS_MAX) {
+        let mut tombstones = Vec::new();
+        let mut forgotten = false;
+        for id in ids {
+            match shared.latest(id).await? {
+                Latest::Held(Held::Record(location)) => {
+                    let dead = dead(*id, &location).await;
+                    deleted.payload_bytes += dead.payload;
+                    tombstones.push(Draft::tombstone(*id, location.segment.last, dead));
+                }
+                Latest::Held(Held::Large) => {
+                    deleted.payload_bytes += remove_large(shared, *id).await?;
+                    deleted.objects += 1;
+                    forgotten |= forget(shared, id);
+                }
+                Latest::Deleted => {}
+                Latest::Unknown => forgotten |= forget(shared, id),
+            }
+        }
+        if !tombstones.is_empty() {
+            for written in shared.write(tombstones).await {
+                deleted.objects += u64::from(!written?.already_present);
+            }
+        }
+        if forgotten {
+            shared.save_bad().await;
+        }
+    }
+    Ok(deleted)
+}
+
+/// What the record at `location` takes. One that cannot be read counts as raw.
+async fn dead(id: ObjectId, location: &Location) -> Tally {
+    let at = u64::from(location.offset);
+    let overhead = header_len(id.algorithm()) + RECORD_TRAILER_BYTES;
+    let bytes = overhead as u64 + u64::from(location.stored);
+    let read = location.file.read_at(at, RECORD_HEADER_BYTES_MAX).await;
+    let head = read.ok().and_then(|header| RecordHead::parse(&header, location.segment, at));
+    match head.map(|head| head.content) {
+        Some(Content::Object { size, .. }) => Tally::one(bytes, size.into()),
+        _ => Tally::one(bytes, location.stored.into()),
+    }
+}
+
+/// No longer counts an object as damaged that nothing is left of.
+fn forget(shared: &Shared, id: &ObjectId) -> bool {
+    let mut view = shared.view();
+    let gone = view.bad(id).is_some_and(|bad| !matches!(bad.at, BadPlace::Record { .. }));
+    if gone {
+        view.bad.remove(id);
+    }
+    gone
+}
+
+/// Removes a large object's file and returns the object's size.
+async fn remove_large(shared: &Shared, id: ObjectId) -> Result<u64, StoreError> {
+    shared.check_writable()?;
+    let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
+    let Some(len) = shared.view().large.remove(&id) else { return Ok(0) };
+    let path = large_path(id);
+    let removed = async {
+        shared.disk.remove(&path).await?;
+        shared.disk.sync_dir(LARGE_DIR).await
+    };
+    removed.await.map_err(|error| shared.fail(format!("remove {path}: {error}")))?;
+    Ok(len.saturating_sub(super::format::large::LARGE_OVERHEAD_BYTES))
+}

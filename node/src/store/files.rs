@@ -1,0 +1,80 @@
+//! The names of a store's files, and making a new segment.
+
+use bytes::Bytes;
+use gitstratum_host::Disk;
+use gitstratum_host::disk::{File, OpenMode};
+
+use super::format::segment::{SegmentId, segment_header};
+use crate::object::ObjectId;
+
+/// The directory of all segments and their indexes.
+pub(super) const DIR: &str = "segments";
+/// The directory of large objects.
+pub(super) const LARGE_DIR: &str = "large";
+/// What the name of a file that is not complete ends with.
+pub(super) const TEMPORARY_SUFFIX: &str = ".tmp";
+
+const SEGMENT_SUFFIX: &str = ".seg";
+const INDEX_SUFFIX: &str = ".idx";
+const LARGE_SUFFIX: &str = ".obj";
+
+/// What a name in the directory of segments stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// The records of a segment.
+    Segment(SegmentId),
+    /// The index of one.
+    Index(SegmentId),
+    /// A file that was not completed.
+    Temporary,
+}
+
+/// Reads a name in the directory of segments; `None` for one that no store makes.
+pub(super) fn named(name: &str) -> Option<Named> {
+    if name.ends_with(TEMPORARY_SUFFIX) {
+        return Some(Named::Temporary);
+    }
+    if let Some(stem) = name.strip_suffix(SEGMENT_SUFFIX) {
+        return SegmentId::from_stem(stem).map(Named::Segment);
+    }
+    SegmentId::from_stem(name.strip_suffix(INDEX_SUFFIX)?).map(Named::Index)
+}
+
+/// The file of a segment's records.
+pub(super) fn segment_path(id: SegmentId) -> String {
+    format!("{DIR}/{id}{SEGMENT_SUFFIX}")
+}
+
+/// The file of a segment's index.
+pub(super) fn index_path(id: SegmentId) -> String {
+    format!("{DIR}/{id}{INDEX_SUFFIX}")
+}
+
+/// The file of a large object.
+pub(super) fn large_path(id: ObjectId) -> String {
+    format!("{LARGE_DIR}/{id}{LARGE_SUFFIX}")
+}
+
+/// The object that a name in the directory of large objects stands for.
+pub(super) fn large_of(name: &str) -> Option<ObjectId> {
+    let id: ObjectId = name.strip_suffix(LARGE_SUFFIX)?.parse().ok()?;
+    // One spelling only.
+    (format!("{id}{LARGE_SUFFIX}") == name).then_some(id)
+}
+
+/// Where a file is before it is complete.
+pub(super) fn temporary(path: &str) -> String {
+    format!("{path}{TEMPORARY_SUFFIX}")
+}
+
+/// Makes a segment file with its header, durably, name included.
+///
+/// # Errors
+/// Those of the disk.
+pub(super) async fn create_segment(disk: &Disk, id: SegmentId) -> std::io::Result<File> {
+    let file = disk.open(&segment_path(id), OpenMode::CreateNew).await?;
+    let header = Bytes::copy_from_slice(&segment_header(id));
+    file.write_at_and_sync(0, vec![header]).await?;
+    disk.sync_dir(DIR).await?;
+    Ok(file)
+}

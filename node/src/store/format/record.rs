@@ -1,0 +1,181 @@
+//! Records: an object, or the word that there is none any more.
+//!
+//! ```text
+//! record   4 magic "GSR1" | 1 kind | 1 algorithm | 1 codec | 1 flags, zero
+//!          | 4 size | 4 stored | 20 or 32 id | 4 crc of all these and of the record's place
+//!          | stored bytes of data | 4 crc of them
+//! ```
+//!
+//! `size` is the length of the object's data, `stored` that of its form in the file. The
+//! record's place is its segment's id and its offset there, so that data which contains a
+//! copy of a segment, or a block that was written to the wrong place, is never taken for a
+//! record. Kind 0 is a tombstone: `size` is then the number of the segment that holds the
+//! deleted record, and its data are the length of that record and of its object, 4 bytes
+//! each.
+
+use super::segment::SegmentId;
+use super::{
+    algorithm_from_byte, algorithm_to_byte, id_from_padded, kind_from_byte, kind_to_byte, u32_at,
+};
+use crate::object::{HashAlgorithm, Kind, ObjectId};
+
+/// How a record begins, to find the next one after damage.
+pub(in crate::store) const RECORD_MAGIC: [u8; 4] = *b"GSR1";
+/// Bytes after a record's data.
+pub(in crate::store) const RECORD_TRAILER_BYTES: usize = 4;
+/// The longest header: that of a SHA-256 id.
+pub(in crate::store) const RECORD_HEADER_BYTES_MAX: usize = header_len(HashAlgorithm::Sha256);
+
+const FIXED_BYTES: usize = 16;
+const CRC_BYTES: usize = 4;
+const TOMBSTONE: u8 = 0;
+const TOMBSTONE_DATA_BYTES: usize = 8;
+
+/// Bytes before a record's data.
+pub(in crate::store) const fn header_len(algorithm: HashAlgorithm) -> usize {
+    FIXED_BYTES + algorithm.id_len() + CRC_BYTES
+}
+
+/// What an object's data looks like in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Codec {
+    /// As it is.
+    Raw,
+    /// One LZ4 block, without a frame or a length of its own.
+    Lz4,
+}
+
+/// What a record says of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Content {
+    /// The object is here.
+    Object {
+        /// Its kind.
+        kind: Kind,
+        /// Length of its data in bytes.
+        size: u32,
+        /// The form of the data in the file.
+        codec: Codec,
+        /// Length of that form in bytes.
+        stored: u32,
+    },
+    /// The object was deleted; what was, is the data.
+    Tombstone {
+        /// Number of the segment that held it.
+        victim: u32,
+    },
+}
+
+/// The first part of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct RecordHead {
+    /// Which object.
+    pub(in crate::store) id: ObjectId,
+    /// What of it.
+    pub(in crate::store) content: Content,
+}
+
+impl RecordHead {
+    /// Bytes before the data.
+    pub(in crate::store) fn header_len(&self) -> usize {
+        header_len(self.id.algorithm())
+    }
+
+    /// Bytes of data in the file.
+    pub(in crate::store) fn stored(&self) -> u32 {
+        match self.content {
+            Content::Object { stored, .. } => stored,
+            Content::Tombstone { .. } => TOMBSTONE_DATA_BYTES as u32,
+        }
+    }
+
+    /// Bytes of the whole record.
+    pub(in crate::store) fn record_len(&self) -> u64 {
+        (self.header_len() + RECORD_TRAILER_BYTES) as u64 + u64::from(self.stored())
+    }
+
+    /// Appends the header for a record at `offset` of `segment`.
+    pub(in crate::store) fn write(
+        &self,
+        segment: SegmentId,
+        offset: u64,
+        out: &mut impl bytes::BufMut,
+    ) {
+        let mut header = [0; RECORD_HEADER_BYTES_MAX];
+        header[..4].copy_from_slice(&RECORD_MAGIC);
+        header[5] = algorithm_to_byte(self.id.algorithm());
+        let (size, stored) = match self.content {
+            Content::Object { kind, size, codec, stored } => {
+                header[4] = kind_to_byte(kind);
+                header[6] = match codec {
+                    Codec::Raw => 0,
+                    Codec::Lz4 => 1,
+                };
+                (size, stored)
+            }
+            Content::Tombstone { victim } => {
+                header[4] = TOMBSTONE;
+                (victim, TOMBSTONE_DATA_BYTES as u32)
+            }
+        };
+        header[8..12].copy_from_slice(&size.to_le_bytes());
+        header[12..16].copy_from_slice(&stored.to_le_bytes());
+        let id = self.id.as_bytes();
+        let end = FIXED_BYTES + id.len();
+        header[FIXED_BYTES..end].copy_from_slice(id);
+        let crc = header_crc(&header[..end], segment, offset);
+        header[end..end + CRC_BYTES].copy_from_slice(&crc.to_le_bytes());
+        out.put_slice(&header[..end + CRC_BYTES]);
+    }
+
+    /// Reads the header of a record at `offset` of `segment`; `None` when these bytes are
+    /// none, another place's, or of a form that this program does not know.
+    pub(in crate::store) fn parse(bytes: &[u8], segment: SegmentId, offset: u64) -> Option<Self> {
+        if bytes.get(..4)? != RECORD_MAGIC {
+            return None;
+        }
+        let algorithm = algorithm_from_byte(*bytes.get(5)?)?;
+        let header = bytes.get(..header_len(algorithm))?;
+        let (covered, crc) = header.split_at(header.len() - CRC_BYTES);
+        if u32_at(crc, 0) != header_crc(covered, segment, offset) {
+            return None;
+        }
+        let (size, stored) = (u32_at(header, 8), u32_at(header, 12));
+        let content = match (header[4], header[6], header[7]) {
+            (TOMBSTONE, 0, 0) if stored as usize == TOMBSTONE_DATA_BYTES => {
+                Content::Tombstone { victim: size }
+            }
+            (kind, 0, 0) if stored == size => {
+                Content::Object { kind: kind_from_byte(kind)?, size, codec: Codec::Raw, stored }
+            }
+            (kind, 1, 0) if stored < size => {
+                Content::Object { kind: kind_from_byte(kind)?, size, codec: Codec::Lz4, stored }
+            }
+            _ => return None,
+        };
+        let id = id_from_padded(&covered[FIXED_BYTES..], algorithm)?;
+        Some(RecordHead { id, content })
+    }
+}
+
+/// The data of a tombstone: the lengths of the deleted record and of its object.
+pub(in crate::store) fn tombstone_data(record_len: u32, size: u32) -> [u8; TOMBSTONE_DATA_BYTES] {
+    let mut data = [0; TOMBSTONE_DATA_BYTES];
+    data[..4].copy_from_slice(&record_len.to_le_bytes());
+    data[4..].copy_from_slice(&size.to_le_bytes());
+    data
+}
+
+/// Reads the data of a tombstone.
+///
+/// # Panics
+/// When it is shorter than a parsed head said.
+pub(in crate::store) fn parse_tombstone_data(data: &[u8]) -> (u32, u32) {
+    (u32_at(data, 0), u32_at(data, 4))
+}
+
+fn header_crc(covered: &[u8], segment: SegmentId, offset: u64) -> u32 {
+    let crc = crc32c::crc32c(covered);
+    let crc = crc32c::crc32c_append(crc, &segment.bytes());
+    crc32c::crc32c_append(crc, &offset.to_le_bytes())
+}

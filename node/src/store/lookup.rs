@@ -1,0 +1,219 @@
+//! Finding an object's record, and reading it.
+//!
+//! A get costs at most one read of an index and one of the record; an id that is absent
+//! costs none, but for what the filters let pass.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::StoreError;
+use super::files::{index_path, segment_path};
+use super::format::index::Place;
+use super::format::record::{Codec, Content, RECORD_TRAILER_BYTES, RecordHead, header_len};
+use super::scan::{Tail, scan};
+use super::sealed::{IndexError, Sealed, write_index};
+use super::shared::{Shared, read_failed};
+use super::view::{Bad, BadPlace, Location, Near};
+use crate::object::{Object, ObjectId};
+
+/// Lookups that begin again because an index was made again or a segment rewritten.
+const LOOKUPS_MAX: usize = 4;
+
+/// Where an object is.
+pub(super) enum Held {
+    /// In a record.
+    Record(Location),
+    /// In a file of its own.
+    Large,
+}
+
+/// The latest that the store knows of an id.
+pub(super) enum Latest {
+    Held(Held),
+    Deleted,
+    Unknown,
+}
+
+impl Shared {
+    /// Where a sound object is; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or when an index could not be read.
+    pub(super) async fn locate(
+        self: &Arc<Self>,
+        id: &ObjectId,
+    ) -> Result<Option<Held>, StoreError> {
+        let latest = self.latest(id).await?;
+        let view = self.view();
+        let Some(bad) = view.bad(id) else {
+            return Ok(match latest {
+                Latest::Held(held) => Some(held),
+                Latest::Deleted | Latest::Unknown => None,
+            });
+        };
+        match latest {
+            // A later put brought it back.
+            Latest::Held(Held::Record(location)) if !bad.is_at(&location) => {
+                Ok(Some(Held::Record(location)))
+            }
+            Latest::Held(Held::Large) if bad.at != BadPlace::Large => Ok(Some(Held::Large)),
+            Latest::Deleted => Ok(None),
+            Latest::Held(_) | Latest::Unknown => Err(bad.error(*id)),
+        }
+    }
+
+    /// Whether a sound object is held.
+    ///
+    /// # Errors
+    /// When an index could not be read.
+    pub(super) async fn holds(self: &Arc<Self>, id: &ObjectId) -> Result<bool, StoreError> {
+        match self.locate(id).await {
+            Ok(held) => Ok(held.is_some()),
+            Err(StoreError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The latest record of an id, sound or not.
+    ///
+    /// # Errors
+    /// When an index could not be read.
+    pub(super) async fn latest(self: &Arc<Self>, id: &ObjectId) -> Result<Latest, StoreError> {
+        let mut last = None;
+        for _ in 0..LOOKUPS_MAX {
+            let near = self.view().near(id);
+            let sealed = match near {
+                Near::At(location) => return Ok(Latest::Held(Held::Record(location))),
+                Near::Large => return Ok(Latest::Held(Held::Large)),
+                Near::Deleted => return Ok(Latest::Deleted),
+                Near::Ask(sealed) => sealed,
+            };
+            match ask(&sealed, id).await {
+                Ok(latest) => return Ok(latest),
+                Err((segment, error)) => {
+                    let path = index_path(segment.id());
+                    last = Some(match error {
+                        IndexError::Io(error) => read_failed(&path, &error),
+                        _ => {
+                            StoreError::Damaged { id: *id, reason: format!("its entry in {path}") }
+                        }
+                    });
+                    self.rebuild_index(&segment).await?;
+                }
+            }
+        }
+        Err(last.expect("only an error begins a lookup again"))
+    }
+
+    /// Makes a segment's index again from its records.
+    ///
+    /// # Errors
+    /// When the segment cannot be read, or the index not written.
+    pub(super) async fn rebuild_index(
+        self: &Arc<Self>,
+        damaged: &Arc<Sealed>,
+    ) -> Result<(), StoreError> {
+        let _one = self.rebuilding.lock().await;
+        let id = damaged.id();
+        if !self.view().sealed.iter().any(|sealed| Arc::ptr_eq(sealed, damaged)) {
+            // It was made again, or compacted, while this one waited.
+            return Ok(());
+        }
+        let path = segment_path(id);
+        tracing::warn!(path, "its index is damaged and is made again");
+        let scanned = scan(&damaged.file, id, damaged.len, Tail::Sealed).await;
+        let scanned = scanned.map_err(|error| read_failed(&path, &error))?;
+        self.note_scanned(id, &scanned);
+        let (file, entries) = (damaged.file.clone(), scanned.places.entries());
+        let made = write_index(&self.disk, id, file, damaged.len, scanned.accounts, entries).await;
+        let sealed = made.map_err(|error| match super::shared::is_full(&error) {
+            true => StoreError::DiskFull,
+            false => read_failed(&index_path(id), &error),
+        })?;
+        self.view().replace_sealed(&[id], Some(Arc::new(sealed)));
+        Ok(())
+    }
+
+    /// Reads the object that a record holds and verifies the record's checksums.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`]; then the record is noted as damaged.
+    pub(super) async fn read_record(
+        self: &Arc<Self>,
+        id: ObjectId,
+        location: &Location,
+    ) -> Result<Object, StoreError> {
+        let len = header_len(id.algorithm()) + location.stored as usize + RECORD_TRAILER_BYTES;
+        let read = location.file.read_at(location.offset.into(), len).await;
+        let bad = match read {
+            Ok(record) => match decode(id, location, &record) {
+                Ok(object) => return Ok(object),
+                Err(reason) => reason.to_owned(),
+            },
+            // Whatever the disk's reason, these bytes are not to be had from here.
+            Err(error) => error.to_string(),
+        };
+        let (segment, offset) = (location.segment, location.offset);
+        let at = BadPlace::Record { segment, offset };
+        Err(self.note_bad(id, Bad { at, size: location.stored.into(), reason: bad, healed: false }))
+    }
+}
+
+/// Asks the segments from the newest on; the error names the one whose index failed.
+async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Sealed>, IndexError)> {
+    for segment in sealed {
+        match segment.find(id).await {
+            Ok(None) => {}
+            Ok(Some(Place::Object { offset, stored })) => {
+                let file = segment.file.clone();
+                let location = Location { segment: segment.id(), file, offset, stored };
+                return Ok(Latest::Held(Held::Record(location)));
+            }
+            Ok(Some(Place::Tombstone { .. })) => return Ok(Latest::Deleted),
+            Err(error) => return Err((segment.clone(), error)),
+        }
+    }
+    Ok(Latest::Unknown)
+}
+
+/// The object in a whole record, or what is wrong with it.
+pub(super) fn decode(
+    id: ObjectId,
+    location: &Location,
+    record: &Bytes,
+) -> Result<Object, &'static str> {
+    let head = RecordHead::parse(record, location.segment, location.offset.into());
+    let Some(head) = head.filter(|head| head.id == id) else { return Err("its record's header") };
+    let data = data_of(&head, record).ok_or("the checksum of its record")?;
+    object_of(&head, data)
+}
+
+/// The data of a record in the form it has in the file; `None` when the checksum, or the
+/// length, is another.
+pub(super) fn data_of(head: &RecordHead, record: &Bytes) -> Option<Bytes> {
+    let begin = head.header_len();
+    let end = begin + head.stored() as usize;
+    let trailer = record.get(end..end + RECORD_TRAILER_BYTES)?;
+    let data = record.slice(begin..end);
+    (trailer == crc32c::crc32c(&data).to_le_bytes()).then_some(data)
+}
+
+/// The object whose stored form this is.
+pub(super) fn object_of(head: &RecordHead, data: Bytes) -> Result<Object, &'static str> {
+    let Content::Object { kind, size, codec, .. } = head.content else {
+        return Err("its record is a tombstone");
+    };
+    let data = match codec {
+        Codec::Raw => data,
+        Codec::Lz4 => {
+            let unpacked = lz4_flex::block::decompress(&data, size as usize);
+            let unpacked = unpacked.map_err(|_| "its record does not unpack")?;
+            if unpacked.len() != size as usize {
+                return Err("its record unpacks to another length");
+            }
+            unpacked.into()
+        }
+    };
+    Ok(Object::claimed(head.id, kind, data))
+}

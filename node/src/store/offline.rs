@@ -1,0 +1,333 @@
+//! Looking at a store's files without opening it: nothing is written, nothing is repaired.
+//!
+//! Meant for snapshots and for directories of stopped nodes; a directory that a process
+//! has open is refused, because its last segment changes while it is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gitstratum_host::Disk;
+use gitstratum_host::disk::{DiskLock, OpenMode};
+
+use super::files::{
+    DIR, LARGE_DIR, Named, TEMPORARY_SUFFIX, index_path, large_of, large_path, named, segment_path,
+};
+use super::format::HeaderError;
+use super::format::account::Tally;
+use super::format::index::Place;
+use super::format::large::{LARGE_HEADER_BYTES, LARGE_OVERHEAD_BYTES, parse_large_header};
+use super::format::record::Content;
+use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header};
+use super::scan::{Reader, Tail, read_accounts, scan};
+use super::scrub::verify as verify_record;
+use super::sealed::{IndexError, Sealed};
+use super::snapshot::COMPLETE;
+use super::{OpenError, identity, io_error};
+use crate::limits;
+use crate::object::{ObjectHasher, ObjectId};
+use crate::placement::NodeId;
+
+/// What a store's files hold, counted from indexes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OfflineStats {
+    /// Whose data it is.
+    pub owner: Option<NodeId>,
+    /// Segments that are complete and indexed.
+    pub sealed_segments: u64,
+    /// Segments that opening would scan: at most the one that puts were appended to.
+    pub unindexed_segments: u64,
+    /// Objects that can be got.
+    pub objects: u64,
+    /// Bytes they have.
+    pub payload_bytes: u64,
+    /// Objects in files of their own, which are among those.
+    pub large_objects: u64,
+    /// Bytes of all files.
+    pub disk_bytes: u64,
+    /// Bytes of records that were deleted and not compacted away.
+    pub garbage_bytes: u64,
+    /// What is left of an interrupted step: files that opening removes.
+    pub leftovers: u64,
+}
+
+/// What reading everything found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Records and large objects that were read and are sound.
+    pub sound: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// One line for everything that is wrong: which file, where, what.
+    pub problems: Vec<String>,
+    /// What is not as it would be after a clean stop, and is no loss: one line each.
+    pub remarks: Vec<String>,
+}
+
+/// The names of a store's files, and the lock if it has one.
+struct Looked {
+    owner: NodeId,
+    segments: BTreeSet<SegmentId>,
+    large: BTreeSet<ObjectId>,
+    leftovers: Vec<String>,
+    _lock: Option<DiskLock>,
+}
+
+async fn look(disk: &Disk) -> Result<Looked, OpenError> {
+    let owner = identity::owner(disk).await?;
+    let owner = owner.ok_or_else(|| OpenError::NoStore { missing: identity::IDENTITY.into() })?;
+    let lock = identity::lock_if_there(disk).await?;
+    let (mut segments, mut indexes) = (BTreeSet::new(), BTreeSet::new());
+    let mut leftovers = Vec::new();
+    for name in disk.list(DIR).await.map_err(io_error("list", DIR))? {
+        let path = format!("{DIR}/{name}");
+        match named(&name) {
+            Some(Named::Segment(id)) => {
+                segments.insert(id);
+            }
+            Some(Named::Index(id)) => {
+                indexes.insert(id);
+            }
+            Some(Named::Temporary) => leftovers.push(path),
+            None => return Err(OpenError::Stranger { path }),
+        }
+    }
+    let all = segments.clone();
+    segments.retain(|id| !all.iter().any(|other| other.supersedes(id)));
+    leftovers.extend(all.difference(&segments).map(|id| segment_path(*id)));
+    leftovers.extend(indexes.difference(&segments).map(|id| index_path(*id)));
+    let mut large = BTreeSet::new();
+    for name in disk.list(LARGE_DIR).await.map_err(io_error("list", LARGE_DIR))? {
+        let path = format!("{LARGE_DIR}/{name}");
+        match large_of(&name) {
+            Some(id) => {
+                large.insert(id);
+            }
+            None if name.ends_with(TEMPORARY_SUFFIX) => leftovers.push(path),
+            None => return Err(OpenError::Stranger { path }),
+        }
+    }
+    Ok(Looked { owner, segments, large, leftovers, _lock: lock })
+}
+
+/// Counts what a store's files hold without reading the records of sealed segments.
+///
+/// # Errors
+/// [`OpenError`] when it is no store, is in use, or cannot be read.
+pub async fn stats(disk: &Disk) -> Result<OfflineStats, OpenError> {
+    let looked = look(disk).await?;
+    let mut stats = OfflineStats {
+        owner: Some(looked.owner),
+        leftovers: looked.leftovers.len() as u64,
+        large_objects: looked.large.len() as u64,
+        objects: looked.large.len() as u64,
+        ..OfflineStats::default()
+    };
+    for id in &looked.large {
+        let path = large_path(*id);
+        let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
+        let len = file.len().await.map_err(io_error("size", &path))?;
+        stats.disk_bytes += len;
+        stats.payload_bytes += len.saturating_sub(LARGE_OVERHEAD_BYTES);
+    }
+    let (mut live, mut killed, mut settled) =
+        (Tally::default(), Tally::default(), Tally::default());
+    for id in &looked.segments {
+        let path = segment_path(*id);
+        let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
+        let len = file.len().await.map_err(io_error("size", &path))?;
+        let accounts = match Sealed::open(disk, *id, file.clone(), len).await {
+            Ok(sealed) => {
+                stats.sealed_segments += 1;
+                stats.disk_bytes += sealed.disk_bytes();
+                sealed.accounts().clone()
+            }
+            Err(_) => {
+                stats.unindexed_segments += 1;
+                stats.disk_bytes += len;
+                let contents = scan(&file, *id, len, Tail::Open).await;
+                contents.map_err(io_error("read", &path))?.accounts
+            }
+        };
+        live += accounts.held;
+        settled += accounts.settled;
+        accounts.kills.values().for_each(|tally| killed += *tally);
+    }
+    live += settled;
+    live -= killed;
+    killed -= settled;
+    stats.objects += live.records;
+    stats.payload_bytes += live.payload;
+    stats.garbage_bytes = killed.bytes;
+    Ok(stats)
+}
+
+/// Reads every byte and verifies checksums, hashes and indexes; `progress` is told the
+/// records and the bytes read so far.
+///
+/// # Errors
+/// [`OpenError`] when it is no store, is in use, or cannot be read; damage is no error but
+/// a result.
+pub async fn verify(
+    disk: &Disk,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Verified, OpenError> {
+    let looked = look(disk).await?;
+    let mut verified = Verified::default();
+    let newest = looked.segments.last().copied();
+    for id in &looked.segments {
+        segment(disk, *id, Some(*id) == newest, &mut verified, &mut progress).await?;
+    }
+    for id in &looked.large {
+        large(disk, *id, &mut verified, &mut progress).await?;
+    }
+    for path in looked.leftovers {
+        verified.remarks.push(format!("{path}: left by an interrupted step"));
+    }
+    // A directory that was served has the lock's file, a complete snapshot its last one.
+    if let Ok(false) = disk.exists(COMPLETE).await
+        && let Ok(false) = disk.exists(identity::LOCK).await
+    {
+        verified.problems.push("this is a snapshot that was not completed".to_owned());
+    }
+    Ok(verified)
+}
+
+async fn segment(
+    disk: &Disk,
+    id: SegmentId,
+    newest: bool,
+    verified: &mut Verified,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<(), OpenError> {
+    let path = segment_path(id);
+    let read = || io_error("read", &path);
+    let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
+    let len = file.len().await.map_err(io_error("size", &path))?;
+    let head = file.read_at(0, SEGMENT_HEADER_BYTES).await.map_err(read())?;
+    match parse_segment_header(&head) {
+        Ok(named) if named == id => {}
+        Ok(_) => verified.problems.push(format!("{path}: its header is another segment's")),
+        Err(HeaderError::Damaged) => {
+            verified.problems.push(format!("{path}: its header is damaged"))
+        }
+        Err(HeaderError::Version(version)) => return Err(OpenError::Version { path, version }),
+    }
+    let (_, begin) = read_accounts(&file, id).await.map_err(read())?;
+    let mut reader = Reader::new(file.clone(), id, len, begin);
+    let mut places = BTreeMap::new();
+    while let Some(record) = reader.next().await.map_err(read())? {
+        verified.bytes += record.head.record_len();
+        match verify_record(&record) {
+            Ok(()) => verified.sound += 1,
+            Err(reason) => verified.problems.push(format!(
+                "{path}: the record of {} at {}: {reason}",
+                record.head.id, record.offset
+            )),
+        }
+        let place = match record.head.content {
+            Content::Object { stored, .. } => Place::Object { offset: record.offset, stored },
+            Content::Tombstone { victim } => Place::Tombstone { offset: record.offset, victim },
+        };
+        places.insert(record.head.id, place);
+        progress(verified.sound, verified.bytes);
+    }
+    if reader.skipped > 0 {
+        verified.problems.push(format!("{path}: {} bytes belong to no record", reader.skipped));
+    }
+    let rest = len - reader.offset.min(len);
+    match Sealed::open(disk, id, file, len).await {
+        Ok(sealed) => {
+            if rest > 0 {
+                verified.problems.push(format!("{path}: its last {rest} bytes are no record"));
+            }
+            index(&sealed, places, verified).await;
+        }
+        Err(IndexError::Damaged) if newest && id.generation == 0 => {
+            if rest > 0 {
+                verified
+                    .remarks
+                    .push(format!("{path}: its last {rest} bytes were never acknowledged"));
+            }
+        }
+        Err(IndexError::Damaged) => {
+            verified
+                .remarks
+                .push(format!("{}: missing or damaged; opening makes it again", index_path(id)));
+        }
+        Err(IndexError::Version(version)) => {
+            return Err(OpenError::Version { path: index_path(id), version });
+        }
+        Err(IndexError::Io(error)) => {
+            verified.problems.push(format!("{}: {error}", index_path(id)))
+        }
+    }
+    Ok(())
+}
+
+/// Compares an index with the records that it is of.
+async fn index(sealed: &Sealed, mut places: BTreeMap<ObjectId, Place>, verified: &mut Verified) {
+    let path = index_path(sealed.id());
+    for bucket in sealed.buckets() {
+        match sealed.entries_of(bucket).await {
+            Ok(entries) => {
+                for (id, place) in entries {
+                    if places.remove(&id) != Some(place) {
+                        verified.problems.push(format!("{path}: its entry of {id} is wrong"));
+                    }
+                }
+            }
+            Err(_) => {
+                verified.remarks.push(format!("{path}: damaged; it is made again when needed"));
+                return;
+            }
+        }
+    }
+    for id in places.keys() {
+        verified.problems.push(format!("{path}: its entry of {id} is missing"));
+    }
+}
+
+async fn large(
+    disk: &Disk,
+    id: ObjectId,
+    verified: &mut Verified,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<(), OpenError> {
+    let path = large_path(id);
+    let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
+    let len = file.len().await.map_err(io_error("size", &path))?;
+    let header = file.read_at(0, LARGE_HEADER_BYTES).await.map_err(io_error("read", &path))?;
+    let head = match parse_large_header(&header) {
+        Ok(head)
+            if head.id == id && head.size_bytes.checked_add(LARGE_OVERHEAD_BYTES) == Some(len) =>
+        {
+            head
+        }
+        Err(HeaderError::Version(version)) => return Err(OpenError::Version { path, version }),
+        _ => {
+            verified.problems.push(format!("{path}: its header is damaged, or its end is missing"));
+            return Ok(());
+        }
+    };
+    let mut hasher = ObjectHasher::plain(id.algorithm(), head.kind, head.size_bytes);
+    let mut crc = 0;
+    let (mut at, end) = (LARGE_HEADER_BYTES as u64, LARGE_HEADER_BYTES as u64 + head.size_bytes);
+    while at < end {
+        let step =
+            usize::try_from(end - at).unwrap_or(usize::MAX).min(limits::OBJECT_BYTES_WHOLE_MAX);
+        let bytes = file.read_at(at, step).await.map_err(io_error("read", &path))?;
+        if bytes.is_empty() {
+            break;
+        }
+        hasher.update(&bytes);
+        crc = crc32c::crc32c_append(crc, &bytes);
+        at += bytes.len() as u64;
+        verified.bytes += bytes.len() as u64;
+        progress(verified.sound, verified.bytes);
+    }
+    let trailer = file.read_at(end, 4).await.map_err(io_error("read", &path))?;
+    match at == end && trailer[..] == crc.to_le_bytes() && hasher.verify(id).is_ok() {
+        true => verified.sound += 1,
+        false => verified.problems.push(format!("{path}: its data is damaged")),
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! How a store is opened.
+
+use std::time::Duration;
+
+use crate::limits;
+use crate::placement::NodeId;
+
+/// When what was written is made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fsync {
+    /// Before it is acknowledged.
+    Always,
+    /// So long after it was acknowledged at most.
+    Every(Duration),
+    /// When the system likes: for tests of other things.
+    Never,
+}
+
+/// The form in which new objects are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// As they are.
+    None,
+    /// As LZ4 blocks, where that is shorter by a sixteenth or more.
+    Lz4,
+}
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    pub(super) node_id: NodeId,
+    pub(super) fsync: Fsync,
+    pub(super) compression: Compression,
+    pub(super) segment_bytes_max: u64,
+    pub(super) segment_records_max: usize,
+    pub(super) reserve_bytes: u64,
+}
+
+impl StoreOptions {
+    /// The store of `node_id`, with the defaults.
+    pub fn new(node_id: NodeId, fsync: Fsync) -> Self {
+        StoreOptions {
+            node_id,
+            fsync,
+            compression: Compression::None,
+            segment_bytes_max: limits::SEGMENT_BYTES_MAX,
+            segment_records_max: limits::SEGMENT_RECORDS_MAX,
+            reserve_bytes: 0,
+        }
+    }
+
+    /// Keeps new objects in this form.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Begins a new segment past this size instead of `limits::SEGMENT_BYTES_MAX`.
+    ///
+    /// # Panics
+    /// When it is above that limit.
+    pub fn segment_bytes_max(mut self, bytes: u64) -> Self {
+        assert!(bytes <= limits::SEGMENT_BYTES_MAX, "offsets are kept in four bytes");
+        self.segment_bytes_max = bytes;
+        self
+    }
+
+    /// Begins a new segment past this number of records.
+    ///
+    /// # Panics
+    /// When it is above `limits::SEGMENT_RECORDS_MAX`.
+    pub fn segment_records_max(mut self, records: usize) -> Self {
+        assert!(records <= limits::SEGMENT_RECORDS_MAX, "an index has that much room");
+        self.segment_records_max = records;
+        self
+    }
+
+    /// Refuses puts while the disk has less room than this, so that compaction and
+    /// shutdown always have some.
+    pub fn reserve_bytes(mut self, bytes: u64) -> Self {
+        self.reserve_bytes = bytes;
+        self
+    }
+}

@@ -1,0 +1,149 @@
+//! What is known to be damaged, and stays known after a restart.
+//!
+//! A damaged record is never served and never copied, but its object is not absent: a get
+//! says "damaged", so that whoever asks fetches it from another replica, until a put brings
+//! it back or it is deleted. The list is one small text file, replaced as a whole: a
+//! version, then a line for each object, each line with its checksum.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gitstratum_host::Disk;
+
+use super::format::segment::SegmentId;
+use super::scan::Contents;
+use super::shared::Shared;
+use super::view::{Bad, BadPlace};
+use super::{OpenError, StoreError, io_error};
+use crate::limits;
+use crate::object::ObjectId;
+
+/// The list's file.
+pub(super) const FILE: &str = "quarantine";
+const FIRST_LINE: &str = "gitstratum quarantine 1\n";
+const REASON_BYTES_MAX: usize = 200;
+
+impl Shared {
+    /// Notes something as damaged and returns what to say of it.
+    pub(super) fn note_bad(self: &Arc<Self>, id: ObjectId, bad: Bad) -> StoreError {
+        let error = bad.error(id);
+        let new = {
+            let mut view = self.view();
+            let known = view.bad.get(&id).is_some_and(|known| known.at == bad.at);
+            let room = view.bad.len() < limits::QUARANTINED_MAX;
+            if !known && room {
+                view.bad.insert(id, bad);
+            }
+            !known && room
+        };
+        if new {
+            tracing::error!(%error, "damaged");
+            let shared = self.clone();
+            // Not waited for: whoever reads wants an answer, and until the note is durable
+            // the damage is found again after a restart as it was found now.
+            tokio::spawn(async move { shared.save_bad().await });
+        }
+        error
+    }
+
+    /// Notes what a scan found damaged.
+    pub(super) fn note_scanned(self: &Arc<Self>, segment: SegmentId, contents: &Contents) {
+        for (id, offset, size) in &contents.damaged {
+            let at = BadPlace::Record { segment, offset: *offset };
+            let reason = "the checksum of its record".to_owned();
+            self.note_bad(*id, Bad { at, size: (*size).into(), reason, healed: false });
+        }
+    }
+
+    /// Looks which of the objects on the list are still damaged: the list is not written
+    /// with every put that brings one back.
+    pub(super) async fn review_bad(self: &Arc<Self>) {
+        let listed: Vec<_> = self.view().bad.iter().map(|(id, bad)| (*id, bad.at)).collect();
+        for (id, at) in listed {
+            let gone = match at {
+                BadPlace::Record { segment, .. } => !self.view().has_segment(segment),
+                BadPlace::Large => !self.view().large.contains_key(&id),
+                BadPlace::Dropped => false,
+            };
+            let healed = self.locate(&id).await.is_ok();
+            let mut view = self.view();
+            if gone {
+                view.bad.remove(&id);
+            } else if let Some(bad) = view.bad.get_mut(&id) {
+                bad.healed = healed;
+            }
+        }
+    }
+
+    /// Writes the list as it is now.
+    pub(super) async fn save_bad(&self) {
+        let _one = self.noting.lock().await;
+        if self.naming.is_closed() {
+            // The directory may be another process's by now.
+            return;
+        }
+        let text = encode(&self.view().bad);
+        if let Err(error) = self.disk.replace(FILE, text).await {
+            tracing::error!(%error, "the list of damaged objects could not be written");
+        }
+    }
+}
+
+/// Reads the list. A line that does not hold is passed over: its damage is found again.
+///
+/// # Errors
+/// [`OpenError`] when the disk fails, or a newer program wrote the list.
+pub(super) async fn load(disk: &Disk) -> Result<BTreeMap<ObjectId, Bad>, OpenError> {
+    let bytes = match disk.read_whole(FILE).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        read => read.map_err(io_error("read", FILE))?,
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let Some(lines) = text.strip_prefix(FIRST_LINE) else {
+        let version = text.strip_prefix("gitstratum quarantine ");
+        let version = version.and_then(|rest| rest.lines().next()?.parse().ok());
+        if let Some(version) = version.filter(|version| *version != 1) {
+            return Err(OpenError::Version { path: FILE.into(), version });
+        }
+        tracing::error!("the list of damaged objects is itself damaged and begun anew");
+        return Ok(BTreeMap::new());
+    };
+    Ok(lines.lines().filter_map(parse_line).collect())
+}
+
+fn encode(bad: &BTreeMap<ObjectId, Bad>) -> Bytes {
+    let mut text = FIRST_LINE.to_owned();
+    for (id, Bad { at, size, reason, .. }) in bad {
+        let place = match at {
+            BadPlace::Record { segment, offset } => format!("{segment}+{offset}"),
+            BadPlace::Large => "large".to_owned(),
+            BadPlace::Dropped => "dropped".to_owned(),
+        };
+        let mut reason = reason.replace(['\n', '\r'], " ");
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        let line = format!("{id} {place} {size} {reason}");
+        text.push_str(&format!("{:08x} {line}\n", crc32c::crc32c(line.as_bytes())));
+    }
+    text.into()
+}
+
+fn parse_line(line: &str) -> Option<(ObjectId, Bad)> {
+    let (crc, line) = line.split_once(' ')?;
+    if u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c(line.as_bytes()) {
+        return None;
+    }
+    let mut words = line.splitn(4, ' ');
+    let (id, place, size) = (words.next()?.parse().ok()?, words.next()?, words.next()?);
+    let at = match place {
+        "large" => BadPlace::Large,
+        "dropped" => BadPlace::Dropped,
+        record => {
+            let (segment, offset) = record.split_once('+')?;
+            let segment = SegmentId::from_stem(segment)?;
+            BadPlace::Record { segment, offset: offset.parse().ok()? }
+        }
+    };
+    let reason = words.next().unwrap_or_default().to_owned();
+    Some((id, Bad { at, size: size.parse().ok()?, reason, healed: false }))
+}

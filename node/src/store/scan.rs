@@ -1,0 +1,214 @@
+//! Reading a segment from front to back: for recovery, for an index that is made again,
+//! for compaction and scrub.
+
+use bytes::Bytes;
+use gitstratum_host::disk::File;
+
+use super::format::account::{ACCOUNTS_BYTES_FIXED, Accounts, Tally};
+use super::format::index::Place;
+use super::format::record::{
+    Content, RECORD_HEADER_BYTES_MAX, RECORD_MAGIC, RecordHead, parse_tombstone_data,
+};
+use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
+use super::lookup::data_of;
+use super::unsealed::Places;
+use crate::object::ObjectId;
+
+const READ_BYTES: usize = 1 << 20;
+
+/// One record, or what looks like one.
+#[derive(Clone, Debug)]
+pub(super) struct Scanned {
+    pub(super) offset: u32,
+    pub(super) head: RecordHead,
+    /// The data in the form it has in the file; `None` when its checksum does not hold.
+    pub(super) data: Option<Bytes>,
+}
+
+/// Reads a segment's records one after another.
+pub(super) struct Reader {
+    file: File,
+    segment: SegmentId,
+    /// Length of the segment.
+    len: u64,
+    /// Where the next record should begin.
+    pub(super) offset: u64,
+    /// Bytes that were no record, passed over on the way to the next one.
+    pub(super) skipped: u64,
+    start: u64,
+    buffer: Bytes,
+}
+
+impl Reader {
+    /// A reader of the records from `offset` on.
+    pub(super) fn new(file: File, segment: SegmentId, len: u64, offset: u64) -> Self {
+        Reader { file, segment, len, offset, skipped: 0, start: 0, buffer: Bytes::new() }
+    }
+
+    /// The next record; `None` at the end, or when nothing behind is a record.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub(super) async fn next(&mut self) -> std::io::Result<Option<Scanned>> {
+        while self.offset < self.len {
+            let bytes = self.bytes(self.offset, RECORD_HEADER_BYTES_MAX).await?;
+            let head = RecordHead::parse(&bytes, self.segment, self.offset);
+            let fits = |head: &RecordHead| self.offset + head.record_len() <= self.len;
+            let Some(head) = head.filter(fits) else {
+                match self.next_header(self.offset + 1).await? {
+                    Some(found) => {
+                        self.skipped += found - self.offset;
+                        self.offset = found;
+                        continue;
+                    }
+                    None => return Ok(None),
+                }
+            };
+            let len = usize::try_from(head.record_len()).expect("a record is below 4 GiB");
+            let record = self.bytes(self.offset, len).await?;
+            let offset = u32::try_from(self.offset).expect("a segment is below 4 GiB");
+            self.offset += len as u64;
+            return Ok(Some(Scanned { offset, head, data: data_of(&head, &record) }));
+        }
+        Ok(None)
+    }
+
+    /// Up to `len` bytes at `offset`, fewer only at the end.
+    async fn bytes(&mut self, offset: u64, len: usize) -> std::io::Result<Bytes> {
+        let end = (offset + len as u64).min(self.len);
+        if offset < self.start || end > self.start + self.buffer.len() as u64 {
+            self.buffer = self.file.read_at(offset, len.max(READ_BYTES)).await?;
+            self.start = offset;
+        }
+        let held = self.buffer.len();
+        let place = |at: u64| usize::try_from(at - self.start).map_or(held, |at| at.min(held));
+        Ok(self.buffer.slice(place(offset)..place(end.max(offset))))
+    }
+
+    /// The next place from `offset` on where a record's header holds.
+    async fn next_header(&mut self, mut offset: u64) -> std::io::Result<Option<u64>> {
+        loop {
+            let bytes = self.bytes(offset, READ_BYTES).await?;
+            for at in 0..bytes.len() {
+                let place = offset + at as u64;
+                if bytes[at..].starts_with(&RECORD_MAGIC)
+                    && RecordHead::parse(&bytes[at..], self.segment, place).is_some()
+                {
+                    return Ok(Some(place));
+                }
+            }
+            // What might begin a header at the end of this piece begins the next one.
+            let step = bytes.len().saturating_sub(RECORD_HEADER_BYTES_MAX) as u64;
+            if step == 0 || offset + bytes.len() as u64 >= self.len {
+                return Ok(None);
+            }
+            offset += step;
+        }
+    }
+}
+
+/// All that a segment says, with the latest record of each id.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) places: Places,
+    pub(super) accounts: Accounts,
+    /// Where the last whole record ends.
+    pub(super) end: u64,
+    /// Records before that whose data does not hold: damaged, with the object's length.
+    pub(super) damaged: Vec<(ObjectId, u32, u32)>,
+    /// Bytes before that which belong to no record.
+    pub(super) skipped: u64,
+}
+
+impl Contents {
+    fn take(&mut self, record: &Scanned) {
+        let Scanned { offset, head, data } = record;
+        let place = match head.content {
+            Content::Object { size, stored, .. } => {
+                self.accounts.held += Tally::one(head.record_len(), size.into());
+                if data.is_none() {
+                    self.damaged.push((head.id, *offset, size));
+                }
+                Place::Object { offset: *offset, stored }
+            }
+            Content::Tombstone { victim } => {
+                // Without its data it still says that the object is gone.
+                if let Some(data) = data {
+                    let (bytes, payload) = parse_tombstone_data(data);
+                    let killed = self.accounts.kills.entry(victim).or_default();
+                    *killed += Tally::one(bytes.into(), payload.into());
+                }
+                Place::Tombstone { offset: *offset, victim }
+            }
+        };
+        self.places.insert(head.id, place);
+    }
+}
+
+/// Whether what is broken at a segment's end was never acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// It may be torn: puts were appended to it when the power went.
+    Open,
+    /// Everything in it was durable once.
+    Sealed,
+}
+
+/// Reads all records of a segment of `len` bytes. Records whose data does not hold are
+/// damaged when a whole one follows or the segment was sealed, and else a torn tail.
+///
+/// # Errors
+/// Those of reading.
+pub(super) async fn scan(
+    file: &File,
+    id: SegmentId,
+    len: u64,
+    tail: Tail,
+) -> std::io::Result<Contents> {
+    let (accounts, begin) = read_accounts(file, id).await?;
+    let mut contents = Contents {
+        accounts: Accounts { held: Tally::default(), ..accounts },
+        end: begin,
+        ..Contents::default()
+    };
+    let mut reader = Reader::new(file.clone(), id, len, begin);
+    let mut broken = Vec::new();
+    while let Some(record) = reader.next().await? {
+        if record.data.is_none() {
+            broken.push(record);
+            continue;
+        }
+        broken.drain(..).for_each(|broken| contents.take(&broken));
+        contents.take(&record);
+        contents.end = reader.offset;
+        contents.skipped = reader.skipped;
+    }
+    if tail == Tail::Sealed {
+        broken.drain(..).for_each(|broken| contents.take(&broken));
+        contents.skipped += len - reader.offset.min(len);
+        contents.end = len;
+    }
+    Ok(contents)
+}
+
+/// What compaction wrote before the records, and where those begin.
+pub(super) async fn read_accounts(file: &File, id: SegmentId) -> std::io::Result<(Accounts, u64)> {
+    let begin = SEGMENT_HEADER_BYTES as u64;
+    if id.generation == 0 {
+        return Ok((Accounts::default(), begin));
+    }
+    let prefix = file.read_at(begin, ACCOUNTS_BYTES_FIXED).await?;
+    let len = Accounts::block_len(&prefix);
+    let block = match len {
+        Some(len) => file.read_at(begin, len).await?,
+        None => Bytes::new(),
+    };
+    match Accounts::parse_block(&block) {
+        Some(accounts) => Ok((accounts, begin + block.len() as u64)),
+        None => {
+            // The records are found without it; only the counting suffers.
+            tracing::error!(segment = %id, "the accounts of a compacted segment are damaged");
+            Ok((Accounts::default(), begin))
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Snapshots: a consistent copy of a live store, by hard links.
+//!
+//! The active segment is ended first, so that every file of the copy is one that never
+//! changes again. The copy is a data directory like any other: it can be verified, backed
+//! up, and served. Its last file is the one that says it is complete.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use gitstratum_host::Disk;
+
+use super::engine::SegmentStore;
+use super::files::{DIR, LARGE_DIR, index_path, large_path, segment_path};
+use super::shared::is_full;
+use super::{StoreError, identity, quarantine};
+
+/// The directory of all snapshots.
+pub(super) const SNAPSHOTS: &str = "snapshots";
+/// The file that a complete snapshot has.
+pub(super) const COMPLETE: &str = "complete";
+
+/// What a snapshot holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Where it is, below the data directory.
+    pub path: String,
+    /// Files that were linked.
+    pub files: u64,
+}
+
+impl SegmentStore {
+    pub(super) async fn make_snapshot(&self, name: &str) -> Result<Snapshot, StoreError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let named = !name.is_empty() && name.len() <= 64 && name.chars().all(plain);
+        if !named || name.starts_with('.') {
+            let reason = "a snapshot's name has letters, digits, '-', '_' and '.', at most 64";
+            return Err(StoreError::Snapshot { name: name.into(), reason: reason.into() });
+        }
+        let _alone = self.shared.maintenance.lock().await;
+        self.seal().await?;
+        let path = format!("{SNAPSHOTS}/{name}");
+        let disk = &self.shared.disk;
+        let failed = |error: std::io::Error| match is_full(&error) {
+            true => StoreError::DiskFull,
+            false => StoreError::Snapshot { name: name.into(), reason: error.to_string() },
+        };
+        if disk.exists(&path).await.map_err(failed)? {
+            let reason = "there is one of that name".into();
+            return Err(StoreError::Snapshot { name: name.into(), reason });
+        }
+        // Large objects neither come nor go while the links are made.
+        let _naming = self.shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
+        let files = self.files_now();
+        link_all(disk, &path, &files).await.map_err(failed)?;
+        Ok(Snapshot { path, files: files.len() as u64 })
+    }
+
+    fn files_now(&self) -> BTreeSet<String> {
+        let view = self.shared.view();
+        let segments = view.sealed.iter().map(|sealed| sealed.id());
+        let files = segments.flat_map(|id| [segment_path(id), index_path(id)]);
+        let large = view.large.keys().map(|id| large_path(*id));
+        let mut files: BTreeSet<String> = files.chain(large).collect();
+        files.insert(identity::IDENTITY.to_owned());
+        if !view.bad.is_empty() {
+            files.insert(quarantine::FILE.to_owned());
+        }
+        files
+    }
+}
+
+async fn link_all(disk: &Disk, path: &str, files: &BTreeSet<String>) -> std::io::Result<()> {
+    for dir in [DIR, LARGE_DIR] {
+        disk.create_dir_all(&format!("{path}/{dir}")).await?;
+    }
+    for file in files {
+        disk.link(file, &format!("{path}/{file}")).await?;
+    }
+    for dir in [DIR, LARGE_DIR] {
+        disk.sync_dir(&format!("{path}/{dir}")).await?;
+    }
+    disk.sync_dir(path).await?;
+    let text = format!("gitstratum snapshot 1\n{} files\n", files.len());
+    disk.replace(&format!("{path}/{COMPLETE}"), Bytes::from(text)).await
+}

@@ -1,0 +1,138 @@
+//! Damaged files: the right bytes or an error, never others.
+
+use super::*;
+use crate::store::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, segment_header};
+
+#[tokio::test]
+async fn a_tail_torn_at_any_byte_costs_only_the_last_record() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let (first, last) = (blob("first"), blob("the last one"));
+    let store = open(disk).await;
+    put_all(&store, std::slice::from_ref(&first)).await;
+    let whole = store.stats().disk_bytes;
+    put_all(&store, std::slice::from_ref(&last)).await;
+    store.close().await;
+    let (path, bytes) = segment_bytes(disk).await;
+    for cut in usize::try_from(whole).unwrap()..bytes.len() {
+        overwrite(disk, &path, bytes.slice(..cut)).await;
+        let store = open(disk).await;
+        assert!(holds(&store, &first).await, "cut at {cut}");
+        assert!(!holds(&store, &last).await, "cut at {cut}");
+        assert_eq!(store.stats().disk_bytes, whole, "cut at {cut}");
+        put_all(&store, std::slice::from_ref(&last)).await;
+        assert!(holds(&store, &last).await);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_gives_the_right_bytes_or_an_error_never_others() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let objects = blobs(4);
+    let store = open(disk).await;
+    put_all(&store, &objects).await;
+    store.close().await;
+    let (path, bytes) = segment_bytes(disk).await;
+    for place in 0..bytes.len() {
+        let mut flipped = bytes.to_vec();
+        flipped[place] ^= 0x40;
+        overwrite(disk, &path, flipped.into()).await;
+        // The damage of the byte before is gone, and what was noted of it.
+        let _ = disk.remove(quarantine::FILE).await;
+        let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
+        match SegmentStore::open(disk.clone(), options).await {
+            Ok(store) => {
+                let mut held = 0;
+                for object in &objects {
+                    held += usize::from(holds(&store, object).await);
+                }
+                // Records say themselves where they belong: they do not need the header.
+                let hit = usize::from(place >= SEGMENT_HEADER_BYTES);
+                assert_eq!(held, objects.len() - hit, "byte {place}");
+                store.close().await;
+            }
+            Err(OpenError::Damaged { path: named } | OpenError::Version { path: named, .. }) => {
+                assert_eq!(named, path);
+                assert!(place < SEGMENT_HEADER_BYTES);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn damage_at_the_end_of_a_sealed_segment_is_said_and_healed_by_a_new_put() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let options = || StoreOptions::new(NodeId::new("n1"), Fsync::Always).segment_bytes_max(150);
+    let (first, second) = (blob(&"first ".repeat(9)), blob(&"second ".repeat(9)));
+    let store = SegmentStore::open(disk.clone(), options()).await.unwrap();
+    put_all(&store, std::slice::from_ref(&first)).await;
+    put_all(&store, std::slice::from_ref(&second)).await;
+    store.close().await;
+    assert_eq!(disk.list("segments").await.unwrap().len(), 3, "two segments and an index");
+    let (path, bytes) = segment_bytes(disk).await;
+    let mut flipped = bytes.to_vec();
+    *flipped.last_mut().unwrap() ^= 1;
+    overwrite(disk, &path, flipped.into()).await;
+    let store = SegmentStore::open(disk.clone(), options()).await.unwrap();
+    assert!(matches!(store.get(first.id()).await, Err(StoreError::Damaged { .. })));
+    assert_eq!(store.has(&[first.id(), second.id()]).await, [false, true]);
+    put_all(&store, std::slice::from_ref(&first)).await;
+    assert!(holds(&store, &first).await);
+    store.close().await;
+    let store = SegmentStore::open(disk.clone(), options()).await.unwrap();
+    assert!(holds(&store, &first).await && holds(&store, &second).await);
+}
+
+/// The file of a store that holds this object and nothing else.
+async fn a_segment_with(object: &Object) -> Bytes {
+    let scratch = scratch();
+    let store = open(&scratch.disk).await;
+    put_all(&store, std::slice::from_ref(object)).await;
+    store.close().await;
+    segment_bytes(&scratch.disk).await.1
+}
+
+#[tokio::test]
+async fn a_record_inside_an_object_is_never_taken_for_one() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let inner = blob("never put by itself");
+    let other = a_segment_with(&inner).await;
+    let outer = Object::hash(HashAlgorithm::Sha1, Kind::Blob, other).expect("no collision attack");
+    let store = open(disk).await;
+    put_all(&store, &[outer.clone(), blob("last")]).await;
+    store.close().await;
+    let (path, bytes) = segment_bytes(disk).await;
+    let mut flipped = bytes.to_vec();
+    // The outer record's header no longer holds, so the scan searches its data.
+    flipped[SEGMENT_HEADER_BYTES + 20] ^= 1;
+    overwrite(disk, &path, flipped.into()).await;
+    let store = open(disk).await;
+    assert_eq!(store.has(&[inner.id(), outer.id(), blob("last").id()]).await, [false, false, true]);
+}
+
+#[tokio::test]
+async fn scrub_finds_a_sound_record_of_other_bytes() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let (asked, other) = (blob("asked for"), blob("some other data"));
+    open(disk).await.close().await;
+    let segment = SegmentId::fresh(0);
+    let forged = Object::claimed(asked.id(), Kind::Blob, other.data().clone());
+    let forged = engine::draft(forged, Compression::None);
+    let header = Bytes::copy_from_slice(&segment_header(segment));
+    let record = commit::encode(&[&forged], segment, header.len() as u64);
+    let file = disk.open(&files::segment_path(segment), OpenMode::CreateNew).await.unwrap();
+    file.write_at(0, [vec![header], record].concat()).await.unwrap();
+    let store = open(disk).await;
+    assert_eq!(store.stats().objects, 1);
+    let damaged = store.scrub(None).await.unwrap().damaged;
+    assert_eq!(damaged.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [asked.id()]);
+    assert!(matches!(store.get(asked.id()).await, Err(StoreError::Damaged { .. })));
+    put_all(&store, std::slice::from_ref(&asked)).await;
+    assert!(holds(&store, &asked).await);
+}

@@ -1,0 +1,226 @@
+//! Deletion, compaction, scrub, snapshots.
+
+use super::*;
+
+fn small_segments() -> StoreOptions {
+    StoreOptions::new(NodeId::new("n1"), Fsync::Always).segment_bytes_max(2_000)
+}
+
+async fn open_small(disk: &Disk) -> Arc<SegmentStore> {
+    SegmentStore::open(disk.clone(), small_segments()).await.unwrap()
+}
+
+async fn put_one_by_one(store: &SegmentStore, objects: &[Object]) {
+    for object in objects {
+        put_all(store, std::slice::from_ref(object)).await;
+    }
+}
+
+fn ids(objects: &[Object]) -> Vec<ObjectId> {
+    objects.iter().map(Object::id).collect()
+}
+
+/// Just `held` of `objects` are there, and the counters say so.
+async fn assert_held(store: &SegmentStore, objects: &[Object], held: impl Fn(usize) -> bool) {
+    let (mut count, mut bytes) = (0, 0);
+    for (n, object) in objects.iter().enumerate() {
+        assert_eq!(holds(store, object).await, held(n), "object {n}");
+        if held(n) {
+            count += 1;
+            bytes += object.size_bytes();
+        }
+    }
+    let stats = store.stats();
+    assert_eq!((stats.objects, stats.payload_bytes), (count, bytes));
+}
+
+#[tokio::test]
+async fn what_was_deleted_stays_deleted_and_can_be_put_again() {
+    let scratch = scratch();
+    let objects = blobs(50);
+    let store = open_small(&scratch.disk).await;
+    put_one_by_one(&store, &objects).await;
+    let odd: Vec<_> = objects.iter().skip(1).step_by(2).map(Object::id).collect();
+    let deleted = store.delete(&odd).await.unwrap();
+    assert_eq!(deleted.objects, 25);
+    assert_eq!(store.delete(&odd).await.unwrap(), Deleted::default());
+    assert_held(&store, &objects, |n| n.is_multiple_of(2)).await;
+    store.close().await;
+    let store = open_small(&scratch.disk).await;
+    assert_held(&store, &objects, |n| n.is_multiple_of(2)).await;
+    put_one_by_one(&store, &objects[..10]).await;
+    assert_held(&store, &objects, |n| n.is_multiple_of(2) || n < 10).await;
+    store.close().await;
+    assert_held(&*open_small(&scratch.disk).await, &objects, |n| n.is_multiple_of(2) || n < 10)
+        .await;
+}
+
+#[tokio::test]
+async fn compaction_frees_what_was_deleted_and_brings_nothing_back() {
+    let scratch = scratch();
+    let objects = blobs(200);
+    let store = open_small(&scratch.disk).await;
+    put_one_by_one(&store, &objects).await;
+    let before = store.stats().disk_bytes;
+    let kept = |n: usize| n.is_multiple_of(5) || n > 180;
+    let gone: Vec<_> =
+        objects.iter().enumerate().filter(|(n, _)| !kept(*n)).map(|(_, o)| o.id()).collect();
+    store.delete(&gone).await.unwrap();
+    store.seal().await.unwrap();
+    for _ in 0..3 {
+        let done = store.compact(CompactOptions::default()).await.unwrap();
+        assert!(done.bytes_after <= done.bytes_before);
+        assert_held(&store, &objects, kept).await;
+    }
+    let after = store.stats();
+    assert!(after.disk_bytes < before * 3 / 5, "{} of {before} bytes left", after.disk_bytes);
+    let idle = store.compact(CompactOptions::default()).await.unwrap();
+    assert_eq!(idle, Compacted::default(), "compaction comes to an end");
+    store.close().await;
+    let store = open_small(&scratch.disk).await;
+    assert_held(&store, &objects, kept).await;
+    assert_eq!(store.stats().disk_bytes, after.disk_bytes);
+    put_one_by_one(&store, &objects).await;
+    assert_held(&store, &objects, |_| true).await;
+}
+
+#[tokio::test]
+async fn a_deletion_while_its_segment_is_compacted_is_not_undone() {
+    let scratch = scratch();
+    let objects = blobs(60);
+    let store = open_small(&scratch.disk).await;
+    put_one_by_one(&store, &objects).await;
+    store.delete(&ids(&objects[..30])).await.unwrap();
+    store.seal().await.unwrap();
+    let late = ids(&objects[30..]);
+    let slowly = CompactOptions { bytes_per_second: Some(50_000), ..CompactOptions::default() };
+    let (compacted, deleted) =
+        futures_util::future::join(store.compact(slowly), store.delete(&late)).await;
+    assert!(compacted.unwrap().segments > 0);
+    assert_eq!(deleted.unwrap().objects, 30);
+    assert_held(&store, &objects, |_| false).await;
+    store.close().await;
+    assert_held(&*open_small(&scratch.disk).await, &objects, |_| false).await;
+}
+
+async fn flip(disk: &Disk, path: &str, place: usize) {
+    let (path, bytes) = bytes_of(disk, path.to_owned()).await;
+    let mut flipped = bytes.to_vec();
+    flipped[place] ^= 1;
+    overwrite(disk, &path, flipped.into()).await;
+}
+
+#[tokio::test]
+async fn scrub_finds_damage_that_stays_known_until_the_object_is_put_again() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let objects = blobs(50);
+    let store = open_small(disk).await;
+    put_one_by_one(&store, &objects).await;
+    let (head, parts) = large();
+    put_parts(&store, head, &parts).await.unwrap();
+    assert_eq!(store.scrub(None).await.unwrap().damaged, []);
+    let (path, bytes) = segment_bytes(disk).await;
+    flip(disk, &path, bytes.len() - 5).await;
+    flip(disk, &files::large_path(head.id), 1_000_000).await;
+    let scrubbed = store.scrub(None).await.unwrap();
+    assert_eq!(scrubbed.damaged.len(), 2, "{:?}", scrubbed.damaged);
+    assert_eq!(store.stats().damaged_objects, 2);
+    let hit = scrubbed.damaged.iter().find(|(id, _)| *id != head.id).unwrap().0;
+    assert_eq!(store.has(&[hit, head.id]).await, [false, false]);
+    store.close().await;
+    let store = open_small(disk).await;
+    assert_eq!(store.stats().damaged_objects, 2);
+    for id in [hit, head.id] {
+        assert!(matches!(store.get(id).await, Err(StoreError::Damaged { .. })));
+    }
+    let object = objects.iter().find(|object| object.id() == hit).unwrap();
+    assert!(!put_parts(&store, head, &parts).await.unwrap().already_present);
+    put_all(&store, std::slice::from_ref(object)).await;
+    for _ in 0..2 {
+        assert_eq!(store.stats().damaged_objects, 0);
+        assert!(holds(&store, object).await);
+        assert_eq!(read_parts(&store, head.id).await.unwrap(), parts.concat());
+        store.close().await;
+        let _again = open_small(disk).await;
+        _again.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_not_copied_and_stays_damaged_not_absent() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let objects = blobs(12);
+    let store = open_small(disk).await;
+    put_one_by_one(&store, &objects).await;
+    store.seal().await.unwrap();
+    let (path, bytes) = segment_bytes(disk).await;
+    flip(disk, &path, bytes.len() - 5).await;
+    let hit = store.scrub(None).await.unwrap().damaged[0].0;
+    let others: Vec<_> = ids(&objects).into_iter().filter(|id| *id != hit).collect();
+    store.delete(&others).await.unwrap();
+    store.seal().await.unwrap();
+    assert!(store.compact(CompactOptions::default()).await.unwrap().segments > 0);
+    for _ in 0..2 {
+        assert!(matches!(store.get(hit).await, Err(StoreError::Damaged { .. })));
+        assert_eq!((store.stats().objects, store.stats().damaged_objects), (0, 1));
+        store.close().await;
+    }
+    let store = open_small(disk).await;
+    assert!(matches!(store.get(hit).await, Err(StoreError::Damaged { .. })));
+    let object = objects.iter().find(|object| object.id() == hit).unwrap();
+    put_all(&store, std::slice::from_ref(object)).await;
+    assert!(holds(&store, object).await);
+    assert_eq!((store.stats().objects, store.stats().damaged_objects), (1, 0));
+}
+
+#[tokio::test]
+async fn an_index_that_is_lost_or_damaged_is_made_again() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let objects = blobs(50);
+    let store = open_small(disk).await;
+    put_one_by_one(&store, &objects).await;
+    store.delete(&ids(&objects[..9])).await.unwrap();
+    store.seal().await.unwrap();
+    let names = disk.list("segments").await.unwrap();
+    let indexes: Vec<_> = names.iter().filter(|name| name.ends_with(".idx")).collect();
+    let path = format!("segments/{}", indexes[0]);
+    let (_, bytes) = bytes_of(disk, path.clone()).await;
+    // Among the entries, so that it is a get that meets it.
+    flip(disk, &path, bytes.len() - 3).await;
+    assert_held(&store, &objects, |n| n >= 9).await;
+    assert_eq!(bytes_of(disk, path.clone()).await.1, bytes);
+    store.close().await;
+    flip(disk, &path, 60).await;
+    disk.remove(&format!("segments/{}", indexes[1])).await.unwrap();
+    let store = open_small(disk).await;
+    assert_held(&store, &objects, |n| n >= 9).await;
+    assert_eq!(bytes_of(disk, path).await.1, bytes);
+}
+
+#[tokio::test]
+async fn a_snapshot_keeps_what_was_there_whatever_becomes_of_the_store() {
+    let scratch = scratch();
+    let objects = blobs(60);
+    let (head, parts) = large();
+    let store = open_small(&scratch.disk).await;
+    put_one_by_one(&store, &objects[..50]).await;
+    put_parts(&store, head, &parts).await.unwrap();
+    let snapshot = store.snapshot("monday").await.unwrap();
+    assert!(matches!(store.snapshot("monday").await, Err(StoreError::Snapshot { .. })));
+    assert!(matches!(store.snapshot("../up").await, Err(StoreError::Snapshot { .. })));
+    put_one_by_one(&store, &objects[50..]).await;
+    store.delete(&ids(&objects)).await.unwrap();
+    store.delete(&[head.id]).await.unwrap();
+    store.seal().await.unwrap();
+    store
+        .compact(CompactOptions { garbage_share_min: 0.0, ..CompactOptions::default() })
+        .await
+        .unwrap();
+    assert_held(&store, &objects, |_| false).await;
+    let segments = scratch.disk.list(&format!("{}/segments", snapshot.path)).await.unwrap();
+    assert!(segments.len() > 4, "{segments:?}");
+    assert!(scratch.disk.exists(&format!("{}/complete", snapshot.path)).await.unwrap());
+}

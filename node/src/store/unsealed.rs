@@ -1,0 +1,84 @@
+//! A segment whose records are indexed in memory: the one that puts are appended to, and
+//! those whose index file is still being written.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use gitstratum_host::disk::File;
+
+use super::format::account::Accounts;
+use super::format::index::{Entry, Place};
+use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
+use crate::object::ObjectId;
+
+/// Takes eight bytes of the id for the hash of the whole: ids are hashes already.
+#[derive(Default)]
+struct PrefixHasher(u64);
+
+impl Hasher for PrefixHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a key hashes itself as one number");
+    }
+
+    fn write_u64(&mut self, prefix: u64) {
+        self.0 = prefix;
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key(ObjectId);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.prefix_u64());
+    }
+}
+
+/// Where the latest record of each id is. Its order is never seen.
+#[derive(Debug, Default)]
+pub(super) struct Places(HashMap<Key, Place, BuildHasherDefault<PrefixHasher>>);
+
+impl Places {
+    /// What is known of an id.
+    pub(super) fn get(&self, id: &ObjectId) -> Option<Place> {
+        self.0.get(&Key(*id)).copied()
+    }
+
+    /// Enters a record; the latest of an id counts.
+    pub(super) fn insert(&mut self, id: ObjectId, place: Place) {
+        self.0.insert(Key(id), place);
+    }
+
+    /// Number of ids.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All ids with their places, in no order.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        self.0.iter().map(|(Key(id), place)| (*id, *place)).collect()
+    }
+}
+
+/// A segment and where its records are.
+#[derive(Debug)]
+pub(super) struct Unsealed {
+    pub(super) id: SegmentId,
+    pub(super) file: File,
+    /// Where the next record goes.
+    pub(super) len: u64,
+    pub(super) accounts: Accounts,
+    pub(super) places: Places,
+}
+
+impl Unsealed {
+    /// A segment without records yet.
+    pub(super) fn new(id: SegmentId, file: File) -> Self {
+        let len = SEGMENT_HEADER_BYTES as u64;
+        Unsealed { id, file, len, accounts: Accounts::default(), places: Places::default() }
+    }
+}

@@ -1,0 +1,198 @@
+//! Where every object is at one moment.
+//!
+//! Invariant: a lookup sees each record in the order of its segment, whatever is being
+//! sealed or compacted meanwhile, because every such change is one step under one lock,
+//! and that lock is never held across an await.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gitstratum_host::disk::File;
+
+use super::StoreError;
+use super::files::{large_path, segment_path};
+use super::format::account::Tally;
+use super::format::index::Place;
+use super::format::segment::SegmentId;
+use super::sealed::Sealed;
+use super::unsealed::Unsealed;
+use crate::object::ObjectId;
+
+/// A record that holds an object.
+#[derive(Clone, Debug)]
+pub(super) struct Location {
+    pub(super) segment: SegmentId,
+    pub(super) file: File,
+    /// Where the record begins.
+    pub(super) offset: u32,
+    /// Bytes of data in the file.
+    pub(super) stored: u32,
+}
+
+/// Where something damaged is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadPlace {
+    /// A record of a segment.
+    Record {
+        /// The segment.
+        segment: SegmentId,
+        /// Where in it.
+        offset: u32,
+    },
+    /// A file of a large object.
+    Large,
+    /// It is no more, and nothing took its place.
+    Dropped,
+}
+
+/// What is known to be damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bad {
+    pub(super) at: BadPlace,
+    /// Length of the object, if that is known.
+    pub(super) size: u64,
+    pub(super) reason: String,
+    /// A later put brought the object back.
+    pub(super) healed: bool,
+}
+
+impl Bad {
+    /// The error that a get of it returns.
+    pub(super) fn error(&self, id: ObjectId) -> StoreError {
+        let place = match self.at {
+            BadPlace::Record { segment, .. } => format!(" in {}", segment_path(segment)),
+            BadPlace::Large => format!(" in {}", large_path(id)),
+            BadPlace::Dropped => String::new(),
+        };
+        StoreError::Damaged { id, reason: format!("{}{place}", self.reason) }
+    }
+}
+
+/// What the segments in memory, and the names of large objects, say of an id.
+pub(super) enum Near {
+    /// A record holds it.
+    At(Location),
+    /// A file of its own holds it.
+    Large,
+    /// It was deleted.
+    Deleted,
+    /// Ask the sealed segments, the first that knows it decides.
+    Ask(Arc<[Arc<Sealed>]>),
+}
+
+/// The segments, large objects and damages of a store.
+#[derive(Debug)]
+pub(super) struct View {
+    /// The segment that puts are appended to.
+    pub(super) active: Option<Unsealed>,
+    /// Full segments whose indexes are being written; newest first.
+    pub(super) frozen: Vec<Arc<Unsealed>>,
+    /// Newest first.
+    pub(super) sealed: Arc<[Arc<Sealed>]>,
+    /// Large objects and the lengths of their files.
+    pub(super) large: BTreeMap<ObjectId, u64>,
+    /// What gets found, or scrub.
+    pub(super) bad: BTreeMap<ObjectId, Bad>,
+}
+
+impl View {
+    /// What is known of an id without reading.
+    pub(super) fn near(&self, id: &ObjectId) -> Near {
+        let unsealed = self.active.iter().chain(self.frozen.iter().map(|frozen| &**frozen));
+        for segment in unsealed {
+            match segment.places.get(id) {
+                Some(Place::Object { offset, stored }) => {
+                    let (segment, file) = (segment.id, segment.file.clone());
+                    return Near::At(Location { segment, file, offset, stored });
+                }
+                Some(Place::Tombstone { .. }) => return Near::Deleted,
+                None => {}
+            }
+        }
+        if !self.large.is_empty() && self.large.contains_key(id) {
+            return Near::Large;
+        }
+        Near::Ask(self.sealed.clone())
+    }
+
+    /// What is damaged under an id, if anything is.
+    pub(super) fn bad(&self, id: &ObjectId) -> Option<&Bad> {
+        // Nearly always there is none at all.
+        if self.bad.is_empty() { None } else { self.bad.get(id) }
+    }
+
+    /// Whether a sound record in memory's reach holds the object. A group commit asks once
+    /// more, because another group may have brought the object since its put was checked.
+    pub(super) fn holds_unsealed(&self, id: &ObjectId) -> bool {
+        match self.near(id) {
+            Near::At(location) => self.bad(id).is_none_or(|bad| !bad.is_at(&location)),
+            _ => false,
+        }
+    }
+
+    /// Whether memory's reach knows that the object was deleted.
+    pub(super) fn deleted_unsealed(&self, id: &ObjectId) -> bool {
+        matches!(self.near(id), Near::Deleted)
+    }
+
+    /// Whether a segment is part of the store.
+    pub(super) fn has_segment(&self, id: SegmentId) -> bool {
+        self.active.as_ref().is_some_and(|active| active.id == id)
+            || self.frozen.iter().any(|frozen| frozen.id == id)
+            || self.sealed.iter().any(|sealed| sealed.id() == id)
+    }
+
+    /// Replaces `old` by `new` among the sealed segments.
+    pub(super) fn replace_sealed(&mut self, old: &[SegmentId], new: Option<Arc<Sealed>>) {
+        let kept = self.sealed.iter().filter(|sealed| !old.contains(&sealed.id())).cloned();
+        let mut sealed: Vec<_> = kept.chain(new).collect();
+        sealed.sort_by_key(|sealed| std::cmp::Reverse(sealed.id()));
+        self.sealed = sealed.into();
+    }
+
+    /// Live objects in segments: held, less killed, plus settled, less damaged.
+    pub(super) fn live(&self) -> Tally {
+        let mut live = Tally::default();
+        let mut dead = Tally::default();
+        let unsealed = self.active.iter().chain(self.frozen.iter().map(|frozen| &**frozen));
+        let accounts = unsealed.map(|segment| &segment.accounts);
+        for accounts in accounts.chain(self.sealed.iter().map(|sealed| sealed.accounts())) {
+            live += accounts.held;
+            live += accounts.settled;
+            accounts.kills.values().for_each(|killed| dead += *killed);
+        }
+        for bad in self.bad.values().filter(|bad| matches!(bad.at, BadPlace::Record { .. })) {
+            dead += Tally::one(0, bad.size);
+        }
+        live -= dead;
+        live
+    }
+
+    /// Dead records of each sealed segment, in the order of the segments.
+    pub(super) fn garbage(&self) -> Vec<(Arc<Sealed>, Tally)> {
+        let mut killed: BTreeMap<u32, Tally> = BTreeMap::new();
+        let unsealed = self.active.iter().chain(self.frozen.iter().map(|frozen| &**frozen));
+        let accounts = unsealed.map(|segment| &segment.accounts);
+        for accounts in accounts.chain(self.sealed.iter().map(|sealed| sealed.accounts())) {
+            for (victim, tally) in &accounts.kills {
+                *killed.entry(*victim).or_default() += *tally;
+            }
+        }
+        let dead = |sealed: &Arc<Sealed>| {
+            let id = sealed.id();
+            let mut dead = Tally::default();
+            killed.range(id.first..=id.last).for_each(|(_, tally)| dead += *tally);
+            dead -= sealed.accounts().settled;
+            (sealed.clone(), dead)
+        };
+        self.sealed.iter().rev().map(dead).collect()
+    }
+}
+
+impl Bad {
+    /// Whether it is this record that is damaged.
+    pub(super) fn is_at(&self, location: &Location) -> bool {
+        let Location { segment, offset, .. } = *location;
+        self.at == BadPlace::Record { segment, offset }
+    }
+}
