@@ -141,7 +141,7 @@ async fn nothing_is_acknowledged_before_its_sync() {
     let putting = put(&store, &late);
     let early = tokio::time::timeout(Duration::from_millis(40), putting).await;
     assert!(early.is_err(), "acknowledged while its sync was under way");
-    assert!(!store.has(&[late.id()]).await[0]);
+    assert!(!store.has(&[late.id()]).await.unwrap()[0]);
     disk.power_lost();
     let store = open(&disk).await;
     assert!(held(&store, &object(0)).await);

@@ -57,7 +57,7 @@ impl NodeWriter for LocalNode {
     }
 
     async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
-        within(timeout, self.store.has(&ids)).await
+        Ok(within(timeout, self.store.has(&ids)).await??)
     }
 
     async fn record_missed(

@@ -43,7 +43,8 @@ impl Draft {
     pub(super) fn tombstone(id: ObjectId, victim: u32, dead: Tally) -> Self {
         let small = |bytes: u64| u32::try_from(bytes).expect("a record is below 4 GiB");
         let data = tombstone_data(small(dead.bytes), small(dead.payload));
-        let head = RecordHead { id, content: Content::Tombstone { victim } };
+        let content = Content::Tombstone { victim };
+        let head = RecordHead { id, content, begins_group: false };
         Draft { head, data: Bytes::copy_from_slice(&data) }
     }
 
@@ -126,7 +127,7 @@ fn answer(shared: &Shared, group: Vec<Queued>, committed: &Result<Fresh, StoreEr
             Ok(fresh) => Ok(Stored {
                 bytes: match draft.head.content {
                     Content::Object { size, .. } => size.into(),
-                    Content::Tombstone { .. } => 0,
+                    Content::Tombstone { .. } | Content::Void { .. } => 0,
                 },
                 durability: shared.durability(),
                 already_present: fresh.get(&draft.head.id) != Some(&(place, at)),
@@ -193,6 +194,7 @@ impl Committer {
                     let news = match draft.head.content {
                         Content::Object { .. } => !view.holds_unsealed(&id),
                         Content::Tombstone { .. } => !view.deleted_unsealed(&id),
+                        Content::Void { .. } => false,
                     };
                     if news && !fresh.contains_key(&id) {
                         fresh.insert(id, (place, at));
@@ -207,7 +209,7 @@ impl Committer {
         let bytes = drafts.iter().map(|draft| draft.len()).sum();
         self.check_room(bytes).await?;
         let (id, file, start) = self.segment_for(bytes, drafts.len()).await?;
-        let buffers = encode(&drafts, id, start);
+        let buffers = encode(&drafts, id, start, Group::New);
         let always = self.shared.options.fsync == Fsync::Always;
         let written = match always {
             true => file.write_at_and_sync(start, buffers).await,
@@ -256,6 +258,7 @@ impl Committer {
                     *killed += Tally::one(bytes.into(), payload.into());
                     Place::Tombstone { offset: at, victim }
                 }
+                Content::Void { .. } => unreachable!("only recovery writes them"),
             };
             active.places.insert(draft.head.id, place);
             offset += draft.len();
@@ -348,7 +351,7 @@ impl Committer {
         for frozen in left.into_iter().rev() {
             seal(self.shared.clone(), frozen).await?;
         }
-        Ok(())
+        write_missing_indexes(&self.shared).await
     }
 
     async fn seal_and_wait(&mut self) -> Result<(), StoreError> {
@@ -389,7 +392,32 @@ impl Committer {
         if let Some(sealing) = self.sealing.take() {
             let _ = sealing.await;
         }
+        if self.shared.check_writable().is_ok() && self.shared.options.fsync != Fsync::Never {
+            let active = self.shared.view().active.as_ref().map(|active| (active.id, active.len));
+            if let Some((id, len)) = active {
+                super::clean::leave(&self.shared.disk, id, len).await;
+            }
+        }
     }
+}
+
+/// Writes the indexes for which there was no room when the store was opened.
+async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreError> {
+    let sealed = shared.view().sealed.clone();
+    for segment in sealed.iter() {
+        let Some(entries) = segment.unwritten() else { continue };
+        let (id, file, len) = (segment.id(), segment.file.clone(), segment.len);
+        let accounts = segment.accounts().clone();
+        let made = write_index(&shared.disk, id, file, len, accounts, entries).await;
+        let path = super::files::index_path(id);
+        let made = made.map_err(|error| shared.write_failed(&path, &error))?;
+        // Unless it was compacted meanwhile; then what was written is a leftover.
+        let mut view = shared.view();
+        if view.sealed.iter().any(|known| Arc::ptr_eq(known, segment)) {
+            view.replace_sealed(&[id], Some(Arc::new(made)));
+        }
+    }
+    Ok(())
 }
 
 /// Writes a full segment's index and moves the segment among the sealed.
@@ -412,17 +440,32 @@ async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(), StoreErr
     }
 }
 
+/// What the first of some records is to those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// It is written when they are durable.
+    New,
+    /// It is written before that is certain.
+    Same,
+}
+
 /// The records for their place in a segment, as few buffers: small data beside its header,
 /// large data shared, not copied.
-pub(super) fn encode(drafts: &[&Draft], segment: SegmentId, mut offset: u64) -> Vec<Bytes> {
+pub(super) fn encode(
+    drafts: &[&Draft],
+    segment: SegmentId,
+    mut offset: u64,
+    group: Group,
+) -> Vec<Bytes> {
     let copied = |draft: &&&Draft| draft.data.len() <= COPIED_BYTES_MAX;
     let small: usize = drafts.iter().filter(copied).map(|draft| draft.data.len()).sum();
     let overhead: usize =
         drafts.iter().map(|draft| draft.head.header_len() + RECORD_TRAILER_BYTES).sum();
     let mut buffers = Vec::new();
     let mut arena = BytesMut::with_capacity(small + overhead);
-    for draft in drafts {
-        draft.head.write(segment, offset, &mut arena);
+    for (place, draft) in drafts.iter().enumerate() {
+        let begins_group = place == 0 && group == Group::New;
+        RecordHead { begins_group, ..draft.head }.write(segment, offset, &mut arena);
         if copied(&draft) {
             arena.put_slice(&draft.data);
         } else {

@@ -17,7 +17,7 @@ use gitstratum_host::disk::{File, OpenMode};
 use tokio::time::Instant;
 
 use super::StoreError;
-use super::commit::{Draft, encode};
+use super::commit::{Draft, Group, encode};
 use super::engine::SegmentStore;
 use super::files::{DIR, index_path, segment_path, temporary};
 use super::format::account::{Accounts, Tally};
@@ -120,7 +120,7 @@ fn runs(shared: &Shared, options: CompactOptions) -> Vec<Vec<Arc<Sealed>>> {
             open = None;
             continue;
         }
-        let (bytes, records) = (sealed.len.saturating_sub(dead.bytes), u64::from(sealed.entries()));
+        let (bytes, records) = (sealed.len.saturating_sub(dead.bytes), sealed.entries());
         match open {
             Some((others, known))
                 if others + bytes <= bytes_max && known + records <= records_max =>
@@ -153,7 +153,7 @@ impl Output {
     async fn flush(&mut self, shared: &Shared) -> Result<(), StoreError> {
         let drafts = std::mem::take(&mut self.pending);
         self.pending_bytes = 0;
-        let buffers = encode(&drafts.iter().collect::<Vec<_>>(), self.id, self.len);
+        let buffers = encode(&drafts.iter().collect::<Vec<_>>(), self.id, self.len, Group::Same);
         let bytes = buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         let written = self.file.write_at(self.len, buffers).await;
         written.map_err(|error| write_failed(shared, &self.path, error))?;
@@ -171,6 +171,7 @@ impl Output {
                 Place::Object { offset, stored }
             }
             Content::Tombstone { victim } => Place::Tombstone { offset, victim },
+            Content::Void { .. } => unreachable!("not copied"),
         };
         self.places.insert(draft.head.id, place);
         self.pending_bytes += draft.len() as usize;
@@ -267,7 +268,7 @@ async fn copy_segment(
     let (_, begin) = read_accounts(&sealed.file, sealed.id()).await.map_err(read)?;
     let mut reader = Reader::new(sealed.file.clone(), sealed.id(), sealed.len, begin);
     while let Some(record) = reader.next().await.map_err(read)? {
-        let RecordHead { id, content } = record.head;
+        let RecordHead { id, content, .. } = record.head;
         throttle.pass(record.head.record_len()).await;
         match content {
             Content::Object { size, .. } => {
@@ -300,6 +301,7 @@ async fn copy_segment(
                     }
                 }
             }
+            Content::Void { .. } => {}
             Content::Tombstone { .. } => {
                 if let Some(data) = record.data
                     && still_needed(shared, run, &id).await?
@@ -344,7 +346,7 @@ async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, segment: SegmentId, offset
             _ => "the checksum of its record".to_owned(),
         };
         let at = BadPlace::Dropped;
-        view.bad.insert(id, Bad { at, size: size.into(), reason, healed: false });
+        view.bad.insert(id, Bad::wrong(at, size.into(), reason));
     }
     // Before the record goes, or the object would be absent after a crash, not damaged.
     shared.save_bad().await;

@@ -294,7 +294,7 @@ impl ObjectReader {
         let opened = shared.disk.open(&path, OpenMode::Read).await;
         let file = opened.map_err(|error| read_failed(&path, &error))?;
         let header = file.read_at(0, LARGE_HEADER_BYTES).await;
-        let header = header.map_err(|error| damaged(&shared, id, 0, error.to_string()))?;
+        let header = header.map_err(|error| unread(&shared, id, 0, &error))?;
         let head = match parse_large_header(&header) {
             Ok(head) if head.id == id => head,
             _ => return Err(damaged(&shared, id, 0, "its header".to_owned())),
@@ -310,7 +310,8 @@ impl ObjectReader {
 
     async fn read(&mut self, len: usize) -> Result<Bytes, StoreError> {
         let read = self.file.read_at(self.offset, len).await;
-        let bytes = read.map_err(|error| self.damaged(error.to_string()))?;
+        let bytes =
+            read.map_err(|error| unread(&self.shared, self.head.id, self.head.size_bytes, &error))?;
         if bytes.len() < len {
             return Err(self.damaged("its end is missing".to_owned()));
         }
@@ -320,7 +321,11 @@ impl ObjectReader {
 }
 
 fn damaged(shared: &Arc<Shared>, id: ObjectId, size: u64, reason: String) -> StoreError {
-    shared.note_bad(id, Bad { at: BadPlace::Large, size, reason, healed: false })
+    shared.note_bad(id, Bad::wrong(BadPlace::Large, size, reason))
+}
+
+fn unread(shared: &Arc<Shared>, id: ObjectId, size: u64, error: &std::io::Error) -> StoreError {
+    shared.note_bad(id, Bad::unread(BadPlace::Large, size, error))
 }
 
 #[async_trait]

@@ -146,17 +146,17 @@ impl Shared {
     ) -> Result<Object, StoreError> {
         let len = header_len(id.algorithm()) + location.stored as usize + RECORD_TRAILER_BYTES;
         let read = location.file.read_at(location.offset.into(), len).await;
+        let (segment, offset) = (location.segment, location.offset);
+        let (at, size) = (BadPlace::Record { segment, offset }, location.stored.into());
         let bad = match read {
             Ok(record) => match decode(id, location, &record) {
                 Ok(object) => return Ok(object),
-                Err(reason) => reason.to_owned(),
+                Err(reason) => Bad::wrong(at, size, reason),
             },
             // Whatever the disk's reason, these bytes are not to be had from here.
-            Err(error) => error.to_string(),
+            Err(error) => Bad::unread(at, size, &error),
         };
-        let (segment, offset) = (location.segment, location.offset);
-        let at = BadPlace::Record { segment, offset };
-        Err(self.note_bad(id, Bad { at, size: location.stored.into(), reason: bad, healed: false }))
+        Err(self.note_bad(id, bad))
     }
 }
 
@@ -202,7 +202,7 @@ pub(super) fn data_of(head: &RecordHead, record: &Bytes) -> Option<Bytes> {
 /// The object whose stored form this is.
 pub(super) fn object_of(head: &RecordHead, data: Bytes) -> Result<Object, &'static str> {
     let Content::Object { kind, size, codec, .. } = head.content else {
-        return Err("its record is a tombstone");
+        return Err("its record holds no object");
     };
     let data = match codec {
         Codec::Raw => data,

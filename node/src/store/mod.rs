@@ -4,6 +4,7 @@
 //! after any crash. The store verifies every object against its id before it
 //! acknowledges, and knows nothing of replicas.
 
+mod clean;
 mod commit;
 mod compact;
 mod delete;
@@ -262,7 +263,10 @@ pub trait Store: Send + Sync {
     async fn get(&self, id: ObjectId) -> Result<Found, StoreError>;
 
     /// Which of these objects are held durably, in order.
-    async fn has(&self, ids: &[ObjectId]) -> Vec<bool>;
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when an index can neither be read nor be made again.
+    async fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>, StoreError>;
 
     /// Begins an object that comes in parts, whatever its size.
     ///

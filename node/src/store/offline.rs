@@ -224,6 +224,7 @@ async fn segment(
             )),
         }
         let place = match record.head.content {
+            Content::Void { .. } => continue,
             Content::Object { stored, .. } => Place::Object { offset: record.offset, stored },
             Content::Tombstone { victim } => Place::Tombstone { offset: record.offset, victim },
         };

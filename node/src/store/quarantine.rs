@@ -51,8 +51,7 @@ impl Shared {
     pub(super) fn note_scanned(self: &Arc<Self>, segment: SegmentId, contents: &Contents) {
         for (id, offset, size) in &contents.damaged {
             let at = BadPlace::Record { segment, offset: *offset };
-            let reason = "the checksum of its record".to_owned();
-            self.note_bad(*id, Bad { at, size: (*size).into(), reason, healed: false });
+            self.note_bad(*id, Bad::wrong(at, (*size).into(), "the checksum of its record"));
         }
     }
 
@@ -114,7 +113,7 @@ pub(super) async fn load(disk: &Disk) -> Result<BTreeMap<ObjectId, Bad>, OpenErr
 
 fn encode(bad: &BTreeMap<ObjectId, Bad>) -> Bytes {
     let mut text = FIRST_LINE.to_owned();
-    for (id, Bad { at, size, reason, .. }) in bad {
+    for (id, Bad { at, size, reason, .. }) in bad.iter().filter(|(_, bad)| !bad.unread) {
         let place = match at {
             BadPlace::Record { segment, offset } => format!("{segment}+{offset}"),
             BadPlace::Large => "large".to_owned(),
@@ -145,5 +144,5 @@ fn parse_line(line: &str) -> Option<(ObjectId, Bad)> {
         }
     };
     let reason = words.next().unwrap_or_default().to_owned();
-    Some((id, Bad { at, size: size.parse().ok()?, reason, healed: false }))
+    Some((id, Bad::wrong(at, size.parse().ok()?, reason)))
 }

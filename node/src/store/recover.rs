@@ -2,13 +2,14 @@
 //! finished or undone.
 //!
 //! Invariant: nothing that was acknowledged is lost, nothing that was not is half there,
-//! and all that is found is durable before it is served. Only the last segment can be torn,
-//! and only behind its last whole record, because each group was synced before its puts
-//! were answered and a segment is left only after its last group.
+//! and all that is found is durable before it is served. Only the last group of the last
+//! segment can be torn, because each group was synced before the next was written and a
+//! segment is left only after its last group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
 
@@ -16,12 +17,16 @@ use super::files::{
     DIR, LARGE_DIR, Named, TEMPORARY_SUFFIX, index_path, large_of, large_path, named, segment_path,
 };
 use super::format::HeaderError;
-use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header};
+use super::format::record::{Content, RECORD_BYTES_MIN, RecordHead};
+use super::format::segment::{
+    SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header, segment_header,
+};
 use super::scan::{Contents, Tail, scan};
 use super::sealed::{IndexError, Sealed, write_index};
+use super::shared::is_full;
 use super::unsealed::Unsealed;
 use super::view::View;
-use super::{OpenError, io_error, quarantine};
+use super::{OpenError, clean, io_error, quarantine};
 use crate::object::ObjectId;
 
 /// What opening found.
@@ -74,6 +79,7 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     for orphan in indexes.difference(&segments) {
         remove(disk, &index_path(*orphan)).await?;
     }
+    clean::forget(disk).await?;
     // The names that a killed process had given and not synced are served from now on.
     for dir in [DIR, LARGE_DIR] {
         disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
@@ -174,10 +180,10 @@ async fn open_segment(disk: &Disk, id: SegmentId, newest: bool) -> Result<Opened
             return Err(OpenError::Io { doing: format!("read {index}"), source });
         }
     }
-    let open = newest && id.generation == 0;
+    let open = newest && id.generation == 0 && !clean::was_left(disk, id, len).await;
     let tail = if open { Tail::Open } else { Tail::Sealed };
-    let contents = scan(&file, id, len, tail).await.map_err(io_error("read", &path))?;
-    if open {
+    let mut contents = scan(&file, id, len, tail).await.map_err(io_error("read", &path))?;
+    if newest && id.generation == 0 {
         // An index that does not hold, or is that of a shorter segment, has no use.
         match disk.remove(&index).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -189,12 +195,25 @@ async fn open_segment(disk: &Disk, id: SegmentId, newest: bool) -> Result<Opened
     }
     tracing::warn!(path, "its index is missing or damaged and is made again");
     let (accounts, entries) = (contents.accounts.clone(), contents.places.entries());
-    let sealed = write_index(disk, id, file, len, accounts, entries).await;
-    let sealed = sealed.map_err(io_error("write", &index))?;
+    let sealed = match write_index(disk, id, file.clone(), len, accounts, entries).await {
+        // Gets go on without room: the index stays in memory until there is some.
+        Err(error) if is_full(&error) => {
+            let places = std::mem::take(&mut contents.places);
+            Sealed::in_memory(Unsealed {
+                id,
+                file,
+                len,
+                accounts: contents.accounts.clone(),
+                places,
+            })
+        }
+        sealed => sealed.map_err(io_error("write", &index))?,
+    };
     Ok(Opened::Sealed(Arc::new(sealed), Some(contents)))
 }
 
-/// The segment to go on with, its torn tail cut.
+/// The segment to go on with: its torn tail cut, what is torn within its last group voided,
+/// and all of that group durable.
 async fn active(
     id: SegmentId,
     file: File,
@@ -202,15 +221,42 @@ async fn active(
     mut contents: Contents,
 ) -> Result<Opened, OpenError> {
     let path = segment_path(id);
-    if contents.end < len {
-        tracing::warn!(path, from = len, to = contents.end, "cutting a torn tail");
-        file.set_len(contents.end).await.map_err(io_error("cut", &path))?;
+    let Contents { end, last_group, .. } = contents;
+    // What is served from now on must be as durable as the rest. It is written once more,
+    // because where its sync had failed, the system may call lost pages clean, and another
+    // sync alone would say that all is well.
+    let group = usize::try_from(end - last_group).expect("a group fits in memory");
+    let bytes = file.read_at(last_group, group).await.map_err(io_error("read", &path))?;
+    let mut bytes = BytesMut::from(&bytes[..]);
+    for (offset, len) in &contents.gaps {
+        tracing::warn!(path, offset, bytes = len, "voiding what was not completely written");
+        put_void(
+            &mut bytes[usize::try_from(offset - last_group).expect("within the group")..],
+            id,
+            *offset,
+            *len,
+        );
     }
-    // What a killed process wrote but had not synced is served from now on, so it must be
-    // as durable as the rest.
-    file.sync_data().await.map_err(io_error("sync", &path))?;
+    let header = Bytes::copy_from_slice(&segment_header(id));
+    file.write_at(0, vec![header]).await.map_err(io_error("write", &path))?;
+    let written = file.write_at_and_sync(last_group, vec![bytes.freeze()]).await;
+    written.map_err(io_error("write", &path))?;
+    if end < len {
+        tracing::warn!(path, from = len, to = end, "cutting a torn tail");
+        file.set_len(end).await.map_err(io_error("cut", &path))?;
+        file.sync_data().await.map_err(io_error("sync", &path))?;
+    }
     let places = std::mem::take(&mut contents.places);
     let accounts = std::mem::take(&mut contents.accounts);
-    let segment = Unsealed { id, file, len: contents.end, accounts, places };
+    let segment = Unsealed { id, file, len: end, accounts, places };
     Ok(Opened::Active(segment, contents))
+}
+
+/// Writes the header of a void of `len` bytes over the beginning of `bytes`.
+fn put_void(bytes: &mut [u8], segment: SegmentId, offset: u64, len: u64) {
+    let id = ObjectId::from_bytes(&[0; 20]).expect("twenty bytes are an id");
+    let stored = len.checked_sub(RECORD_BYTES_MIN as u64).expect("a gap was records once");
+    let stored = u32::try_from(stored).expect("a segment is below 4 GiB");
+    let head = RecordHead { id, content: Content::Void { stored }, begins_group: true };
+    head.write(segment, offset, &mut &mut bytes[..]);
 }

@@ -112,15 +112,46 @@ impl Reader {
 pub(super) struct Contents {
     pub(super) places: Places,
     pub(super) accounts: Accounts,
-    /// Where the last whole record ends.
+    /// Where the segment ends: behind the last whole record of an open tail.
     pub(super) end: u64,
     /// Records before that whose data does not hold: damaged, with the object's length.
     pub(super) damaged: Vec<(ObjectId, u32, u32)>,
     /// Bytes before that which belong to no record.
     pub(super) skipped: u64,
+    /// Where the last group of an open tail begins.
+    pub(super) last_group: u64,
+    /// Places and lengths in that group, before its last whole record, where none is.
+    pub(super) gaps: Vec<(u64, u64)>,
+}
+
+impl Scanned {
+    /// Without the data of an object, so that many can be kept.
+    fn light(mut self) -> Self {
+        if matches!(self.head.content, Content::Object { .. }) {
+            self.data = self.data.map(|_| Bytes::new());
+        }
+        self
+    }
+
+    fn is_whole(&self) -> bool {
+        self.data.is_some() || matches!(self.head.content, Content::Void { .. })
+    }
 }
 
 impl Contents {
+    /// Takes what is whole of the last group, and finds what lies between.
+    fn take_last(&mut self, group: Vec<Scanned>) {
+        self.end = self.last_group;
+        for record in group.iter().filter(|record| record.is_whole()) {
+            let offset = u64::from(record.offset);
+            if offset > self.end {
+                self.gaps.push((self.end, offset - self.end));
+            }
+            self.take(record);
+            self.end = offset + record.head.record_len();
+        }
+    }
+
     fn take(&mut self, record: &Scanned) {
         let Scanned { offset, head, data } = record;
         let place = match head.content {
@@ -140,6 +171,7 @@ impl Contents {
                 }
                 Place::Tombstone { offset: *offset, victim }
             }
+            Content::Void { .. } => return,
         };
         self.places.insert(head.id, place);
     }
@@ -154,8 +186,8 @@ pub(super) enum Tail {
     Sealed,
 }
 
-/// Reads all records of a segment of `len` bytes. Records whose data does not hold are
-/// damaged when a whole one follows or the segment was sealed, and else a torn tail.
+/// Reads all records of a segment of `len` bytes. What does not hold is damaged, but for the
+/// last group of an open tail: of that, only what is whole counts.
 ///
 /// # Errors
 /// Those of reading.
@@ -169,24 +201,31 @@ pub(super) async fn scan(
     let mut contents = Contents {
         accounts: Accounts { held: Tally::default(), ..accounts },
         end: begin,
+        last_group: begin,
         ..Contents::default()
     };
     let mut reader = Reader::new(file.clone(), id, len, begin);
-    let mut broken = Vec::new();
+    // Of an open tail: the group that may turn out to be the last.
+    let mut group: Vec<Scanned> = Vec::new();
     while let Some(record) = reader.next().await? {
-        if record.data.is_none() {
-            broken.push(record);
+        if tail == Tail::Sealed {
+            contents.take(&record);
             continue;
         }
-        broken.drain(..).for_each(|broken| contents.take(&broken));
-        contents.take(&record);
-        contents.end = reader.offset;
-        contents.skipped = reader.skipped;
+        if record.head.begins_group {
+            // The groups before were durable when this one was written.
+            group.drain(..).for_each(|record| contents.take(&record));
+            contents.last_group = record.offset.into();
+            contents.skipped = reader.skipped;
+        }
+        group.push(record.light());
     }
-    if tail == Tail::Sealed {
-        broken.drain(..).for_each(|broken| contents.take(&broken));
-        contents.skipped += len - reader.offset.min(len);
-        contents.end = len;
+    match tail {
+        Tail::Sealed => {
+            contents.skipped = reader.skipped + (len - reader.offset.min(len));
+            contents.end = len;
+        }
+        Tail::Open => contents.take_last(group),
     }
     Ok(contents)
 }

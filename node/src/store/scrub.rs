@@ -193,7 +193,7 @@ impl Scrub<'_> {
         record: &Scanned,
         reason: &str,
     ) -> Result<(), StoreError> {
-        let Scanned { offset, head: RecordHead { id, content }, .. } = *record;
+        let Scanned { offset, head: RecordHead { id, content, .. }, .. } = *record;
         let here = match self.shared.latest(&id).await? {
             Latest::Held(Held::Record(location)) => {
                 (location.segment, location.offset) == (segment, offset)
@@ -203,7 +203,7 @@ impl Scrub<'_> {
         // What was deleted, or put again, is no loss.
         if let (true, Content::Object { size, .. }) = (here, content) {
             let at = BadPlace::Record { segment, offset };
-            let bad = Bad { at, size: size.into(), reason: reason.to_owned(), healed: false };
+            let bad = Bad::wrong(at, size.into(), reason);
             if let StoreError::Damaged { id, reason } = self.shared.note_bad(id, bad) {
                 self.found.damaged.push((id, reason));
             }
@@ -214,6 +214,9 @@ impl Scrub<'_> {
 
 /// Whether a record holds what it should.
 pub(super) fn verify(record: &Scanned) -> Result<(), &'static str> {
+    if matches!(record.head.content, Content::Void { .. }) {
+        return Ok(());
+    }
     let data = record.data.clone().ok_or("the checksum of its record")?;
     if matches!(record.head.content, Content::Tombstone { .. }) {
         return Ok(());

@@ -12,6 +12,7 @@ use super::format::index::{
     Bucket, Entry, INDEX_PREFIX_BYTES, IndexHead, Place, encode_index, head_len,
 };
 use super::format::segment::SegmentId;
+use super::unsealed::{Places, Unsealed};
 use crate::object::ObjectId;
 
 /// Why an index file could not be used.
@@ -46,13 +47,26 @@ impl From<std::io::Error> for IndexError {
 /// A sealed segment.
 #[derive(Debug)]
 pub(super) struct Sealed {
+    id: SegmentId,
     /// Its records.
     pub(super) file: File,
     /// Its length.
     pub(super) len: u64,
-    index_file: File,
-    index_len: u64,
-    head: IndexHead,
+    index: Index,
+}
+
+#[derive(Debug)]
+enum Index {
+    File {
+        file: File,
+        len: u64,
+        head: IndexHead,
+    },
+    /// The disk had no room for the file.
+    Memory {
+        places: Places,
+        accounts: Accounts,
+    },
 }
 
 impl Sealed {
@@ -74,35 +88,62 @@ impl Sealed {
             return Err(IndexError::Damaged);
         }
         let head = IndexHead::parse(&index_file.read_at(0, head).await?, index_len)?;
-        match head.segment == id && head.segment_len == len {
-            true => Ok(Sealed { file, len, index_file, index_len, head }),
-            false => Err(IndexError::Damaged),
+        if head.segment != id || head.segment_len != len {
+            return Err(IndexError::Damaged);
         }
+        let index = Index::File { file: index_file, len: index_len, head };
+        Ok(Sealed { id, file, len, index })
+    }
+
+    /// A segment whose index could not be written.
+    pub(super) fn in_memory(segment: Unsealed) -> Self {
+        let Unsealed { id, file, len, accounts, places } = segment;
+        Sealed { id, file, len, index: Index::Memory { places, accounts } }
     }
 
     /// Which segment.
     pub(super) fn id(&self) -> SegmentId {
-        self.head.segment
+        self.id
     }
 
     /// What it holds and what it made garbage.
     pub(super) fn accounts(&self) -> &Accounts {
-        &self.head.accounts
+        match &self.index {
+            Index::File { head, .. } => &head.accounts,
+            Index::Memory { accounts, .. } => accounts,
+        }
     }
 
     /// Number of ids.
-    pub(super) fn entries(&self) -> u32 {
-        self.head.entries()
+    pub(super) fn entries(&self) -> u64 {
+        match &self.index {
+            Index::File { head, .. } => head.entries().into(),
+            Index::Memory { places, .. } => places.len() as u64,
+        }
     }
 
     /// Bytes of both its files.
     pub(super) fn disk_bytes(&self) -> u64 {
-        self.len + self.index_len
+        match &self.index {
+            Index::File { len, .. } => self.len + len,
+            Index::Memory { .. } => self.len,
+        }
     }
 
-    /// Bytes it takes in memory.
+    /// Bytes that its index takes in memory.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.head.memory_bytes()
+        match &self.index {
+            Index::File { head, .. } => head.memory_bytes(),
+            Index::Memory { places, .. } => places.memory_bytes(),
+        }
+    }
+
+    /// All entries, where they are in memory and should be in a file.
+    pub(super) fn unwritten(&self) -> Option<Vec<Entry>> {
+        match &self.index {
+            Index::File { .. } => None,
+            Index::Memory { places, .. } => Some(places.entries()),
+        }
     }
 
     /// What it says of an id.
@@ -110,30 +151,43 @@ impl Sealed {
     /// # Errors
     /// [`IndexError`]; the index is to be made again then.
     pub(super) async fn find(&self, id: &ObjectId) -> Result<Option<Place>, IndexError> {
-        let Some(bucket) = self.head.bucket_for(id) else { return Ok(None) };
-        let bytes = self.read(bucket).await?;
-        self.head.find(bucket, &bytes, id).map_err(|_| IndexError::Damaged)
+        match &self.index {
+            Index::Memory { places, .. } => Ok(places.get(id)),
+            Index::File { file, head, .. } => {
+                let Some(bucket) = head.bucket_for(id) else { return Ok(None) };
+                let bytes = read(file, bucket).await?;
+                head.find(bucket, &bytes, id).map_err(|_| IndexError::Damaged)
+            }
+        }
     }
 
-    /// Whether the index is whole.
+    /// The buckets of its index file, in the order of the ids; none without a file.
+    pub(super) fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
+        let head = match &self.index {
+            Index::File { head, .. } => Some(head),
+            Index::Memory { .. } => None,
+        };
+        head.into_iter().flat_map(IndexHead::buckets)
+    }
+
+    /// All entries of a bucket.
     ///
     /// # Errors
     /// [`IndexError`].
     pub(super) async fn entries_of(&self, bucket: Bucket) -> Result<Vec<Entry>, IndexError> {
-        let bytes = self.read(bucket).await?;
-        self.head.all(bucket, &bytes).map_err(|_| IndexError::Damaged)
-    }
-
-    /// All buckets, in the order of the ids.
-    pub(super) fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
-        self.head.buckets()
-    }
-
-    async fn read(&self, bucket: Bucket) -> Result<Bytes, IndexError> {
-        match bucket.len {
-            0 => Ok(Bytes::new()),
-            len => Ok(self.index_file.read_at(bucket.offset, len).await?),
+        match &self.index {
+            Index::File { file, head, .. } => {
+                head.all(bucket, &read(file, bucket).await?).map_err(|_| IndexError::Damaged)
+            }
+            Index::Memory { .. } => unreachable!("it has no buckets"),
         }
+    }
+}
+
+async fn read(file: &File, bucket: Bucket) -> Result<Bytes, IndexError> {
+    match bucket.len {
+        0 => Ok(Bytes::new()),
+        len => Ok(file.read_at(bucket.offset, len).await?),
     }
 }
 

@@ -58,6 +58,11 @@ impl Places {
         self.0.len()
     }
 
+    /// Bytes that this takes, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.0.capacity() * (size_of::<(Key, Place)>() + 1)
+    }
+
     /// All ids with their places, in no order.
     pub(super) fn entries(&self) -> Vec<Entry> {
         self.0.iter().map(|(Key(id), place)| (*id, *place)).collect()

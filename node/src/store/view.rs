@@ -54,6 +54,20 @@ pub(super) struct Bad {
     pub(super) reason: String,
     /// A later put brought the object back.
     pub(super) healed: bool,
+    /// The disk would not read it: another opening tries again.
+    pub(super) unread: bool,
+}
+
+impl Bad {
+    /// Something whose bytes are wrong.
+    pub(super) fn wrong(at: BadPlace, size: u64, reason: impl Into<String>) -> Self {
+        Bad { at, size, reason: reason.into(), healed: false, unread: false }
+    }
+
+    /// Something that could not be read.
+    pub(super) fn unread(at: BadPlace, size: u64, error: &std::io::Error) -> Self {
+        Bad { unread: true, ..Bad::wrong(at, size, error.to_string()) }
+    }
 }
 
 impl Bad {

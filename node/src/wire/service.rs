@@ -193,7 +193,8 @@ impl Node for NodeService {
         let ids = request.into_inner().ids;
         within_batch(ids.len())?;
         let ids = codec::ids_from_wire(&ids)?;
-        Ok(Response::new(v1::HasResponse { present: self.store.has(&ids).await }))
+        let present = self.store.has(&ids).await.map_err(|error| status_of(&error))?;
+        Ok(Response::new(v1::HasResponse { present }))
     }
 
     type PutBatchStream = AnswerStream<v1::PutBatchResponse>;

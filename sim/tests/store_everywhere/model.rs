@@ -6,20 +6,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
 use gitstratum::placement::NodeId;
-use gitstratum::store::{Found, OpenError, SegmentStore, Store, StoreError, StoreOptions};
+use gitstratum::store::{Found, Fsync, OpenError, SegmentStore, Store, StoreError, StoreOptions};
 use gitstratum_host::Disk;
 use gitstratum_host::simulated::DiskProfile;
 use madsim::runtime::Runtime;
-
-/// What the store is known not to do yet; the tests ask for it where this says `false`.
-pub mod shortfalls {
-    /// The log does not say where a group ends. Of a group that was torn before it was
-    /// acknowledged, what stands before a whole record is called damaged, not absent.
-    pub const TORN_GROUP_IS_DAMAGED: bool = true;
-    /// After a failed sync and a new start, recovery takes for written what only the cache
-    /// still has, serves it, and syncs in vain.
-    pub const RECOVERY_TRUSTS_THE_CACHE: bool = true;
-}
 
 /// What the store must hold of one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +25,6 @@ pub enum Expected {
 pub enum Held {
     Whole,
     Absent,
-    Damaged,
 }
 
 /// All objects that there are, and what the store must hold of each.
@@ -80,17 +69,24 @@ impl Model {
         self.expected[n] = Expected::Present;
     }
 
+    /// A deletion of these is begun.
+    pub fn begin_deletion(&mut self, objects: &[usize]) {
+        for &n in objects {
+            if self.expected[n] == Expected::Present {
+                self.expected[n] = Expected::Either;
+            }
+        }
+    }
+
+    pub fn acknowledge_deletion(&mut self, objects: &[usize]) {
+        objects.iter().for_each(|&n| self.expected[n] = Expected::Absent);
+    }
+
     /// Compares one object; the error says what is wrong.
     pub async fn check(&self, store: &dyn Store, n: usize) -> Result<Held, String> {
         let object = &self.objects[n];
-        let read = match read(store, object.id()).await {
-            Err(StoreError::Damaged { .. })
-                if shortfalls::TORN_GROUP_IS_DAMAGED && self.expected[n] == Expected::Either =>
-            {
-                return Ok(Held::Damaged);
-            }
-            read => read.map_err(|error| format!("object {n} could not be read: {error}"))?,
-        };
+        let read = read(store, object.id()).await;
+        let read = read.map_err(|error| format!("object {n} could not be read: {error}"))?;
         if let Some((kind, data)) = &read
             && (*kind != object.kind() || data != object.data())
         {
@@ -110,7 +106,9 @@ impl Model {
         for n in 0..self.objects.len() {
             held.push(self.check(store, n).await?);
         }
-        for (n, said) in store.has(&self.ids()).await.into_iter().enumerate() {
+        let said = store.has(&self.ids()).await;
+        let said = said.map_err(|error| format!("has cannot say: {error}"))?;
+        for (n, said) in said.into_iter().enumerate() {
             if said != (held[n] == Held::Whole) {
                 return Err(format!("has says {said} of object {n}, get {:?}", held[n]));
             }
@@ -125,7 +123,6 @@ impl Model {
             *expected = match held {
                 Held::Whole => Expected::Present,
                 Held::Absent => Expected::Absent,
-                Held::Damaged => Expected::Either,
             };
         }
         Ok(())
@@ -164,7 +161,7 @@ pub fn new_disk(seed: u64) -> Disk {
 
 /// Opens the store of the disk; its segments are so small that there are many.
 pub async fn open(disk: &Disk) -> Result<Arc<SegmentStore>, OpenError> {
-    let options = StoreOptions::new(NodeId::new("m"), true).segment_bytes_max(3_000);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).segment_bytes_max(3_000);
     // What a store does after its process is gone must not happen.
     SegmentStore::open(disk.of_process(), options).await
 }

@@ -8,7 +8,7 @@ use gitstratum::store::{SegmentStore, Store};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{Fault, Operation as Step};
 
-use super::model::{new_disk, open, shortfalls, simulate};
+use super::model::{new_disk, open, simulate};
 use super::work::{Log, Problem, carry_out, draw, put_in_parts, work};
 
 /// What was gone through.
@@ -75,9 +75,6 @@ async fn one_error(
     let store = open(&disk).await.map_err(opening)?;
     let mut model = log.now();
     model.settle(&*store).await?;
-    if kind == Step::Sync && shortfalls::RECOVERY_TRUSTS_THE_CACHE {
-        return Ok(counts.refused + counts.unopened > refused);
-    }
     disk.power_lost();
     drop(store);
     let store = open(&disk).await.map_err(opening)?;

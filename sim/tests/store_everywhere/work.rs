@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use gitstratum::store::{OpenError, SegmentStore, Store, StoreError, Stored};
+use gitstratum::store::{CompactOptions, OpenError, SegmentStore, Store, StoreError, Stored};
 use gitstratum_host::Disk;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -23,6 +23,16 @@ pub enum Operation {
     PutLarge(usize),
     /// Begins to put an object in parts and gives it up.
     Abandon(usize),
+    /// Deletes these.
+    Delete(Vec<usize>),
+    /// Ends the segment that is appended to.
+    Seal,
+    /// Rewrites what is a fifth garbage.
+    Compact,
+    /// Reads and verifies everything.
+    Scrub,
+    /// Makes a snapshot; its number is its name.
+    Snapshot(usize),
     /// Reads everything.
     Check,
     /// Closes the store and opens it again.
@@ -44,15 +54,20 @@ pub fn draw(seed: u64, count: usize) -> Vec<Operation> {
         let size = rng.random_range(1..5);
         (0..size).map(|_| rng.random_range(0..objects)).collect::<Vec<_>>()
     };
-    let operation = |rng: &mut ChaCha12Rng| match rng.random_range(0..20) {
+    let operation = |number: usize, rng: &mut ChaCha12Rng| match rng.random_range(0..28) {
         0..8 => Operation::Put(vec![batch(rng)]),
         8..13 => Operation::Put((0..rng.random_range(2..4)).map(|_| batch(rng)).collect()),
         13..16 => Operation::PutLarge(rng.random_range(0..objects)),
         16 => Operation::Abandon(rng.random_range(0..objects)),
-        17 => Operation::Check,
+        17..20 => Operation::Delete([batch(rng), batch(rng)].concat()),
+        20..22 => Operation::Compact,
+        22 => Operation::Seal,
+        23 => Operation::Scrub,
+        24 => Operation::Snapshot(number),
+        25 => Operation::Check,
         _ => Operation::Reopen,
     };
-    (0..count).map(|_| operation(rng)).collect()
+    (0..count).map(|number| operation(number, rng)).collect()
 }
 
 /// The model of work under way.
@@ -151,6 +166,27 @@ pub async fn carry_out(
             let mut writer = store.put_large(objects[*n].head()).await?;
             let part = objects[*n].data().slice(..objects[*n].data().len() / 2);
             Ok(writer.write(part).await?)
+        }
+        Operation::Delete(numbers) => {
+            log.model().begin_deletion(numbers);
+            let ids: Vec<_> = numbers.iter().map(|&n| objects[n].id()).collect();
+            store.delete(&ids).await?;
+            log.model().acknowledge_deletion(numbers);
+            Ok(())
+        }
+        Operation::Seal => Ok(store.seal().await?),
+        Operation::Compact => {
+            let options = CompactOptions { garbage_share_min: 0.2, bytes_per_second: None };
+            store.compact(options).await?;
+            Ok(())
+        }
+        Operation::Scrub => match &store.scrub(None).await?.damaged[..] {
+            [] => Ok(()),
+            damaged => Err(Problem::Wrong(format!("scrub found {damaged:?}"))),
+        },
+        Operation::Snapshot(number) => {
+            store.snapshot(&number.to_string()).await?;
+            Ok(())
         }
         Operation::Check => log.now().check_all(&**store).await.map(|_| ()).map_err(Problem::Wrong),
         Operation::Reopen => {

@@ -6,7 +6,8 @@
 //! segments/<first>-<last>-<gen>.seg      records, one after another (segment.rs, record.rs)
 //! segments/<first>-<last>-<gen>.idx      where they are; rebuilt when it is missing (index.rs)
 //! large/<object id>.obj                  an object too large for a segment (large.rs)
-//! quarantine.log                         records found damaged (quarantine.rs)
+//! quarantine                             records found damaged (quarantine.rs)
+//! clean                                  that the store was closed, not left (clean.rs)
 //! scrub                                  how far the reading of everything has come
 //! snapshots/<name>/                      the above, by hard links
 //! *.tmp                                  not complete; removed when the store is opened

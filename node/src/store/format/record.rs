@@ -1,7 +1,7 @@
 //! Records: an object, or the word that there is none any more.
 //!
 //! ```text
-//! record   4 magic "GSR1" | 1 kind | 1 algorithm | 1 codec | 1 flags, zero
+//! record   4 magic "GSR1" | 1 kind | 1 algorithm | 1 codec | 1 flags
 //!          | 4 size | 4 stored | 20 or 32 id | 4 crc of all these and of the record's place
 //!          | stored bytes of data | 4 crc of them
 //! ```
@@ -11,7 +11,11 @@
 //! copy of a segment, or a block that was written to the wrong place, is never taken for a
 //! record. Kind 0 is a tombstone: `size` is then the number of the segment that holds the
 //! deleted record, and its data are the length of that record and of its object, 4 bytes
-//! each.
+//! each. Kind 5 is a void: what recovery writes over the room of a record that never became
+//! whole; its data is anything, and has no checksum.
+//!
+//! Flag 1 marks the first record of a group: of what was written together, and was durable
+//! before the next group was begun.
 
 use super::segment::SegmentId;
 use super::{
@@ -29,6 +33,8 @@ pub(in crate::store) const RECORD_HEADER_BYTES_MAX: usize = header_len(HashAlgor
 const FIXED_BYTES: usize = 16;
 const CRC_BYTES: usize = 4;
 const TOMBSTONE: u8 = 0;
+const VOID: u8 = 5;
+const BEGINS_GROUP: u8 = 1;
 const TOMBSTONE_DATA_BYTES: usize = 8;
 
 /// Bytes before a record's data.
@@ -64,6 +70,11 @@ pub(in crate::store) enum Content {
         /// Number of the segment that held it.
         victim: u32,
     },
+    /// Nothing; so many bytes are passed over.
+    Void {
+        /// Bytes of data in the file.
+        stored: u32,
+    },
 }
 
 /// The first part of a record.
@@ -73,6 +84,8 @@ pub(in crate::store) struct RecordHead {
     pub(in crate::store) id: ObjectId,
     /// What of it.
     pub(in crate::store) content: Content,
+    /// It is the first of those that were written together.
+    pub(in crate::store) begins_group: bool,
 }
 
 impl RecordHead {
@@ -84,7 +97,7 @@ impl RecordHead {
     /// Bytes of data in the file.
     pub(in crate::store) fn stored(&self) -> u32 {
         match self.content {
-            Content::Object { stored, .. } => stored,
+            Content::Object { stored, .. } | Content::Void { stored } => stored,
             Content::Tombstone { .. } => TOMBSTONE_DATA_BYTES as u32,
         }
     }
@@ -104,6 +117,7 @@ impl RecordHead {
         let mut header = [0; RECORD_HEADER_BYTES_MAX];
         header[..4].copy_from_slice(&RECORD_MAGIC);
         header[5] = algorithm_to_byte(self.id.algorithm());
+        header[7] = if self.begins_group { BEGINS_GROUP } else { 0 };
         let (size, stored) = match self.content {
             Content::Object { kind, size, codec, stored } => {
                 header[4] = kind_to_byte(kind);
@@ -116,6 +130,10 @@ impl RecordHead {
             Content::Tombstone { victim } => {
                 header[4] = TOMBSTONE;
                 (victim, TOMBSTONE_DATA_BYTES as u32)
+            }
+            Content::Void { stored } => {
+                header[4] = VOID;
+                (stored, stored)
             }
         };
         header[8..12].copy_from_slice(&size.to_le_bytes());
@@ -141,22 +159,32 @@ impl RecordHead {
             return None;
         }
         let (size, stored) = (u32_at(header, 8), u32_at(header, 12));
-        let content = match (header[4], header[6], header[7]) {
-            (TOMBSTONE, 0, 0) if stored as usize == TOMBSTONE_DATA_BYTES => {
+        let begins_group = match header[7] {
+            0 => false,
+            BEGINS_GROUP => true,
+            _ => return None,
+        };
+        let content = match (header[4], header[6]) {
+            (TOMBSTONE, 0) if stored as usize == TOMBSTONE_DATA_BYTES => {
                 Content::Tombstone { victim: size }
             }
-            (kind, 0, 0) if stored == size => {
+            (VOID, 0) if stored == size => Content::Void { stored },
+            (kind, 0) if stored == size => {
                 Content::Object { kind: kind_from_byte(kind)?, size, codec: Codec::Raw, stored }
             }
-            (kind, 1, 0) if stored < size => {
+            (kind, 1) if stored < size => {
                 Content::Object { kind: kind_from_byte(kind)?, size, codec: Codec::Lz4, stored }
             }
             _ => return None,
         };
         let id = id_from_padded(&covered[FIXED_BYTES..], algorithm)?;
-        Some(RecordHead { id, content })
+        Some(RecordHead { id, content, begins_group })
     }
 }
+
+/// Bytes of the smallest record there can be.
+pub(in crate::store) const RECORD_BYTES_MIN: usize =
+    header_len(HashAlgorithm::Sha1) + RECORD_TRAILER_BYTES;
 
 /// The data of a tombstone: the lengths of the deleted record and of its object.
 pub(in crate::store) fn tombstone_data(record_len: u32, size: u32) -> [u8; TOMBSTONE_DATA_BYTES] {

@@ -93,8 +93,9 @@ fn an_index_cut_anywhere_is_refused() {
 fn a_record_is_read_only_where_it_was_written() {
     let content = Content::Object { kind: Kind::Tree, size: 90, codec: Codec::Lz4, stored: 40 };
     for head in [
-        RecordHead { id: id(0), content },
-        RecordHead { id: id(1), content: Content::Tombstone { victim: 5 } },
+        RecordHead { id: id(0), content, begins_group: true },
+        RecordHead { id: id(1), content: Content::Tombstone { victim: 5 }, begins_group: false },
+        RecordHead { id: id(1), content: Content::Void { stored: 5 }, begins_group: true },
     ] {
         let mut bytes = Vec::new();
         head.write(SEGMENT, 77, &mut bytes);

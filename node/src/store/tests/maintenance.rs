@@ -127,7 +127,7 @@ async fn scrub_finds_damage_that_stays_known_until_the_object_is_put_again() {
     assert_eq!(scrubbed.damaged.len(), 2, "{:?}", scrubbed.damaged);
     assert_eq!(store.stats().damaged_objects, 2);
     let hit = scrubbed.damaged.iter().find(|(id, _)| *id != head.id).unwrap().0;
-    assert_eq!(store.has(&[hit, head.id]).await, [false, false]);
+    assert_eq!(store.has(&[hit, head.id]).await.unwrap(), [false, false]);
     store.close().await;
     let store = open_small(disk).await;
     assert_eq!(store.stats().damaged_objects, 2);

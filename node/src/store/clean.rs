@@ -1,0 +1,40 @@
+//! The word that a store was closed and not left: all of its last segment was durable.
+//!
+//! Without it the last group of that segment may be torn, and what does not hold in it was
+//! perhaps never acknowledged; with it, what does not hold there is damaged.
+
+use bytes::Bytes;
+use gitstratum_host::Disk;
+
+use super::format::segment::SegmentId;
+use super::{OpenError, io_error};
+
+const FILE: &str = "clean";
+const FIRST_LINE: &str = "gitstratum clean 1\n";
+
+fn text(segment: SegmentId, len: u64) -> String {
+    let body = format!("{FIRST_LINE}{segment} {len}\n");
+    format!("{body}{:08x}\n", crc32c::crc32c(body.as_bytes()))
+}
+
+/// Says that the last segment has so many bytes and all are durable.
+pub(super) async fn leave(disk: &Disk, segment: SegmentId, len: u64) {
+    if let Err(error) = disk.replace(FILE, Bytes::from(text(segment, len))).await {
+        tracing::warn!(%error, "the next opening will look for a torn tail");
+    }
+}
+
+/// Whether that was said of this segment.
+pub(super) async fn was_left(disk: &Disk, segment: SegmentId, len: u64) -> bool {
+    let said = disk.read_whole(FILE).await;
+    said.is_ok_and(|said| said == text(segment, len).as_bytes())
+}
+
+/// Takes the word back, durably: from now on it would be wrong.
+pub(super) async fn forget(disk: &Disk) -> Result<(), OpenError> {
+    if !disk.exists(FILE).await.map_err(io_error("look for", FILE))? {
+        return Ok(());
+    }
+    disk.remove(FILE).await.map_err(io_error("remove", FILE))?;
+    disk.sync_dir("").await.map_err(io_error("sync", "the data directory"))
+}
