@@ -378,11 +378,17 @@ async fn publish(
         let mut view = shared.view();
         view.replace_sealed(&old, Some(Arc::new(sealed)));
         let before = view.bad.len();
+        for segment in &old {
+            // Whose the records were is not known any better now.
+            if view.unidentified.remove(segment) {
+                view.unidentified.insert(id);
+            }
+        }
         view.bad.retain(|_, bad| match bad.at {
             BadPlace::Record { segment, .. } => !old.contains(&segment),
             _ => true,
         });
-        view.bad.len() != before
+        view.bad.len() != before || view.unidentified.contains(&id)
     };
     if noted {
         shared.save_bad().await;

@@ -47,10 +47,15 @@ impl Shared {
         let latest = self.latest(id).await?;
         let view = self.view();
         let Some(bad) = view.bad(id) else {
-            return Ok(match latest {
-                Latest::Held(held) => Some(held),
-                Latest::Deleted | Latest::Unknown => None,
-            });
+            return match (latest, view.unidentified.first()) {
+                (Latest::Held(held), _) => Ok(Some(held)),
+                (Latest::Deleted, _) | (Latest::Unknown, None) => Ok(None),
+                (Latest::Unknown, Some(segment)) => {
+                    let path = segment_path(*segment);
+                    let reason = format!("it may be what cannot be read in {path}");
+                    Err(StoreError::Damaged { id: *id, reason })
+                }
+            };
         };
         match latest {
             // A later put brought it back.

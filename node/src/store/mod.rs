@@ -227,7 +227,8 @@ pub struct StoreStats {
     pub segments: u64,
     /// Objects in files of their own.
     pub large_objects: u64,
-    /// Objects that are known to be damaged and were not put again.
+    /// Objects that are known to be damaged and were not put again; and segments with
+    /// records of which not even the ids can be read.
     pub damaged_objects: u64,
     /// Bytes of dead records that compaction would free.
     pub garbage_bytes: u64,

@@ -2,10 +2,11 @@
 //!
 //! A damaged record is never served and never copied, but its object is not absent: a get
 //! says "damaged", so that whoever asks fetches it from another replica, until a put brings
-//! it back or it is deleted. The list is one small text file, replaced as a whole: a
+//! it back or it is deleted. Where not even the id can be read, nothing that is missing is
+//! called absent. The list is one small text file, replaced as a whole: a
 //! version, then a line for each object, each line with its checksum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use gitstratum_host::Disk;
 use super::format::segment::SegmentId;
 use super::scan::Contents;
 use super::shared::Shared;
-use super::view::{Bad, BadPlace};
+use super::view::{Bad, BadPlace, View};
 use super::{OpenError, StoreError, io_error};
 use crate::limits;
 use crate::object::ObjectId;
@@ -22,6 +23,8 @@ use crate::object::ObjectId;
 /// The list's file.
 pub(super) const FILE: &str = "quarantine";
 const FIRST_LINE: &str = "gitstratum quarantine 1\n";
+/// Begins the line of a segment with records that nobody knows.
+const UNIDENTIFIED: &str = "unidentified ";
 const REASON_BYTES_MAX: usize = 200;
 
 impl Shared {
@@ -49,6 +52,12 @@ impl Shared {
 
     /// Notes what a scan found damaged.
     pub(super) fn note_scanned(self: &Arc<Self>, segment: SegmentId, contents: &Contents) {
+        if contents.skipped > 0 && self.view().unidentified.insert(segment) {
+            let bytes = contents.skipped;
+            tracing::error!(%segment, bytes, "damaged beyond knowing what it was");
+            let shared = self.clone();
+            tokio::spawn(async move { shared.save_bad().await });
+        }
         for (id, offset, size) in &contents.damaged {
             let at = BadPlace::Record { segment, offset: *offset };
             self.note_bad(*id, Bad::wrong(at, (*size).into(), "the checksum of its record"));
@@ -58,6 +67,15 @@ impl Shared {
     /// Looks which of the objects on the list are still damaged: the list is not written
     /// with every put that brings one back.
     pub(super) async fn review_bad(self: &Arc<Self>) {
+        {
+            let mut view = self.view();
+            let known: Vec<_> = view.unidentified.iter().copied().collect();
+            for segment in known {
+                if !view.has_segment(segment) {
+                    view.unidentified.remove(&segment);
+                }
+            }
+        }
         let listed: Vec<_> = self.view().bad.iter().map(|(id, bad)| (*id, bad.at)).collect();
         for (id, at) in listed {
             let gone = match at {
@@ -82,20 +100,29 @@ impl Shared {
             // The directory may be another process's by now.
             return;
         }
-        let text = encode(&self.view().bad);
+        let text = encode(&self.view());
         if let Err(error) = self.disk.replace(FILE, text).await {
             tracing::error!(%error, "the list of damaged objects could not be written");
         }
     }
 }
 
+/// What the list says.
+#[derive(Default)]
+pub(super) struct Quarantined {
+    pub(super) bad: BTreeMap<ObjectId, Bad>,
+    pub(super) unidentified: BTreeSet<SegmentId>,
+}
+
 /// Reads the list. A line that does not hold is passed over: its damage is found again.
 ///
 /// # Errors
 /// [`OpenError`] when the disk fails, or a newer program wrote the list.
-pub(super) async fn load(disk: &Disk) -> Result<BTreeMap<ObjectId, Bad>, OpenError> {
+pub(super) async fn load(disk: &Disk) -> Result<Quarantined, OpenError> {
     let bytes = match disk.read_whole(FILE).await {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Quarantined::default());
+        }
         read => read.map_err(io_error("read", FILE))?,
     };
     let text = String::from_utf8_lossy(&bytes);
@@ -106,14 +133,26 @@ pub(super) async fn load(disk: &Disk) -> Result<BTreeMap<ObjectId, Bad>, OpenErr
             return Err(OpenError::Version { path: FILE.into(), version });
         }
         tracing::error!("the list of damaged objects is itself damaged and begun anew");
-        return Ok(BTreeMap::new());
+        return Ok(Quarantined::default());
     };
-    Ok(lines.lines().filter_map(parse_line).collect())
+    let lines = lines.lines().filter_map(checked);
+    let mut quarantined = Quarantined::default();
+    for line in lines {
+        match line.strip_prefix(UNIDENTIFIED) {
+            Some(stem) => quarantined.unidentified.extend(SegmentId::from_stem(stem)),
+            None => quarantined.bad.extend(parse_line(line)),
+        }
+    }
+    Ok(quarantined)
 }
 
-fn encode(bad: &BTreeMap<ObjectId, Bad>) -> Bytes {
+fn encode(view: &View) -> Bytes {
     let mut text = FIRST_LINE.to_owned();
-    for (id, Bad { at, size, reason, .. }) in bad.iter().filter(|(_, bad)| !bad.unread) {
+    let mut put = |line: String| {
+        text.push_str(&format!("{:08x} {line}\n", crc32c::crc32c(line.as_bytes())));
+    };
+    view.unidentified.iter().for_each(|segment| put(format!("{UNIDENTIFIED}{segment}")));
+    for (id, Bad { at, size, reason, .. }) in view.bad.iter().filter(|(_, bad)| !bad.unread) {
         let place = match at {
             BadPlace::Record { segment, offset } => format!("{segment}+{offset}"),
             BadPlace::Large => "large".to_owned(),
@@ -121,17 +160,18 @@ fn encode(bad: &BTreeMap<ObjectId, Bad>) -> Bytes {
         };
         let mut reason = reason.replace(['\n', '\r'], " ");
         reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
-        let line = format!("{id} {place} {size} {reason}");
-        text.push_str(&format!("{:08x} {line}\n", crc32c::crc32c(line.as_bytes())));
+        put(format!("{id} {place} {size} {reason}"));
     }
     text.into()
 }
 
-fn parse_line(line: &str) -> Option<(ObjectId, Bad)> {
+/// A line without its checksum, if that holds.
+fn checked(line: &str) -> Option<&str> {
     let (crc, line) = line.split_once(' ')?;
-    if u32::from_str_radix(crc, 16).ok()? != crc32c::crc32c(line.as_bytes()) {
-        return None;
-    }
+    (u32::from_str_radix(crc, 16).ok()? == crc32c::crc32c(line.as_bytes())).then_some(line)
+}
+
+fn parse_line(line: &str) -> Option<(ObjectId, Bad)> {
     let mut words = line.splitn(4, ' ');
     let (id, place, size) = (words.next()?.parse().ok()?, words.next()?, words.next()?);
     let at = match place {

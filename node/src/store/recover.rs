@@ -48,13 +48,15 @@ struct Listed {
 pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     let Listed { segments, indexes } = list(disk).await?;
     let large = large_objects(disk).await?;
+    let quarantined = quarantine::load(disk).await?;
     let mut recovered = Recovered {
         view: View {
             active: None,
             frozen: Vec::new(),
             sealed: Arc::new([]),
             large,
-            bad: quarantine::load(disk).await?,
+            bad: quarantined.bad,
+            unidentified: quarantined.unidentified,
         },
         next_segment: segments.last().map_or(0, |last| last.last + 1),
         damaged: Vec::new(),

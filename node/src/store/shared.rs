@@ -168,7 +168,8 @@ impl Shared {
     pub(super) fn stats(&self) -> StoreStats {
         let view = self.view();
         let live = view.live();
-        let damaged = view.bad.values().filter(|bad| !bad.healed).count() as u64;
+        let damaged = view.bad.values().filter(|bad| !bad.healed).count();
+        let damaged = (damaged + view.unidentified.len()) as u64;
         let (large, large_bytes) = (view.large.len() as u64, view.large.values().sum::<u64>());
         let garbage: u64 = view.garbage().iter().map(|(_, dead)| dead.bytes).sum();
         let unsealed = view.active.iter().chain(view.frozen.iter().map(|frozen| &**frozen));

@@ -4,7 +4,7 @@
 //! sealed or compacted meanwhile, because every such change is one step under one lock,
 //! and that lock is never held across an await.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gitstratum_host::disk::File;
@@ -107,6 +107,9 @@ pub(super) struct View {
     pub(super) large: BTreeMap<ObjectId, u64>,
     /// What gets found, or scrub.
     pub(super) bad: BTreeMap<ObjectId, Bad>,
+    /// Segments with records that cannot be read so far that nobody knows whose they are.
+    /// While there are any, what is not found is not said to be absent.
+    pub(super) unidentified: BTreeSet<SegmentId>,
 }
 
 impl View {

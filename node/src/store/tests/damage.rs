@@ -139,3 +139,34 @@ async fn scrub_finds_a_sound_record_of_other_bytes() {
     put_all(&store, std::slice::from_ref(&asked)).await;
     assert!(holds(&store, &asked).await);
 }
+
+#[tokio::test]
+async fn where_an_id_cannot_be_read_nothing_missing_is_called_absent() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let objects = blobs(4);
+    let store = open(disk).await;
+    put_all(&store, &objects).await;
+    store.close().await;
+    let (path, bytes) = segment_bytes(disk).await;
+    let mut flipped = bytes.to_vec();
+    flipped[SEGMENT_HEADER_BYTES + 20] ^= 1;
+    overwrite(disk, &path, flipped.into()).await;
+    for _ in 0..2 {
+        let store = open(disk).await;
+        let never_put = blob("never put");
+        for lost in [&objects[0], &never_put] {
+            let got = store.get(lost.id()).await;
+            assert!(matches!(got, Err(StoreError::Damaged { .. })), "{got:?}");
+            assert_eq!(store.has(&[lost.id()]).await.unwrap(), [false]);
+        }
+        assert_eq!(store.stats().damaged_objects, 1);
+        store.seal().await.unwrap();
+        store.close().await;
+    }
+    let store = open(disk).await;
+    put_all(&store, &objects).await;
+    for object in &objects {
+        assert!(holds(&store, object).await);
+    }
+}
