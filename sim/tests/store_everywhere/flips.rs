@@ -1,4 +1,4 @@
-//! Every bit of a closed store flipped, one at a time.
+//! Every bit of a store flipped, one at a time: of a closed one, and of a running one.
 
 use std::fmt;
 
@@ -23,15 +23,17 @@ pub struct Counts {
     right: u64,
     pub errors: u64,
     absent: u64,
+    /// Gets that gave the right bytes of a deleted object.
+    back: u64,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts { files, bytes, flips, refused, right, errors, absent } = self;
+        let Counts { files, bytes, flips, refused, right, errors, absent, back } = self;
         write!(
             f,
             "flips everywhere: {flips} flips in {files} files of {bytes} bytes; {refused} stores \
-             refused to open; {right} gets gave the right bytes, {errors} an error, {absent} nothing"
+             refused to open; {right} gets gave the right bytes, {errors} an error, {absent} nothing, {back} what was deleted"
         )
     }
 }
@@ -52,8 +54,12 @@ pub fn everywhere(seed: u64, stride: usize) -> Counts {
         counts.files += 1;
         counts.bytes += len;
         for bit in (0..len * 8).step_by(stride) {
-            let checked = simulate(seed, flipped(&disk, &model, &path, bit, &mut counts));
-            checked.unwrap_or_else(|problem| panic!("seed {seed}, {path}, bit {bit}: {problem}"));
+            for running in [false, true] {
+                let flipped = flipped(&disk, &model, &path, bit, running, &mut counts);
+                simulate(seed, flipped).unwrap_or_else(|problem| {
+                    panic!("seed {seed}, {path}, bit {bit}, running {running}: {problem}")
+                });
+            }
         }
     }
     counts
@@ -64,11 +70,25 @@ async fn flipped(
     model: &Model,
     path: &str,
     bit: u64,
+    running: bool,
     counts: &mut Counts,
 ) -> Result<(), String> {
     let disk = disk.copy();
-    disk.flip_bit(path, bit).map_err(|error| error.to_string())?;
     counts.flips += 1;
+    let flip = || disk.flip_bit(path, bit).map_err(|error| error.to_string());
+    if running {
+        let store = open(&disk).await.map_err(|error| format!("opening: {error}"))?;
+        if !disk.files().iter().any(|(file, len)| file == path && bit / 8 < *len) {
+            // Opening put an end to it.
+            return Ok(());
+        }
+        flip()?;
+        if look(&store, model, counts).await? > 0 {
+            return Err("an object became absent under a running store".to_owned());
+        }
+        return heal(&store, model).await;
+    }
+    flip()?;
     let store = match open(&disk).await {
         Ok(store) => store,
         Err(error) => {
@@ -94,7 +114,9 @@ async fn look(store: &SegmentStore, model: &Model, counts: &mut Counts) -> Resul
             Ok(Some((kind, data))) if kind != object.kind() || data != object.data() => {
                 return Err(format!("object {n} came back as other bytes"));
             }
-            Ok(Some(_)) if !held => return Err(format!("object {n} was never put")),
+            Ok(Some(_)) if !model.begun[n] => return Err(format!("object {n} was never put")),
+            // What was deleted comes back when the bits that said so are gone.
+            Ok(Some(_)) if !held => counts.back += 1,
             Ok(Some(_)) => counts.right += 1,
             Ok(None) if held => {
                 counts.absent += 1;

@@ -9,7 +9,7 @@ use gitstratum_host::Disk;
 use gitstratum_host::disk::{Fault, Operation as Step};
 
 use super::model::{new_disk, open, simulate};
-use super::work::{Log, Problem, carry_out, draw, put_in_parts, work};
+use super::work::{Log, Operation, Problem, carry_out, draw, put_in_parts, work};
 
 /// What was gone through.
 #[derive(Debug, Default)]
@@ -110,7 +110,8 @@ async fn through_trouble(
             Err(Problem::Wrong(what)) => return Err(format!("{operation:?}: {what}")),
             Err(Problem::Refused(_)) => {
                 counts.refused += 1;
-                if open_store.stats().failed.is_some() {
+                let closed = matches!(operation, Operation::Reopen);
+                if closed || open_store.stats().failed.is_some() {
                     open_store.close().await;
                     store = None;
                 }

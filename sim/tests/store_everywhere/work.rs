@@ -1,5 +1,6 @@
 //! Random work on a store, drawn from a seed, and the model that goes along.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use gitstratum_host::Disk;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use super::model::{Model, new_disk, open, simulate};
+use super::model::{Expected, Model, new_disk, open, simulate};
 
 /// Objects that the work is about: few, so that many come again.
 pub const OBJECTS: usize = 40;
@@ -23,16 +24,18 @@ pub enum Operation {
     PutLarge(usize),
     /// Begins to put an object in parts and gives it up.
     Abandon(usize),
-    /// Deletes these.
+    /// Deletes objects.
     Delete(Vec<usize>),
-    /// Ends the segment that is appended to.
+    /// Ends the segment that puts are appended to.
     Seal,
-    /// Rewrites what is a fifth garbage.
-    Compact,
-    /// Reads and verifies everything.
+    /// Rewrites segments with more garbage than so many hundredths.
+    Compact(u8),
+    /// Compacts while batches are put and others deleted.
+    Mix { puts: Vec<Vec<usize>>, deletes: Vec<usize> },
+    /// Makes a snapshot.
+    Snapshot,
+    /// Verifies all that is on the disk.
     Scrub,
-    /// Makes a snapshot; its number is its name.
-    Snapshot(usize),
     /// Reads everything.
     Check,
     /// Closes the store and opens it again.
@@ -54,20 +57,29 @@ pub fn draw(seed: u64, count: usize) -> Vec<Operation> {
         let size = rng.random_range(1..5);
         (0..size).map(|_| rng.random_range(0..objects)).collect::<Vec<_>>()
     };
-    let operation = |number: usize, rng: &mut ChaCha12Rng| match rng.random_range(0..28) {
-        0..8 => Operation::Put(vec![batch(rng)]),
-        8..13 => Operation::Put((0..rng.random_range(2..4)).map(|_| batch(rng)).collect()),
-        13..16 => Operation::PutLarge(rng.random_range(0..objects)),
-        16 => Operation::Abandon(rng.random_range(0..objects)),
-        17..20 => Operation::Delete([batch(rng), batch(rng)].concat()),
-        20..22 => Operation::Compact,
-        22 => Operation::Seal,
-        23 => Operation::Scrub,
-        24 => Operation::Snapshot(number),
-        25 => Operation::Check,
+    let batches = |rng: &mut ChaCha12Rng, count| (0..count).map(|_| batch(rng)).collect();
+    let operation = |rng: &mut ChaCha12Rng| match rng.random_range(0..40) {
+        0..10 => Operation::Put(batches(rng, 1)),
+        10..16 => Operation::Put(batches(rng, 3)),
+        16..20 => Operation::PutLarge(rng.random_range(0..objects)),
+        20 => Operation::Abandon(rng.random_range(0..objects)),
+        21..27 => Operation::Delete(batch(rng)),
+        27 => Operation::Seal,
+        28..30 => Operation::Compact(rng.random_range(0..60)),
+        30..33 => {
+            // The same object put and deleted at once would be there or not.
+            let split = rng.random_range(1..objects);
+            let mut puts: Vec<Vec<usize>> = batches(rng, 3);
+            puts.iter_mut().flatten().for_each(|n| *n %= split);
+            let deletes = batch(rng).into_iter().map(|n| split + n % (objects - split)).collect();
+            Operation::Mix { puts, deletes }
+        }
+        33 => Operation::Snapshot,
+        34..36 => Operation::Scrub,
+        36 => Operation::Check,
         _ => Operation::Reopen,
     };
-    (0..count).map(|number| operation(number, rng)).collect()
+    (0..count).map(|_| operation(rng)).collect()
 }
 
 /// The model of work under way.
@@ -127,7 +139,7 @@ pub async fn work(disk: Disk, operations: Vec<Operation>, log: Log) -> Result<()
         let place = || format!("operation {number}, {operation:?}");
         done.map_err(|problem| problem.within(&place()))?;
     }
-    log.now().check_all(&*store).await.map_err(Problem::Wrong)?;
+    log.now().check_count(&*store).await.map_err(Problem::Wrong)?;
     store.close().await;
     Ok(())
 }
@@ -141,21 +153,7 @@ pub async fn carry_out(
 ) -> Result<(), Problem> {
     let objects = log.now().objects;
     match operation {
-        Operation::Put(batches) => {
-            let puts = batches.iter().map(async |batch| {
-                log.model().begin(batch);
-                let wanted = batch.iter().map(|&n| objects[n].clone()).collect();
-                let mut refused = Ok(());
-                for (&n, stored) in batch.iter().zip(store.put(wanted).await) {
-                    match stored {
-                        Ok(_) => log.model().acknowledge(n),
-                        Err(error) => refused = Err(error.into()),
-                    }
-                }
-                refused
-            });
-            join_all(puts).await.into_iter().collect()
-        }
+        Operation::Put(batches) => put(store, batches, log).await,
         Operation::PutLarge(n) => {
             log.model().begin(&[*n]);
             put_in_parts(store, &objects[*n]).await?;
@@ -167,34 +165,76 @@ pub async fn carry_out(
             let part = objects[*n].data().slice(..objects[*n].data().len() / 2);
             Ok(writer.write(part).await?)
         }
-        Operation::Delete(numbers) => {
-            log.model().begin_deletion(numbers);
-            let ids: Vec<_> = numbers.iter().map(|&n| objects[n].id()).collect();
-            store.delete(&ids).await?;
-            log.model().acknowledge_deletion(numbers);
-            Ok(())
-        }
+        Operation::Delete(objects) => delete(store, objects, log).await,
         Operation::Seal => Ok(store.seal().await?),
-        Operation::Compact => {
-            let options = CompactOptions { garbage_share_min: 0.2, bytes_per_second: None };
-            store.compact(options).await?;
+        Operation::Compact(percent) => compact(store, f64::from(*percent) / 100.0).await,
+        Operation::Mix { puts, deletes } => {
+            let puts = put(store, puts, log);
+            let deletes = delete(store, deletes, log);
+            let (compacted, put, deleted) = tokio::join!(compact(store, 0.1), puts, deletes);
+            compacted.and(put).and(deleted)
+        }
+        Operation::Snapshot => {
+            let name = log.model().begin_snapshot();
+            store.snapshot(&name).await?;
+            log.model().acknowledge_snapshot();
             Ok(())
         }
-        Operation::Scrub => match &store.scrub(None).await?.damaged[..] {
-            [] => Ok(()),
-            damaged => Err(Problem::Wrong(format!("scrub found {damaged:?}"))),
-        },
-        Operation::Snapshot(number) => {
-            store.snapshot(&number.to_string()).await?;
-            Ok(())
+        Operation::Scrub => {
+            let found = store.scrub(None).await?;
+            if found.damaged.is_empty() {
+                return Ok(());
+            }
+            Err(Problem::Wrong(format!("scrub finds damage: {:?}", found.damaged)))
         }
-        Operation::Check => log.now().check_all(&**store).await.map(|_| ()).map_err(Problem::Wrong),
+        Operation::Check => {
+            log.now().check_all(&**store).await.map_err(Problem::Wrong)?;
+            log.now().check_snapshots(disk).await.map_err(Problem::Wrong)
+        }
         Operation::Reopen => {
             store.close().await;
             *store = open(disk).await?;
             Ok(())
         }
     }
+}
+
+async fn put(store: &SegmentStore, batches: &[Vec<usize>], log: &Log) -> Result<(), Problem> {
+    let objects = log.now().objects;
+    let puts = batches.iter().map(async |batch| {
+        log.model().begin(batch);
+        let wanted = batch.iter().map(|&n| objects[n].clone()).collect();
+        let mut refused = Ok(());
+        for (&n, stored) in batch.iter().zip(store.put(wanted).await) {
+            match stored {
+                Ok(_) => log.model().acknowledge(n),
+                Err(error) => refused = Err(error.into()),
+            }
+        }
+        refused
+    });
+    join_all(puts).await.into_iter().collect()
+}
+
+async fn delete(store: &SegmentStore, objects: &[usize], log: &Log) -> Result<(), Problem> {
+    let model = log.now();
+    log.model().begin_delete(objects);
+    let ids: Vec<_> = objects.iter().map(|&n| model.objects[n].id()).collect();
+    let deleted = store.delete(&ids).await?;
+    log.model().acknowledge_delete(objects);
+    let distinct: BTreeSet<usize> = objects.iter().copied().collect();
+    let count =
+        |expected| distinct.iter().filter(|n| model.expected[**n] == expected).count() as u64;
+    let (least, perhaps) = (count(Expected::Present), count(Expected::Either));
+    if (least..=least + perhaps).contains(&deleted.objects) {
+        return Ok(());
+    }
+    Err(Problem::Wrong(format!("{deleted:?}, of {least} that were there, perhaps {perhaps} more")))
+}
+
+async fn compact(store: &SegmentStore, garbage_share_min: f64) -> Result<(), Problem> {
+    store.compact(CompactOptions { garbage_share_min, bytes_per_second: None }).await?;
+    Ok(())
 }
 
 /// Puts an object in a few parts.

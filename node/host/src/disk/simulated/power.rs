@@ -56,6 +56,13 @@ impl Disk {
         self.left_by(Loss::Nothing, 0)
     }
 
+    /// As `copy`, of what is in one directory, which becomes the root.
+    pub fn copy_below(&self, dir: &str) -> Disk {
+        let copy = self.copy();
+        let below = copy.state().tree.below(dir);
+        Disk::holding(below, self.shared.profile.clone(), 0)
+    }
+
     fn left_by(&self, loss: Loss, seed: u64) -> Disk {
         let tree = self.state().tree.survivors(&Outcome::new(loss, seed));
         let left = Disk::holding(tree, self.shared.profile.clone(), seed);

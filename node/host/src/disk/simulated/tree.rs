@@ -170,6 +170,27 @@ impl Tree {
         }
     }
 
+    /// The directory alone, as a root; its files are the same ones.
+    pub(super) fn below(&self, dir: &str) -> Tree {
+        let relative = |path: &str| {
+            let rest = path.strip_prefix(dir)?;
+            rest.strip_prefix('/').or_else(|| rest.is_empty().then_some("")).map(str::to_owned)
+        };
+        let entries = |entries: &Entries| -> Entries {
+            entries
+                .iter()
+                .filter_map(|(path, inode)| Some((relative(path)?, inode.clone())))
+                .collect()
+        };
+        let directories = self.directories.keys().filter_map(|path| relative(path));
+        Tree {
+            directories: directories.map(|path| (path, Directory::default())).collect(),
+            cached: entries(&self.cached),
+            durable: entries(&self.durable),
+            unsynced: Vec::new(),
+        }
+    }
+
     /// Bytes of all files that have a name; a file with several counts once.
     pub(super) fn content_bytes(&self) -> u64 {
         let files: BTreeMap<_, _> =

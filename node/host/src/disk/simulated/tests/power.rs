@@ -159,6 +159,21 @@ async fn the_same_seed_leaves_the_same_and_each_copy_is_its_own() {
     assert_eq!(disk.copy().read_whole("d/g").await.unwrap(), "a new beginning");
 }
 
+#[tokio::test]
+async fn a_directory_can_be_copied_to_be_a_root() {
+    let disk = disk().await;
+    durable_file(&disk).await;
+    disk.create_dir_all("d/e").await.unwrap();
+    disk.create_dir_all("dd").await.unwrap();
+    disk.link("d/f", "d/e/g").await.unwrap();
+    disk.link("d/f", "dd/other").await.unwrap();
+    let copy = disk.copy_below("d");
+    assert_eq!(copy.list("").await.unwrap(), ["e", "f"]);
+    assert_eq!(copy.read_whole("e/g").await.unwrap(), "0123456789");
+    copy.remove("f").await.unwrap();
+    assert!(disk.exists("d/f").await.unwrap());
+}
+
 /// Makes a file with two writes, replaces it, and removes it.
 async fn workload(disk: Disk) -> io::Result<()> {
     let file = disk.open("d/f", OpenMode::CreateNew).await?;
