@@ -31,7 +31,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         StoreConfig {
             fsync: Fsync::Always,
-            compression: Compression::None,
+            compression: Compression::Lz4,
             reserve_bytes: limits::STORE_RESERVE_BYTES,
             compact_garbage_share: 0.5,
             scrub_interval_days: 7,

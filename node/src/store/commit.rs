@@ -375,10 +375,15 @@ impl Committer {
     ) -> StoreError {
         let path = segment_path(id);
         let failed = self.shared.write_failed(&path, &error);
-        if matches!(failed, StoreError::DiskFull)
-            && let Err(error) = file.set_len(start).await
-        {
-            return self.shared.fail(format!("cut {path} after the disk was full: {error}"));
+        if matches!(failed, StoreError::DiskFull) {
+            // Durably, or what was refused might be there after a power loss: a tombstone too.
+            let cut = async {
+                file.set_len(start).await?;
+                file.sync_data().await
+            };
+            if let Err(error) = cut.await {
+                return self.shared.fail(format!("cut {path} after the disk was full: {error}"));
+            }
         }
         failed
     }

@@ -224,6 +224,7 @@ pub(super) async fn scan(
         Tail::Sealed => {
             contents.skipped = reader.skipped + (len - reader.offset.min(len));
             contents.end = len;
+            contents.last_group = len;
         }
         Tail::Open => contents.take_last(group),
     }

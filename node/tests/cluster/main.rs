@@ -5,6 +5,7 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::disallowed_methods, reason = "real processes run in real time")]
 
+mod store;
 mod support;
 
 use std::fs;
