@@ -3,14 +3,16 @@
 //! Invariant (I2, I3): what is returned hashes to its id, and "not found" is said only when
 //! R replicas answered "absent", which with R + W > N contradicts every acknowledged put.
 
+mod resume;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
+
+use resume::{Opening, ResumingReader};
 
 use super::{NodeError, NodeReader, reasons};
 use crate::limits;
@@ -140,78 +142,8 @@ impl QuorumReader {
         let mut search = Search::new(0, id);
         let mut opening = Opening { inner: self.inner.clone(), untried };
         match opening.next(&mut search).await {
-            Some((node_id, reader)) => {
-                Ok(Box::new(ResumingReader { opening, node_id, reader, delivered_bytes: 0 }))
-            }
+            Some((node_id, reader)) => Ok(Box::new(ResumingReader::new(opening, node_id, reader))),
             None => Err(search.conclude(self.inner.ring.layout().read_quorum)),
-        }
-    }
-}
-
-/// The replicas of a large object that were not tried yet.
-struct Opening {
-    inner: Arc<Inner>,
-    untried: std::vec::IntoIter<NodeId>,
-}
-
-impl Opening {
-    /// Opens the object on the next replica that has it.
-    async fn next(&mut self, search: &mut Search) -> Option<(NodeId, Box<dyn LargeReader>)> {
-        for node_id in self.untried.by_ref() {
-            match self.inner.nodes[&node_id].get_large(search.id).await {
-                Ok(Some(reader)) => return Some((node_id, reader)),
-                Ok(None) => search.absent.push(node_id),
-                Err(error) => {
-                    self.inner.suspect(&node_id);
-                    search.failed.push((node_id, error));
-                }
-            }
-        }
-        None
-    }
-}
-
-/// A large object from one replica after another.
-struct ResumingReader {
-    opening: Opening,
-    /// Who is being read from.
-    node_id: NodeId,
-    reader: Box<dyn LargeReader>,
-    delivered_bytes: u64,
-}
-
-#[async_trait]
-impl LargeReader for ResumingReader {
-    fn head(&self) -> ObjectHead {
-        self.reader.head()
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        let mut skip = 0;
-        loop {
-            match self.reader.next().await {
-                Ok(Some(mut part)) => {
-                    // What another replica delivered already is read again and dropped.
-                    let known = part.len().min(usize::try_from(skip).unwrap_or(usize::MAX));
-                    skip -= known as u64;
-                    let fresh = part.split_off(known);
-                    if !fresh.is_empty() {
-                        self.delivered_bytes += fresh.len() as u64;
-                        return Ok(Some(fresh));
-                    }
-                }
-                Ok(None) => return Ok(None),
-                Err(error) => {
-                    self.opening.inner.suspect(&self.node_id);
-                    tracing::debug!(node = %self.node_id, %error, "a large object broke off");
-                    let mut search = Search::new(0, self.reader.head().id);
-                    let Some((node_id, reader)) = self.opening.next(&mut search).await else {
-                        return Err(error);
-                    };
-                    (self.node_id, self.reader) = (node_id, reader);
-                    skip = self.delivered_bytes;
-                }
-            }
         }
     }
 }

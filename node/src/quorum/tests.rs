@@ -24,6 +24,8 @@ enum Mood {
     Panics,
     /// Returns other bytes than were stored.
     Lies,
+    /// Sends other bytes in parts, and finds out half-way.
+    Rots,
 }
 
 struct Scripted {
@@ -45,7 +47,7 @@ impl Scripted {
                 self.release.notified().await;
                 Ok(())
             }
-            Mood::Well | Mood::Lies => Ok(()),
+            Mood::Well | Mood::Lies | Mood::Rots => Ok(()),
         }
     }
 
@@ -135,8 +137,9 @@ impl NodeReader for Scripted {
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
         self.respond().await?;
         let held = self.objects.lock().unwrap().get(&id).cloned();
-        let breaks_off = self.mood == Mood::Lies;
-        Ok(held.map(|object| Box::new(Bytewise { object, at: 0, breaks_off }) as Box<_>))
+        let rotten = self.mood == Mood::Rots;
+        let breaks_off = rotten || self.mood == Mood::Lies;
+        Ok(held.map(|object| Box::new(Bytewise { object, at: 0, breaks_off, rotten }) as Box<_>))
     }
 }
 
@@ -145,6 +148,8 @@ struct Bytewise {
     object: Object,
     at: usize,
     breaks_off: bool,
+    /// And all before that is other bytes.
+    rotten: bool,
 }
 
 #[async_trait]
@@ -157,7 +162,10 @@ impl LargeReader for Bytewise {
         if self.breaks_off && self.at == 3 {
             return Err(StoreError::Closed);
         }
-        let data = self.object.data();
+        let data = match self.rotten {
+            true => &Bytes::from_static(b"jello\n"),
+            false => self.object.data(),
+        };
         let part = (self.at < data.len()).then(|| data.slice(self.at..=self.at));
         self.at += 1;
         Ok(part)
@@ -338,6 +346,23 @@ async fn a_large_read_that_breaks_off_goes_on_at_the_next_replica() {
         assert_eq!(data, object().data()[..data.len()]);
         assert_eq!(data.len() == object().data().len(), whole);
     }
+}
+
+#[tokio::test]
+async fn other_bytes_that_were_delivered_are_not_made_good_by_another_replica() {
+    let trio = trio([Mood::Rots, Mood::Well, Mood::Well]);
+    put(&trio).await.unwrap();
+    trio.writer.drain().await;
+    let mut reader = trio.reader.get_large(object().id()).await.unwrap();
+    let mut data = Vec::new();
+    let end = loop {
+        match reader.next().await {
+            Ok(Some(part)) => data.extend_from_slice(&part),
+            end => break end,
+        }
+    };
+    assert_eq!(data, b"jello\n", "the replica found out when its bytes were delivered");
+    assert!(matches!(end, Err(StoreError::Damaged { .. })), "{end:?}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::commit::Draft;
 use super::files::{LARGE_DIR, large_path};
 use super::format::account::Tally;
+use super::format::large::large_size_of;
 use super::format::record::{
     Content, RECORD_HEADER_BYTES_MAX, RECORD_TRAILER_BYTES, RecordHead, header_len,
 };
@@ -86,5 +87,5 @@ async fn remove_large(shared: &Shared, id: ObjectId) -> Result<u64, StoreError> 
         shared.disk.sync_dir(LARGE_DIR).await
     };
     removed.await.map_err(|error| shared.fail(format!("remove {path}: {error}")))?;
-    Ok(len.saturating_sub(super::format::large::LARGE_OVERHEAD_BYTES))
+    Ok(large_size_of(len))
 }

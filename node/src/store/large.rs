@@ -15,7 +15,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::engine::draft;
 use super::files::{LARGE_DIR, TEMPORARY_SUFFIX, large_path};
 use super::format::large::{
-    LARGE_HEADER_BYTES, LARGE_OVERHEAD_BYTES, LARGE_TRAILER_BYTES, large_header, parse_large_header,
+    CHUNK_TRAILER_BYTES, LARGE_CHUNK_BYTES, LARGE_HEADER_BYTES, chunk_crc, large_file_len,
+    large_header, parse_large_header,
 };
 use super::shared::{Shared, read_failed};
 use super::view::{Bad, BadPlace};
@@ -77,6 +78,7 @@ pub(super) struct ObjectWriter {
     /// None when the object is here already: then its parts are only checked.
     draft: Option<Draft>,
     hasher: ObjectHasher,
+    /// Of the chunk's data so far.
     crc: u32,
     received_bytes: u64,
     pending: Vec<Bytes>,
@@ -109,6 +111,17 @@ impl ObjectWriter {
         })
     }
 
+    fn queue(&mut self, bytes: Bytes) {
+        self.pending_bytes += bytes.len();
+        self.pending.push(bytes);
+    }
+
+    fn end_chunk(&mut self) {
+        let number = (self.received_bytes - 1) / LARGE_CHUNK_BYTES as u64;
+        let crc = chunk_crc(std::mem::take(&mut self.crc), number);
+        self.queue(Bytes::copy_from_slice(&crc));
+    }
+
     async fn flush(&mut self) -> Result<(), StoreError> {
         let (pending, bytes) = (std::mem::take(&mut self.pending), self.pending_bytes as u64);
         self.pending_bytes = 0;
@@ -132,7 +145,7 @@ impl ObjectWriter {
         let shared = &self.shared;
         let id = self.head.id;
         let to = large_path(id);
-        if self.head.size_bytes.checked_add(LARGE_OVERHEAD_BYTES) != Some(draft.len) {
+        if large_file_len(self.head.size_bytes) != Some(draft.len) {
             // A write of it failed or was given up, and the caller went on all the same.
             return Err(shared.fail(format!("{} is not whole", draft.path)));
         }
@@ -177,11 +190,18 @@ impl LargeWriter for ObjectWriter {
         if size_bytes > self.head.size_bytes {
             return Err(StoreError::TooLarge { size_bytes, limit_bytes: self.head.size_bytes });
         }
-        self.received_bytes = size_bytes;
         self.hasher.update(&part);
-        self.crc = crc32c::crc32c_append(self.crc, &part);
-        self.pending_bytes += part.len();
-        self.pending.push(part);
+        let mut rest = part;
+        while !rest.is_empty() {
+            let room = LARGE_CHUNK_BYTES as u64 - self.received_bytes % LARGE_CHUNK_BYTES as u64;
+            let piece = rest.split_to(rest.len().min(room as usize));
+            self.crc = crc32c::crc32c_append(self.crc, &piece);
+            self.received_bytes += piece.len() as u64;
+            self.queue(piece);
+            if self.received_bytes.is_multiple_of(LARGE_CHUNK_BYTES as u64) {
+                self.end_chunk();
+            }
+        }
         if self.pending_bytes >= WRITE_BYTES {
             self.flush().await?;
         }
@@ -196,8 +216,9 @@ impl LargeWriter for ObjectWriter {
         }
         let fresh = ObjectHasher::plain(id.algorithm(), kind, size_bytes);
         std::mem::replace(&mut self.hasher, fresh).verify(id)?;
-        self.pending.push(Bytes::copy_from_slice(&self.crc.to_le_bytes()));
-        self.pending_bytes += LARGE_TRAILER_BYTES;
+        if !size_bytes.is_multiple_of(LARGE_CHUNK_BYTES as u64) {
+            self.end_chunk();
+        }
         self.flush().await?;
         let durability = self.shared.durability();
         let draft = self.draft.take();
@@ -283,7 +304,8 @@ pub(super) struct ObjectReader {
     file: File,
     offset: u64,
     left: u64,
-    crc: u32,
+    /// Number of the next chunk.
+    chunk: u64,
     /// Taken when the hash was verified at the end.
     hasher: Option<ObjectHasher>,
 }
@@ -301,7 +323,7 @@ impl ObjectReader {
         };
         let hasher = Some(ObjectHasher::plain(id.algorithm(), head.kind, head.size_bytes));
         let (offset, left) = (LARGE_HEADER_BYTES as u64, head.size_bytes);
-        Ok(ObjectReader { shared, head, file, offset, left, crc: 0, hasher })
+        Ok(ObjectReader { shared, head, file, offset, left, chunk: 0, hasher })
     }
 
     fn damaged(&self, reason: String) -> StoreError {
@@ -336,19 +358,19 @@ impl LargeReader for ObjectReader {
 
     async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         if self.left > 0 {
-            let part = self.left.min(limits::PART_BYTES_MAX as u64);
-            let len = usize::try_from(part).expect("a part is small");
-            let bytes = self.read(len).await?;
+            let part = self.left.min(LARGE_CHUNK_BYTES as u64);
+            let len = usize::try_from(part).expect("a chunk is small");
+            let mut bytes = self.read(len + CHUNK_TRAILER_BYTES).await?;
+            let trailer = bytes.split_off(len);
+            if trailer[..] != chunk_crc(crc32c::crc32c(&bytes), self.chunk) {
+                return Err(self.damaged("the checksum of its data".to_owned()));
+            }
             self.left -= part;
-            self.crc = crc32c::crc32c_append(self.crc, &bytes);
+            self.chunk += 1;
             self.hasher.as_mut().expect("taken only at the end").update(&bytes);
             return Ok(Some(bytes));
         }
         let Some(hasher) = self.hasher.take() else { return Ok(None) };
-        let trailer = self.read(LARGE_TRAILER_BYTES).await?;
-        if trailer[..] != self.crc.to_le_bytes() {
-            return Err(self.damaged("the checksum of its data".to_owned()));
-        }
         hasher.verify(self.head.id).map_err(|error| self.damaged(error.to_string()))?;
         Ok(None)
     }

@@ -14,7 +14,10 @@ use super::files::{
 use super::format::HeaderError;
 use super::format::account::Tally;
 use super::format::index::Place;
-use super::format::large::{LARGE_HEADER_BYTES, LARGE_OVERHEAD_BYTES, parse_large_header};
+use super::format::large::{
+    CHUNK_TRAILER_BYTES, LARGE_CHUNK_BYTES, LARGE_HEADER_BYTES, chunk_crc, large_file_len,
+    large_size_of, parse_large_header,
+};
 use super::format::record::Content;
 use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header};
 use super::scan::{Reader, Tail, read_accounts, scan};
@@ -22,7 +25,6 @@ use super::scrub::verify as verify_record;
 use super::sealed::{IndexError, Sealed};
 use super::snapshot::COMPLETE;
 use super::{OpenError, identity, io_error};
-use crate::limits;
 use crate::object::{ObjectHasher, ObjectId};
 use crate::placement::NodeId;
 
@@ -126,7 +128,7 @@ pub async fn stats(disk: &Disk) -> Result<OfflineStats, OpenError> {
         let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
         let len = file.len().await.map_err(io_error("size", &path))?;
         stats.disk_bytes += len;
-        stats.payload_bytes += len.saturating_sub(LARGE_OVERHEAD_BYTES);
+        stats.payload_bytes += large_size_of(len);
     }
     let (mut live, mut killed, mut settled) =
         (Tally::default(), Tally::default(), Tally::default());
@@ -298,11 +300,7 @@ async fn large(
     let len = file.len().await.map_err(io_error("size", &path))?;
     let header = file.read_at(0, LARGE_HEADER_BYTES).await.map_err(io_error("read", &path))?;
     let head = match parse_large_header(&header) {
-        Ok(head)
-            if head.id == id && head.size_bytes.checked_add(LARGE_OVERHEAD_BYTES) == Some(len) =>
-        {
-            head
-        }
+        Ok(head) if head.id == id && large_file_len(head.size_bytes) == Some(len) => head,
         Err(HeaderError::Version(version)) => return Err(OpenError::Version { path, version }),
         _ => {
             verified.problems.push(format!("{path}: its header is damaged, or its end is missing"));
@@ -310,23 +308,23 @@ async fn large(
         }
     };
     let mut hasher = ObjectHasher::plain(id.algorithm(), head.kind, head.size_bytes);
-    let mut crc = 0;
-    let (mut at, end) = (LARGE_HEADER_BYTES as u64, LARGE_HEADER_BYTES as u64 + head.size_bytes);
-    while at < end {
-        let step =
-            usize::try_from(end - at).unwrap_or(usize::MAX).min(limits::OBJECT_BYTES_WHOLE_MAX);
-        let bytes = file.read_at(at, step).await.map_err(io_error("read", &path))?;
-        if bytes.is_empty() {
+    let (mut at, mut left, mut sound) = (LARGE_HEADER_BYTES as u64, head.size_bytes, true);
+    for number in 0.. {
+        let step = left.min(LARGE_CHUNK_BYTES as u64) as usize;
+        if step == 0 {
             break;
         }
+        let read = file.read_at(at, step + CHUNK_TRAILER_BYTES).await;
+        let mut bytes = read.map_err(io_error("read", &path))?;
+        let trailer = bytes.split_off(step.min(bytes.len()));
+        sound &= trailer[..] == chunk_crc(crc32c::crc32c(&bytes), number);
         hasher.update(&bytes);
-        crc = crc32c::crc32c_append(crc, &bytes);
-        at += bytes.len() as u64;
+        at += (step + CHUNK_TRAILER_BYTES) as u64;
+        left -= step as u64;
         verified.bytes += bytes.len() as u64;
         progress(verified.sound, verified.bytes);
     }
-    let trailer = file.read_at(end, 4).await.map_err(io_error("read", &path))?;
-    match at == end && trailer[..] == crc.to_le_bytes() && hasher.verify(id).is_ok() {
+    match sound && hasher.verify(id).is_ok() {
         true => verified.sound += 1,
         false => verified.problems.push(format!("{path}: its data is damaged")),
     }

@@ -9,7 +9,7 @@ use gitstratum_host::Disk;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::commit::{Draft, Order, Queued};
-use super::format::large::LARGE_OVERHEAD_BYTES;
+use super::format::large::large_size_of;
 use super::view::View;
 use super::{Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
 use crate::limits;
@@ -171,6 +171,7 @@ impl Shared {
         let damaged = view.bad.values().filter(|bad| !bad.healed).count();
         let damaged = (damaged + view.unidentified.len()) as u64;
         let (large, large_bytes) = (view.large.len() as u64, view.large.values().sum::<u64>());
+        let large_payload: u64 = view.large.values().map(|len| large_size_of(*len)).sum();
         let garbage: u64 = view.garbage().iter().map(|(_, dead)| dead.bytes).sum();
         let unsealed = view.active.iter().chain(view.frozen.iter().map(|frozen| &**frozen));
         let (mut segments, mut disk_bytes, mut index_memory_bytes) = (0, 0, 0);
@@ -186,7 +187,7 @@ impl Shared {
         drop(view);
         StoreStats {
             objects: live.records + large,
-            payload_bytes: live.payload + large_bytes - large * LARGE_OVERHEAD_BYTES,
+            payload_bytes: live.payload + large_payload,
             segments,
             large_objects: large,
             damaged_objects: damaged,

@@ -20,7 +20,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tonic::body::Body;
@@ -93,7 +94,9 @@ pub async fn run<S: Node>(
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
     let permits = Arc::new(Semaphore::new(limits::SERVER_REQUESTS_MAX));
     let slots = Arc::new(Semaphore::new(limits::SERVER_CONNECTIONS_MAX));
-    let (stopping, stop) = watch::channel(false);
+    // Not a `watch` channel: that wakes its waiters in an order that a counter of the whole
+    // process decides.
+    let stop = CancellationToken::new();
     let connections = TaskTracker::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -127,7 +130,7 @@ pub async fn run<S: Node>(
     }
     drop(listener);
     connections.close();
-    stopping.send_replace(true);
+    stop.cancel();
     if tokio::time::timeout(limits::SHUTDOWN_TIMEOUT, connections.wait()).await.is_err() {
         let left = requests.status().requests_in_flight;
         tracing::warn!(requests = left, "shutdown did not wait for all requests");
@@ -139,7 +142,7 @@ async fn serve_connection<S: Node>(
     service: NodeServer<S>,
     requests: Arc<Requests>,
     permits: Arc<Semaphore>,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     requests.update(|counts| counts.connections += 1);
     let counted = requests.clone();
@@ -158,12 +161,10 @@ async fn serve_connection<S: Node>(
         .keep_alive_timeout(limits::KEEPALIVE_TIMEOUT)
         .serve_connection(TokioIo::new(stream), handler);
     let mut connection = std::pin::pin!(connection);
-    // An error means that the server itself is gone, which is a reason to stop too.
-    let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
-        () = stopped => {
+        () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -3,29 +3,48 @@
 //! ```text
 //! header   8 magic "GSTROBJ\n" | 4 version | 1 kind | 1 algorithm | 2 zero | 8 size
 //!          | 32 id, zero-padded | 4 crc of these 56
-//! then     size bytes of data | 4 crc of them
+//! chunks   256 KiB of data each, the last one less | 4 crc of it and of its number
 //! ```
 //!
-//! The file has its name only when it is whole and durable.
+//! A chunk is verified before a byte of it is given away. The file has its name only when
+//! it is whole and durable.
 
 use super::{
     HeaderError, algorithm_from_byte, algorithm_to_byte, id_from_padded, kind_from_byte,
     kind_to_byte, u32_at, u64_at,
 };
+use crate::limits;
 use crate::object::{ObjectHead, ObjectId};
 
 /// Bytes before the data.
 pub(in crate::store) const LARGE_HEADER_BYTES: usize = 60;
-/// Bytes after it.
-pub(in crate::store) const LARGE_TRAILER_BYTES: usize = 4;
+/// Data of one chunk.
+pub(in crate::store) const LARGE_CHUNK_BYTES: usize = limits::PART_BYTES_MAX;
+/// Bytes after a chunk's data.
+pub(in crate::store) const CHUNK_TRAILER_BYTES: usize = 4;
 const VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"GSTROBJ\n";
 
 const _: () = assert!(LARGE_HEADER_BYTES == 8 + 4 + 4 + 8 + 32 + 4);
 
-/// Bytes of the file that are not data.
-pub(in crate::store) const LARGE_OVERHEAD_BYTES: u64 =
-    (LARGE_HEADER_BYTES + LARGE_TRAILER_BYTES) as u64;
+/// Length of the file of an object of so many bytes, if that is a number.
+pub(in crate::store) fn large_file_len(size_bytes: u64) -> Option<u64> {
+    let chunks = size_bytes.div_ceil(LARGE_CHUNK_BYTES as u64);
+    let trailers = chunks.checked_mul(CHUNK_TRAILER_BYTES as u64)?;
+    size_bytes.checked_add(trailers)?.checked_add(LARGE_HEADER_BYTES as u64)
+}
+
+/// Bytes of the object whose file has this length; of a file that was cut, about.
+pub(in crate::store) fn large_size_of(file_len: u64) -> u64 {
+    let chunks = file_len.saturating_sub(LARGE_HEADER_BYTES as u64);
+    let count = chunks.div_ceil((LARGE_CHUNK_BYTES + CHUNK_TRAILER_BYTES) as u64);
+    chunks.saturating_sub(count * CHUNK_TRAILER_BYTES as u64)
+}
+
+/// The checksum of a chunk with `crc` of its data.
+pub(in crate::store) fn chunk_crc(crc: u32, number: u64) -> [u8; CHUNK_TRAILER_BYTES] {
+    crc32c::crc32c_append(crc, &number.to_le_bytes()).to_le_bytes()
+}
 
 /// The bytes before an object's data.
 pub(in crate::store) fn large_header(head: &ObjectHead) -> [u8; LARGE_HEADER_BYTES] {
