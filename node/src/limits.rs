@@ -24,6 +24,11 @@ pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
 /// And past this number of records: just what a map of a quarter of a million places takes
 /// before it doubles.
 pub const SEGMENT_RECORDS_MAX: usize = (1 << 18) / 8 * 7;
+/// A segment of so many bytes is ended when the store is closed; a smaller one is gone on
+/// with, and scanned in a few milliseconds.
+pub const SEALED_AT_CLOSE_BYTES_MIN: u64 = 8 << 20;
+/// Or of so many records.
+pub const SEALED_AT_CLOSE_RECORDS_MIN: usize = 8 << 10;
 /// Damaged objects that a store keeps a list of.
 pub const QUARANTINED_MAX: usize = 100_000;
 /// Room that puts leave on the disk, for compaction, for shutdown, and for the operator.

@@ -388,11 +388,23 @@ impl Committer {
         failed
     }
 
-    /// The last sync, and the last index if one is being written.
+    /// The last sync, and the last index: a segment that would take long to scan is ended,
+    /// so that the next opening is as quick as any.
     async fn close(mut self) {
         if self.unsynced_since.is_some() && self.shared.check_writable().is_ok() {
             // Its failure is logged; there is nobody left to tell.
             let _ = self.sync_active().await;
+        }
+        let worth_an_index = {
+            let view = self.shared.view();
+            view.active.as_ref().is_some_and(|active| {
+                active.len >= limits::SEALED_AT_CLOSE_BYTES_MIN
+                    || active.places.len() >= limits::SEALED_AT_CLOSE_RECORDS_MIN
+            })
+        };
+        if worth_an_index && self.shared.check_writable().is_ok() {
+            // A failure is logged, and costs the next opening a scan.
+            let _ = self.seal_and_wait().await;
         }
         if let Some(sealing) = self.sealing.take() {
             let _ = sealing.await;

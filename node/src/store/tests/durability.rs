@@ -95,3 +95,25 @@ async fn segments_roll_at_their_size_and_all_are_read_again() {
         assert!(holds(&store, object).await);
     }
 }
+
+#[tokio::test]
+async fn a_long_segment_is_indexed_when_the_store_is_closed_and_a_short_one_is_gone_on_with() {
+    let scratch = scratch();
+    let indexes = async |scratch: &gitstratum_host::disk::Scratch| {
+        let names = scratch.disk.list("segments").await.unwrap();
+        names.iter().filter(|name| name.ends_with(".idx")).count()
+    };
+    let objects: Vec<_> =
+        (0..limits::SEALED_AT_CLOSE_RECORDS_MIN + 9).map(|n| blob(&n.to_string())).collect();
+    let (short, long) = objects.split_at(9);
+    for (put, indexed, segments) in [(short, 0, 1), (long, 1, 1)] {
+        let store = open(&scratch.disk).await;
+        put_all(&store, put).await;
+        store.close().await;
+        assert_eq!(indexes(&scratch).await, indexed);
+        assert_eq!(store.stats().segments, segments);
+    }
+    let store = open(&scratch.disk).await;
+    assert_eq!(store.stats().objects, objects.len() as u64);
+    assert!(holds(&store, &objects[0]).await && holds(&store, &objects[9]).await);
+}
