@@ -8,51 +8,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
 use gitstratum_host::disk::DiskLock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::draft::{Draft, Group, encode};
 use super::files::{create_segment, segment_path};
 use super::format::account::Tally;
 use super::format::index::Place;
-use super::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead, tombstone_data};
+use super::format::record::Content;
 use super::format::segment::SegmentId;
-use super::sealed::write_index;
+use super::seal::{seal, write_missing_indexes};
 use super::shared::Shared;
 use super::unsealed::Unsealed;
 use super::{Fsync, StoreError, Stored};
 use crate::limits;
 use crate::object::ObjectId;
-
-/// Smaller data is copied beside its header, so that a group has few buffers.
-const COPIED_BYTES_MAX: usize = 16 << 10;
-
-/// A record to be written.
-#[derive(Clone, Debug)]
-pub(super) struct Draft {
-    pub(super) head: RecordHead,
-    /// In the form it has in the file.
-    pub(super) data: Bytes,
-}
-
-impl Draft {
-    /// A tombstone for a record of so many bytes in segment `victim`, which held an object
-    /// of so many.
-    pub(super) fn tombstone(id: ObjectId, victim: u32, dead: Tally) -> Self {
-        let small = |bytes: u64| u32::try_from(bytes).expect("a record is below 4 GiB");
-        let data = tombstone_data(small(dead.bytes), small(dead.payload));
-        let content = Content::Tombstone { victim };
-        let head = RecordHead { id, content, begins_group: false };
-        Draft { head, data: Bytes::copy_from_slice(&data) }
-    }
-
-    /// Bytes of its record.
-    pub(super) fn len(&self) -> u64 {
-        self.head.record_len()
-    }
-}
 
 /// The records of one put or deletion, to be stored together.
 pub(super) struct Queued {
@@ -416,82 +388,4 @@ impl Committer {
             }
         }
     }
-}
-
-/// Writes the indexes for which there was no room when the store was opened.
-async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreError> {
-    let sealed = shared.view().sealed.clone();
-    for segment in sealed.iter() {
-        let Some(entries) = segment.unwritten() else { continue };
-        let (id, file, len) = (segment.id(), segment.file.clone(), segment.len);
-        let accounts = segment.accounts().clone();
-        let made = write_index(&shared.disk, id, file, len, accounts, entries).await;
-        let path = super::files::index_path(id);
-        let made = made.map_err(|error| shared.write_failed(&path, &error))?;
-        // Unless it was compacted meanwhile; then what was written is a leftover.
-        let mut view = shared.view();
-        if view.sealed.iter().any(|known| Arc::ptr_eq(known, segment)) {
-            view.replace_sealed(&[id], Some(Arc::new(made)));
-        }
-    }
-    Ok(())
-}
-
-/// Writes a full segment's index and moves the segment among the sealed.
-async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(), StoreError> {
-    let Unsealed { id, ref file, len, ref accounts, ref places } = *frozen;
-    let entries = places.entries();
-    let made = write_index(&shared.disk, id, file.clone(), len, accounts.clone(), entries).await;
-    match made {
-        Ok(sealed) => {
-            shared.count_write(sealed.disk_bytes() - len, 2);
-            let mut view = shared.view();
-            view.replace_sealed(&[], Some(Arc::new(sealed)));
-            view.frozen.retain(|other| other.id != id);
-            Ok(())
-        }
-        Err(error) => {
-            tracing::error!(segment = %id, %error, "a full segment's index could not be written");
-            Err(shared.write_failed(&super::files::index_path(id), &error))
-        }
-    }
-}
-
-/// What the first of some records is to those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Group {
-    /// It is written when they are durable.
-    New,
-    /// It is written before that is certain.
-    Same,
-}
-
-/// The records for their place in a segment, as few buffers: small data beside its header,
-/// large data shared, not copied.
-pub(super) fn encode(
-    drafts: &[&Draft],
-    segment: SegmentId,
-    mut offset: u64,
-    group: Group,
-) -> Vec<Bytes> {
-    let copied = |draft: &&&Draft| draft.data.len() <= COPIED_BYTES_MAX;
-    let small: usize = drafts.iter().filter(copied).map(|draft| draft.data.len()).sum();
-    let overhead: usize =
-        drafts.iter().map(|draft| draft.head.header_len() + RECORD_TRAILER_BYTES).sum();
-    let mut buffers = Vec::new();
-    let mut arena = BytesMut::with_capacity(small + overhead);
-    for (place, draft) in drafts.iter().enumerate() {
-        let begins_group = place == 0 && group == Group::New;
-        RecordHead { begins_group, ..draft.head }.write(segment, offset, &mut arena);
-        if copied(&draft) {
-            arena.put_slice(&draft.data);
-        } else {
-            buffers.push(arena.split().freeze());
-            buffers.push(draft.data.clone());
-        }
-        arena.put_u32_le(crc32c::crc32c(&draft.data));
-        offset += draft.len();
-    }
-    buffers.push(arena.freeze());
-    buffers
 }

@@ -17,7 +17,7 @@ use gitstratum_host::disk::{File, OpenMode};
 use tokio::time::Instant;
 
 use super::StoreError;
-use super::commit::{Draft, Group, encode};
+use super::draft::{Draft, Group, encode};
 use super::engine::SegmentStore;
 use super::files::{DIR, index_path, segment_path, temporary};
 use super::format::account::{Accounts, Tally};

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::commit::Draft;
+use super::draft::Draft;
 use super::files::{LARGE_DIR, large_path};
 use super::format::account::Tally;
 use super::format::large::large_size_of;

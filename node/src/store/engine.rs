@@ -3,19 +3,18 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use gitstratum_host::Disk;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::commit::{self, Draft, Order};
+use super::commit::{self, Order};
+use super::draft::{Draft, draft};
 use super::files::{DIR, LARGE_DIR};
-use super::format::record::{Codec, Content, RecordHead};
 use super::large::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
 use super::lookup::Held;
 use super::recover::recover;
 use super::shared::Shared;
-use super::{Compression, Deleted, Snapshot, identity};
+use super::{Deleted, Snapshot, identity};
 use super::{
     Found, LargeReader, LargeWriter, OpenError, Store, StoreError, StoreOptions, StoreStats,
     Stored, io_error,
@@ -25,10 +24,6 @@ use crate::object::{Object, ObjectHead, ObjectId};
 
 /// Hashing yields to other tasks after this many bytes.
 const HASHED_BYTES_BEFORE_YIELD: usize = 256 << 10;
-/// Data below this is not worth compressing: of real repositories a hundredth of the bytes,
-/// which shrink by a tenth.
-const COMPRESSED_BYTES_MIN: usize = 512;
-
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
     pub(super) shared: Arc<Shared>,
@@ -100,27 +95,6 @@ async fn check(shared: &Arc<Shared>, object: Object) -> Checked {
         }
         Ok(false) => Checked::ToWrite(draft(object, shared.options.compression)),
         Err(error) => Checked::Refused(error),
-    }
-}
-
-/// The record of an object of at most `limits::OBJECT_BYTES_WHOLE_MAX` bytes.
-pub(super) fn draft(object: Object, compression: Compression) -> Draft {
-    let raw = object.data().clone();
-    let size = u32::try_from(raw.len()).expect("a whole object is small");
-    let (codec, data) = match compression {
-        Compression::Lz4 if raw.len() >= COMPRESSED_BYTES_MIN => packed(raw),
-        _ => (Codec::Raw, raw),
-    };
-    let stored = u32::try_from(data.len()).expect("no longer than the object");
-    let content = Content::Object { kind: object.kind(), size, codec, stored };
-    Draft { head: RecordHead { id: object.id(), content, begins_group: false }, data }
-}
-
-fn packed(raw: Bytes) -> (Codec, Bytes) {
-    let packed = lz4_flex::block::compress(&raw);
-    match packed.len() <= raw.len() - raw.len() / 16 && packed.len() < raw.len() {
-        true => (Codec::Lz4, packed.into()),
-        false => (Codec::Raw, raw),
     }
 }
 

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use gitstratum_host::disk::{File, OpenMode};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::engine::draft;
+use super::draft::draft;
 use super::files::{LARGE_DIR, TEMPORARY_SUFFIX, large_path};
 use super::format::large::{
     CHUNK_TRAILER_BYTES, LARGE_CHUNK_BYTES, LARGE_HEADER_BYTES, chunk_crc, large_file_len,

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use gitstratum_host::Disk;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::commit::{Draft, Order, Queued};
+use super::commit::{Order, Queued};
+use super::draft::Draft;
 use super::format::large::large_size_of;
 use super::view::View;
 use super::{Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};

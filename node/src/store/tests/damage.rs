@@ -126,9 +126,9 @@ async fn scrub_finds_a_sound_record_of_other_bytes() {
     open(disk).await.close().await;
     let segment = SegmentId::fresh(0);
     let forged = Object::claimed(asked.id(), Kind::Blob, other.data().clone());
-    let forged = engine::draft(forged, Compression::None);
+    let forged = draft::draft(forged, Compression::None);
     let header = Bytes::copy_from_slice(&segment_header(segment));
-    let record = commit::encode(&[&forged], segment, header.len() as u64, commit::Group::New);
+    let record = draft::encode(&[&forged], segment, header.len() as u64, draft::Group::New);
     let file = disk.open(&files::segment_path(segment), OpenMode::CreateNew).await.unwrap();
     file.write_at(0, [vec![header], record].concat()).await.unwrap();
     let store = open(disk).await;

@@ -1,0 +1,48 @@
+//! Writing the indexes of full segments.
+
+use std::sync::Arc;
+
+use super::StoreError;
+use super::files::index_path;
+use super::sealed::write_index;
+use super::shared::Shared;
+use super::unsealed::Unsealed;
+
+/// Writes the indexes for which there was no room when the store was opened.
+pub(super) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreError> {
+    let sealed = shared.view().sealed.clone();
+    for segment in sealed.iter() {
+        let Some(entries) = segment.unwritten() else { continue };
+        let (id, file, len) = (segment.id(), segment.file.clone(), segment.len);
+        let accounts = segment.accounts().clone();
+        let made = write_index(&shared.disk, id, file, len, accounts, entries).await;
+        let path = index_path(id);
+        let made = made.map_err(|error| shared.write_failed(&path, &error))?;
+        // Unless it was compacted meanwhile; then what was written is a leftover.
+        let mut view = shared.view();
+        if view.sealed.iter().any(|known| Arc::ptr_eq(known, segment)) {
+            view.replace_sealed(&[id], Some(Arc::new(made)));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a full segment's index and moves the segment among the sealed.
+pub(super) async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(), StoreError> {
+    let Unsealed { id, ref file, len, ref accounts, ref places } = *frozen;
+    let entries = places.entries();
+    let made = write_index(&shared.disk, id, file.clone(), len, accounts.clone(), entries).await;
+    match made {
+        Ok(sealed) => {
+            shared.count_write(sealed.disk_bytes() - len, 2);
+            let mut view = shared.view();
+            view.replace_sealed(&[], Some(Arc::new(sealed)));
+            view.frozen.retain(|other| other.id != id);
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(segment = %id, %error, "a full segment's index could not be written");
+            Err(shared.write_failed(&index_path(id), &error))
+        }
+    }
+}
