@@ -195,6 +195,29 @@ async fn after_a_failed_sync_nothing_is_written_until_reopened() {
 }
 
 #[tokio::test]
+async fn with_an_interval_between_syncs_only_what_is_younger_can_be_lost() {
+    let interval = Duration::from_millis(100);
+    let options = || StoreOptions::new(NodeId::new("m"), Fsync::Every(interval));
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    disk.set_loss(Loss::Everything);
+    let store = SegmentStore::open(disk.clone(), options()).await.unwrap();
+    let stored = put(&store, &object(0)).await.unwrap();
+    assert_eq!(stored.durability, Durability::Periodic);
+    tokio::time::sleep(interval + Duration::from_millis(20)).await;
+    put(&store, &object(1)).await.unwrap();
+    disk.power_lost();
+    let store = SegmentStore::open(disk.clone(), options()).await.unwrap();
+    assert!(held(&store, &object(0)).await, "it was older than the interval");
+    assert!(!held(&store, &object(1)).await, "nothing had synced it");
+    // Closing does not wait for the interval.
+    put(&store, &object(2)).await.unwrap();
+    store.close().await;
+    disk.power_lost();
+    let store = SegmentStore::open(disk, options()).await.unwrap();
+    assert!(held(&store, &object(0)).await && held(&store, &object(2)).await);
+}
+
+#[tokio::test]
 async fn without_fsync_nothing_is_called_synced() {
     let disk = Disk::simulated(DiskProfile::instant(), 1);
     let options = StoreOptions::new(NodeId::new("m"), Fsync::Never);

@@ -8,6 +8,8 @@
 //! aliased `tokio`. Randomness is handed down by whoever starts the node.
 
 mod compute;
+#[cfg(not(madsim))]
+mod descriptors;
 pub mod disk;
 pub mod net;
 pub mod signal;
@@ -15,6 +17,8 @@ pub mod signal;
 pub mod simulated;
 
 pub use compute::compute;
+#[cfg(not(madsim))]
+pub use descriptors::raise_descriptor_limit;
 pub use disk::Disk;
 pub use net::Net;
 

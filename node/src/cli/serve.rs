@@ -15,6 +15,8 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     let overrides =
         ConfigOverrides { data: asked.data, listen: asked.listen, node_id: asked.node_id };
     let loaded = Config::load(asked.config.as_deref(), overrides).map_err(wrong_configuration)?;
+    let descriptors = gitstratum_host::raise_descriptor_limit();
+    tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
     let node_id = loaded.config.node_id.clone();
     let ready = move |address| {
