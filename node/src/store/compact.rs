@@ -156,7 +156,7 @@ impl Output {
         let buffers = encode(&drafts.iter().collect::<Vec<_>>(), self.id, self.len, Group::Same);
         let bytes = buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         let written = self.file.write_at(self.len, buffers).await;
-        written.map_err(|error| write_failed(shared, &self.path, error))?;
+        written.map_err(|error| shared.write_failed(&self.path, &error))?;
         self.len += bytes;
         shared.count_write(bytes, 0);
         Ok(())
@@ -180,14 +180,6 @@ impl Output {
             self.flush(shared).await?;
         }
         Ok(())
-    }
-}
-
-/// A failure of writing what nobody waits for: the store itself is as it was.
-fn write_failed(shared: &Shared, path: &str, error: std::io::Error) -> StoreError {
-    match super::shared::is_full(&error) {
-        true => StoreError::DiskFull,
-        false => shared.fail(format!("write {path}: {error}")),
     }
 }
 
@@ -223,12 +215,12 @@ async fn copy(
 ) -> Result<Output, StoreError> {
     match shared.disk.remove(path).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(write_failed(shared, path, error));
+            return Err(shared.write_failed(path, &error));
         }
         _ => {}
     }
     let made = shared.disk.open(path, OpenMode::CreateNew).await;
-    let file = made.map_err(|error| write_failed(shared, path, error))?;
+    let file = made.map_err(|error| shared.write_failed(path, &error))?;
     let mut accounts = Accounts::default();
     for sealed in run {
         accounts.absorb(sealed.accounts());
@@ -252,7 +244,7 @@ async fn copy(
     let head = [&segment_header(id)[..], &output.accounts.to_block()[..]].concat();
     assert_eq!(head.len() as u64, begin, "the accounts are as long as when room was left for them");
     let written = output.file.write_at_and_sync(0, vec![Bytes::from(head)]).await;
-    written.map_err(|error| write_failed(shared, path, error))?;
+    written.map_err(|error| shared.write_failed(path, &error))?;
     Ok(output)
 }
 
@@ -362,7 +354,7 @@ async fn publish(
     let entries = places.entries();
     // The index first: without its segment it is a leftover, and the segment's name decides.
     let index = write_index(&shared.disk, id, file, len, accounts, entries).await;
-    let sealed = index.map_err(|error| write_failed(shared, &index_path(id), error))?;
+    let sealed = index.map_err(|error| shared.write_failed(&index_path(id), &error))?;
     // An index that is made again meanwhile would bring its segment back.
     let _rebuilding = shared.rebuilding.lock().await;
     let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;

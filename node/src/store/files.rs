@@ -1,10 +1,13 @@
 //! The names of a store's files, and making a new segment.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
 
 use super::format::segment::{SegmentId, segment_header};
+use super::{OpenError, io_error};
 use crate::object::ObjectId;
 
 /// The directory of all segments and their indexes.
@@ -65,6 +68,54 @@ pub(super) fn large_of(name: &str) -> Option<ObjectId> {
 /// Where a file is before it is complete.
 pub(super) fn temporary(path: &str) -> String {
     format!("{path}{TEMPORARY_SUFFIX}")
+}
+
+/// The names in a store's directories.
+#[derive(Default)]
+pub(super) struct Listed {
+    /// Segments that are part of the store.
+    pub(super) segments: BTreeSet<SegmentId>,
+    /// Large objects.
+    pub(super) large: BTreeSet<ObjectId>,
+    /// Paths of what was not completed, or what compaction had replaced.
+    pub(super) leftovers: Vec<String>,
+}
+
+/// Reads the names in a store's directories; touches nothing.
+///
+/// # Errors
+/// [`OpenError::Stranger`] for a name that no store makes; those of the disk.
+pub(super) async fn list(disk: &Disk) -> Result<Listed, OpenError> {
+    let mut listed = Listed::default();
+    let mut indexes = BTreeSet::new();
+    for name in disk.list(DIR).await.map_err(io_error("list", DIR))? {
+        let path = format!("{DIR}/{name}");
+        match named(&name) {
+            Some(Named::Segment(id)) => {
+                listed.segments.insert(id);
+            }
+            Some(Named::Index(id)) => {
+                indexes.insert(id);
+            }
+            Some(Named::Temporary) => listed.leftovers.push(path),
+            None => return Err(OpenError::Stranger { path }),
+        }
+    }
+    let all = listed.segments.clone();
+    listed.segments.retain(|id| !all.iter().any(|other| other.supersedes(id)));
+    listed.leftovers.extend(all.difference(&listed.segments).map(|id| segment_path(*id)));
+    listed.leftovers.extend(indexes.difference(&listed.segments).map(|id| index_path(*id)));
+    for name in disk.list(LARGE_DIR).await.map_err(io_error("list", LARGE_DIR))? {
+        let path = format!("{LARGE_DIR}/{name}");
+        match large_of(&name) {
+            Some(id) => {
+                listed.large.insert(id);
+            }
+            None if name.ends_with(TEMPORARY_SUFFIX) => listed.leftovers.push(path),
+            None => return Err(OpenError::Stranger { path }),
+        }
+    }
+    Ok(listed)
 }
 
 /// Makes a segment file with its header, durably, name included.

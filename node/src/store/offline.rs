@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{DiskLock, OpenMode};
 
-use super::files::{
-    DIR, LARGE_DIR, Named, TEMPORARY_SUFFIX, index_path, large_of, large_path, named, segment_path,
-};
+use super::files::{Listed, index_path, large_path, list, segment_path};
 use super::format::HeaderError;
 use super::format::account::Tally;
 use super::format::index::Place;
@@ -77,36 +75,7 @@ async fn look(disk: &Disk) -> Result<Looked, OpenError> {
     let owner = identity::owner(disk).await?;
     let owner = owner.ok_or_else(|| OpenError::NoStore { missing: identity::IDENTITY.into() })?;
     let lock = identity::lock_if_there(disk).await?;
-    let (mut segments, mut indexes) = (BTreeSet::new(), BTreeSet::new());
-    let mut leftovers = Vec::new();
-    for name in disk.list(DIR).await.map_err(io_error("list", DIR))? {
-        let path = format!("{DIR}/{name}");
-        match named(&name) {
-            Some(Named::Segment(id)) => {
-                segments.insert(id);
-            }
-            Some(Named::Index(id)) => {
-                indexes.insert(id);
-            }
-            Some(Named::Temporary) => leftovers.push(path),
-            None => return Err(OpenError::Stranger { path }),
-        }
-    }
-    let all = segments.clone();
-    segments.retain(|id| !all.iter().any(|other| other.supersedes(id)));
-    leftovers.extend(all.difference(&segments).map(|id| segment_path(*id)));
-    leftovers.extend(indexes.difference(&segments).map(|id| index_path(*id)));
-    let mut large = BTreeSet::new();
-    for name in disk.list(LARGE_DIR).await.map_err(io_error("list", LARGE_DIR))? {
-        let path = format!("{LARGE_DIR}/{name}");
-        match large_of(&name) {
-            Some(id) => {
-                large.insert(id);
-            }
-            None if name.ends_with(TEMPORARY_SUFFIX) => leftovers.push(path),
-            None => return Err(OpenError::Stranger { path }),
-        }
-    }
+    let Listed { segments, large, leftovers } = list(disk).await?;
     Ok(Looked { owner, segments, large, leftovers, _lock: lock })
 }
 

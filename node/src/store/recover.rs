@@ -13,9 +13,7 @@ use bytes::{Bytes, BytesMut};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
 
-use super::files::{
-    DIR, LARGE_DIR, Named, TEMPORARY_SUFFIX, index_path, large_of, large_path, named, segment_path,
-};
+use super::files::{DIR, LARGE_DIR, Listed, index_path, large_path, list, segment_path};
 use super::format::HeaderError;
 use super::format::record::{Content, RECORD_BYTES_MIN, RecordHead};
 use super::format::segment::{
@@ -37,17 +35,13 @@ pub(super) struct Recovered {
     pub(super) damaged: Vec<(SegmentId, Contents)>,
 }
 
-/// The names in the directory of segments.
-#[derive(Default)]
-struct Listed {
-    segments: BTreeSet<SegmentId>,
-    indexes: BTreeSet<SegmentId>,
-}
-
 /// Opens all that is on a disk.
 pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
-    let Listed { segments, indexes } = list(disk).await?;
-    let large = large_objects(disk).await?;
+    let Listed { segments, large, leftovers } = list(disk).await?;
+    for path in leftovers {
+        remove(disk, &path).await?;
+    }
+    let large = large_objects(disk, large).await?;
     let quarantined = quarantine::load(disk).await?;
     let mut recovered = Recovered {
         view: View {
@@ -78,9 +72,6 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     }
     sealed.sort_by_key(|segment| std::cmp::Reverse(segment.id()));
     recovered.view.sealed = sealed.into();
-    for orphan in indexes.difference(&segments) {
-        remove(disk, &index_path(*orphan)).await?;
-    }
     clean::forget(disk).await?;
     // The names that a killed process had given and not synced are served from now on.
     for dir in [DIR, LARGE_DIR] {
@@ -94,51 +85,13 @@ async fn remove(disk: &Disk, path: &str) -> Result<(), OpenError> {
     disk.remove(path).await.map_err(io_error("remove", path))
 }
 
-/// Reads the directory of segments, and removes what compaction had replaced and what was
-/// not completed. Nothing is touched when a name is strange.
-async fn list(disk: &Disk) -> Result<Listed, OpenError> {
-    let names = disk.list(DIR).await.map_err(io_error("list", DIR))?;
-    let mut listed = Listed::default();
-    let mut leftovers = Vec::new();
-    for name in names {
-        let path = format!("{DIR}/{name}");
-        match named(&name) {
-            Some(Named::Segment(id)) => {
-                listed.segments.insert(id);
-            }
-            Some(Named::Index(id)) => {
-                listed.indexes.insert(id);
-            }
-            Some(Named::Temporary) => leftovers.push(path),
-            None => return Err(OpenError::Stranger { path }),
-        }
-    }
-    let replaced: Vec<_> = listed
-        .segments
-        .iter()
-        .filter(|id| listed.segments.iter().any(|other| other.supersedes(id)))
-        .copied()
-        .collect();
-    for id in replaced {
-        listed.segments.remove(&id);
-        leftovers.push(segment_path(id));
-    }
-    for path in leftovers {
-        remove(disk, &path).await?;
-    }
-    Ok(listed)
-}
-
-async fn large_objects(disk: &Disk) -> Result<BTreeMap<ObjectId, u64>, OpenError> {
-    let names = disk.list(LARGE_DIR).await.map_err(io_error("list", LARGE_DIR))?;
+/// The lengths of the large objects' files.
+async fn large_objects(
+    disk: &Disk,
+    ids: BTreeSet<ObjectId>,
+) -> Result<BTreeMap<ObjectId, u64>, OpenError> {
     let mut found = BTreeMap::new();
-    for name in names {
-        let path = format!("{LARGE_DIR}/{name}");
-        if name.ends_with(TEMPORARY_SUFFIX) {
-            remove(disk, &path).await?;
-            continue;
-        }
-        let Some(id) = large_of(&name) else { return Err(OpenError::Stranger { path }) };
+    for id in ids {
         let path = large_path(id);
         let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
         found.insert(id, file.len().await.map_err(io_error("size", &path))?);
