@@ -38,6 +38,11 @@ pub(super) struct Recovered {
 /// Opens all that is on a disk.
 pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     let Listed { segments, large, leftovers } = list(disk).await?;
+    // The names that a killed process had given and not synced are served from now on; and
+    // what they replaced may go only when they stay.
+    for dir in [DIR, LARGE_DIR] {
+        disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
+    }
     for path in leftovers {
         remove(disk, &path).await?;
     }
@@ -73,10 +78,6 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     sealed.sort_by_key(|segment| std::cmp::Reverse(segment.id()));
     recovered.view.sealed = sealed.into();
     clean::forget(disk).await?;
-    // The names that a killed process had given and not synced are served from now on.
-    for dir in [DIR, LARGE_DIR] {
-        disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
-    }
     Ok(recovered)
 }
 
