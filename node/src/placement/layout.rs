@@ -99,6 +99,31 @@ impl Layout {
         self.members.iter().find(|member| member.node_id == *node_id)
     }
 
+    /// The first thing in which another validated layout of the same version differs, named
+    /// as in the configuration file; `None` when they say the same.
+    pub(super) fn difference(&self, other: &Layout) -> Option<String> {
+        let numbers = [
+            ("cluster.replicas", self.replicas, other.replicas),
+            ("cluster.write_quorum", self.write_quorum, other.write_quorum),
+            ("cluster.read_quorum", self.read_quorum, other.read_quorum),
+        ];
+        let number = numbers.into_iter().find(|(_, ours, theirs)| ours != theirs);
+        if let Some((field, ours, theirs)) = number {
+            return Some(format!("{field} is {ours}, not {theirs}"));
+        }
+        let known = |member: &Member| self.members.contains(member);
+        let news = other.members.iter().find(|member| !known(member));
+        let gone = self.members.iter().find(|member| other.member(&member.node_id).is_none());
+        match (news, gone) {
+            (Some(member), _) if self.member(&member.node_id).is_some() => {
+                Some(format!("node {} is described otherwise", member.node_id))
+            }
+            (Some(member), _) => Some(format!("node {} is not in it", member.node_id)),
+            (None, Some(member)) => Some(format!("node {} is in it", member.node_id)),
+            (None, None) => None,
+        }
+    }
+
     fn check_quorums(&self) -> Result<(), LayoutError> {
         let (n, w, r) = (self.replicas, self.write_quorum, self.read_quorum);
         if n == 0 {

@@ -3,11 +3,13 @@
 //! Invariant: pure functions of the layout; every machine that has the same layout
 //! computes the same replicas in the same order. Nothing here does I/O.
 
+mod current;
 mod layout;
 mod ring;
 
 #[cfg(test)]
 mod tests;
 
+pub use current::{CurrentLayout, LayoutRefused};
 pub use layout::{Layout, LayoutError, Member, NodeId};
 pub use ring::Ring;

@@ -1,6 +1,8 @@
 //! Which layouts are refused, and what the ring gives for a few fixed ones. The
 //! general properties of the ring are in the `proptests` package.
 
+mod current;
+
 use std::sync::Arc;
 
 use super::*;

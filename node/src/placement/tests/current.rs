@@ -1,0 +1,94 @@
+//! What may come into force after what, and who hears of it.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use super::super::*;
+use super::three;
+
+fn version(version: u64) -> Layout {
+    Layout { version, ..three() }
+}
+
+fn in_force() -> CurrentLayout {
+    CurrentLayout::new(version(5).validated().unwrap())
+}
+
+#[test]
+fn a_newer_layout_comes_into_force_for_every_clone() {
+    let ours = in_force();
+    let theirs = ours.clone();
+    assert_eq!(ours.replace(version(7)), Ok(true));
+    assert_eq!(theirs.version(), 7);
+}
+
+#[test]
+fn a_version_that_goes_back_is_refused_and_changes_nothing() {
+    let layout = in_force();
+    let refused = layout.replace(version(4)).unwrap_err();
+    assert_eq!(refused, LayoutRefused::Older { given: 4, in_force: 5 });
+    assert_eq!(layout.version(), 5);
+}
+
+#[test]
+fn the_same_layout_is_taken_twice_in_whatever_order_it_is_written() {
+    let mut shuffled = version(5);
+    shuffled.members.rotate_left(1);
+    assert_eq!(in_force().replace(shuffled), Ok(false));
+}
+
+#[test]
+fn one_version_never_has_two_contents() {
+    #[track_caller]
+    fn refused(change: impl FnOnce(&mut Layout), expected: &str) {
+        let layout = in_force();
+        let before = layout.get();
+        let mut changed = version(5);
+        change(&mut changed);
+        let refused = layout.replace(changed).unwrap_err();
+        let expected = LayoutRefused::Different { version: 5, difference: expected.to_owned() };
+        assert_eq!(refused, expected);
+        assert_eq!(layout.get(), before);
+    }
+    refused(|l| l.write_quorum = 3, "cluster.write_quorum is 2, not 3");
+    refused(|l| l.members[0].weight = 2, "node n3 is described otherwise");
+    refused(|l| l.members.push(super::member("n4", "d", 1)), "node n4 is not in it");
+    refused(
+        |l| {
+            l.members.pop();
+            (l.replicas, l.write_quorum, l.read_quorum) = (2, 2, 1);
+        },
+        "cluster.replicas is 3, not 2",
+    );
+}
+
+#[test]
+fn a_layout_that_cannot_be_never_comes_into_force() {
+    let layout = in_force();
+    let refused = layout.replace(Layout { write_quorum: 0, ..version(6) }).unwrap_err();
+    assert!(matches!(refused, LayoutRefused::Wrong(_)), "{refused}");
+    assert_eq!(layout.version(), 5);
+}
+
+#[test]
+fn who_waits_is_woken_by_a_newer_version_and_by_nothing_else() {
+    let layout = in_force();
+    let mut waiting = pin!(layout.changed_since(5));
+    let mut poll = || waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(poll().is_pending());
+    layout.replace(version(5)).unwrap();
+    layout.replace(version(4)).unwrap_err();
+    assert!(poll().is_pending());
+    layout.replace(version(6)).unwrap();
+    let Poll::Ready(newer) = poll() else { panic!("a newer layout is in force") };
+    assert_eq!(newer.version, 6);
+}
+
+#[test]
+fn who_comes_late_does_not_wait() {
+    let layout = in_force();
+    let waiting = pin!(layout.changed_since(4));
+    let polled = waiting.poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(newer) if newer.version == 5));
+}
