@@ -17,9 +17,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::UnknownName;
 use crate::simulated::Network;
 use crate::simulated::kernel::Kernel;
+use crate::simulated::wire::MachineId;
 
 /// What asking for a name takes.
 const RESOLVE_LATENCY: Duration = Duration::from_millis(1);
+
+/// When a resolver gives the name service up: two attempts of five seconds, as glibc makes.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When Linux gives up a dial whatever the caller would wait: `tcp_syn_retries` of 6.
 const DIAL_TIMEOUT_MAX: Duration = Duration::from_secs(127);
@@ -28,6 +32,7 @@ const DIAL_TIMEOUT_MAX: Duration = Duration::from_secs(127);
 #[derive(Clone)]
 pub struct Net {
     network: Network,
+    machine: MachineId,
     kernel: Arc<Kernel>,
     process: u64,
 }
@@ -46,8 +51,13 @@ pub struct Stream {
 }
 
 impl Net {
-    pub(crate) fn simulated(network: Network, kernel: Arc<Kernel>, process: u64) -> Self {
-        Net { network, kernel, process }
+    pub(crate) fn simulated(
+        network: Network,
+        machine: MachineId,
+        kernel: Arc<Kernel>,
+        process: u64,
+    ) -> Self {
+        Net { network, machine, kernel, process }
     }
 
     /// Binds and listens.
@@ -66,7 +76,9 @@ impl Net {
     /// `TimedOut` when nobody answered in time, `ConnectionRefused` when nobody listens,
     /// `HostUnreachable` when this machine is off, `Unsupported` for IPv6.
     pub async fn dial(&self, address: SocketAddr, timeout: Duration) -> io::Result<Stream> {
-        let id = self.kernel.connect(self.process, v4(address)?)?;
+        let address = v4(address)?;
+        let id = self.kernel.connect(self.process, address)?;
+        self.network.dialled(self.machine, address);
         // From here on, dropping the stream gives the attempt up.
         let stream = Stream { kernel: self.kernel.clone(), id };
         let connected = poll_fn(|cx| self.kernel.poll_connected(cx, id));
@@ -80,7 +92,7 @@ impl Net {
     ///
     /// # Errors
     /// `InvalidInput` when this is not `HOST:PORT`, `NotFound` when the host has no
-    /// address.
+    /// address, or when the name service did not answer.
     pub async fn resolve(&self, host_and_port: &str) -> io::Result<Vec<SocketAddr>> {
         let parts = host_and_port.rsplit_once(':');
         let parts = parts.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
@@ -91,7 +103,18 @@ impl Net {
             return Ok(vec![SocketAddr::from((literal, port))]);
         }
         tokio::time::sleep(RESOLVE_LATENCY).await;
-        match self.network.look_up(host) {
+        let address = match self.network.recall(self.machine, host) {
+            Ok(remembered) => Some(remembered),
+            Err(delay) => {
+                tokio::time::sleep(delay.min(RESOLVE_TIMEOUT)).await;
+                if delay > RESOLVE_TIMEOUT {
+                    let source = io::Error::from(ErrorKind::TimedOut);
+                    return Err(UnknownName::error(host_and_port, Some(source)));
+                }
+                self.network.look_up(self.machine, host)
+            }
+        };
+        match address {
             Some(address) => Ok(vec![SocketAddr::from((address, port))]),
             None => Err(UnknownName::error(host_and_port, None)),
         }

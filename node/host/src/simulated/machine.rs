@@ -4,13 +4,19 @@ use std::fmt;
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
+use madsim::runtime::{Handle, NodeHandle};
 use madsim::task::NodeId;
+use tokio::time::sleep;
 
 use super::kernel::Kernel;
 use super::wire::MachineId;
 use super::{DiskProfile, Network};
 use crate::{Disk, Host, Net};
+
+/// What a throttled process gets of the processor at a time.
+const PROCESSOR_SLICE: Duration = Duration::from_millis(1);
 
 /// A machine. Cheap to clone. New machines are powered on and run no process.
 #[derive(Clone)]
@@ -32,12 +38,14 @@ struct State {
     /// `None` while the power is off.
     power: Option<Power>,
     process: Option<Process>,
+    /// Counts orders about the processor, so that one that was given before ends.
+    processor_orders: u64,
     /// How often it was switched on; a kernel draws nothing that one before it drew.
     boots: u64,
 }
 
 struct Power {
-    node: NodeId,
+    node: NodeHandle,
     kernel: Arc<Kernel>,
 }
 
@@ -65,7 +73,13 @@ impl Machine {
                 seed,
                 network: network.clone(),
                 disk: Disk::simulated(disk, seed),
-                state: Mutex::new(State { address, power: None, process: None, boots: 0 }),
+                state: Mutex::new(State {
+                    address,
+                    power: None,
+                    process: None,
+                    processor_orders: 0,
+                    boots: 0,
+                }),
             }),
         };
         machine.power_on();
@@ -99,8 +113,12 @@ impl Machine {
         let node = self.shared.network.create_node(&self.shared.name);
         self.state().process = Some(Process { node: node.id() });
 
-        let net =
-            Net::simulated(self.shared.network.clone(), kernel.clone(), kernel.begin_process());
+        let net = Net::simulated(
+            self.shared.network.clone(),
+            self.shared.id,
+            kernel.clone(),
+            kernel.begin_process(),
+        );
         let host = Host { net, disk: self.shared.disk.clone() };
         let (machine, id) = (self.clone(), node.id());
         node.spawn(async move {
@@ -137,11 +155,11 @@ impl Machine {
         let Some(power) = power else { return };
         let runtime = self.shared.network.runtime();
         // The kernel goes first, so that nothing the process's end does is said to anyone.
-        drop(self.shared.network.detach(address));
+        drop(self.shared.network.detach(self.shared.id, address));
         power.kernel.power_lost();
-        runtime.kill(power.node);
+        runtime.kill(power.node.id());
         if let Some(process) = process {
-            runtime.kill(process.node);
+            kill_process(runtime, process.node);
         }
         self.shared.disk.power_lost();
     }
@@ -149,6 +167,65 @@ impl Machine {
     /// Whether a process runs. A process whose `main` returned does not.
     pub fn is_running(&self) -> bool {
         self.state().process.is_some()
+    }
+
+    /// Stops the process where it is, as `SIGSTOP` does: the kernel still acknowledges what
+    /// comes for it, up to the room in its buffers, and accepts connections for it. Nothing
+    /// happens when none runs.
+    pub fn pause(&self) {
+        self.order_processor(|runtime, process| runtime.pause(process));
+    }
+
+    /// Lets a process that was paused or throttled go on, with all its timers due at once.
+    pub fn resume(&self) {
+        self.order_processor(|runtime, process| runtime.resume(process));
+    }
+
+    /// Gives the process the processor for the first millisecond of every `factor`
+    /// milliseconds only, as a quota of processor time does: whatever it answers it answers
+    /// at the next one. It ends with the process, or with `resume`.
+    ///
+    /// # Panics
+    /// When `factor` is 0.
+    pub fn throttle(&self, factor: u32) {
+        assert!(factor > 0, "a process needs some time");
+        let Some((order, process)) = self.order_processor(|runtime, process| {
+            runtime.pause(process);
+        }) else {
+            return;
+        };
+        let machine = self.clone();
+        let state = self.state();
+        let power = state.power.as_ref().expect("a machine with a process has power");
+        power.node.spawn(async move {
+            let runtime = machine.shared.network.runtime();
+            let in_force = || {
+                let state = machine.state();
+                let runs = state.process.as_ref().is_some_and(|running| running.node == process);
+                runs && state.processor_orders == order
+            };
+            loop {
+                sleep(PROCESSOR_SLICE * (factor - 1)).await;
+                if !in_force() {
+                    return;
+                }
+                runtime.resume(process);
+                sleep(PROCESSOR_SLICE).await;
+                if !in_force() {
+                    return;
+                }
+                runtime.pause(process);
+            }
+        });
+    }
+
+    /// Gives an order about the process that runs, if one does; says which and to whom.
+    fn order_processor(&self, give: impl FnOnce(&Handle, NodeId)) -> Option<(u64, NodeId)> {
+        let mut state = self.state();
+        let process = state.process.as_ref()?.node;
+        state.processor_orders += 1;
+        give(self.shared.network.runtime(), process);
+        Some((state.processor_orders, process))
     }
 
     /// Changes the address of a machine that is powered off.
@@ -180,7 +257,7 @@ impl Machine {
         let node = network.create_node(&format!("{name}.kernel"));
         node.spawn(kernel.clone().run(network.clone(), *id));
         network.attach(*id, state.address, kernel.clone());
-        state.power = Some(Power { node: node.id(), kernel: kernel.clone() });
+        state.power = Some(Power { node, kernel: kernel.clone() });
         kernel
     }
 
@@ -197,7 +274,7 @@ impl Machine {
         if let Some(kernel) = kernel {
             kernel.process_gone();
         }
-        self.shared.network.runtime().kill(process.node);
+        kill_process(self.shared.network.runtime(), process.node);
         self.shared.disk.process_gone();
     }
 
@@ -206,6 +283,13 @@ impl Machine {
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().expect("the run panicked")
     }
+}
+
+/// madsim drops the tasks of a paused node while it holds a lock that their ends may need,
+/// so the node is resumed first; nothing of it runs in between.
+fn kill_process(runtime: &Handle, process: NodeId) {
+    runtime.resume(process);
+    runtime.kill(process);
 }
 
 impl fmt::Debug for Machine {

@@ -10,16 +10,19 @@
 
 mod clock;
 mod device;
+mod firewall;
 pub(crate) mod kernel;
 mod machine;
+mod names;
 mod network;
 mod packet;
 mod sockets;
 mod stack;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(crate) mod wire;
 
 pub use crate::disk::simulated::DiskProfile;
+pub use firewall::{Firewall, Stray};
 pub use machine::Machine;
 pub use network::{Link, Network, WireStats};

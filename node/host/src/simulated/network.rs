@@ -1,9 +1,8 @@
 //! The wire between machines and the names they have.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -13,7 +12,9 @@ use madsim::runtime::{Handle, NodeHandle};
 use madsim::task::NodeId;
 
 use super::clock::{Alarm, Clock};
+use super::firewall::{Firewall, Guard};
 use super::kernel::Kernel;
+use super::names::Names;
 use super::packet::Packet;
 use super::wire::{MachineId, Wire};
 
@@ -67,9 +68,13 @@ struct Shared {
     state: Mutex<State>,
 }
 
+/// Told of every dial: which machine, to where.
+type DialObserver = Arc<dyn Fn(&str, SocketAddrV4) + Send + Sync>;
+
 struct State {
     wire: Wire,
-    dns: BTreeMap<String, Ipv4Addr>,
+    names: Names,
+    observer: Option<DialObserver>,
     /// Every madsim node of the run: the wire's, kernels, processes dead and alive.
     nodes: Vec<NodeId>,
     /// The delivering task, and the arrival it knows of.
@@ -90,7 +95,8 @@ impl Network {
                 runtime: Handle::current(),
                 state: Mutex::new(State {
                     wire: Wire::new(seed, default_link),
-                    dns: BTreeMap::new(),
+                    names: Names::default(),
+                    observer: None,
                     nodes: Vec::new(),
                     deliverer: None,
                     awaited: None,
@@ -121,11 +127,39 @@ impl Network {
 
     /// Lets `name` resolve to `address`, or to nothing.
     pub fn set_dns(&self, name: &str, address: Option<Ipv4Addr>) {
+        self.state().names.set(name, address);
+    }
+
+    /// How long the resolver of a machine remembers what a name resolved to; not at all at
+    /// first.
+    pub fn set_dns_time_to_live(&self, time_to_live: Duration) {
+        self.state().names.set_time_to_live(time_to_live);
+    }
+
+    /// How much later than usual the name service answers. What a resolver remembers it
+    /// answers at once, and it waits ten seconds at most.
+    pub fn set_dns_delay(&self, delay: Duration) {
+        self.state().names.set_delay(delay);
+    }
+
+    /// Puts a firewall between these machines and all others, and between them; connections
+    /// that were made before are strange to it.
+    pub fn set_firewall(&self, machines: &[String], rule: Firewall) {
         let mut state = self.state();
-        match address {
-            Some(address) => state.dns.insert(name.to_owned(), address),
-            None => state.dns.remove(name),
-        };
+        let guarded = machines.iter().map(|name| state.wire.machine(name)).collect();
+        state.wire.firewall = Some(Guard::new(rule, guarded));
+    }
+
+    /// The firewall forgets every connection. Nothing happens when there is none.
+    pub fn forget_connections(&self) {
+        if let Some(firewall) = &mut self.state().wire.firewall {
+            firewall.forget_all();
+        }
+    }
+
+    /// Calls `observer` whenever a process dials, with the machine's name and the address.
+    pub fn observe_dials(&self, observer: impl Fn(&str, SocketAddrV4) + Send + Sync + 'static) {
+        self.state().observer = Some(Arc::new(observer));
     }
 
     /// What went over the wire so far.
@@ -180,12 +214,28 @@ impl Network {
         self.state().wire.attach(machine, address, kernel);
     }
 
-    pub(super) fn detach(&self, address: Ipv4Addr) -> Option<Arc<Kernel>> {
-        self.state().wire.detach(address)
+    pub(super) fn detach(&self, machine: MachineId, address: Ipv4Addr) -> Option<Arc<Kernel>> {
+        let mut state = self.state();
+        state.names.forget(machine);
+        state.wire.detach(address)
     }
 
-    pub(crate) fn look_up(&self, name: &str) -> Option<Ipv4Addr> {
-        self.state().dns.get(name).copied()
+    pub(crate) fn recall(&self, machine: MachineId, name: &str) -> Result<Ipv4Addr, Duration> {
+        self.state().names.recall(self.shared.clock.now(), machine, name)
+    }
+
+    pub(crate) fn look_up(&self, machine: MachineId, name: &str) -> Option<Ipv4Addr> {
+        self.state().names.ask(self.shared.clock.now(), machine, name)
+    }
+
+    pub(crate) fn dialled(&self, machine: MachineId, remote: SocketAddrV4) {
+        let state = self.state();
+        let (Some(observer), Some(name)) = (&state.observer, state.wire.name_of(machine)) else {
+            return;
+        };
+        let (observer, name) = (observer.clone(), name.to_owned());
+        drop(state);
+        observer(&name, remote);
     }
 
     /// Takes the packets that a machine has to say.

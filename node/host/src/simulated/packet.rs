@@ -18,6 +18,10 @@ pub(super) struct Segment {
 }
 
 const TCP: u8 = 6;
+/// Headers count their length in words of so many bytes.
+const IP_HEADER_WORD_BYTES: usize = 4;
+/// An IPv4 header and a TCP header without options.
+const RESET_BYTES: usize = 40;
 const FLAG_SYN: u8 = 0x02;
 const FLAG_RST: u8 = 0x04;
 const FLAG_ACK: u8 = 0x10;
@@ -29,11 +33,35 @@ pub(super) fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
     (version == 4).then(|| octets.into())
 }
 
+/// The reset with which the other end of a connection would answer this segment; `None` when
+/// this is not TCP over IPv4.
+pub(super) fn reset_for(packet: &[u8]) -> Option<Packet> {
+    let segment = segment(packet)?;
+    let tcp = packet.get(usize::from(packet[0] & 0x0f) * IP_HEADER_WORD_BYTES..)?;
+    let acknowledged = tcp.get(8..12)?;
+    let mut reset = vec![0; RESET_BYTES];
+    // Version 4, a header of five words; then total length, do not fragment, time to live.
+    reset[0] = 0x45;
+    reset[3] = RESET_BYTES as u8;
+    reset[6] = 0x40;
+    reset[8] = 64;
+    reset[9] = TCP;
+    reset[12..16].copy_from_slice(&segment.destination.octets());
+    reset[16..20].copy_from_slice(&segment.source.octets());
+    reset[20..22].copy_from_slice(&segment.destination_port.to_be_bytes());
+    reset[22..24].copy_from_slice(&segment.source_port.to_be_bytes());
+    // What its sender expects next is what it acknowledged last: so it believes the reset.
+    reset[24..28].copy_from_slice(acknowledged);
+    reset[32] = 0x50;
+    reset[33] = FLAG_RST;
+    Some(reset)
+}
+
 /// Reads the headers; `None` when this is not TCP over IPv4.
 pub(super) fn segment(packet: &[u8]) -> Option<Segment> {
     let destination = destination(packet)?;
     let source: [u8; 4] = packet.get(12..16)?.try_into().ok()?;
-    let tcp = packet.get(usize::from(packet[0] & 0x0f) * 4..)?;
+    let tcp = packet.get(usize::from(packet[0] & 0x0f) * IP_HEADER_WORD_BYTES..)?;
     let (ports, flags) = (tcp.get(..4)?, *tcp.get(13)?);
     (packet[9] == TCP).then(|| Segment {
         source: source.into(),

@@ -2,6 +2,9 @@
 //! its own, as every run must.
 
 mod faults;
+mod firewall;
+mod names;
+mod processor;
 mod stacks;
 mod transport;
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::firewall::{Guard, Passage};
 use super::kernel::Kernel;
 use super::network::{Link, WireStats};
 use super::packet::{self, Packet};
@@ -26,7 +27,7 @@ const LOOPBACK_LATENCY: Duration = Duration::from_micros(20);
 
 /// A machine by the order in which its name came up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct MachineId(u32);
+pub(crate) struct MachineId(u32);
 
 /// The state of the wire; holds no lock and starts no task.
 pub(super) struct Wire {
@@ -38,6 +39,7 @@ pub(super) struct Wire {
     /// Who is powered and has the address.
     routes: BTreeMap<Ipv4Addr, (MachineId, Arc<Kernel>)>,
     directions: BTreeMap<(MachineId, MachineId), Direction>,
+    pub(super) firewall: Option<Guard>,
     under_way: BTreeMap<(Duration, u64), Flight>,
     packets_numbered: u64,
     stats: WireStats,
@@ -66,6 +68,7 @@ impl Wire {
             addresses: BTreeMap::new(),
             routes: BTreeMap::new(),
             directions: BTreeMap::new(),
+            firewall: None,
             under_way: BTreeMap::new(),
             packets_numbered: 0,
             stats: WireStats::default(),
@@ -74,6 +77,11 @@ impl Wire {
 
     pub(super) fn stats(&self) -> WireStats {
         self.stats
+    }
+
+    pub(super) fn name_of(&self, machine: MachineId) -> Option<&str> {
+        let mut names = self.names.iter();
+        names.find(|(_, known)| **known == machine).map(|(name, _)| name.as_str())
     }
 
     pub(super) fn machine(&mut self, name: &str) -> MachineId {
@@ -152,9 +160,34 @@ impl Wire {
             None => return self.drop_one(),
         };
         let destination = address.expect("a packet with a receiver has an address");
-        let number = self.packets_numbered;
-        let Some(arrival) = self.draw_arrival(now, from, to) else { return self.drop_one() };
-        self.under_way.insert((arrival, number), Flight { from, to, destination, packet });
+        let passage = match &mut self.firewall {
+            Some(firewall) => firewall.inspect(now, (from, to), &packet),
+            None => Passage::Through,
+        };
+        match passage {
+            Passage::Through => self.set_out(now, Flight { from, to, destination, packet }),
+            Passage::Dropped => self.drop_one(),
+            Passage::Answered(reset) => {
+                self.drop_one();
+                self.packets_numbered += 1;
+                self.stats.packets_sent += 1;
+                self.stats.bytes_sent += reset.len() as u64;
+                let destination = packet::destination(&reset);
+                self.note(now, to, destination, &reset);
+                let destination = destination.expect("a reset goes back to an address");
+                self.set_out(now, Flight { from: to, to: from, destination, packet: reset });
+            }
+        }
+    }
+
+    /// Puts the packet that was numbered last under way, unless it is lost.
+    fn set_out(&mut self, now: Duration, flight: Flight) {
+        match self.draw_arrival(now, flight.from, flight.to) {
+            Some(arrival) => {
+                self.under_way.insert((arrival, self.packets_numbered), flight);
+            }
+            None => self.drop_one(),
+        }
     }
 
     /// When a packet sent now arrives; `None` when it is lost.
