@@ -13,12 +13,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
-use crate::placement::{Layout, NodeId};
-use crate::pool::Pool;
+use crate::placement::{CurrentLayout, Layout, NodeId};
+use crate::pool::{Connections, Dialler, Pool};
 use crate::repair::{MissedError, MissedLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
 };
+use crate::wire::replica::RemoteNode;
 use crate::wire::server::{self, Requests};
 use crate::wire::service::NodeService;
 
@@ -84,8 +85,9 @@ pub async fn serve(
         started: Instant::now(),
     };
     let pool_rng = ChaCha12Rng::from_rng(&mut rng);
-    let pool = Pool::new(host.net.clone(), config.node_id.as_str(), &layout, pool_rng);
-    let probes = start_probes(&layout, &config.node_id, &pool, &peers);
+    let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
+    let pool = Arc::new(Pool::new(dialler, &CurrentLayout::new(layout.clone()), pool_rng));
+    let probes = start_probes(&layout, &config.node_id, pool, &peers);
     let maintenance = maintenance(&config.store);
     let maintained = Background(vec![tokio::spawn(maintain(store.clone(), maintenance))]);
     tracing::info!(node = %config.node_id, %address, "serving");
@@ -116,14 +118,14 @@ fn maintenance(config: &StoreConfig) -> Maintenance {
 
 fn start_probes(
     layout: &Layout,
-    ourselves: &crate::placement::NodeId,
-    pool: &Pool,
+    ourselves: &NodeId,
+    connections: Arc<dyn Connections>,
     table: &Arc<PeerTable>,
 ) -> Background {
     let others = layout.members.iter().filter(|member| member.node_id != *ourselves);
     let probes = others.map(|member| {
-        let peer = member.node_id.clone();
-        tokio::spawn(probe(pool.clone(), table.clone(), peer, ourselves.clone()))
+        let peer = RemoteNode::new(member.node_id.clone(), connections.clone());
+        tokio::spawn(probe(peer, table.clone(), ourselves.clone()))
     });
     Background(probes.collect())
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use gitstratum::client::{Client, ClientOptions, ConnectError};
 use gitstratum::config::{Config, ConfigOverrides};
 use gitstratum::object::{HashAlgorithm, Kind, Object};
-use gitstratum::placement::NodeId;
-use gitstratum::pool::{Connection, Pool, Rpc};
+use gitstratum::placement::{CurrentLayout, NodeId};
+use gitstratum::pool::{Connections, DialProblem, Dialler, Pool, Rpc, Want};
 use gitstratum::quorum::NodeError;
 use gitstratum::server::{ServeError, serve};
 use gitstratum_host::disk::{Disk, Scratch, scratch};
@@ -60,7 +60,7 @@ async fn one() -> (Running, Scratch) {
 impl Running {
     async fn rpc(&self) -> Rpc {
         let address = self.address.to_string();
-        Connection::open(&Net::new(), &address, None, "").await.unwrap().rpc()
+        Dialler::new(Net::new(), "").open(&address, None).await.unwrap().rpc()
     }
 
     async fn status(&self) -> v1::StatusResponse {
@@ -147,7 +147,11 @@ async fn bytes_that_are_no_http2_end_their_connection_and_nothing_else() {
 fn pool_of(node: &Running) -> (NodeId, Pool) {
     let mut layout = config("n1", "127.0.0.1:1").layout;
     layout.members[0].address = node.address.to_string();
-    let pool = Pool::new(Net::new(), "", &layout, ChaCha12Rng::seed_from_u64(2));
+    let pool = Pool::new(
+        Dialler::new(Net::new(), ""),
+        &CurrentLayout::new(layout),
+        ChaCha12Rng::seed_from_u64(2),
+    );
     (NodeId::new("n1"), pool)
 }
 
@@ -155,7 +159,7 @@ fn pool_of(node: &Running) -> (NodeId, Pool) {
 async fn a_hundred_callers_make_one_connection() {
     let (node, _scratch) = one().await;
     let (node_id, pool) = pool_of(&node);
-    let callers = (0..100).map(|_| pool.connection(&node_id));
+    let callers = (0..100).map(|_| pool.lease(&node_id, Want::default()));
     for entry in futures_util::future::join_all(callers).await {
         entry.unwrap();
     }
@@ -168,16 +172,17 @@ async fn a_hundred_callers_make_one_connection() {
 async fn a_peer_that_restarted_is_dialled_again() {
     let (node, scratch) = one().await;
     let (node_id, pool) = pool_of(&node);
-    let first = pool.connection(&node_id).await.unwrap();
+    let first = pool.lease(&node_id, Want::default()).await.unwrap();
     let listen = node.address.to_string();
     node.stop().await;
     let node = start("n1", &listen, &scratch.disk).await;
     // The old connection may be noticed as closed, or by a request that fails on it.
-    if first.connection().rpc().status(v1::StatusRequest {}).await.is_err() {
-        pool.evict(&node_id, &first);
+    if first.rpc().status(v1::StatusRequest {}).await.is_err() {
+        let (address, reason) = (listen, "as the request said".into());
+        pool.ended(&node_id, &first, Err(&NodeError::ConnectionLost { address, reason }));
     }
-    let second = pool.connection(&node_id).await.unwrap();
-    second.connection().rpc().status(v1::StatusRequest {}).await.unwrap();
+    let second = pool.lease(&node_id, Want::default()).await.unwrap();
+    second.rpc().status(v1::StatusRequest {}).await.unwrap();
     assert_eq!((pool.stats().dials, pool.stats().evictions), (2, 1));
     node.stop().await;
 }
@@ -187,11 +192,8 @@ async fn another_node_on_the_address_is_the_wrong_peer() {
     let scratch = scratch();
     let stranger = start("n9", "127.0.0.1:0", &scratch.disk).await;
     let (node_id, pool) = pool_of(&stranger);
-    let error = pool.connection(&node_id).await.map(|_| ()).unwrap_err();
-    assert!(
-        matches!(&error, NodeError::WrongPeer { actual, .. } if actual.as_str() == "n9"),
-        "{error}"
-    );
+    let error = pool.lease(&node_id, Want::default()).await.map(|_| ()).unwrap_err();
+    assert!(error.to_string().ends_with("wrong peer: it is node n9, not n1"), "{error}");
 }
 
 #[tokio::test]
@@ -200,11 +202,11 @@ async fn nobody_there_is_refused_and_an_unknown_name_is_dns() {
     let address = free.local_addr().unwrap().to_string();
     drop(free);
     let open = |address: String| async move {
-        Connection::open(&Net::new(), &address, None, "").await.map(|_| ()).unwrap_err()
+        Dialler::new(Net::new(), "").open(&address, None).await.map(|_| ()).unwrap_err().problem
     };
-    assert!(matches!(open(address).await, NodeError::Refused { .. }));
+    assert!(matches!(open(address).await, DialProblem::Refused));
     let unknown = open("no-such-name.invalid:1".into()).await;
-    assert!(matches!(unknown, NodeError::Dns { .. }), "{unknown}");
+    assert!(matches!(unknown, DialProblem::Dns { .. }), "{unknown}");
 }
 
 #[tokio::test]

@@ -19,17 +19,16 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use gitstratum_host::Net;
-use gitstratum_proto::v1::{SnapshotRequest, SnapshotResponse, StatusRequest, StatusResponse};
+use gitstratum_proto::v1::{SnapshotResponse, StatusResponse};
 use rand_chacha::ChaCha12Rng;
 
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::{Layout, Member, NodeId, Ring};
-use crate::pool::{Connection, Pool, bounded};
+use crate::placement::{CurrentLayout, Layout, Member, NodeId, Ring};
+use crate::pool::{Connections, Dialler, Pool};
 use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, QuorumReader, QuorumWriter};
 use crate::store::LargeReader;
 use crate::wire::replica::RemoteNode;
-use crate::wire::status::node_error_of;
 
 #[cfg(feature = "cli")]
 pub use progress::Progress;
@@ -69,7 +68,6 @@ fn described(peers: &[(String, NodeError)]) -> String {
 #[derive(Clone)]
 pub struct Client {
     ring: Arc<Ring>,
-    pool: Pool,
     nodes: Arc<[RemoteNode]>,
     writer: QuorumWriter,
     reader: QuorumReader,
@@ -87,24 +85,34 @@ impl Client {
         rng: ChaCha12Rng,
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
+        let dialler = Dialler::new(net.clone(), "");
+        let pool = |layout: &CurrentLayout| Arc::new(Pool::new(dialler, layout, rng)) as Arc<_>;
+        Self::connect_through(net, peers, options, pool).await
+    }
+
+    /// As [`Client::connect`], over connections that `connections` makes for the layout
+    /// that was learned.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect_through(
+        net: Net,
+        peers: &[String],
+        options: ClientOptions,
+        connections: impl FnOnce(&CurrentLayout) -> Arc<dyn Connections> + Send,
+    ) -> Result<Self, ConnectError> {
         check_peers(peers)?;
-        let layout = learn_layout(&net, peers).await?;
+        let layout = learn_layout(net, peers).await?;
         let ring = Arc::new(Ring::new(layout.clone()));
-        let pool = Pool::new(net, "", &layout, rng);
-        let nodes: Arc<[_]> = layout
-            .members
-            .iter()
-            .map(|member| {
-                let (node_id, address) = (member.node_id.clone(), member.address.clone());
-                RemoteNode::new(node_id, address, pool.clone())
-            })
-            .collect();
+        let connections = connections(&CurrentLayout::new(layout.clone()));
+        let remote = |member: &Member| RemoteNode::new(member.node_id.clone(), connections.clone());
+        let nodes: Arc<[_]> = layout.members.iter().map(remote).collect();
         let timeout = options.request_timeout;
         let writers = nodes.iter().map(|node| Arc::new(node.clone()) as Arc<dyn NodeWriter>);
         let readers = nodes.iter().map(|node| Arc::new(node.clone()) as Arc<dyn NodeReader>);
         let writer = QuorumWriter::new(ring.clone(), writers, timeout);
         let reader = QuorumReader::new(ring.clone(), readers, timeout);
-        Ok(Client { ring, pool, nodes, writer, reader, options })
+        Ok(Client { ring, nodes, writer, reader, options })
     }
 
     /// The layout in use.
@@ -195,44 +203,24 @@ impl Client {
 
     /// Asks every member for its status, all at once.
     pub async fn status(&self) -> Vec<(Member, Result<StatusResponse, NodeError>)> {
-        let asked = self.layout().members.iter().map(|member| async move {
-            let timeout = self.options.request_timeout;
-            (member.clone(), bounded(timeout, self.status_of(member)).await)
-        });
+        let timeout = self.options.request_timeout;
+        let asked = self
+            .members()
+            .map(|(member, node)| async move { (member.clone(), node.status(timeout).await) });
         join_all(asked).await
     }
 
     /// Has every member make a snapshot of its store, all at once.
     pub async fn snapshot(&self, name: &str) -> Vec<(Member, Result<SnapshotResponse, NodeError>)> {
-        let asked = self.layout().members.iter().map(|member| async move {
-            let timeout = self.options.request_timeout;
-            (member.clone(), bounded(timeout, self.snapshot_of(member, name)).await)
+        let timeout = self.options.request_timeout;
+        let asked = self.members().map(|(member, node)| async move {
+            (member.clone(), node.snapshot(name, timeout).await)
         });
         join_all(asked).await
     }
 
-    async fn snapshot_of(
-        &self,
-        member: &Member,
-        name: &str,
-    ) -> Result<SnapshotResponse, NodeError> {
-        let entry = self.pool.connection(&member.node_id).await?;
-        let request = SnapshotRequest { name: name.to_owned() };
-        let answer = entry.connection().rpc().snapshot(request).await;
-        let answer = answer.map_err(|status| {
-            node_error_of(&status, &member.address, self.options.request_timeout)
-        })?;
-        Ok(answer.into_inner())
-    }
-
-    async fn status_of(&self, member: &Member) -> Result<StatusResponse, NodeError> {
-        let entry = self.pool.connection(&member.node_id).await?;
-        let answer = entry.connection().rpc().status(StatusRequest {}).await;
-        let answer = answer.map_err(|status| {
-            self.pool.evict(&member.node_id, &entry);
-            node_error_of(&status, &member.address, self.options.request_timeout)
-        })?;
-        Ok(answer.into_inner())
+    fn members(&self) -> impl Iterator<Item = (&Member, &RemoteNode)> {
+        self.layout().members.iter().zip(self.nodes.iter())
     }
 
     /// Counters of the writer.
@@ -270,16 +258,15 @@ fn check_peers(peers: &[String]) -> Result<(), ConnectError> {
 }
 
 /// Asks all peers at once; the first answer counts.
-async fn learn_layout(net: &Net, peers: &[String]) -> Result<Arc<Layout>, ConnectError> {
-    let mut asked: FuturesUnordered<_> = peers
-        .iter()
-        .map(|peer| async move { (peer, Connection::open(net, peer, None, "").await) })
-        .collect();
+async fn learn_layout(net: Net, peers: &[String]) -> Result<Arc<Layout>, ConnectError> {
+    let dialler = &Dialler::new(net, "");
+    let mut asked: FuturesUnordered<_> =
+        peers.iter().map(|peer| async move { (peer, dialler.open(peer, None).await) }).collect();
     let mut failed = Vec::new();
     while let Some((peer, opened)) = asked.next().await {
         match opened {
             Ok(connection) => return Ok(connection.identity().layout.clone()),
-            Err(error) => failed.push((peer.clone(), error)),
+            Err(error) => failed.push((peer.clone(), error.into())),
         }
     }
     Err(ConnectError::NoPeer(failed))

@@ -4,31 +4,80 @@
 //! dies its callers see that at once, and nothing redials behind their back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use gitstratum_host::{Net, net};
-use gitstratum_proto::v1;
 use gitstratum_proto::v1::node_client::NodeClient;
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
-use hyper_util::rt::TokioIo;
+use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
+use super::life::Life;
 use crate::limits;
 use crate::placement::{Layout, NodeId};
 use crate::quorum::NodeError;
-use crate::wire::codec::layout_from_wire;
-use crate::wire::rt::{TaskExecutor, TaskTimer};
-use crate::wire::status::{chain, node_error_of};
 
 /// tonic's generated client over one of our connections.
 pub type Rpc = NodeClient<Channel>;
 
-/// What tonic's generated client sends its requests into.
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer said that it takes no more requests (GOAWAY); those in flight go on.
+    GoAway,
+    /// It broke, or a ping was not answered.
+    Broken,
+}
+
+/// Says when, and how, the connection's driver ended.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    ended: CancellationToken,
+    /// 0 while it lasts.
+    how: AtomicU8,
+}
+
+impl Ending {
+    pub(super) fn set(&self, end: End) {
+        self.how.store(if end == End::GoAway { 1 } else { 2 }, Ordering::Release);
+        self.ended.cancel();
+    }
+
+    fn get(&self) -> Option<End> {
+        match self.how.load(Ordering::Acquire) {
+            0 => None,
+            1 => Some(End::GoAway),
+            _ => Some(End::Broken),
+        }
+    }
+}
+
+/// An HTTP/2 connection that tonic's generated client sends its requests into. Cheap to
+/// clone; nobody has said yet who is on the other side.
 #[derive(Clone)]
 pub struct Channel {
     sender: http2::SendRequest<Body>,
+    life: Arc<Life>,
+    ending: Arc<Ending>,
+}
+
+impl Channel {
+    pub(super) fn new(
+        sender: http2::SendRequest<Body>,
+        life: Arc<Life>,
+        ending: Arc<Ending>,
+    ) -> Self {
+        Channel { sender, life, ending }
+    }
+
+    /// A client whose requests go over this connection.
+    pub fn rpc(&self) -> Rpc {
+        NodeClient::with_origin(self.clone(), http::Uri::from_static("http://gitstratum"))
+            .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
+    }
 }
 
 impl tower_service::Service<http::Request<Body>> for Channel {
@@ -53,55 +102,25 @@ pub struct Identity {
     pub node_id: NodeId,
     /// Which run of it.
     pub boot_id: u64,
+    /// The version of the contract that it speaks.
+    pub protocol_version: u32,
     /// The layout it holds.
     pub layout: Arc<Layout>,
 }
 
-/// An open, identified connection. Cheap to clone; clones share the HTTP/2 connection.
+/// An open, identified connection. Cheap to clone; clones share the HTTP/2 connection,
+/// which closes when the last of them and the last request on it are gone.
 #[derive(Clone)]
 pub struct Connection {
     channel: Channel,
+    address: Arc<str>,
     identity: Arc<Identity>,
 }
 
 impl Connection {
-    /// Resolves, connects, shakes hands and asks who is there, all within
-    /// `limits::DIAL_TIMEOUT`.
-    ///
-    /// # Errors
-    /// The stage's own [`NodeError`]; [`NodeError::WrongPeer`] when another node than
-    /// `expected` answers.
-    pub async fn open(
-        net: &Net,
-        address: &str,
-        expected: Option<&NodeId>,
-        caller: &str,
-    ) -> Result<Self, NodeError> {
-        let opening = Self::open_unbounded(net, address, expected, caller);
-        tokio::time::timeout(limits::DIAL_TIMEOUT, opening).await.unwrap_or_else(|_| {
-            Err(NodeError::TimedOut { stage: "identifying", after: limits::DIAL_TIMEOUT })
-        })
-    }
-
-    async fn open_unbounded(
-        net: &Net,
-        address: &str,
-        expected: Option<&NodeId>,
-        caller: &str,
-    ) -> Result<Self, NodeError> {
-        let stream = connect(net, address).await?;
-        let channel = handshake(stream, address).await?;
-        let identity = identify(&channel, address, caller).await?;
-        if let Some(expected) = expected
-            && *expected != identity.node_id
-        {
-            return Err(NodeError::WrongPeer {
-                address: address.into(),
-                expected: expected.clone(),
-                actual: identity.node_id,
-            });
-        }
-        Ok(Connection { channel, identity: Arc::new(identity) })
+    /// The connection over `channel` to whoever `identity` says is at `address`.
+    pub fn new(channel: Channel, address: &str, identity: Identity) -> Self {
+        Connection { channel, address: address.into(), identity: Arc::new(identity) }
     }
 
     /// Who is on the other side.
@@ -109,102 +128,43 @@ impl Connection {
         &self.identity
     }
 
+    /// `HOST:PORT` that was dialled.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Whether the connection can take no more requests.
     pub fn is_closed(&self) -> bool {
         self.channel.sender.is_closed()
     }
 
+    /// How it ended, once it has.
+    pub fn end(&self) -> Option<End> {
+        self.channel.ending.get()
+    }
+
+    /// Completes when the connection takes no more requests.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.channel.ending.ended.clone().cancelled_owned()
+    }
+
+    /// Its stream: when it was last heard, and how to end it.
+    pub fn life(&self) -> &Arc<Life> {
+        &self.channel.life
+    }
+
+    /// The HTTP/2 connection.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
     /// A client whose requests go over this connection.
     pub fn rpc(&self) -> Rpc {
-        rpc(self.channel.clone())
+        self.channel.rpc()
     }
 }
 
-fn rpc(channel: Channel) -> Rpc {
-    NodeClient::with_origin(channel, http::Uri::from_static("http://gitstratum"))
-        .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
-}
-
-/// Tries every address the name has; the last error stands for all.
-async fn connect(net: &Net, address: &str) -> Result<net::Stream, NodeError> {
-    let candidates = net
-        .resolve(address)
-        .await
-        .map_err(|error| NodeError::Dns { address: address.into(), reason: error.to_string() })?;
-    let mut last = NodeError::Dns { address: address.into(), reason: "no address".into() };
-    for candidate in candidates {
-        match net.dial(candidate, limits::DIAL_TIMEOUT).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = dial_error(&error, address),
-        }
-    }
-    Err(last)
-}
-
-fn dial_error(error: &std::io::Error, address: &str) -> NodeError {
-    let address = address.to_owned();
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => NodeError::Refused { address },
-        std::io::ErrorKind::TimedOut => {
-            NodeError::TimedOut { stage: "connecting", after: limits::DIAL_TIMEOUT }
-        }
-        std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::ConnectionAborted => {
-            NodeError::ConnectionLost { address, reason: error.to_string() }
-        }
-        _ => NodeError::Unreachable { address, reason: error.to_string() },
-    }
-}
-
-async fn handshake(stream: net::Stream, address: &str) -> Result<Channel, NodeError> {
-    let lost = |error: hyper::Error| NodeError::ConnectionLost {
-        address: address.into(),
-        reason: chain(&error),
-    };
-    let (sender, connection) = http2::Builder::new(TaskExecutor)
-        .timer(TaskTimer)
-        .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
-        .max_frame_size(limits::FRAME_BYTES_MAX)
-        .keep_alive_interval(limits::KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(limits::KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(lost)?;
-    let peer = address.to_owned();
-    tokio::spawn(async move {
-        // Ends when the last sender is dropped or the connection dies; every request then
-        // waiting on it is answered with the error, so here it is only worth a trace.
-        if let Err(error) = connection.await {
-            tracing::debug!(peer, error = chain(&error), "connection ended");
-        }
-    });
-    Ok(Channel { sender })
-}
-
-async fn identify(channel: &Channel, address: &str, caller: &str) -> Result<Identity, NodeError> {
-    let request = v1::IdentifyRequest { caller: caller.to_owned() };
-    let answer = rpc(channel.clone())
-        .identify(request)
-        .await
-        .map_err(|status| node_error_of(&status, address, limits::DIAL_TIMEOUT))?
-        .into_inner();
-    let layout = answer.layout.ok_or_else(|| NodeError::Protocol {
-        reason: format!("{address} identified itself without a layout"),
-    })?;
-    let layout = layout_from_wire(layout).map_err(|error| NodeError::Protocol {
-        reason: format!("{address} holds a wrong layout: {error}"),
-    })?;
-    Ok(Identity {
-        node_id: NodeId::new(answer.node_id),
-        boot_id: answer.boot_id,
-        layout: Arc::new(layout),
-    })
-}
-
-/// How long a request over a connection may take, as `grpc-timeout` for the server and as
-/// a bound on our own side.
+/// Bounds a request over a connection on our own side.
 ///
 /// # Errors
 /// Whatever the call ended with; [`NodeError::TimedOut`] when it did not end.

@@ -7,38 +7,41 @@
 //! left to others.
 
 mod connection;
+mod connections;
+mod dial;
+mod error;
+mod life;
+mod peer;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use gitstratum_host::Net;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::Instant;
 
 use crate::limits;
-use crate::placement::{Layout, NodeId};
+use crate::placement::{CurrentLayout, NodeId};
 use crate::quorum::NodeError;
 
-pub use connection::{Connection, Identity, Rpc, bounded};
+pub use connection::{Channel, Connection, End, Identity, Rpc, bounded};
+pub use connections::{Connections, Lease, Want};
+pub use dial::{Dialler, Keepalive, check_identity};
+pub use error::{DialError, DialProblem, Stage};
+pub use life::{Life, Watched};
+use peer::Held;
 
 type Dial = Shared<BoxFuture<'static, Result<Entry, NodeError>>>;
 
 /// A pooled connection and which of the peer's successive connections it is.
 #[derive(Clone)]
-pub struct Entry {
+struct Entry {
     connection: Connection,
     generation: u64,
-}
-
-impl Entry {
-    /// The connection.
-    pub fn connection(&self) -> &Connection {
-        &self.connection
-    }
 }
 
 enum State {
@@ -74,9 +77,7 @@ pub struct PoolStats {
 }
 
 struct Inner {
-    net: Net,
-    /// Our own node id, empty for a client; told to peers.
-    caller: String,
+    dialler: Dialler,
     shared: Mutex<SharedState>,
 }
 
@@ -94,7 +95,8 @@ pub struct Pool {
 
 impl Pool {
     /// A pool without connections to the members of `layout`. `rng` draws back-off jitter.
-    pub fn new(net: Net, caller: &str, layout: &Layout, rng: ChaCha12Rng) -> Self {
+    pub fn new(dialler: Dialler, layout: &CurrentLayout, rng: ChaCha12Rng) -> Self {
+        let layout = layout.get();
         let peers = layout.members.iter().map(|member| {
             let peer = Peer {
                 address: member.address.clone(),
@@ -105,21 +107,20 @@ impl Pool {
             (member.node_id.clone(), peer)
         });
         let shared = SharedState { peers: peers.collect(), rng, stats: PoolStats::default() };
-        Pool { inner: Arc::new(Inner { net, caller: caller.into(), shared: Mutex::new(shared) }) }
+        Pool { inner: Arc::new(Inner { dialler, shared: Mutex::new(shared) }) }
     }
 
     /// The peer's connection, dialled if there is none.
     ///
     /// # Errors
     /// Why the dial failed, also for those who joined it or came during its back-off.
-    ///
-    /// # Panics
-    /// When `node_id` is not in the layout.
-    pub async fn connection(&self, node_id: &NodeId) -> Result<Entry, NodeError> {
+    async fn connection(&self, node_id: &NodeId) -> Result<Entry, NodeError> {
         let dial = {
             let mut shared = self.inner.lock();
             let SharedState { peers, stats, .. } = &mut *shared;
-            let peer = peers.get_mut(node_id).expect("the pool was made for this layout");
+            let Some(peer) = peers.get_mut(node_id) else {
+                return Err(NodeError::NotMember(node_id.clone()));
+            };
             if let State::Ready(entry) = &peer.state
                 && entry.connection.is_closed()
             {
@@ -146,12 +147,12 @@ impl Pool {
     }
 
     /// Throws a connection away after a request on it failed. A newer one stays.
-    pub fn evict(&self, node_id: &NodeId, entry: &Entry) {
+    fn evict(&self, node_id: &NodeId, generation: u64) {
         let mut shared = self.inner.lock();
         let SharedState { peers, stats, .. } = &mut *shared;
         let Some(peer) = peers.get_mut(node_id) else { return };
         if let State::Ready(current) = &peer.state
-            && current.generation == entry.generation
+            && current.generation == generation
         {
             stats.evictions += 1;
             peer.state = State::Empty;
@@ -164,6 +165,26 @@ impl Pool {
     }
 }
 
+#[async_trait]
+impl Connections for Pool {
+    async fn lease(&self, peer: &NodeId, _want: Want) -> Result<Lease, NodeError> {
+        let Entry { connection, generation } = self.connection(peer).await?;
+        Ok(Lease::counted(connection, Instant::now(), Held { serial: generation }))
+    }
+
+    fn ended(&self, peer: &NodeId, lease: &Lease, outcome: Result<(), &NodeError>) {
+        if let (Some(held), Err(NodeError::ConnectionLost { .. } | NodeError::TimedOut { .. })) =
+            (lease.held(), outcome)
+        {
+            self.evict(peer, held.serial);
+        }
+    }
+
+    fn may_repeat(&self, _peer: &NodeId) -> bool {
+        true
+    }
+}
+
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, SharedState> {
         self.shared.lock().expect("nothing panics while it holds the pool's lock")
@@ -173,9 +194,8 @@ impl Inner {
     fn dial(self: &Arc<Self>, node_id: NodeId, address: String, generation: u64) -> Dial {
         let inner = self.clone();
         let task = tokio::spawn(async move {
-            let opened =
-                Connection::open(&inner.net, &address, Some(&node_id), &inner.caller).await;
-            inner.settle(&node_id, generation, opened)
+            let opened = inner.dialler.open(&address, Some(&node_id)).await;
+            inner.settle(&node_id, generation, opened.map_err(NodeError::from))
         });
         async move {
             task.await.unwrap_or_else(|error| {

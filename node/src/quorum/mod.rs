@@ -18,6 +18,7 @@ use async_trait::async_trait;
 
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
+use crate::pool::DialError;
 use crate::store::{Found, LargeReader, StoreError, Stored};
 
 pub use local::LocalNode;
@@ -29,45 +30,27 @@ pub use write::{PutError, PutReport, QuorumWriter};
 /// what to look at.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The peer's name does not resolve.
-    #[error("DNS: {address}: {reason}")]
-    Dns {
-        /// What was resolved.
-        address: String,
-        /// The resolver's words.
-        reason: String,
+    /// There is no connection, because none could be opened.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    /// A bound of our own side is reached; try later, or less at once.
+    #[error("at the limit of {limit} {bound}")]
+    Limited {
+        /// What is bounded.
+        bound: &'static str,
+        /// The bound.
+        limit: usize,
     },
-    /// Nothing listens on the address.
-    #[error("connection refused by {address}")]
-    Refused {
-        /// Where.
-        address: String,
-    },
-    /// No route, or the network said so.
-    #[error("{address} is unreachable: {reason}")]
-    Unreachable {
-        /// Where.
-        address: String,
-        /// The system's words.
-        reason: String,
-    },
+    /// The layout in force does not have the node.
+    #[error("node {0} is not in the layout")]
+    NotMember(NodeId),
     /// No answer in time.
     #[error("timed out after {} ms while {stage}", after.as_millis())]
     TimedOut {
-        /// connecting, identifying, or waiting for the answer
+        /// Such as waiting for the answer.
         stage: &'static str,
         /// How long it was given.
         after: Duration,
-    },
-    /// Another node answers on the address.
-    #[error("wrong peer: {address} is node {actual}, not {expected}")]
-    WrongPeer {
-        /// Where.
-        address: String,
-        /// Who should be there.
-        expected: NodeId,
-        /// Who is.
-        actual: NodeId,
     },
     /// The connection broke under the request.
     #[error("connection to {address} lost: {reason}")]

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::object::{HashAlgorithm, Kind};
 use crate::placement::{Layout, Member, Ring};
+use crate::pool::{DialProblem, Stage};
 use crate::store::Durability;
 
 /// What a scripted replica does with each request.
@@ -41,7 +42,10 @@ impl Scripted {
     async fn respond(&self) -> Result<(), NodeError> {
         *self.requests.lock().unwrap() += 1;
         match self.mood {
-            Mood::Dead => Err(NodeError::Refused { address: "nowhere:1".into() }),
+            Mood::Dead => {
+                let problem = DialProblem::Refused;
+                Err(DialError::new(Stage::Connect, "nowhere:1", problem).into())
+            }
             Mood::Panics => panic!("scripted"),
             Mood::Held => {
                 self.release.notified().await;

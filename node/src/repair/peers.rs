@@ -1,17 +1,15 @@
 //! Whether this node's peers answer, as its own probe sees it.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gitstratum_proto::v1::{IdentifyRequest, PeerStatus};
-use tokio::time::Instant;
+use gitstratum_proto::v1::PeerStatus;
 
 use crate::limits;
 use crate::placement::{Layout, NodeId};
-use crate::pool::{Pool, bounded};
-use crate::quorum::NodeError;
-use crate::wire::status::node_error_of;
+use crate::quorum::{NodeError, NodeWriter};
+use crate::wire::replica::RemoteNode;
 
 /// The last probe of every peer.
 pub struct PeerTable {
@@ -64,38 +62,11 @@ impl PeerTable {
     }
 }
 
-/// Asks `node_id` who it is, again and again, until dropped.
-pub async fn probe(
-    pool: Pool,
-    table: std::sync::Arc<PeerTable>,
-    node_id: NodeId,
-    ourselves: NodeId,
-) {
+/// Asks `peer` who it is, again and again, until dropped.
+pub async fn probe(peer: RemoteNode, table: Arc<PeerTable>, ourselves: NodeId) {
     loop {
-        table.set(&node_id, probe_once(&pool, &node_id, &ourselves).await);
+        let probed = peer.probe(ourselves.as_str(), limits::DIAL_TIMEOUT).await;
+        table.set(NodeWriter::node_id(&peer), probed);
         tokio::time::sleep(limits::PROBE_INTERVAL).await;
-    }
-}
-
-async fn probe_once(
-    pool: &Pool,
-    node_id: &NodeId,
-    ourselves: &NodeId,
-) -> Result<Duration, NodeError> {
-    let entry = pool.connection(node_id).await?;
-    let began = Instant::now();
-    let timeout = limits::DIAL_TIMEOUT;
-    let mut rpc = entry.connection().rpc();
-    let answer = bounded(timeout, async {
-        let request = IdentifyRequest { caller: ourselves.to_string() };
-        let answer = rpc.identify(request).await;
-        answer.map_err(|status| node_error_of(&status, node_id.as_str(), timeout))
-    });
-    match answer.await {
-        Ok(_) => Ok(began.elapsed()),
-        Err(error) => {
-            pool.evict(node_id, &entry);
-            Err(error)
-        }
     }
 }

@@ -9,3 +9,7 @@ pub(crate) mod rt;
 pub mod server;
 pub mod service;
 pub(crate) mod status;
+
+/// The version of the contract that this program speaks. It grows when a peer of the
+/// version before could misunderstand; peers of another version are not talked to.
+pub const PROTOCOL_VERSION: u32 = 1;

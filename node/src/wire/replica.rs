@@ -11,23 +11,24 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gitstratum_proto::v1;
+use tokio::time::Instant;
 use tonic::{Request, Streaming};
 
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
-use crate::pool::{Entry, Pool, Rpc, bounded};
+use crate::pool::{Connections, Lease, Rpc, Want};
 use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
 use crate::store::{Found, LargeReader, StoreError, Stored};
+use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::{self, Malformed};
 use crate::wire::status::{chain, node_error_of, store_error_of};
 
-/// A peer, reached through the pool.
+/// A peer, reached over connections on lease.
 #[derive(Clone)]
 pub struct RemoteNode {
     node_id: NodeId,
-    address: String,
-    pool: Pool,
+    connections: Arc<dyn Connections>,
 }
 
 impl From<Malformed> for NodeError {
@@ -37,48 +38,115 @@ impl From<Malformed> for NodeError {
 }
 
 impl RemoteNode {
-    /// The peer `node_id` of `pool`'s layout; `address` is for error messages.
-    pub fn new(node_id: NodeId, address: String, pool: Pool) -> Self {
-        RemoteNode { node_id, address, pool }
+    /// The peer `node_id`.
+    pub fn new(node_id: NodeId, connections: Arc<dyn Connections>) -> Self {
+        RemoteNode { node_id, connections }
     }
 
-    fn failed(&self, status: &tonic::Status, timeout: Duration) -> NodeError {
-        node_error_of(status, &self.address, timeout)
-    }
-
-    /// Runs one request, once more on a fresh connection if the first broke.
-    async fn call<T, F, Fut>(&self, timeout: Duration, request: F) -> Result<T, NodeError>
+    /// Runs one request, once more on a fresh connection if its own broke, all within
+    /// `timeout`. `bytes` of object data go with it.
+    pub(crate) async fn call<T, F, Fut>(
+        &self,
+        timeout: Duration,
+        bytes: usize,
+        request: F,
+    ) -> Result<T, NodeError>
     where
-        F: Fn(Rpc) -> Fut,
+        F: Fn(Rpc, Duration) -> Fut,
         Fut: Future<Output = Result<T, tonic::Status>>,
     {
-        bounded(timeout, async {
-            match self.attempt(timeout, &request).await {
-                Err(NodeError::ConnectionLost { .. }) => self.attempt(timeout, &request).await,
-                answer => answer,
+        let began = Instant::now();
+        let want = Want { bytes, opened_after: None };
+        let first = self.attempt(want, began, timeout, &request).await;
+        match first {
+            Err(NodeError::ConnectionLost { .. })
+                if began.elapsed() < timeout && self.connections.may_repeat(&self.node_id) =>
+            {
+                let want = Want { bytes, opened_after: Some(began) };
+                self.attempt(want, began, timeout, &request).await
             }
-        })
-        .await
+            answer => answer,
+        }
     }
 
-    async fn attempt<T, F, Fut>(&self, timeout: Duration, request: &F) -> Result<T, NodeError>
+    async fn attempt<T, F, Fut>(
+        &self,
+        want: Want,
+        began: Instant,
+        timeout: Duration,
+        request: &F,
+    ) -> Result<T, NodeError>
     where
-        F: Fn(Rpc) -> Fut,
+        F: Fn(Rpc, Duration) -> Fut,
         Fut: Future<Output = Result<T, tonic::Status>>,
     {
-        let entry = self.pool.connection(&self.node_id).await?;
-        let answer = request(entry.connection().rpc()).await;
-        answer.map_err(|status| {
-            let error = self.failed(&status, timeout);
-            self.evict_if_lost(&entry, &error);
-            error
-        })
+        let deadline = began + timeout;
+        let lease = self.lease(want, deadline, timeout).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = match tokio::time::timeout(left, request(lease.rpc(), left)).await {
+            Ok(answer) => answer.map_err(|status| failed(&lease, &status, timeout)),
+            Err(_) => Err(late("waiting for the answer", timeout)),
+        };
+        self.connections.ended(&self.node_id, &lease, answer.as_ref().map(drop));
+        answer
     }
 
-    fn evict_if_lost(&self, entry: &Entry, error: &NodeError) {
-        if matches!(error, NodeError::ConnectionLost { .. }) {
-            self.pool.evict(&self.node_id, entry);
-        }
+    async fn lease(
+        &self,
+        want: Want,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Result<Lease, NodeError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let leasing = self.connections.lease(&self.node_id, want);
+        let leased = tokio::time::timeout(left, leasing).await;
+        leased.unwrap_or_else(|_| Err(late("waiting for a connection", timeout)))
+    }
+
+    /// What the node knows of itself.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn status(&self, timeout: Duration) -> Result<v1::StatusResponse, NodeError> {
+        let answer = self.call(timeout, 0, |mut rpc, timeout| async move {
+            rpc.status(with_timeout(v1::StatusRequest {}, timeout)).await
+        });
+        Ok(answer.await?.into_inner())
+    }
+
+    /// Has the node make a snapshot of its store.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn snapshot(
+        &self,
+        name: &str,
+        timeout: Duration,
+    ) -> Result<v1::SnapshotResponse, NodeError> {
+        // A snapshot is not repeated: its name would be taken.
+        let request = |mut rpc: Rpc, timeout| {
+            let request = v1::SnapshotRequest { name: name.to_owned() };
+            async move { rpc.snapshot(with_timeout(request, timeout)).await }
+        };
+        let answer = self.attempt(Want::default(), Instant::now(), timeout, &request).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// Asks the node who it is, and says how long the answer took.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn probe(&self, caller: &str, timeout: Duration) -> Result<Duration, NodeError> {
+        let took = self.call(timeout, 0, |mut rpc, timeout| {
+            let caller = caller.to_owned();
+            let request = v1::IdentifyRequest { caller, protocol_version: PROTOCOL_VERSION };
+            async move {
+                let began = Instant::now();
+                rpc.identify(with_timeout(request, timeout)).await?;
+                Ok(began.elapsed())
+            }
+        });
+        took.await
     }
 
     async fn put_one(
@@ -87,7 +155,7 @@ impl RemoteNode {
         timeout: Duration,
     ) -> Result<Result<Stored, StoreError>, NodeError> {
         let answer = self
-            .call(timeout, |mut rpc| {
+            .call(timeout, object.data().len(), |mut rpc, timeout| {
                 let message = v1::PutRequest { object: Some(codec::object_to_wire(object)) };
                 async move { rpc.put(with_timeout(message, timeout)).await }
             })
@@ -108,8 +176,9 @@ impl RemoteNode {
         objects: &[Object],
         timeout: Duration,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
+        let bytes = objects.iter().map(|object| object.data().len()).sum();
         let outcomes = self
-            .call(timeout, |mut rpc| {
+            .call(timeout, bytes, |mut rpc, timeout| {
                 let messages = batches(objects);
                 async move {
                     let request = with_timeout(stream::iter(messages), timeout);
@@ -123,6 +192,14 @@ impl RemoteNode {
             .map(|(outcome, object)| Ok(codec::put_outcome_from_wire(outcome, object.id())?))
             .collect()
     }
+}
+
+fn late(stage: &'static str, after: Duration) -> NodeError {
+    NodeError::TimedOut { stage, after }
+}
+
+fn failed(lease: &Lease, status: &tonic::Status, timeout: Duration) -> NodeError {
+    node_error_of(status, lease.connection().address(), timeout)
 }
 
 fn with_timeout<T>(message: T, timeout: Duration) -> Request<T> {
@@ -189,19 +266,18 @@ impl NodeWriter for RemoteNode {
 
     async fn put_large(&self, head: ObjectHead, mut parts: Parts) -> Result<Stored, NodeError> {
         // Parts are gone once sent, so this call cannot be repeated here.
-        let entry = self.pool.connection(&self.node_id).await?;
+        let timeout = limits::REQUEST_TIMEOUT;
+        let deadline = Instant::now() + timeout;
+        let lease = self.lease(Want::default(), deadline, timeout).await?;
         let first = v1::put_large_request::Part::Head(codec::head_to_wire(head));
         let rest = stream::poll_fn(move |cx| parts.poll_recv(cx));
         let messages = stream::iter([first])
             .chain(rest.map(v1::put_large_request::Part::Data))
             .map(|part| v1::PutLargeRequest { part: Some(part) });
-        let answer = entry.connection().rpc().put_large(messages).await;
-        let response = answer.map_err(|status| {
-            let error = self.failed(&status, limits::REQUEST_TIMEOUT);
-            self.evict_if_lost(&entry, &error);
-            error
-        })?;
-        let stored = response.into_inner().stored;
+        let answer = lease.rpc().put_large(messages).await;
+        let answer = answer.map_err(|status| failed(&lease, &status, timeout));
+        self.connections.ended(&self.node_id, &lease, answer.as_ref().map(drop));
+        let stored = answer?.into_inner().stored;
         let stored = stored.ok_or_else(|| Malformed("a put without an answer".into()))?;
         Ok(codec::stored_from_wire(stored)?)
     }
@@ -210,7 +286,7 @@ impl NodeWriter for RemoteNode {
         let mut present = Vec::with_capacity(ids.len());
         for ids in ids.chunks(limits::BATCH_OBJECTS_MAX) {
             let response = self
-                .call(timeout, |mut rpc| {
+                .call(timeout, 0, |mut rpc, timeout| {
                     let message = v1::HasRequest { ids: codec::ids_to_wire(ids) };
                     async move { rpc.has(with_timeout(message, timeout)).await }
                 })
@@ -230,7 +306,7 @@ impl NodeWriter for RemoteNode {
         let mut recorded = Recorded::default();
         for missed in missed.chunks(limits::BATCH_OBJECTS_MAX) {
             let response = self
-                .call(timeout, |mut rpc| {
+                .call(timeout, 0, |mut rpc, timeout| {
                     let missed = missed.iter().map(codec::missed_to_wire).collect();
                     let message = v1::RecordMissedRequest { missed };
                     async move { rpc.record_missed(with_timeout(message, timeout)).await }
@@ -255,14 +331,14 @@ impl NodeReader for RemoteNode {
     ) -> Result<Vec<Result<Found, StoreError>>, NodeError> {
         let outcomes = if let [id] = ids[..] {
             let response = self
-                .call(timeout, |mut rpc| {
+                .call(timeout, 0, |mut rpc, timeout| {
                     let message = v1::GetRequest { id: codec::id_to_wire(id) };
                     async move { rpc.get(with_timeout(message, timeout)).await }
                 })
                 .await?;
             response.into_inner().outcome.into_iter().collect()
         } else {
-            self.call(timeout, |mut rpc| {
+            self.call(timeout, 0, |mut rpc, timeout| {
                 let messages: Vec<_> = ids
                     .chunks(limits::BATCH_OBJECTS_MAX)
                     .map(|ids| v1::GetBatchRequest { ids: codec::ids_to_wire(ids) })
@@ -281,7 +357,7 @@ impl NodeReader for RemoteNode {
 
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
         let timeout = limits::REQUEST_TIMEOUT;
-        let opening = self.call(timeout, |mut rpc| async move {
+        let opening = self.call(timeout, 0, |mut rpc, _| async move {
             let message = v1::GetRequest { id: codec::id_to_wire(id) };
             let mut messages = rpc.get_large(message).await?.into_inner();
             let first = messages.message().await?;

@@ -172,6 +172,7 @@ impl Node for NodeService {
             boot_id: self.boot_id,
             layout: Some(codec::layout_to_wire(&self.layout)),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol_version: super::PROTOCOL_VERSION,
         }))
     }
 
