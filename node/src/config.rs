@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::placement::{Layout, LayoutError, Member, NodeId};
+use crate::placement::{Layout, LayoutError, Member, MemberState, NodeId};
 use locate::Source;
 pub use store::StoreConfig;
 
@@ -125,6 +125,8 @@ struct FileCluster {
     replicas: usize,
     write_quorum: usize,
     read_quorum: usize,
+    #[serde(default)]
+    settled: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,6 +138,28 @@ struct FileNode {
     zone: String,
     #[serde(default = "one")]
     weight: u32,
+    #[serde(default, with = "state")]
+    state: MemberState,
+}
+
+/// A state as its word.
+mod state {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::placement::MemberState;
+
+    pub(super) fn serialize<S: Serializer>(state: &MemberState, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(state.word())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<MemberState, D::Error> {
+        let word = String::deserialize(from)?;
+        let states = [MemberState::Active, MemberState::Draining, MemberState::Removed];
+        states.into_iter().find(|state| state.word() == word).ok_or_else(|| {
+            D::Error::custom(format!("{word:?} is none of \"active\", \"draining\", \"removed\""))
+        })
+    }
 }
 
 fn one() -> u32 {
@@ -233,6 +257,7 @@ impl LoadedConfig {
             address: member.address.clone(),
             zone: member.zone.clone(),
             weight: member.weight,
+            state: member.state,
         };
         toml::to_string(&FileConfig {
             node_id: Some(self.config.node_id.to_string()),
@@ -244,6 +269,7 @@ impl LoadedConfig {
                 replicas: layout.replicas,
                 write_quorum: layout.write_quorum,
                 read_quorum: layout.read_quorum,
+                settled: layout.settled,
             }),
             node: Some(layout.members.iter().map(node).collect()),
         })
@@ -266,13 +292,16 @@ fn member_of(
         address: node.address,
         zone: node.zone,
         weight: node.weight,
+        state: node.state,
     };
     let layout = Layout {
         version: cluster.version,
         replicas: cluster.replicas,
         write_quorum: cluster.write_quorum,
         read_quorum: cluster.read_quorum,
+        settled: cluster.settled,
         members: nodes.into_iter().map(member).collect(),
+        previous: Vec::new(),
     }
     .validated()?;
     let node_id = node_id
@@ -303,14 +332,8 @@ fn alone(
         return Err(problem("listen", text));
     }
     let node_id = NodeId::new(node_id.unwrap_or_else(|| NODE_ID_DEFAULT.to_owned()));
-    let member = Member {
-        node_id: node_id.clone(),
-        address: listen.to_string(),
-        zone: zone_default(),
-        weight: one(),
-    };
-    let layout =
-        Layout { version: 1, replicas: 1, write_quorum: 1, read_quorum: 1, members: vec![member] };
+    let member = Member::active(node_id.clone(), listen.to_string(), zone_default(), one());
+    let layout = Layout::first((1, 1, 1), vec![member]);
     let named_as_written = |error: LayoutError| match error.field.as_str() {
         "node[0].id" => problem("node_id", error.problem),
         "node[0].address" => problem("listen", error.problem),

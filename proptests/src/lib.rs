@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
-use gitstratum::placement::{Layout, Member, NodeId};
+use gitstratum::placement::{Layout, Member, MemberState, NodeId};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
@@ -46,6 +46,7 @@ pub fn members(zones: u32, weight_max: u32) -> impl Strategy<Value = Member> {
         node_id: NodeId::new(id),
         zone: format!("zone-{zone}"),
         weight,
+        state: MemberState::Active,
     })
 }
 
@@ -64,7 +65,7 @@ pub fn layouts(weight_max: u32) -> impl Strategy<Value = Layout> {
                     ..member
                 };
                 let members = names.into_iter().zip(rest).map(named).collect();
-                Layout { version: 1, replicas, write_quorum, read_quorum, members }
+                Layout::first((replicas, write_quorum, read_quorum), members)
             })
         })
     })

@@ -47,19 +47,11 @@ impl Cluster {
         }
         fs::create_dir_all(dir)?;
         let listens = free_addresses()?;
-        let members = listens.iter().zip(1..).map(|(listen, number)| Member {
-            node_id: NodeId::new(format!("n{number}")),
-            address: listen.to_string(),
-            zone: format!("z{number}"),
-            weight: 1,
+        let members = listens.iter().zip(1..).map(|(listen, number)| {
+            let node_id = NodeId::new(format!("n{number}"));
+            Member::active(node_id, listen.to_string(), format!("z{number}"), 1)
         });
-        let layout = Layout {
-            version: 1,
-            replicas: REPLICAS,
-            write_quorum: 2,
-            read_quorum: 2,
-            members: members.collect(),
-        };
+        let layout = Layout::first((REPLICAS, 2, 2), members.collect());
         let peers = listens.iter().map(SocketAddr::to_string).collect();
         let mut cluster = Cluster { nodes: Vec::new(), peers };
         for (member, listen) in layout.members.iter().zip(listens) {

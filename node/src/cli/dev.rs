@@ -97,19 +97,12 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
     let addresses = free_addresses(count).map_err(Failure::operation("find free ports"))?;
     let replicas = usize::from(count.min(3));
     let quorum = replicas / 2 + 1;
-    let member = |(n, address): (u16, &SocketAddr)| Member {
-        node_id: NodeId::new(format!("n{n}")),
-        address: address.to_string(),
-        zone: format!("z{n}"),
-        weight: 1,
+    let member = |(n, address): (u16, &SocketAddr)| {
+        let node_id = NodeId::new(format!("n{n}"));
+        Member::active(node_id, address.to_string(), format!("z{n}"), 1)
     };
-    let layout = Layout {
-        version: 1,
-        replicas,
-        write_quorum: quorum,
-        read_quorum: replicas + 1 - quorum,
-        members: (1..).zip(&addresses).map(member).collect(),
-    };
+    let members = (1..).zip(&addresses).map(member).collect();
+    let layout = Layout::first((replicas, quorum, replicas + 1 - quorum), members);
     // Members are sorted by id from here on.
     let layout = layout.validated()?;
     // The first node's file is written last: it tells the next run that all are there.

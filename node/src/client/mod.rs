@@ -24,9 +24,9 @@ use rand_chacha::ChaCha12Rng;
 
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::{CurrentLayout, Layout, Member, NodeId, Ring};
+use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId};
 use crate::pool::{Connections, Dialler, Pool};
-use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, QuorumReader, QuorumWriter};
+use crate::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumReader, QuorumWriter};
 use crate::store::LargeReader;
 use crate::wire::replica::RemoteNode;
 
@@ -67,8 +67,8 @@ fn described(peers: &[(String, NodeError)]) -> String {
 /// A connection to a cluster. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    ring: Arc<Ring>,
-    nodes: Arc<[RemoteNode]>,
+    layout: CurrentLayout,
+    connections: Arc<dyn Connections>,
     writer: QuorumWriter,
     reader: QuorumReader,
     options: ClientOptions,
@@ -102,22 +102,21 @@ impl Client {
         connections: impl FnOnce(&CurrentLayout) -> Arc<dyn Connections> + Send,
     ) -> Result<Self, ConnectError> {
         check_peers(peers)?;
-        let layout = learn_layout(net, peers).await?;
-        let ring = Arc::new(Ring::new(layout.clone()));
-        let connections = connections(&CurrentLayout::new(layout.clone()));
-        let remote = |member: &Member| RemoteNode::new(member.node_id.clone(), connections.clone());
-        let nodes: Arc<[_]> = layout.members.iter().map(remote).collect();
+        let layout = CurrentLayout::new(learn_layout(net, peers).await?);
+        let connections = connections(&layout);
         let timeout = options.request_timeout;
-        let writers = nodes.iter().map(|node| Arc::new(node.clone()) as Arc<dyn NodeWriter>);
-        let readers = nodes.iter().map(|node| Arc::new(node.clone()) as Arc<dyn NodeReader>);
-        let writer = QuorumWriter::new(ring.clone(), writers, timeout);
-        let reader = QuorumReader::new(ring.clone(), readers, timeout);
-        Ok(Client { ring, nodes, writer, reader, options })
+        let through = connections.clone();
+        let writers = Arc::new(move |member: &Member| Arc::new(remote(&through, member)) as _);
+        let writer = QuorumWriter::new(layout.clone(), writers, timeout);
+        let through = connections.clone();
+        let readers = Arc::new(move |member: &Member| Arc::new(remote(&through, member)) as _);
+        let reader = QuorumReader::new(layout.clone(), readers, timeout);
+        Ok(Client { layout, connections, writer, reader, options })
     }
 
-    /// The layout in use.
-    pub fn layout(&self) -> &Arc<Layout> {
-        self.ring.layout()
+    /// The layout in use now.
+    pub fn layout(&self) -> Arc<Layout> {
+        self.layout.get()
     }
 
     /// Stores one object that fits a message.
@@ -175,16 +174,19 @@ impl Client {
     pub async fn has(&self, ids: Vec<ObjectId>) -> Vec<Result<Vec<NodeId>, GetError>> {
         let ids: Arc<[ObjectId]> = ids.into();
         let timeout = self.options.request_timeout;
-        let asked = self.nodes.iter().map(|node| {
-            let ids = ids.clone();
-            async move { (NodeWriter::node_id(node), node.has(ids, timeout).await) }
+        let placement = self.layout.placement();
+        let members = placement.layout().members.iter();
+        let asked = members.filter(|member| member.state != MemberState::Removed).map(|member| {
+            let (node, ids) = (remote(&self.connections, member), ids.clone());
+            async move { (&member.node_id, node.has(ids, timeout).await) }
         });
         let answers = join_all(asked).await;
         let holders = |place: usize, id: &ObjectId| {
             let (mut holds, mut absent, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-            for replica in self.ring.replicas(id).iter() {
+            let read_set = placement.read_set(id);
+            for replica in read_set.nodes() {
                 let answer = answers.iter().find(|(node_id, _)| *node_id == replica);
-                match &answer.expect("every member was asked").1 {
+                match &answer.expect("whoever is read from was asked").1 {
                     Ok(present) if present[place] => holds.push(replica.clone()),
                     Ok(_) => absent.push(replica.clone()),
                     Err(error) => failed.push((replica.clone(), error.clone())),
@@ -192,7 +194,7 @@ impl Client {
             }
             match holds.is_empty() {
                 false => Ok(holds),
-                true if absent.len() >= self.layout().read_quorum => {
+                true if read_set.proves_absent(&absent) => {
                     Err(GetError::NotFound { id: *id, absent })
                 }
                 true => Err(GetError::Unavailable { id: *id, absent, failed }),
@@ -204,23 +206,21 @@ impl Client {
     /// Asks every member for its status, all at once.
     pub async fn status(&self) -> Vec<(Member, Result<StatusResponse, NodeError>)> {
         let timeout = self.options.request_timeout;
-        let asked = self
-            .members()
-            .map(|(member, node)| async move { (member.clone(), node.status(timeout).await) });
+        let layout = self.layout();
+        let asked = layout.members.iter().map(|member| async move {
+            (member.clone(), remote(&self.connections, member).status(timeout).await)
+        });
         join_all(asked).await
     }
 
     /// Has every member make a snapshot of its store, all at once.
     pub async fn snapshot(&self, name: &str) -> Vec<(Member, Result<SnapshotResponse, NodeError>)> {
         let timeout = self.options.request_timeout;
-        let asked = self.members().map(|(member, node)| async move {
-            (member.clone(), node.snapshot(name, timeout).await)
+        let layout = self.layout();
+        let asked = layout.members.iter().map(|member| async move {
+            (member.clone(), remote(&self.connections, member).snapshot(name, timeout).await)
         });
         join_all(asked).await
-    }
-
-    fn members(&self) -> impl Iterator<Item = (&Member, &RemoteNode)> {
-        self.layout().members.iter().zip(self.nodes.iter())
     }
 
     /// Counters of the writer.
@@ -237,6 +237,11 @@ impl Client {
     pub async fn drain(&self) {
         self.writer.drain().await;
     }
+}
+
+/// The replica of a member.
+fn remote(connections: &Arc<dyn Connections>, member: &Member) -> RemoteNode {
+    RemoteNode::new(member.node_id.clone(), connections.clone())
 }
 
 /// Refuses a peer list that cannot be meant.

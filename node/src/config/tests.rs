@@ -77,7 +77,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "write_quorum = 2",
         "write_qorum = 2",
         "config.toml:40: cluster.write_qorum: unknown field `write_qorum`, expected one of \
-         `version`, `replicas`, `write_quorum`, `read_quorum`",
+         `version`, `replicas`, `write_quorum`, `read_quorum`, `settled`",
     );
     refused("write_quorum = 2", "", "config.toml:33: cluster: missing field `write_quorum`");
     refused(
@@ -89,7 +89,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "address = \"n2",
         "adress = \"n2",
         "config.toml:56: node[1].adress: unknown field `adress`, expected one of `id`, `address`, \
-         `zone`, `weight`",
+         `zone`, `weight`, `state`",
     );
     refused(
         "\n[cluster]\n",

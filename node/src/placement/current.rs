@@ -1,13 +1,18 @@
 //! The layout in force: one value that a whole node or client follows.
 //!
+//! It also gathers the history that readers need: a layout that is replaced is kept among
+//! [`Layout::previous`] of the one that replaces it, until that one or a later one says that
+//! it is settled. And it remembers that a newer layout was heard of, for whoever fetches it.
+//!
 //! Invariant: the version never goes back, and one version never has two contents. Where
 //! layouts come from, and who keeps them over a restart, is left to others.
 
-use std::sync::{Arc, RwLock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::sync::Notify;
 
-use super::{Layout, LayoutError};
+use super::{Layout, LayoutError, Placement};
 
 /// Why a layout did not come into force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,53 +49,82 @@ pub struct CurrentLayout {
 
 #[derive(Debug)]
 struct Shared {
-    layout: RwLock<Arc<Layout>>,
+    placement: RwLock<Arc<Placement>>,
+    /// Held while a layout is replaced, so that readers need not wait while rings are made.
+    replacing: Mutex<()>,
     /// Wakes those who wait for the next version. Not a `watch` channel: that wakes its
     /// waiters in an order that a counter of the whole process decides.
     replaced: Notify,
+    /// The newest version that anyone mentioned.
+    heard: Mutex<u64>,
+    heard_of: Notify,
 }
 
 impl CurrentLayout {
     /// Begins with `layout`, which came out of [`Layout::validated`].
     pub fn new(layout: impl Into<Arc<Layout>>) -> Self {
-        let shared = Shared { layout: RwLock::new(layout.into()), replaced: Notify::new() };
+        let placement = Placement::new(layout.into());
+        let shared = Shared {
+            placement: RwLock::new(Arc::new(placement)),
+            replacing: Mutex::new(()),
+            replaced: Notify::new(),
+            heard: Mutex::new(0),
+            heard_of: Notify::new(),
+        };
         CurrentLayout { shared: Arc::new(shared) }
     }
 
     /// The layout in force now.
     pub fn get(&self) -> Arc<Layout> {
-        self.shared.layout.read().expect("nothing panics while it replaces a layout").clone()
+        self.placement().layout().clone()
+    }
+
+    /// The layout in force now with its rings: what places objects.
+    pub fn placement(&self) -> Arc<Placement> {
+        self.shared.placement.read().expect("nothing panics while it swaps a layout").clone()
     }
 
     /// The version in force now.
     pub fn version(&self) -> u64 {
-        self.get().version
+        self.placement().layout().version
     }
 
-    /// Brings a newer layout into force and wakes those who wait for it; says whether
-    /// anything changed. The layout that is in force already is taken and changes nothing.
+    /// The layout that [`CurrentLayout::replace`] would bring into force: the one given,
+    /// with the history of both. `None` when that is in force already.
+    ///
+    /// # Errors
+    /// [`LayoutRefused`].
+    pub fn succession(&self, layout: &Layout) -> Result<Option<Layout>, LayoutRefused> {
+        let in_force = self.get();
+        if layout.version < in_force.version {
+            let (given, in_force) = (layout.version, in_force.version);
+            return Err(LayoutRefused::Older { given, in_force });
+        }
+        let successor = Layout { previous: history(&in_force, layout), ..layout.clone() };
+        let successor = successor.validated()?;
+        if successor.version == in_force.version {
+            if let Some(difference) = in_force.difference(&successor) {
+                return Err(LayoutRefused::Different { version: successor.version, difference });
+            }
+            if successor.previous.len() == in_force.previous.len() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(successor))
+    }
+
+    /// Brings a newer layout into force and wakes those who wait for it. The layout that is
+    /// in force already is taken too; what it knows of the history is added. Says whether
+    /// anything changed.
     ///
     /// # Errors
     /// [`LayoutRefused`]; what is in force stays.
-    pub fn replace(&self, layout: Layout) -> Result<bool, LayoutRefused> {
-        let layout = layout.validated()?;
-        {
-            let mut in_force =
-                self.shared.layout.write().expect("nothing panics while it replaces a layout");
-            if layout.version < in_force.version {
-                let (given, in_force) = (layout.version, in_force.version);
-                return Err(LayoutRefused::Older { given, in_force });
-            }
-            if layout.version == in_force.version {
-                return match in_force.difference(&layout) {
-                    None => Ok(false),
-                    Some(difference) => {
-                        Err(LayoutRefused::Different { version: layout.version, difference })
-                    }
-                };
-            }
-            *in_force = Arc::new(layout);
-        }
+    pub fn replace(&self, layout: &Layout) -> Result<bool, LayoutRefused> {
+        let replacing = self.shared.replacing.lock().expect("nothing panics while it replaces");
+        let Some(successor) = self.succession(layout)? else { return Ok(false) };
+        let placement = Arc::new(Placement::new(Arc::new(successor)));
+        *self.shared.placement.write().expect("nothing panics while it swaps a layout") = placement;
+        drop(replacing);
         self.shared.replaced.notify_waiters();
         Ok(true)
     }
@@ -110,4 +144,57 @@ impl CurrentLayout {
             replaced.await;
         }
     }
+
+    /// Takes note that somebody holds this version.
+    pub fn heard_of(&self, version: u64) {
+        let mut heard = self.heard();
+        if version > *heard {
+            *heard = version;
+            drop(heard);
+            self.shared.heard_of.notify_waiters();
+        }
+    }
+
+    /// The version that was heard of, if it is newer than the one in force.
+    pub fn behind(&self) -> Option<u64> {
+        Some(*self.heard()).filter(|heard| *heard > self.version())
+    }
+
+    /// Waits until a newer version was heard of, and returns it. Safe to drop at any time.
+    pub async fn until_behind(&self) -> u64 {
+        loop {
+            let mut heard = std::pin::pin!(self.shared.heard_of.notified());
+            heard.as_mut().enable();
+            if let Some(version) = self.behind() {
+                return version;
+            }
+            heard.await;
+        }
+    }
+
+    /// Forgets a version that was heard of, because nobody has it. It can be heard again.
+    pub fn forget(&self, version: u64) {
+        let mut heard = self.heard();
+        if *heard <= version {
+            *heard = 0;
+        }
+    }
+
+    fn heard(&self) -> std::sync::MutexGuard<'_, u64> {
+        self.shared.heard.lock().expect("nothing panics while it holds a number")
+    }
+}
+
+/// The earlier versions that readers need once `next` is in force.
+fn history(in_force: &Arc<Layout>, next: &Layout) -> Vec<Arc<Layout>> {
+    let alone = |layout: &Arc<Layout>| match layout.previous.is_empty() {
+        true => layout.clone(),
+        false => Arc::new(Layout { previous: Vec::new(), ..Layout::clone(layout) }),
+    };
+    let known = next.previous.iter().chain(&in_force.previous).chain([in_force]);
+    let known: BTreeMap<u64, Arc<Layout>> =
+        known.map(|layout| (layout.version, alone(layout))).collect();
+    let needed =
+        known.into_iter().filter(|(version, _)| (next.settled..next.version).contains(version));
+    needed.map(|(_, layout)| layout).collect()
 }

@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 use crate::limits::{MEMBERS_MAX, NAME_BYTES_MAX, REPLICAS_MAX, WEIGHT_MAX, WEIGHT_SUM_MAX};
 
+/// Earlier layouts in which readers still look for objects.
+pub(crate) const LAYOUTS_UNSETTLED_MAX: usize = 16;
+
 /// The name of a node, unique in its cluster; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(Arc<str>);
@@ -38,6 +41,36 @@ impl fmt::Debug for NodeId {
     }
 }
 
+/// What part a member takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MemberState {
+    /// Takes writes and is read from.
+    #[default]
+    Active,
+    /// Is read from, because it holds what was written before, and takes no writes.
+    Draining,
+    /// Nobody's replica: it is neither written to nor read from. Named all the same, so
+    /// that it is told.
+    Removed,
+}
+
+impl MemberState {
+    /// The word for it in files and in output.
+    pub fn word(self) -> &'static str {
+        match self {
+            MemberState::Active => "active",
+            MemberState::Draining => "draining",
+            MemberState::Removed => "removed",
+        }
+    }
+}
+
+impl fmt::Display for MemberState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
 /// One node of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -49,6 +82,15 @@ pub struct Member {
     pub zone: String,
     /// Share of the objects, relative to other members; at least 1.
     pub weight: u32,
+    /// Whether it takes writes, and is read from.
+    pub state: MemberState,
+}
+
+impl Member {
+    /// An active member.
+    pub fn active(node_id: NodeId, address: String, zone: String, weight: u32) -> Self {
+        Member { node_id, address, zone, weight, state: MemberState::Active }
+    }
 }
 
 /// The members and the quorum sizes, as one version of a document.
@@ -62,8 +104,16 @@ pub struct Layout {
     pub write_quorum: usize,
     /// Read quorum R.
     pub read_quorum: usize,
+    /// The operator's word that every object is where this version, or a later one, places
+    /// it. Readers then no longer look where versions before it placed objects. At most
+    /// `version`; 0 when nothing was said.
+    pub settled: u64,
     /// Sorted by node id.
     pub members: Vec<Member>,
+    /// The versions before this one that objects may still be placed by: readers look there
+    /// too. Oldest first, none of them before `settled`, and none with a history of its own.
+    /// No part of what the operator writes: it is gathered as layouts come into force.
+    pub previous: Vec<Arc<Layout>>,
 }
 
 /// What is wrong with a layout; `field` is named as in the configuration file.
@@ -77,6 +127,15 @@ pub struct LayoutError {
 }
 
 impl Layout {
+    /// Version 1 of a cluster, not checked yet.
+    pub fn first(
+        (replicas, write_quorum, read_quorum): (usize, usize, usize),
+        members: Vec<Member>,
+    ) -> Self {
+        let (version, settled, previous) = (1, 0, Vec::new());
+        Layout { version, replicas, write_quorum, read_quorum, settled, members, previous }
+    }
+
     /// Checks the layout and sorts its members.
     ///
     /// Fields are named as in the configuration file; `node[2]` is the third `[[node]]`
@@ -90,8 +149,19 @@ impl Layout {
         self.check_members()?;
         self.check_weights()?;
         self.check_quorums()?;
+        self.check_history()?;
         self.members.sort_by(|a, b| a.node_id.cmp(&b.node_id));
         Ok(self)
+    }
+
+    /// The members in `state`.
+    pub fn in_state(&self, state: MemberState) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(move |member| member.state == state)
+    }
+
+    /// Whether objects are read from this node.
+    pub fn is_read_from(&self, node_id: &NodeId) -> bool {
+        self.member(node_id).is_some_and(|member| member.state != MemberState::Removed)
     }
 
     /// The member with this id.
@@ -107,6 +177,9 @@ impl Layout {
             ("cluster.write_quorum", self.write_quorum, other.write_quorum),
             ("cluster.read_quorum", self.read_quorum, other.read_quorum),
         ];
+        if self.settled != other.settled {
+            return Some(format!("cluster.settled is {}, not {}", self.settled, other.settled));
+        }
         let number = numbers.into_iter().find(|(_, ours, theirs)| ours != theirs);
         if let Some((field, ours, theirs)) = number {
             return Some(format!("{field} is {ours}, not {theirs}"));
@@ -132,9 +205,11 @@ impl Layout {
         if n > REPLICAS_MAX {
             return refuse("cluster.replicas", format!("{n} is over the limit of {REPLICAS_MAX}"));
         }
-        if n > self.members.len() {
-            let members = self.members.len();
-            return refuse("cluster.replicas", format!("{n} exceeds the {members} [[node]]s"));
+        let active = self.in_state(MemberState::Active).count();
+        if n > active {
+            let which = if active < self.members.len() { "active " } else { "" };
+            let problem = format!("{n} exceeds the {active} {which}[[node]]s");
+            return refuse("cluster.replicas", problem);
         }
         for (field, quorum) in [("cluster.write_quorum", w), ("cluster.read_quorum", r)] {
             if quorum == 0 {
@@ -150,6 +225,32 @@ impl Layout {
                  cluster.replicas ({n})"
             );
             return refuse("cluster.read_quorum", problem);
+        }
+        Ok(())
+    }
+
+    fn check_history(&self) -> Result<(), LayoutError> {
+        if self.settled > self.version {
+            let (settled, version) = (self.settled, self.version);
+            let problem = format!("{settled} is after cluster.version ({version})");
+            return refuse("cluster.settled", problem);
+        }
+        if self.previous.len() > LAYOUTS_UNSETTLED_MAX {
+            let problem = format!(
+                "readers look where {} earlier versions placed objects, over the limit of \
+                 {LAYOUTS_UNSETTLED_MAX}: settle, then say so",
+                self.previous.len()
+            );
+            return refuse("cluster.settled", problem);
+        }
+        let mut before = self.settled.checked_sub(1);
+        for (index, previous) in self.previous.iter().enumerate() {
+            let follows = before.is_none_or(|before| before < previous.version);
+            if !follows || previous.version >= self.version || !previous.previous.is_empty() {
+                let problem = format!("{} is out of order", previous.version);
+                return refuse(format!("previous[{index}].cluster.version"), problem);
+            }
+            before = Some(previous.version);
         }
         Ok(())
     }
@@ -175,6 +276,10 @@ impl Layout {
             if let Some(first) = ids.insert(member.node_id.as_str(), index) {
                 let id = member.node_id.as_str();
                 return refuse(field("id"), format!("{id:?} is already the id of node[{first}]"));
+            }
+            if member.state == MemberState::Removed {
+                // Its address may be another's by now.
+                continue;
             }
             if let Some(first) = addresses.insert(member.address.to_ascii_lowercase(), index) {
                 let address = &member.address;

@@ -5,11 +5,14 @@
 
 mod current;
 mod layout;
+mod places;
 mod ring;
 
 #[cfg(test)]
 mod tests;
 
 pub use current::{CurrentLayout, LayoutRefused};
-pub use layout::{Layout, LayoutError, Member, NodeId};
+pub(crate) use layout::LAYOUTS_UNSETTLED_MAX;
+pub use layout::{Layout, LayoutError, Member, MemberState, NodeId};
+pub use places::{Placement, ReadSet};
 pub use ring::Ring;

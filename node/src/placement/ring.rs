@@ -5,6 +5,9 @@
 //! position, a member of a zone not met before going first. So a member that joins or
 //! leaves moves only the objects that it gains or loses.
 //!
+//! Only active members own points. So a member that drains or is removed gives its objects
+//! to those that would have come after it, and moves no other.
+//!
 //! Invariant: `replicas` depends on the layout's members and N only, never on their
 //! order in the file, on the process, or on anything iterated in hash order.
 
@@ -13,7 +16,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Layout, NodeId};
+use super::{Layout, Member, MemberState, NodeId};
 use crate::limits::VIRTUAL_NODES_PER_WEIGHT;
 use crate::object::ObjectId;
 
@@ -34,23 +37,27 @@ struct Point {
 }
 
 impl Ring {
-    /// Computes the ring of a validated layout.
+    /// Computes the ring of a validated layout's active members.
     ///
     /// # Panics
-    /// When the layout was not validated: no members, or fewer than N.
+    /// When the layout was not validated: no active members, or fewer than N.
     pub fn new(layout: Arc<Layout>) -> Self {
-        assert!(
-            (1..=layout.members.len()).contains(&layout.replicas),
-            "a ring needs a validated layout"
-        );
-        let owners = owners(&layout);
-        let zones = zones(&layout);
+        Self::of(layout, &[MemberState::Active])
+    }
+
+    /// The ring of the members in one of `states`.
+    pub(super) fn of(layout: Arc<Layout>, states: &[MemberState]) -> Self {
+        let members: Vec<&Member> =
+            layout.members.iter().filter(|member| states.contains(&member.state)).collect();
+        assert!((1..=members.len()).contains(&layout.replicas), "a ring needs a validated layout");
+        let owners = owners(&members);
+        let zones = zones(&members);
         let mut lists: BTreeMap<Vec<usize>, Arc<[NodeId]>> = BTreeMap::new();
         let points = (0..owners.len())
             .map(|start| {
                 let list = walk(&owners, start, &zones, layout.replicas);
                 let names = |list: &[usize]| {
-                    list.iter().map(|&member| layout.members[member].node_id.clone()).collect()
+                    list.iter().map(|&member| members[member].node_id.clone()).collect()
                 };
                 let replicas = match lists.get(&list) {
                     Some(known) => Arc::clone(known),
@@ -80,9 +87,9 @@ impl Ring {
 
 /// All points in ring order, each with the member that owns it. Members are sorted by
 /// id, so two points on one position are ordered by id.
-fn owners(layout: &Layout) -> Vec<(u64, usize)> {
+fn owners(members: &[&Member]) -> Vec<(u64, usize)> {
     let mut owners = Vec::new();
-    for (member, of) in layout.members.iter().enumerate() {
+    for (member, of) in members.iter().enumerate() {
         let points = of.weight * VIRTUAL_NODES_PER_WEIGHT;
         owners.extend((0..points).map(|index| (position(&of.node_id, index), member)));
     }
@@ -106,10 +113,10 @@ fn position(node_id: &NodeId, index: u32) -> u64 {
 }
 
 /// For each member the number of its zone.
-fn zones(layout: &Layout) -> Vec<usize> {
-    let names: BTreeSet<&str> = layout.members.iter().map(|m| m.zone.as_str()).collect();
+fn zones(members: &[&Member]) -> Vec<usize> {
+    let names: BTreeSet<&str> = members.iter().map(|m| m.zone.as_str()).collect();
     let numbers: BTreeMap<&str, usize> = names.into_iter().zip(0..).collect();
-    layout.members.iter().map(|m| numbers[m.zone.as_str()]).collect()
+    members.iter().map(|m| numbers[m.zone.as_str()]).collect()
 }
 
 /// The `replicas` members met first from `start`: first those that open a zone, then

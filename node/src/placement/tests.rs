@@ -2,6 +2,7 @@
 //! general properties of the ring are in the `proptests` package.
 
 mod current;
+mod places;
 
 use std::sync::Arc;
 
@@ -10,17 +11,12 @@ use crate::object::ObjectId;
 
 fn member(id: &str, zone: &str, weight: u32) -> Member {
     let address = format!("{id}.example:7400");
-    Member { node_id: NodeId::new(id), address, zone: zone.to_owned(), weight }
+    Member::active(NodeId::new(id), address, zone.to_owned(), weight)
 }
 
 fn three() -> Layout {
-    Layout {
-        version: 1,
-        replicas: 3,
-        write_quorum: 2,
-        read_quorum: 2,
-        members: vec![member("n3", "c", 1), member("n1", "a", 1), member("n2", "b", 1)],
-    }
+    let members = vec![member("n3", "c", 1), member("n1", "a", 1), member("n2", "b", 1)];
+    Layout::first((3, 2, 2), members)
 }
 
 #[track_caller]
@@ -59,6 +55,11 @@ fn a_wrong_layout_is_refused_by_the_name_of_the_field() {
     );
     refused(|l| l.members[0].weight = 0, "node[0].weight: 0 is not between 1 and 100");
     refused(|l| l.members[0].weight = 101, "node[0].weight: 101 is not between 1 and 100");
+    refused(
+        |l| l.members[1].state = MemberState::Draining,
+        "cluster.replicas: 3 exceeds the 2 active [[node]]s",
+    );
+    refused(|l| l.settled = 2, "cluster.settled: 2 is after cluster.version (1)");
     // DNS names do not distinguish case.
     refused(
         |l| l.members[2].address = "N3.example:7400".to_owned(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::NodeId;
+use crate::placement::{Member, NodeId};
 use crate::pool::DialError;
 use crate::store::{Found, LargeReader, StoreError, Stored};
 
@@ -67,6 +67,15 @@ pub enum NodeError {
     #[error("overloaded: {reason}")]
     Overloaded {
         /// Which bound.
+        reason: String,
+    },
+    /// By the peer's layout, which is not older than the one the request came with, it is
+    /// no replica of the object: the caller has to catch up.
+    #[error("not a replica in its layout, version {version}: {reason}")]
+    StaleLayout {
+        /// The version that the peer holds.
+        version: u64,
+        /// The peer's words.
         reason: String,
     },
     /// The peer is going away.
@@ -152,6 +161,13 @@ pub trait NodeReader: Send + Sync {
     /// [`NodeError`].
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError>;
 }
+
+/// How a writer comes to the replica of a member. Asked anew for every write, because the
+/// members change.
+pub type Writers = Arc<dyn Fn(&Member) -> Arc<dyn NodeWriter> + Send + Sync>;
+
+/// How a reader comes to the replica of a member. Asked anew for every read.
+pub type Readers = Arc<dyn Fn(&Member) -> Arc<dyn NodeReader> + Send + Sync>;
 
 /// A replica that should hold an object and did not confirm it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use resume::{Opening, ResumingReader};
 
-use super::{NodeError, NodeReader, reasons};
+use super::{NodeError, NodeReader, Readers, reasons};
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::{NodeId, Ring};
+use crate::placement::{CurrentLayout, NodeId, Placement, ReadSet};
 use crate::store::{Found, LargeReader, StoreError};
 
 /// Why a get returned nothing.
@@ -57,8 +57,8 @@ pub enum Got {
 }
 
 struct Inner {
-    ring: Arc<Ring>,
-    nodes: BTreeMap<NodeId, Arc<dyn NodeReader>>,
+    layout: CurrentLayout,
+    nodes: Readers,
     timeout: Duration,
     /// Replicas that failed lately, and until when they are asked last.
     suspects: Mutex<BTreeMap<NodeId, Instant>>,
@@ -74,19 +74,21 @@ pub struct QuorumReader {
 struct Search {
     id: ObjectId,
     place: usize,
+    /// Where it is looked for, and what proves that it is nowhere.
+    read_set: ReadSet,
     absent: Vec<NodeId>,
     failed: Vec<(NodeId, NodeError)>,
 }
 
 impl Search {
-    fn new(place: usize, id: ObjectId) -> Self {
-        Search { id, place, absent: Vec::new(), failed: Vec::new() }
+    fn new(place: usize, id: ObjectId, read_set: ReadSet) -> Self {
+        Search { id, place, read_set, absent: Vec::new(), failed: Vec::new() }
     }
 
     /// What the answers so far allow to say, when no more will come.
-    fn conclude(self, read_quorum: usize) -> GetError {
-        let Search { id, absent, failed, .. } = self;
-        if absent.len() >= read_quorum {
+    fn conclude(self) -> GetError {
+        let Search { id, read_set, absent, failed, .. } = self;
+        if read_set.proves_absent(&absent) {
             GetError::NotFound { id, absent }
         } else {
             GetError::Unavailable { id, absent, failed }
@@ -97,33 +99,25 @@ impl Search {
 type Replies = (NodeId, Arc<[ObjectId]>, Result<Vec<Result<Found, StoreError>>, NodeError>);
 
 impl QuorumReader {
-    /// A reader from the members of `ring`; `timeout` bounds each replica's answer.
-    ///
-    /// # Panics
-    /// When a member has no reader.
-    pub fn new(
-        ring: Arc<Ring>,
-        nodes: impl IntoIterator<Item = Arc<dyn NodeReader>>,
-        timeout: Duration,
-    ) -> Self {
-        let nodes: BTreeMap<_, _> =
-            nodes.into_iter().map(|node| (node.node_id().clone(), node)).collect();
-        for member in &ring.layout().members {
-            assert!(nodes.contains_key(&member.node_id), "no reader for {}", member.node_id);
-        }
-        let inner = Inner { ring, nodes, timeout, suspects: Mutex::default() };
+    /// A reader from the members of `layout`, which it follows; `timeout` bounds each
+    /// replica's answer.
+    pub fn new(layout: CurrentLayout, nodes: Readers, timeout: Duration) -> Self {
+        let inner = Inner { layout, nodes, timeout, suspects: Mutex::default() };
         QuorumReader { inner: Arc::new(inner) }
     }
 
     /// Looks objects up; one result each, in order.
     pub async fn get(&self, ids: &[ObjectId]) -> Vec<Result<Got, GetError>> {
-        let mut groups: BTreeMap<Arc<[NodeId]>, Vec<Search>> = BTreeMap::new();
+        let mut groups: BTreeMap<ReadSet, Vec<Search>> = BTreeMap::new();
+        let placement = self.inner.layout.placement();
         for (place, id) in ids.iter().enumerate() {
-            groups.entry(self.inner.ring.replicas(id)).or_default().push(Search::new(place, *id));
+            let read_set = placement.read_set(id);
+            let search = Search::new(place, *id, read_set.clone());
+            groups.entry(read_set).or_default().push(search);
         }
         let searches: FuturesUnordered<_> = groups
             .into_iter()
-            .map(|(replicas, searches)| self.inner.search(replicas, searches))
+            .map(|(read_set, searches)| self.inner.search(&placement, read_set, searches))
             .collect();
         let mut results: Vec<Option<Result<Got, GetError>>> = ids.iter().map(|_| None).collect();
         for (place, result) in searches.collect::<Vec<_>>().await.into_iter().flatten() {
@@ -138,12 +132,14 @@ impl QuorumReader {
     /// # Errors
     /// [`GetError`].
     pub async fn get_large(&self, id: ObjectId) -> Result<Box<dyn LargeReader>, GetError> {
-        let untried = self.inner.ranked(&self.inner.ring.replicas(&id)).into_iter();
-        let mut search = Search::new(0, id);
-        let mut opening = Opening { inner: self.inner.clone(), untried };
+        let placement = self.inner.layout.placement();
+        let read_set = placement.read_set(&id);
+        let untried = self.inner.ranked(read_set.nodes()).into_iter();
+        let mut search = Search::new(0, id, read_set);
+        let mut opening = Opening { inner: self.inner.clone(), placement, untried };
         match opening.next(&mut search).await {
             Some((node_id, reader)) => Ok(Box::new(ResumingReader::new(opening, node_id, reader))),
-            None => Err(search.conclude(self.inner.ring.layout().read_quorum)),
+            None => Err(search.conclude()),
         }
     }
 }
@@ -166,8 +162,13 @@ impl Inner {
         ranked
     }
 
-    async fn ask(&self, node_id: NodeId, ids: Arc<[ObjectId]>) -> Replies {
-        let answer = self.nodes[&node_id].get(ids.clone(), self.timeout).await;
+    fn reader(&self, placement: &Placement, node_id: &NodeId) -> Arc<dyn NodeReader> {
+        let member = placement.layout().member(node_id);
+        (self.nodes)(member.expect("only members are read from"))
+    }
+
+    async fn ask(&self, placement: &Placement, node_id: NodeId, ids: Arc<[ObjectId]>) -> Replies {
+        let answer = self.reader(placement, &node_id).get(ids.clone(), self.timeout).await;
         (node_id, ids, answer)
     }
 
@@ -175,7 +176,8 @@ impl Inner {
     /// leaves something unfound, or when no answer came for `limits::HEDGE_AFTER`.
     async fn search(
         &self,
-        replicas: Arc<[NodeId]>,
+        placement: &Placement,
+        read_set: ReadSet,
         searches: Vec<Search>,
     ) -> Vec<(usize, Result<Got, GetError>)> {
         let mut sought: BTreeMap<ObjectId, Vec<Search>> = BTreeMap::new();
@@ -183,12 +185,12 @@ impl Inner {
             sought.entry(search.id).or_default().push(search);
         }
         let mut results = Vec::new();
-        let mut untried = self.ranked(&replicas).into_iter();
+        let mut untried = self.ranked(read_set.nodes()).into_iter();
         let mut asked = FuturesUnordered::new();
         while !sought.is_empty() {
             if asked.is_empty() {
                 let Some(node_id) = untried.next() else { break };
-                asked.push(self.ask(node_id, sought.keys().copied().collect()));
+                asked.push(self.ask(placement, node_id, sought.keys().copied().collect()));
             }
             let reply = match untried.as_slice().is_empty() {
                 true => Ok(asked.next().await),
@@ -205,12 +207,11 @@ impl Inner {
                 && !sought.is_empty()
                 && let Some(node_id) = untried.next()
             {
-                asked.push(self.ask(node_id, sought.keys().copied().collect()));
+                asked.push(self.ask(placement, node_id, sought.keys().copied().collect()));
             }
         }
-        let read_quorum = self.ring.layout().read_quorum;
         let unfound = sought.into_values().flatten();
-        results.extend(unfound.map(|s| (s.place, Err(s.conclude(read_quorum)))));
+        results.extend(unfound.map(|s| (s.place, Err(s.conclude()))));
         results
     }
 
@@ -228,7 +229,6 @@ impl Inner {
                 vec![Err(error); ids.len()]
             }
         };
-        let read_quorum = self.ring.layout().read_quorum;
         let mut unsatisfied = false;
         for (id, answer) in ids.iter().zip(answers) {
             let Some(searches) = sought.get_mut(id) else { continue };
@@ -249,10 +249,10 @@ impl Inner {
                 }
                 Ok(None) => {
                     searches.iter_mut().for_each(|s| s.absent.push(node_id.clone()));
-                    if searches[0].absent.len() >= read_quorum {
+                    if searches[0].read_set.proves_absent(&searches[0].absent) {
                         let searches = sought.remove(id).expect("it was found there");
                         let proven = searches.into_iter();
-                        results.extend(proven.map(|s| (s.place, Err(s.conclude(read_quorum)))));
+                        results.extend(proven.map(|s| (s.place, Err(s.conclude()))));
                         continue;
                     }
                 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::object::{HashAlgorithm, Kind};
-use crate::placement::{Layout, Member, Ring};
+use crate::placement::{CurrentLayout, Layout, Member};
 use crate::pool::{DialProblem, Stage};
 use crate::store::Durability;
 
@@ -188,21 +188,11 @@ fn object() -> Object {
 }
 
 fn trio(moods: [Mood; 3]) -> Trio {
-    let members = ["n1", "n2", "n3"].map(|name| Member {
-        node_id: NodeId::new(name),
-        address: format!("{name}:7000"),
-        zone: "z".into(),
-        weight: 1,
-    });
-    let layout = Layout {
-        version: 1,
-        replicas: 3,
-        write_quorum: 2,
-        read_quorum: 2,
-        members: members.into(),
-    };
-    let ring = Arc::new(Ring::new(Arc::new(layout.validated().unwrap())));
-    let order = ring.replicas(&object().id());
+    let members = ["n1", "n2", "n3"]
+        .map(|name| Member::active(NodeId::new(name), format!("{name}:7000"), "z".into(), 1));
+    let layout = Layout::first((3, 2, 2), members.into()).validated().unwrap();
+    let layout = CurrentLayout::new(layout);
+    let order = layout.placement().replicas(&object().id());
     let nodes: Vec<_> = order
         .iter()
         .zip(moods)
@@ -218,10 +208,15 @@ fn trio(moods: [Mood; 3]) -> Trio {
         })
         .collect();
     let timeout = Duration::from_secs(5);
-    let writers = nodes.iter().map(|node| node.clone() as Arc<dyn NodeWriter>);
-    let writer = QuorumWriter::new(ring.clone(), writers, timeout);
-    let readers = nodes.iter().map(|node| node.clone() as Arc<dyn NodeReader>);
-    let reader = QuorumReader::new(ring, readers, timeout);
+    let known = nodes.clone();
+    let find = move |member: &Member| {
+        known.iter().find(|node| node.node_id == member.node_id).expect("one of three").clone()
+    };
+    let find_too = find.clone();
+    let writer =
+        QuorumWriter::new(layout.clone(), Arc::new(move |member: &Member| find(member)), timeout);
+    let reader =
+        QuorumReader::new(layout, Arc::new(move |member: &Member| find_too(member)), timeout);
     Trio { nodes, writer, reader }
 }
 

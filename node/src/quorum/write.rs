@@ -15,10 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::tally::{Counters, Tally, Undecided};
-use super::{Missed, NodeError, NodeWriter, Parts, Recorded, WriterStats, reasons};
+use super::{Missed, NodeError, NodeWriter, Parts, Recorded, WriterStats, Writers, reasons};
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::{NodeId, Ring};
+use crate::placement::{CurrentLayout, NodeId, Placement};
 use crate::store::Stored;
 
 /// A put that reached its write quorum.
@@ -46,8 +46,8 @@ type Outcome = Result<PutReport, PutError>;
 type Answers = Vec<Result<Stored, NodeError>>;
 
 struct Inner {
-    ring: Arc<Ring>,
-    nodes: BTreeMap<NodeId, Arc<dyn NodeWriter>>,
+    layout: CurrentLayout,
+    nodes: Writers,
     timeout: Duration,
     counters: Arc<Counters>,
     /// One permit a byte.
@@ -63,22 +63,11 @@ pub struct QuorumWriter {
 }
 
 impl QuorumWriter {
-    /// A writer to the members of `ring`; `timeout` bounds each replica's answer.
-    ///
-    /// # Panics
-    /// When a member has no writer.
-    pub fn new(
-        ring: Arc<Ring>,
-        nodes: impl IntoIterator<Item = Arc<dyn NodeWriter>>,
-        timeout: Duration,
-    ) -> Self {
-        let nodes: BTreeMap<_, _> =
-            nodes.into_iter().map(|node| (node.node_id().clone(), node)).collect();
-        for member in &ring.layout().members {
-            assert!(nodes.contains_key(&member.node_id), "no writer for {}", member.node_id);
-        }
+    /// A writer to the members of `layout`, which it follows; `timeout` bounds each replica's
+    /// answer.
+    pub fn new(layout: CurrentLayout, nodes: Writers, timeout: Duration) -> Self {
         let inner = Inner {
-            ring,
+            layout,
             nodes,
             timeout,
             counters: Arc::default(),
@@ -95,8 +84,10 @@ impl QuorumWriter {
         let mut undecided = Vec::new();
         let mut outcomes: Vec<Option<Outcome>> = objects.iter().map(|_| None).collect();
         let mut groups: BTreeMap<Arc<[NodeId]>, Group> = BTreeMap::new();
+        // One layout from beginning to end, whatever comes into force meanwhile.
+        let placement = self.inner.layout.placement();
         for (place, object) in objects.into_iter().enumerate() {
-            let replicas = self.inner.ring.replicas(&object.id());
+            let replicas = placement.replicas(&object.id());
             let group = groups.entry(replicas).or_default();
             group.places.push(place);
             group.objects.push(object);
@@ -107,6 +98,7 @@ impl QuorumWriter {
             let (answer, outcome) = oneshot::channel();
             let coordinator = self.inner.clone().coordinate(
                 Batch { objects: objects.into(), replicas, skip_present },
+                placement.clone(),
                 counted,
                 answer,
             );
@@ -172,6 +164,11 @@ impl Inner {
         self.latest_missed.lock().expect("nothing panics while it lists")
     }
 
+    fn writer(&self, placement: &Placement, node_id: &NodeId) -> Arc<dyn NodeWriter> {
+        let member = placement.layout().member(node_id);
+        (self.nodes)(member.expect("replicas are members of their layout"))
+    }
+
     async fn room_for(&self, bytes: usize) -> OwnedSemaphorePermit {
         let bytes = bytes.min(limits::WRITER_BYTES_IN_FLIGHT_MAX);
         let permits = u32::try_from(bytes).expect("the bound is far below 4 GiB");
@@ -182,6 +179,7 @@ impl Inner {
     async fn coordinate(
         self: Arc<Self>,
         batch: Batch,
+        placement: Arc<Placement>,
         counted: Undecided,
         answer: oneshot::Sender<Vec<Outcome>>,
     ) {
@@ -190,7 +188,7 @@ impl Inner {
         let heads: Vec<_> = batch.objects.iter().map(Object::id).collect();
         let replicas = FuturesUnordered::new();
         for node_id in batch.replicas.iter() {
-            let node = self.nodes[node_id].clone();
+            let node = self.writer(&placement, node_id);
             let (objects, timeout) = (batch.objects.clone(), self.timeout);
             let skip_present = batch.skip_present;
             let write =
@@ -198,7 +196,7 @@ impl Inner {
             replicas.push(joined(node_id.clone(), heads.len(), write));
         }
         drop(batch);
-        self.gather(&heads, replicas, counted, answer).await;
+        self.gather(&placement, &heads, replicas, counted, answer).await;
         drop(room);
     }
 
@@ -211,8 +209,9 @@ impl Inner {
     ) {
         let replicas = FuturesUnordered::new();
         let mut sinks = Vec::new();
-        for node_id in self.ring.replicas(&head.id).iter() {
-            let node = self.nodes[node_id].clone();
+        let placement = self.layout.placement();
+        for node_id in placement.replicas(&head.id).iter() {
+            let node = self.writer(&placement, node_id);
             let (sink, parts) = mpsc::channel(limits::LARGE_PARTS_IN_FLIGHT);
             sinks.push(sink);
             let write = tokio::spawn(async move { vec![node.put_large(head, parts).await] });
@@ -220,7 +219,7 @@ impl Inner {
         }
         let pump = pump(parts, sinks, self.timeout);
         let ids = [head.id];
-        let gather = self.gather(&ids, replicas, counted, answer);
+        let gather = self.gather(&placement, &ids, replicas, counted, answer);
         futures_util::future::join(pump, gather).await;
     }
 
@@ -228,6 +227,7 @@ impl Inner {
     /// decided, and has what was missed recorded.
     async fn gather<F>(
         &self,
+        placement: &Placement,
         ids: &[ObjectId],
         mut replicas: FuturesUnordered<F>,
         mut counted: Undecided,
@@ -235,7 +235,7 @@ impl Inner {
     ) where
         F: Future<Output = (NodeId, Answers)>,
     {
-        let needed = self.ring.layout().write_quorum;
+        let needed = placement.layout().write_quorum;
         let mut tallies: Vec<_> =
             ids.iter().map(|id| Tally::new(*id, needed, replicas.len())).collect();
         let mut outcomes: Vec<Option<Outcome>> = ids.iter().map(|_| None).collect();
@@ -258,11 +258,11 @@ impl Inner {
             }
         }
         assert!(open == 0, "all replicas answered, so every object is decided");
-        self.record_missed(&tallies).await;
+        self.record_missed(placement, &tallies).await;
     }
 
     /// Groups what was missed by a replica that stored the object, and tells that replica.
-    async fn record_missed(&self, tallies: &[Tally]) {
+    async fn record_missed(&self, placement: &Placement, tallies: &[Tally]) {
         let mut by_witness: BTreeMap<Vec<NodeId>, Vec<Missed>> = BTreeMap::new();
         for tally in tallies.iter().filter(|tally| !tally.failed().is_empty()) {
             let mut witnesses: Vec<_> = tally.stored().cloned().collect();
@@ -278,7 +278,7 @@ impl Inner {
             let count = missed.len() as u64;
             self.counters.update(|stats| stats.replica_failures += count);
             self.remember(&missed);
-            let told = self.tell_one_of(&witnesses, missed).await;
+            let told = self.tell_one_of(placement, &witnesses, missed).await;
             let lost = Recorded { dropped: count, ..Recorded::default() };
             let Recorded { new, already, dropped } = told.unwrap_or(lost);
             self.counters.update(|stats| {
@@ -290,9 +290,15 @@ impl Inner {
     }
 
     /// What the first witness that answered did with the report; `None` when none did.
-    async fn tell_one_of(&self, witnesses: &[NodeId], missed: Vec<Missed>) -> Option<Recorded> {
+    async fn tell_one_of(
+        &self,
+        placement: &Placement,
+        witnesses: &[NodeId],
+        missed: Vec<Missed>,
+    ) -> Option<Recorded> {
         for witness in witnesses {
-            let told = self.nodes[witness].record_missed(missed.clone(), self.timeout).await;
+            let node = self.writer(placement, witness);
+            let told = node.record_missed(missed.clone(), self.timeout).await;
             match told {
                 Ok(recorded) => return Some(recorded),
                 Err(error) => tracing::warn!(%witness, %error, "missed writes not recorded here"),

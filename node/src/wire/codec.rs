@@ -3,11 +3,13 @@
 //! What comes from the wire is checked here and nowhere else; past this module an id has
 //! a valid length and a kind is one of Git's four.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use gitstratum_proto::v1;
 
 use crate::object::{Kind, Object, ObjectHead, ObjectId};
-use crate::placement::{Layout, LayoutError, Member, NodeId};
+use crate::placement::{LAYOUTS_UNSETTLED_MAX, Layout, LayoutError, Member, MemberState, NodeId};
 use crate::quorum::{Missed, Recorded};
 use crate::store::{Durability, Found, StoreError, Stored};
 use crate::wire::status::{failure_of, store_error_of};
@@ -184,27 +186,58 @@ pub fn layout_to_wire(layout: &Layout) -> v1::Layout {
                 address: member.address.clone(),
                 zone: member.zone.clone(),
                 weight: member.weight,
+                state: state_to_wire(member.state).into(),
             })
             .collect(),
+        settled: layout.settled,
+        previous: layout.previous.iter().map(|previous| layout_to_wire(previous)).collect(),
     }
 }
 
-pub fn layout_from_wire(layout: v1::Layout) -> Result<Layout, LayoutError> {
+fn state_to_wire(state: MemberState) -> v1::MemberState {
+    match state {
+        MemberState::Active => v1::MemberState::Active,
+        MemberState::Draining => v1::MemberState::Draining,
+        MemberState::Removed => v1::MemberState::Removed,
+    }
+}
+
+fn state_from_wire(state: i32, index: usize) -> Result<MemberState, LayoutError> {
+    match v1::MemberState::try_from(state) {
+        Ok(v1::MemberState::Active | v1::MemberState::Unspecified) => Ok(MemberState::Active),
+        Ok(v1::MemberState::Draining) => Ok(MemberState::Draining),
+        Ok(v1::MemberState::Removed) => Ok(MemberState::Removed),
+        Err(_) => {
+            let field = format!("node[{index}].state");
+            Err(LayoutError { field, problem: format!("unknown state {state}") })
+        }
+    }
+}
+
+pub fn layout_from_wire(mut layout: v1::Layout) -> Result<Layout, LayoutError> {
+    let mut previous = Vec::with_capacity(layout.previous.len().min(LAYOUTS_UNSETTLED_MAX));
+    for earlier in std::mem::take(&mut layout.previous) {
+        // One level only, so that no message makes this recurse further.
+        if !earlier.previous.is_empty() {
+            let field = "previous".to_owned();
+            let problem = "an earlier layout has a history of its own".to_owned();
+            return Err(LayoutError { field, problem });
+        }
+        previous.push(Arc::new(layout_from_wire(earlier)?));
+    }
+    let members = layout.members.into_iter().enumerate().map(|(index, member)| {
+        let state = state_from_wire(member.state, index)?;
+        let v1::Member { node_id, address, zone, weight, .. } = member;
+        Ok(Member { node_id: NodeId::new(node_id), address, zone, weight, state })
+    });
     Layout {
         version: layout.version,
         replicas: layout.replicas as usize,
         write_quorum: layout.write_quorum as usize,
         read_quorum: layout.read_quorum as usize,
-        members: layout
-            .members
-            .into_iter()
-            .map(|member| Member {
-                node_id: NodeId::new(member.node_id),
-                address: member.address,
-                zone: member.zone,
-                weight: member.weight,
-            })
-            .collect(),
+        settled: layout.settled,
+        members: members.collect::<Result<_, _>>()?,
+        previous,
     }
     .validated()
 }

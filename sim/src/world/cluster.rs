@@ -294,18 +294,13 @@ impl Cluster {
 }
 
 fn layout(plan: &Plan) -> Layout {
-    let member = |(number, name): (usize, String)| Member {
-        address: format!("{name}:{PORT}"),
-        zone: format!("z{}", number % plan.cluster.zones + 1),
-        node_id: NodeId::new(name),
-        weight: 1,
+    let member = |(number, name): (usize, String)| {
+        let (address, zone) =
+            (format!("{name}:{PORT}"), format!("z{}", number % plan.cluster.zones + 1));
+        Member::active(NodeId::new(name), address, zone, 1)
     };
-    let layout = Layout {
-        version: 1,
-        replicas: plan.cluster.replicas,
-        write_quorum: plan.cluster.write_quorum,
-        read_quorum: plan.cluster.read_quorum,
-        members: plan.node_names().into_iter().enumerate().map(member).collect(),
-    };
+    let members = plan.node_names().into_iter().enumerate().map(member).collect();
+    let plan = &plan.cluster;
+    let layout = Layout::first((plan.replicas, plan.write_quorum, plan.read_quorum), members);
     layout.validated().expect("a checked plan makes a valid layout")
 }

@@ -19,14 +19,14 @@ fn in_force() -> CurrentLayout {
 fn a_newer_layout_comes_into_force_for_every_clone() {
     let ours = in_force();
     let theirs = ours.clone();
-    assert_eq!(ours.replace(version(7)), Ok(true));
+    assert_eq!(ours.replace(&version(7)), Ok(true));
     assert_eq!(theirs.version(), 7);
 }
 
 #[test]
 fn a_version_that_goes_back_is_refused_and_changes_nothing() {
     let layout = in_force();
-    let refused = layout.replace(version(4)).unwrap_err();
+    let refused = layout.replace(&version(4)).unwrap_err();
     assert_eq!(refused, LayoutRefused::Older { given: 4, in_force: 5 });
     assert_eq!(layout.version(), 5);
 }
@@ -35,7 +35,7 @@ fn a_version_that_goes_back_is_refused_and_changes_nothing() {
 fn the_same_layout_is_taken_twice_in_whatever_order_it_is_written() {
     let mut shuffled = version(5);
     shuffled.members.rotate_left(1);
-    assert_eq!(in_force().replace(shuffled), Ok(false));
+    assert_eq!(in_force().replace(&shuffled), Ok(false));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn one_version_never_has_two_contents() {
         let before = layout.get();
         let mut changed = version(5);
         change(&mut changed);
-        let refused = layout.replace(changed).unwrap_err();
+        let refused = layout.replace(&changed).unwrap_err();
         let expected = LayoutRefused::Different { version: 5, difference: expected.to_owned() };
         assert_eq!(refused, expected);
         assert_eq!(layout.get(), before);
@@ -66,7 +66,7 @@ fn one_version_never_has_two_contents() {
 #[test]
 fn a_layout_that_cannot_be_never_comes_into_force() {
     let layout = in_force();
-    let refused = layout.replace(Layout { write_quorum: 0, ..version(6) }).unwrap_err();
+    let refused = layout.replace(&Layout { write_quorum: 0, ..version(6) }).unwrap_err();
     assert!(matches!(refused, LayoutRefused::Wrong(_)), "{refused}");
     assert_eq!(layout.version(), 5);
 }
@@ -77,10 +77,10 @@ fn who_waits_is_woken_by_a_newer_version_and_by_nothing_else() {
     let mut waiting = pin!(layout.changed_since(5));
     let mut poll = || waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(poll().is_pending());
-    layout.replace(version(5)).unwrap();
-    layout.replace(version(4)).unwrap_err();
+    layout.replace(&version(5)).unwrap();
+    layout.replace(&version(4)).unwrap_err();
     assert!(poll().is_pending());
-    layout.replace(version(6)).unwrap();
+    layout.replace(&version(6)).unwrap();
     let Poll::Ready(newer) = poll() else { panic!("a newer layout is in force") };
     assert_eq!(newer.version, 6);
 }

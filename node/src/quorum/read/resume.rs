@@ -11,12 +11,13 @@ use bytes::Bytes;
 
 use super::{Inner, Search};
 use crate::object::{ObjectHasher, ObjectHead};
-use crate::placement::NodeId;
+use crate::placement::{NodeId, Placement};
 use crate::store::{LargeReader, StoreError};
 
 /// The replicas of a large object that were not tried yet.
 pub(super) struct Opening {
     pub(super) inner: Arc<Inner>,
+    pub(super) placement: Arc<Placement>,
     pub(super) untried: std::vec::IntoIter<NodeId>,
 }
 
@@ -27,7 +28,7 @@ impl Opening {
         search: &mut Search,
     ) -> Option<(NodeId, Box<dyn LargeReader>)> {
         for node_id in self.untried.by_ref() {
-            match self.inner.nodes[&node_id].get_large(search.id).await {
+            match self.inner.reader(&self.placement, &node_id).get_large(search.id).await {
                 Ok(Some(reader)) => return Some((node_id, reader)),
                 Ok(None) => search.absent.push(node_id),
                 Err(error) => {
@@ -63,7 +64,8 @@ impl ResumingReader {
 
     /// Goes on at the next replica that has the same object.
     async fn resume(&mut self, broken: StoreError) -> Result<(), StoreError> {
-        let mut search = Search::new(0, self.head.id);
+        let read_set = self.opening.placement.read_set(&self.head.id);
+        let mut search = Search::new(0, self.head.id, read_set);
         while let Some((node_id, reader)) = self.opening.next(&mut search).await {
             if reader.head() == self.head {
                 (self.node_id, self.reader) = (node_id, reader);
