@@ -20,7 +20,7 @@ use crate::runner::{on_a_fresh_thread, runtime};
 use crate::scenario::Plan;
 use crate::trace::{Recorder, Records};
 use crate::verdict::Verdict;
-use crate::workload::{Ledger, stream};
+use crate::workload::{Ledger, Quiet, stream};
 use crate::world::{Cluster, Run};
 
 /// The world that is measured.
@@ -83,6 +83,7 @@ fn world(plan: &Plan) -> Run {
         seed: 0,
         recorder: Recorder::new(Records::default()),
         ledger: Ledger::default(),
+        quiet: Quiet::default(),
     }
 }
 

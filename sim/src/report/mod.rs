@@ -82,6 +82,23 @@ fn events(trace: &[Record]) -> String {
             Event::Exited { reason } => format!("{actor} stopped by itself: {}", escape(reason)),
             Event::Cut { to } => format!("{actor} no longer reaches {to}"),
             Event::Mended { to } => format!("{actor} reaches {to} again"),
+            Event::Link { to, latency_us: [least, most], loss } => {
+                format!("{actor} to {to}: {least} to {most} us, {loss} lost")
+            }
+            Event::LinkRestored { to } => format!("{actor} to {to}: as at first"),
+            Event::Paused => format!("{actor} stands still"),
+            Event::Throttled { factor } => format!("{actor} is {factor} times slower"),
+            Event::Resumed => format!("{actor} goes on"),
+            Event::ConnectionsForgotten => "the firewall forgets all connections".to_owned(),
+            Event::NameServiceDelay { delay_us } => {
+                format!("the name service answers {delay_us} us late")
+            }
+            Event::Quiet => "no lane begins anything".to_owned(),
+            Event::QuietEnded => "the lanes go on".to_owned(),
+            Event::Burst { callers } => format!("{callers} callers at once on {actor}"),
+            Event::Stranger { address, speaks } => {
+                format!("{actor}, who speaks {speaks}, answers at {address}")
+            }
             Event::Dns { address } => format!("{actor} resolves to {address:?}"),
             Event::Disk { trouble, .. } => format!("disk of {actor}: {}", escape(trouble)),
             Event::DiskReleased => format!("disk of {actor}: well again"),

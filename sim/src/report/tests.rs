@@ -16,6 +16,8 @@ fn trace() -> Vec<Record> {
         recover_within_us: 1,
         put_share_min: 0.0,
         puts_acked_min: 0,
+        failed_in_reach_max: None,
+        dials_per_10s_max: None,
     };
     let wanted = Wanted { id: "ab".into(), bytes: 1, content: None, replicas: vec!["n1".into()] };
     let failed = Outcome::PutFailed { replicas: vec![], error: "refused".into() };

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::steps::{Names, check_step};
+use super::steps::{self, Names, check_step};
 use super::{
-    ClusterPlan, DiskPlan, Expectations, NetworkPlan, Plan, PowerLoss, ScenarioError, Step,
-    WorkloadPlan, file, units,
+    Action, ClusterPlan, Control, DiskPlan, Expectations, FirewallPlan, NetworkPlan, Plan,
+    PowerLoss, ScenarioError, Step, WorkloadPlan, file, units,
 };
 
 /// Reads the text of one file.
@@ -72,12 +72,16 @@ impl Source<'_> {
         let cluster = self.cluster(&file.cluster)?;
         let workload = self.workload(&file.workload)?;
         let names = Names { nodes: cluster.nodes, clients: workload.clients };
+        let firewall = file.firewall.as_ref().map(|raw| self.firewall(raw, names)).transpose()?;
         let mut steps = Vec::with_capacity(file.step.len());
         for (index, step) in file.step.iter().enumerate() {
             let line = self.line(step.span().start);
-            let step = check_step(step.get_ref(), index, names).map_err(|problem| {
-                self.error(Some(step.span()), format!("step[{index}].{problem}"))
-            })?;
+            let refuse =
+                |problem| self.error(Some(step.span()), format!("step[{index}].{problem}"));
+            let step = check_step(step.get_ref(), index, names).map_err(refuse)?;
+            if step.action == Action::Forget && firewall.is_none() {
+                return Err(refuse("action: there is no [firewall] to forget anything".to_owned()));
+            }
             steps.push(Step { line, ..step });
         }
         Ok(Plan {
@@ -86,10 +90,14 @@ impl Source<'_> {
             description,
             cluster,
             network: self.network(&file.network)?,
+            firewall,
             disk: self.disk(&file.disk)?,
             workload,
             steps,
             expect: self.expect(&file.expect)?,
+            controls: self.optional("controls", &file.controls, |names| {
+                names.iter().map(|name| Control::named(name)).collect()
+            })?,
         })
     }
 
@@ -111,6 +119,16 @@ impl Source<'_> {
         Ok(NetworkPlan {
             latency: self.milliseconds("network.latency_ms", &raw.latency_ms)?,
             loss: self.field("network.loss", &raw.loss, share)?,
+            dns_ttl: self
+                .optional("network.dns_ttl", &raw.dns_ttl, |text| units::duration(text))?,
+        })
+    }
+
+    fn firewall(&self, raw: &file::Firewall, names: Names) -> Result<FirewallPlan, ScenarioError> {
+        Ok(FirewallPlan {
+            nodes: self.optional("firewall.nodes", &raw.nodes, |nodes| names.nodes(nodes))?,
+            forgets_after: self.field("firewall.forgets_after", &raw.forgets_after, units::span)?,
+            strays: self.field("firewall.strays", &raw.strays, |name| steps::strays(name))?,
         })
     }
 
@@ -132,7 +150,7 @@ impl Source<'_> {
     fn workload(&self, raw: &file::Workload) -> Result<WorkloadPlan, ScenarioError> {
         Ok(WorkloadPlan {
             clients: self.field("workload.clients", &raw.clients, within(1, 100))?,
-            lanes: self.field("workload.lanes", &raw.lanes, within(1, 1000))?,
+            lanes: self.field("workload.lanes", &raw.lanes, within(1, LANES_MAX))?,
             duration: self.duration("workload.duration", &raw.duration)?,
             pace: self.milliseconds("workload.pace_ms", &raw.pace_ms)?,
             put_share: self.field("workload.put_share", &raw.put_share, share)?,
@@ -154,6 +172,8 @@ impl Source<'_> {
             put_share_min: self.field("expect.put_share_min", &raw.put_share_min, share)?,
             puts_acked_min: raw.puts_acked_min,
             stuck_after: self.duration("expect.stuck_after", &raw.stuck_after)?,
+            failed_in_reach_max: raw.failed_in_reach_max,
+            dials_per_10s_max: raw.dials_per_10s_max,
         })
     }
 
@@ -172,6 +192,9 @@ impl Source<'_> {
         self.field(field, raw, |range| units::scaled(*range, Duration::from_millis(1)))
     }
 }
+
+/// Lanes of a client; numbers of operations leave room for so many, and bursts take one.
+const LANES_MAX: usize = 999;
 
 /// Accepts whole numbers from `least` to `most`.
 fn within(least: usize, most: usize) -> impl FnOnce(&usize) -> Result<usize, String> {

@@ -16,11 +16,13 @@ pub(super) struct File {
     pub(super) description: Spanned<String>,
     pub(super) cluster: Cluster,
     pub(super) network: Network,
+    pub(super) firewall: Option<Firewall>,
     pub(super) disk: Disk,
     pub(super) workload: Workload,
     #[serde(default)]
     pub(super) step: Vec<Spanned<Step>>,
     pub(super) expect: Expect,
+    pub(super) controls: Option<Spanned<Vec<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -38,6 +40,15 @@ pub(super) struct Cluster {
 pub(super) struct Network {
     pub(super) latency_ms: Spanned<[f64; 2]>,
     pub(super) loss: Spanned<f64>,
+    pub(super) dns_ttl: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Firewall {
+    pub(super) nodes: Option<Spanned<Vec<String>>>,
+    pub(super) forgets_after: Spanned<Span>,
+    pub(super) strays: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +97,15 @@ pub(super) struct Step {
     pub(super) factor: Option<u32>,
     pub(super) operations: Option<String>,
     pub(super) room_bytes: Option<u64>,
+    pub(super) leaves_behind: Option<String>,
+    pub(super) times: Option<u32>,
+    pub(super) up_for: Option<Span>,
+    pub(super) latency_ms: Option<[f64; 2]>,
+    pub(super) loss: Option<f64>,
+    pub(super) delay: Option<String>,
+    pub(super) lasts: Option<Span>,
+    pub(super) clients: Option<Vec<String>>,
+    pub(super) callers: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,4 +115,6 @@ pub(super) struct Expect {
     pub(super) put_share_min: Spanned<f64>,
     pub(super) puts_acked_min: u64,
     pub(super) stuck_after: Spanned<String>,
+    pub(super) failed_in_reach_max: Option<u64>,
+    pub(super) dials_per_10s_max: Option<u64>,
 }

@@ -5,7 +5,9 @@
 //! refused here with the file's line and the field's name. What the ranges of a plan
 //! become in a run is decided by the run's seed, not here.
 
+mod action;
 mod check;
+mod control;
 mod file;
 mod steps;
 mod units;
@@ -17,6 +19,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+pub use action::{Action, Direction, Speech, Stray};
+pub use control::Control;
 
 /// What a scenario asks for, checked.
 #[derive(Clone, Debug)]
@@ -31,6 +36,8 @@ pub struct Plan {
     pub cluster: ClusterPlan,
     /// Every link at the start.
     pub network: NetworkPlan,
+    /// What stands between machines, if anything does.
+    pub firewall: Option<FirewallPlan>,
     /// Every node's disk.
     pub disk: DiskPlan,
     /// Who asks for what.
@@ -39,6 +46,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What must hold besides the invariants.
     pub expect: Expectations,
+    /// Weakened pools that must fail this scenario, by name.
+    pub controls: Vec<Control>,
 }
 
 /// Nodes `n1`, `n2`, … and how they replicate.
@@ -63,6 +72,19 @@ pub struct NetworkPlan {
     pub latency: RangeInclusive<Duration>,
     /// Share of packets lost, 0.0 to 1.0.
     pub loss: f64,
+    /// How long resolvers remember an answer; not at all when zero.
+    pub dns_ttl: Duration,
+}
+
+/// A firewall between machines.
+#[derive(Clone, Debug)]
+pub struct FirewallPlan {
+    /// The nodes that it stands before; all of them when empty.
+    pub nodes: Vec<String>,
+    /// When it forgets an idle connection; drawn once for the run.
+    pub forgets_after: RangeInclusive<Duration>,
+    /// What it does with packets of connections that it does not know.
+    pub strays: Stray,
 }
 
 /// How long disks take.
@@ -150,101 +172,6 @@ pub enum When {
     After(RangeInclusive<Duration>),
 }
 
-/// Which way packets no longer go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// Neither way.
-    Both,
-    /// Nothing that the named nodes send arrives.
-    Outgoing,
-    /// Nothing sent to the named nodes arrives.
-    Incoming,
-}
-
-/// What a step does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Cuts machines off from others.
-    Cut {
-        /// The machines cut off.
-        nodes: Vec<String>,
-        /// From these; every machine not in `nodes` when empty.
-        from: Vec<String>,
-        /// Which way.
-        direction: Direction,
-    },
-    /// Mends every cut.
-    Heal,
-    /// Kills the processes; the kernels live on.
-    Crash {
-        /// Of these nodes.
-        nodes: Vec<String>,
-    },
-    /// Cuts the power.
-    PowerOff {
-        /// Of these nodes.
-        nodes: Vec<String>,
-    },
-    /// Starts what does not run.
-    Start {
-        /// Of these nodes.
-        nodes: Vec<String>,
-    },
-    /// Cuts the power of a node and starts it again under another address.
-    Move {
-        /// The node.
-        node: String,
-        /// How long it is off.
-        down_for: RangeInclusive<Duration>,
-        /// How long after its start its name resolves to the new address.
-        dns_after: RangeInclusive<Duration>,
-        /// Takes the address that this node had at the beginning, if it is free by now.
-        takes_address_of: Option<String>,
-    },
-    /// Makes a node's name resolve to nothing, or again to where the node is.
-    Dns {
-        /// The node.
-        node: String,
-        /// Whether it resolves.
-        resolves: bool,
-    },
-    /// Flips bits of files at rest.
-    Rot {
-        /// On these nodes.
-        nodes: Vec<String>,
-        /// In the files of this directory.
-        dir: String,
-        /// So many on each.
-        bits: u32,
-    },
-    /// Makes disks slow.
-    Slow {
-        /// Of these nodes.
-        nodes: Vec<String>,
-        /// Latencies are multiplied by this.
-        factor: u32,
-    },
-    /// Lets operations of disks wait until they are released.
-    Stall {
-        /// Of these nodes.
-        nodes: Vec<String>,
-        /// Which operations.
-        operations: DiskOperations,
-    },
-    /// Leaves disks little room.
-    Fill {
-        /// Of these nodes.
-        nodes: Vec<String>,
-        /// How much.
-        room_bytes: u64,
-    },
-    /// Ends slowness, stalls and lack of room.
-    Release {
-        /// On the disks of these nodes.
-        nodes: Vec<String>,
-    },
-}
-
 /// What must hold besides the invariants.
 #[derive(Clone, Debug)]
 pub struct Expectations {
@@ -256,6 +183,11 @@ pub struct Expectations {
     pub puts_acked_min: u64,
     /// A run that has not ended by then is stuck.
     pub stuck_after: Duration,
+    /// Most operations that fail with a quorum of their replicas in reach all the time,
+    /// those included that fall into the time for recovery.
+    pub failed_in_reach_max: Option<u64>,
+    /// Most dials of one machine to one address within any ten seconds under load.
+    pub dials_per_10s_max: Option<u64>,
 }
 
 /// Why a scenario file cannot be used.
@@ -314,23 +246,46 @@ impl Plan {
     }
 }
 
-/// Loads one scenario file, or every `.toml` of a directory in the order of names.
+/// Loads one scenario file, or every `.toml` of a directory and of those in it, in the order
+/// of paths.
 ///
 /// # Errors
-/// [`ScenarioError`] of the first bad file, or when there is none at all.
+/// [`ScenarioError`] of the first bad file, or when there is none at all, or when two have
+/// one name.
 pub fn load_all(path: &Path) -> Result<Vec<Plan>, ScenarioError> {
-    let refuse = |problem: String| ScenarioError { path: path.to_owned(), line: None, problem };
+    let refuse =
+        |path: &Path, problem: String| ScenarioError { path: path.to_owned(), line: None, problem };
     if !path.is_dir() {
         return Ok(vec![Plan::load(path)?]);
     }
-    let entries = std::fs::read_dir(path)
-        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
-        .map_err(|error| refuse(format!("cannot be listed: {error}")))?;
-    let mut files: Vec<PathBuf> = entries;
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    let mut files =
+        files_under(path).map_err(|error| refuse(path, format!("cannot be listed: {error}")))?;
     files.sort();
     if files.is_empty() {
-        return Err(refuse("no scenario (*.toml) here".to_owned()));
+        return Err(refuse(path, "no scenario (*.toml) here".to_owned()));
     }
-    files.iter().map(|file| Plan::load(file)).collect()
+    let mut plans: Vec<Plan> = Vec::with_capacity(files.len());
+    for file in &files {
+        let plan = Plan::load(file)?;
+        if let Some(other) = plans.iter().find(|other| other.name == plan.name) {
+            let problem = format!("name: {} has it already", other.path.display());
+            return Err(refuse(file, problem));
+        }
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+/// Scenario files of a directory and of those in it, in any order.
+fn files_under(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(files_under(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::units::{self, Span};
-use super::{Action, Direction, DiskOperations, Step, When, file};
+use super::{Action, Direction, DiskOperations, Speech, Step, Stray, When, file};
 
 /// How many machines there are to name.
 #[derive(Clone, Copy)]
@@ -29,11 +29,19 @@ impl Names {
         Err(format!("no node {name:?}: n1 to n{}", self.nodes))
     }
 
-    fn nodes(self, names: &[String]) -> Result<Vec<String>, String> {
+    pub(super) fn nodes(self, names: &[String]) -> Result<Vec<String>, String> {
         if names.is_empty() {
             return Err("names no node".to_owned());
         }
         names.iter().map(|name| self.node(name)).collect()
+    }
+
+    fn clients(self, names: &[String]) -> Result<Vec<String>, String> {
+        match names.iter().find(|name| !self.is_client(name)) {
+            Some(name) => Err(format!("no client {name:?}: c1 to c{}", self.clients)),
+            None if names.is_empty() => Err("names no client".to_owned()),
+            None => Ok(names.to_vec()),
+        }
     }
 
     fn machines(self, names: &[String]) -> Result<Vec<String>, String> {
@@ -67,6 +75,31 @@ fn in_field<T>(field: &str, result: Result<T, String>) -> Result<T, String> {
     result.map_err(|problem| format!("{field}: {problem}"))
 }
 
+/// Reads what a firewall does with packets that it cannot place.
+pub(super) fn strays(name: &str) -> Result<Stray, String> {
+    match name {
+        "drop" => Ok(Stray::Drop),
+        "reset" => Ok(Stray::Reset),
+        other => Err(format!("{other:?} is none of drop, reset")),
+    }
+}
+
+fn speech(name: &str) -> Result<Speech, String> {
+    match name {
+        "node" => Ok(Speech::Node),
+        "banner" => Ok(Speech::Banner),
+        "silence" => Ok(Speech::Silence),
+        other => Err(format!("{other:?} is none of node, banner, silence")),
+    }
+}
+
+/// Links by their two ends; every machine not in `nodes` is the other when `from` is empty.
+struct Ends {
+    nodes: Vec<String>,
+    from: Vec<String>,
+    direction: Direction,
+}
+
 /// The fields that a step has and its action has not used yet.
 struct Fields {
     unused: Vec<&'static str>,
@@ -88,6 +121,15 @@ impl Fields {
             ("factor", raw.factor.is_some()),
             ("operations", raw.operations.is_some()),
             ("room_bytes", raw.room_bytes.is_some()),
+            ("leaves_behind", raw.leaves_behind.is_some()),
+            ("times", raw.times.is_some()),
+            ("up_for", raw.up_for.is_some()),
+            ("latency_ms", raw.latency_ms.is_some()),
+            ("loss", raw.loss.is_some()),
+            ("delay", raw.delay.is_some()),
+            ("lasts", raw.lasts.is_some()),
+            ("clients", raw.clients.is_some()),
+            ("callers", raw.callers.is_some()),
         ];
         let unused = present.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
         Fields { unused }
@@ -132,6 +174,36 @@ impl Fields {
             "crash" => Ok(Action::Crash { nodes: self.nodes(raw, names)? }),
             "power_off" => Ok(Action::PowerOff { nodes: self.nodes(raw, names)? }),
             "start" => Ok(Action::Start { nodes: self.nodes(raw, names)? }),
+            "restart" => Ok(Action::Restart {
+                nodes: self.nodes(raw, names)?,
+                down_for: self.span("down_for", &raw.down_for, action)?,
+            }),
+            "flap" => Ok(Action::Flap {
+                nodes: self.nodes(raw, names)?,
+                times: self.number("times", &raw.times, action)?,
+                down_for: self.span("down_for", &raw.down_for, action)?,
+                up_for: self.span("up_for", &raw.up_for, action)?,
+            }),
+            "pause" => Ok(Action::Pause { nodes: self.nodes(raw, names)? }),
+            "throttle" => Ok(Action::Throttle {
+                nodes: self.nodes(raw, names)?,
+                factor: self.number("factor", &raw.factor, action)?,
+            }),
+            "resume" => Ok(Action::Resume { nodes: self.nodes(raw, names)? }),
+            "link" => self.link(raw, names),
+            "forget" => Ok(Action::Forget),
+            "dns_delay" => {
+                let delay = units::duration(self.needed("delay", &raw.delay, action)?);
+                Ok(Action::DnsDelay { delay: in_field("delay", delay)? })
+            }
+            "quiet" => Ok(Action::Quiet { lasts: self.span("lasts", &raw.lasts, action)? }),
+            "burst" => Ok(Action::Burst {
+                clients: in_field(
+                    "clients",
+                    names.clients(self.needed("clients", &raw.clients, action)?),
+                )?,
+                callers: self.number("callers", &raw.callers, action)? as usize,
+            }),
             "rot" => Ok(Action::Rot {
                 nodes: self.nodes(raw, names)?,
                 dir: self.needed("dir", &raw.dir, action)?.clone(),
@@ -157,7 +229,8 @@ impl Fields {
                 Ok(Action::Dns { node, resolves })
             }
             other => Err(format!(
-                "action: {other:?} is none of cut, heal, crash, power_off, start, move, dns, rot, \
+                "action: {other:?} is none of cut, link, heal, crash, power_off, start, restart, \
+                 flap, move, pause, throttle, resume, dns, dns_delay, forget, quiet, burst, rot, \
                  slow, stall, fill, release"
             )),
         }
@@ -190,6 +263,29 @@ impl Fields {
     }
 
     fn cut(&mut self, raw: &file::Step, names: Names) -> Result<Action, String> {
+        let Ends { nodes, from, direction } = self.ends(raw, names)?;
+        Ok(Action::Cut { nodes, from, direction })
+    }
+
+    fn link(&mut self, raw: &file::Step, names: Names) -> Result<Action, String> {
+        let Ends { nodes, from, direction } = self.ends(raw, names)?;
+        let latency = self.optional("latency_ms", &raw.latency_ms);
+        let latency = latency.map(|range| units::scaled(*range, Duration::from_millis(1)));
+        let latency = in_field("latency_ms", latency.transpose())?;
+        let loss = match self.optional("loss", &raw.loss) {
+            Some(loss) if !(0.0..=1.0).contains(loss) => {
+                return Err(format!("loss: {loss} is no share: from 0.0 to 1.0"));
+            }
+            loss => loss.copied(),
+        };
+        if latency.is_none() && loss.is_none() {
+            return Err("latency_ms: one of latency_ms and loss is needed by \"link\"".to_owned());
+        }
+        Ok(Action::Link { nodes, from, direction, latency, loss })
+    }
+
+    /// Between which machines, and which way.
+    fn ends(&mut self, raw: &file::Step, names: Names) -> Result<Ends, String> {
         let nodes = self.nodes(raw, names)?;
         let from = self.optional("from", &raw.from).cloned().unwrap_or_default();
         let from = in_field("from", names.machines(&from))?;
@@ -201,7 +297,7 @@ impl Fields {
                 return Err(format!("direction: {other:?} is none of both, outgoing, incoming"));
             }
         };
-        Ok(Action::Cut { nodes, from, direction })
+        Ok(Ends { nodes, from, direction })
     }
 
     fn relocation(&mut self, raw: &file::Step, names: Names) -> Result<Action, String> {
@@ -214,11 +310,16 @@ impl Fields {
             Some(other) => Some(in_field("takes_address_of", names.node(other))?),
             None => None,
         };
+        let leaves_behind = match self.optional("leaves_behind", &raw.leaves_behind) {
+            Some(name) => Some(in_field("leaves_behind", speech(name))?),
+            None => None,
+        };
         Ok(Action::Move {
             node,
             down_for: self.span("down_for", &raw.down_for, "move")?,
             dns_after: self.span("dns_after", &raw.dns_after, "move")?,
             takes_address_of,
+            leaves_behind,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Action, Direction, Plan, PowerLoss, When};
+use super::{Action, Control, Direction, Plan, PowerLoss, When};
 
 const GOOD: &str = r#"name = "good"
 description = "One line."
@@ -150,4 +150,48 @@ fn a_name_that_is_not_the_file_s_is_refused() {
 fn a_file_that_is_not_there_is_refused_by_path() {
     let error = Plan::load(Path::new("scenarios/none.toml")).expect_err("refused");
     assert!(error.to_string().starts_with("scenarios/none.toml: cannot be read"), "{error}");
+}
+
+#[test]
+fn what_stands_between_machines_is_checked() {
+    let loss = "loss = 0.0";
+    let firewall = |more: &str| format!("{loss}\n\n[firewall]\n{more}");
+    let good = "forgets_after = [\"30m\", \"1h\"]\nstrays = \"drop\"";
+    let plan = parse(&GOOD.replacen(loss, &firewall(good), 1)).unwrap();
+    let hours = Duration::from_secs(1800)..=Duration::from_secs(3600);
+    assert_eq!(plan.firewall.unwrap().forgets_after, hours);
+    refused(loss, &firewall("forgets_after = \"1h\"\nstrays = \"lose\""), "toml:17: firewall.str");
+    let nodes = format!("{good}\nnodes = [\"n6\"]");
+    refused(loss, &firewall(&nodes), "toml:18: firewall.nodes: no node \"n6\"");
+    refused("action = \"heal\"", "action = \"forget\"", "step[1].action: there is no [firewall]");
+    refused(loss, "loss = 0.0\ndns_ttl = \"soon\"", "toml:14: network.dns_ttl");
+}
+
+#[test]
+fn steps_about_processes_links_and_callers_are_checked() {
+    let check = |step: &str, message: &str| {
+        refused("action = \"heal\"", &format!("action = {step}"), message);
+    };
+    check("\"restart\"\nnodes = [\"n1\"]", "step[1].down_for: needed by \"restart\"");
+    check("\"flap\"\nnodes = [\"n1\"]\ntimes = 2\ndown_for = \"1s\"", "step[1].up_for: needed");
+    check("\"pause\"\nnodes = [\"n9\"]", "step[1].nodes: no node \"n9\"");
+    check("\"throttle\"\nnodes = [\"n1\"]\nfactor = 0", "step[1].factor: 0 is not from 1");
+    check("\"link\"\nnodes = [\"n1\"]", "step[1].latency_ms: one of latency_ms and loss");
+    check("\"link\"\nnodes = [\"n1\"]\nloss = 2.0", "step[1].loss: 2 is no share");
+    check("\"link\"\nnodes = [\"n1\"]\nlatency_ms = [2, 1]", "step[1].latency_ms: is the wrong");
+    check("\"dns_delay\"\ndelay = \"late\"", "step[1].delay: \"late\" is no length");
+    check("\"quiet\"", "step[1].lasts: needed by \"quiet\"");
+    check("\"burst\"\nclients = [\"c3\"]\ncallers = 9", "step[1].clients: no client \"c3\"");
+    check("\"burst\"\nclients = [\"c1\"]", "step[1].callers: needed");
+    let step = "\"move\"\nnode = \"n1\"\ndown_for = \"1s\"\ndns_after = \"1s\"\nleaves_behind";
+    check(&format!("{step} = \"a ghost\""), "step[1].leaves_behind: \"a ghost\" is none of");
+}
+
+#[test]
+fn controls_are_known_by_name() {
+    let controls = "\ncontrols = [\"no-eviction\", \"naive\"]\n\n[cluster]";
+    let plan = parse(&GOOD.replacen("\n[cluster]", controls, 1)).unwrap();
+    assert_eq!(plan.controls, [Control::NoEviction, Control::Naive]);
+    let unknown = "\ncontrols = [\"no-evictoin\"]\n\n[cluster]";
+    refused("\n[cluster]", unknown, "toml:4: controls: \"no-evictoin\" is none of no-expiry");
 }

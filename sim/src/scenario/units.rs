@@ -1,5 +1,5 @@
-//! Lengths of time as scenario files write them: `"250ms"`, `"5s"`, `"1m"`, and ranges of
-//! them. Numbers are whole: a fraction of a second is written in milliseconds.
+//! Lengths of time as scenario files write them: `"250ms"`, `"5s"`, `"1m"`, `"2h"`, and
+//! ranges of them. Numbers are whole: a fraction of a second is written in milliseconds.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         "ms" => 1,
         "s" => 1_000,
         "m" => 60_000,
+        "h" => 3_600_000,
         _ => return Err(wrong()),
     };
     number.checked_mul(per_unit_ms).map(Duration::from_millis).ok_or_else(wrong)

@@ -5,6 +5,7 @@
 //! anything in the memory of this process. One record is one JSON line; the digest is
 //! taken over those lines.
 
+mod event;
 mod recorder;
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use event::Event;
 pub use recorder::{Recorder, Records};
 
 /// One thing that happened.
@@ -25,133 +27,6 @@ pub struct Record {
     /// What.
     #[serde(flatten)]
     pub event: Event,
-}
-
-/// What can happen.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// The first record: all that a checker must know of the scenario.
-    Setting(Setting),
-    /// The run enters a phase.
-    Phase {
-        /// Which.
-        phase: Phase,
-    },
-    /// A node's process was started.
-    Started {
-        /// Its machine's address.
-        address: String,
-    },
-    /// A node listens.
-    Ready,
-    /// A node's process was ended from outside.
-    Stopped {
-        /// How.
-        by: Stop,
-    },
-    /// A node's process ended by itself, which none should.
-    Exited {
-        /// What it said.
-        reason: String,
-    },
-    /// A node did not listen in time after a start.
-    NotReady,
-    /// Packets no longer go from the actor to a machine.
-    Cut {
-        /// The machine.
-        to: String,
-    },
-    /// They do again.
-    Mended {
-        /// The machine.
-        to: String,
-    },
-    /// The actor's name resolves differently from now on.
-    Dns {
-        /// To this, or to nothing.
-        address: Option<String>,
-    },
-    /// Something is done to a node's disk.
-    Disk {
-        /// What, in words.
-        trouble: String,
-        /// Whether the node can store objects all the same.
-        stores: bool,
-    },
-    /// A node's disk is well again. What rotted stays so.
-    DiskReleased,
-    /// A bit of a node's files flipped.
-    Rotted {
-        /// The file.
-        path: String,
-        /// The bit, counted from the file's beginning.
-        bit: u64,
-    },
-    /// A client begins a call.
-    OpStarted {
-        /// Number of the call, unique in the run.
-        op: u64,
-        /// Which call.
-        call: Call,
-        /// Its objects.
-        objects: Vec<Wanted>,
-    },
-    /// A call returned.
-    OpFinished {
-        /// Number of the call.
-        op: u64,
-        /// One for each object, in order.
-        outcomes: Vec<Outcome>,
-    },
-    /// The counters of a client's writer.
-    Writer(WriterSample),
-    /// What a node's status says about writes that others missed.
-    Missed {
-        /// Distinct (node, object) pairs it lists or would list.
-        recorded: u64,
-        /// Pairs dropped at the bound.
-        dropped: u64,
-    },
-    /// An object as a fresh client finds it after the final power loss.
-    Inspected {
-        /// The object.
-        id: String,
-        /// Replicas that say they hold it.
-        holders: Vec<String>,
-        /// What a get returns.
-        outcome: Outcome,
-    },
-    /// The inspection was cut short.
-    InspectionFailed {
-        /// Why.
-        reason: String,
-    },
-    /// The run had not ended when it should have.
-    Stuck {
-        /// What it was doing.
-        phase: Phase,
-    },
-    /// What went over the wire in all.
-    Wire {
-        /// Packets sent.
-        packets_sent: u64,
-        /// Packets that arrived.
-        packets_delivered: u64,
-        /// Packets that did not.
-        packets_dropped: u64,
-        /// Bytes sent.
-        bytes_sent: u64,
-        /// Digest of every packet and its time.
-        digest: String,
-    },
-    /// The run came to its end.
-    Ended,
-    /// A machine's code panicked; nothing follows.
-    Panicked {
-        /// The message and where it came from.
-        message: String,
-    },
 }
 
 /// All that a checker must know of the scenario.
@@ -177,6 +52,10 @@ pub struct Setting {
     pub put_share_min: f64,
     /// Least number of acknowledged objects.
     pub puts_acked_min: u64,
+    /// Most operations that fail with a quorum in reach.
+    pub failed_in_reach_max: Option<u64>,
+    /// Most dials of one machine to one address within ten seconds.
+    pub dials_per_10s_max: Option<u64>,
 }
 
 /// The parts of a run, in order.
@@ -203,6 +82,8 @@ pub enum Stop {
     Crash,
     /// The machine lost power.
     PowerOff,
+    /// The process was asked to stop, and does so in good order.
+    Terminate,
 }
 
 /// Which call of the client.

@@ -12,16 +12,8 @@ use crate::trace::{Outcome, Wanted};
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let Some(setting) = facts.setting else { return Vec::new() };
     let mut violations = Vec::new();
-    for (operation, object, outcome, at_us) in facts.put_answers().chain(facts.get_answers()) {
-        let (needed, error) = match outcome {
-            Outcome::PutFailed { error, .. } => (setting.write_quorum, error),
-            Outcome::Unavailable { error } => (setting.read_quorum, error),
-            _ => continue,
-        };
-        let in_reach = in_reach(facts, operation, object, at_us);
-        if in_reach.len() < needed {
-            continue;
-        }
+    let recovery_us = setting.recover_within_us;
+    for Failure { operation, object, error, at_us, in_reach } in failures(facts, recovery_us) {
         violations.push(Violation {
             rule: "quorum in reach",
             class: Class::Liveness,
@@ -36,14 +28,32 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     violations
 }
 
-fn in_reach<'a>(
-    facts: &Facts<'_>,
-    operation: &Operation<'_>,
-    object: &'a Wanted,
-    ended_us: u64,
-) -> Vec<&'a String> {
-    let began_us = operation.began_us;
-    let stays =
-        |node: &&String| facts.reachable_throughout(node, operation.client, began_us, ended_us);
-    object.replicas.iter().filter(stays).collect()
+/// An object of an operation that failed with a quorum of its replicas in reach.
+pub(super) struct Failure<'a> {
+    pub(super) operation: &'a Operation<'a>,
+    pub(super) object: &'a Wanted,
+    pub(super) error: &'a String,
+    pub(super) at_us: u64,
+    pub(super) in_reach: Vec<&'a String>,
+}
+
+/// All of them, where a node that is back counts as in reach after `recovery_us`.
+pub(super) fn failures<'a>(facts: &'a Facts<'a>, recovery_us: u64) -> Vec<Failure<'a>> {
+    let Some(setting) = facts.setting else { return Vec::new() };
+    let mut failures = Vec::new();
+    for (operation, object, outcome, at_us) in facts.put_answers().chain(facts.get_answers()) {
+        let (needed, error) = match outcome {
+            Outcome::PutFailed { error, .. } => (setting.write_quorum, error),
+            Outcome::Unavailable { error } => (setting.read_quorum, error),
+            _ => continue,
+        };
+        let (client, began_us) = (operation.client, operation.began_us);
+        let stays =
+            |node: &&String| facts.reachable_after(recovery_us, (node, client), began_us, at_us);
+        let in_reach: Vec<&String> = object.replicas.iter().filter(stays).collect();
+        if in_reach.len() >= needed {
+            failures.push(Failure { operation, object, error, at_us, in_reach });
+        }
+    }
+    failures
 }

@@ -52,7 +52,7 @@ pub struct Facts<'a> {
     /// Whether the run came to its end.
     pub ended: bool,
     /// Reachable spans `[from, to)` by node and client, in order.
-    reachable: BTreeMap<(&'a str, &'a str), Vec<(u64, u64)>>,
+    reachable: Spans<'a>,
 }
 
 impl<'a> Facts<'a> {
@@ -127,10 +127,28 @@ impl<'a> Facts<'a> {
         )
     }
 
+    /// When a node could be reached from a client again after it could not, or was shaken.
+    pub fn returns(&self, node: &str, client: &str) -> Vec<(u64, u64)> {
+        let spans = self.reachable.get(&(node, client)).map(Vec::as_slice);
+        // What was there from the beginning did not come back.
+        spans.unwrap_or_default().iter().skip(1).copied().collect()
+    }
+
     /// Whether a node could be reached from a client all the time from `from_us` to
     /// `to_us`, and had been back for the time allowed for recovery when that began.
     pub fn reachable_throughout(&self, node: &str, client: &str, from_us: u64, to_us: u64) -> bool {
         let recovery_us = self.setting.map_or(0, |setting| setting.recover_within_us);
+        self.reachable_after(recovery_us, (node, client), from_us, to_us)
+    }
+
+    /// The same with another time allowed for recovery.
+    pub fn reachable_after(
+        &self,
+        recovery_us: u64,
+        (node, client): (&str, &str),
+        from_us: u64,
+        to_us: u64,
+    ) -> bool {
         let Some(spans) = self.reachable.get(&(node, client)) else { return false };
         spans.iter().enumerate().any(|(index, &(begin, end))| {
             // What was there from the beginning has nothing to recover from.
@@ -140,13 +158,16 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// Spans `[from, to)` in which a node could be reached from a client.
+type Spans<'a> = BTreeMap<(&'a str, &'a str), Vec<(u64, u64)>>;
+
 /// Follows the faults through the trace.
 fn reachability<'a>(
     trace: &'a [Record],
     setting: Option<&'a Setting>,
     operations: &BTreeMap<u64, Operation<'a>>,
-) -> BTreeMap<(&'a str, &'a str), Vec<(u64, u64)>> {
-    let mut spans: BTreeMap<(&str, &str), Vec<(u64, u64)>> = BTreeMap::new();
+) -> Spans<'a> {
+    let mut spans: Spans<'_> = BTreeMap::new();
     let Some(setting) = setting else { return spans };
     let clients: BTreeSet<&str> = operations.values().map(|operation| operation.client).collect();
     let mut state = State::default();
@@ -157,7 +178,11 @@ fn reachability<'a>(
         for node in &setting.nodes {
             for &client in &clients {
                 let spans = spans.entry((node, client)).or_default();
-                let open = spans.last().is_some_and(|&(_, end)| end == u64::MAX);
+                let mut open = spans.last().is_some_and(|&(_, end)| end == u64::MAX);
+                if open && shakes(&record.event) {
+                    spans.last_mut().expect("one is open").1 = record.at_us;
+                    open = false;
+                }
                 match (open, state.reaches(client, node)) {
                     (false, true) => spans.push((record.at_us, u64::MAX)),
                     (true, false) => spans.last_mut().expect("one is open").1 = record.at_us,
@@ -169,6 +194,12 @@ fn reachability<'a>(
     spans
 }
 
+/// Whether connections may be dead after this although every node can be reached, so that
+/// a client has something to recover from.
+fn shakes(event: &Event) -> bool {
+    matches!(event, Event::ConnectionsForgotten | Event::QuietEnded)
+}
+
 /// Which faults hold at a moment.
 #[derive(Default)]
 struct State<'a> {
@@ -178,6 +209,12 @@ struct State<'a> {
     cuts: BTreeSet<(&'a str, &'a str)>,
     /// Nodes whose disks keep them from storing.
     unable: BTreeSet<&'a str>,
+    /// Nodes whose processes stand still.
+    paused: BTreeSet<&'a str>,
+    /// Links that lose packets: what goes over them may take any time.
+    lossy: BTreeSet<(&'a str, &'a str)>,
+    /// Whether names resolve in time, for those who have to ask.
+    names_late: bool,
 }
 
 impl<'a> State<'a> {
@@ -186,7 +223,10 @@ impl<'a> State<'a> {
         let actor = record.actor.as_str();
         match &record.event {
             Event::Ready => self.ready.insert(actor),
-            Event::Stopped { .. } | Event::Exited { .. } => self.ready.remove(actor),
+            Event::Stopped { .. } | Event::Exited { .. } => {
+                self.paused.remove(actor);
+                self.ready.remove(actor)
+            }
             Event::Started { address } => {
                 self.addresses.insert(actor, address);
                 true
@@ -199,6 +239,17 @@ impl<'a> State<'a> {
             Event::Mended { to } => self.cuts.remove(&(actor, to.as_str())),
             Event::Disk { stores: false, .. } => self.unable.insert(actor),
             Event::DiskReleased => self.unable.remove(actor),
+            Event::Paused => self.paused.insert(actor),
+            Event::Resumed => self.paused.remove(actor),
+            Event::Link { to, loss, .. } if *loss > 0.0 => self.lossy.insert((actor, to)),
+            Event::Link { to, .. } | Event::LinkRestored { to } => {
+                self.lossy.remove(&(actor, to.as_str()))
+            }
+            Event::NameServiceDelay { delay_us } => {
+                self.names_late = *delay_us > 0;
+                true
+            }
+            event if shakes(event) => true,
             _ => false,
         }
     }
@@ -206,6 +257,10 @@ impl<'a> State<'a> {
     fn reaches(&self, client: &str, node: &str) -> bool {
         self.ready.contains(node)
             && !self.unable.contains(node)
+            && !self.paused.contains(node)
+            && !self.names_late
+            && !self.lossy.contains(&(client, node))
+            && !self.lossy.contains(&(node, client))
             && !self.cuts.contains(&(client, node))
             && !self.cuts.contains(&(node, client))
             && self.names.get(node).copied().flatten() == self.addresses.get(node).copied()

@@ -11,6 +11,7 @@ mod durable;
 mod expected;
 mod facts;
 mod finished;
+mod fresh;
 mod intact;
 mod replicated;
 mod truthful;
@@ -25,6 +26,7 @@ use crate::trace::{Event, Record};
 
 pub use deterministic::deterministic;
 pub use facts::{Facts, Operation};
+pub use fresh::{Recovery, recoveries};
 
 /// What kind of promise was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +95,7 @@ impl Verdict {
 /// Every violation of a trace, safety first, each class in the order of time.
 pub fn judge(trace: &[Record]) -> Vec<Violation> {
     let facts = Facts::of(trace);
-    let checkers: [fn(&Facts<'_>) -> Vec<Violation>; 8] = [
+    let checkers: [fn(&Facts<'_>) -> Vec<Violation>; 9] = [
         durable::check,
         intact::check,
         visible::check,
@@ -102,6 +104,7 @@ pub fn judge(trace: &[Record]) -> Vec<Violation> {
         available::check,
         replicated::check,
         expected::check,
+        fresh::check,
     ];
     let mut violations: Vec<Violation> = checkers.iter().flat_map(|check| check(&facts)).collect();
     violations.sort_by_key(|violation| (violation.class, violation.at_us));

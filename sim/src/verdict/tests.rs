@@ -1,6 +1,7 @@
 //! Each checker is shown a good trace and one with a fault planted by hand.
 
 mod disks;
+mod fresh;
 
 use crate::trace::{Call, Event, Outcome, Phase, Record, Setting, Stop, Wanted, WriterSample};
 
@@ -55,6 +56,8 @@ impl Trace {
                 recover_within_us: 5 * SECOND,
                 put_share_min: 0.0,
                 puts_acked_min: 0,
+                failed_in_reach_max: None,
+                dials_per_10s_max: None,
             }),
         );
         for node in ["n1", "n2", "n3"] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use gitstratum::client::{Client, GetError, Got, PutError, PutReport};
 use gitstratum::limits::PART_BYTES_MAX;
 use gitstratum::object::{Object, ObjectId};
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::ledger::{Known, Ledger};
 use super::objects::{Blueprint, ContentHash};
+use super::quiet::Quiet;
 use super::streams::{draw_duration, stream};
 use crate::scenario::WorkloadPlan;
 use crate::trace::{Call, Event, Outcome, Recorder, Wanted, WriterSample};
@@ -31,6 +32,7 @@ pub struct Lane {
     ring: Ring,
     plan: WorkloadPlan,
     ledger: Ledger,
+    quiet: Quiet,
     recorder: Recorder,
     choices: ChaCha12Rng,
     targets: ChaCha12Rng,
@@ -46,7 +48,7 @@ impl Lane {
         (client_number, number): (usize, usize),
         client: Client,
         plan: WorkloadPlan,
-        ledger: Ledger,
+        (ledger, quiet): (Ledger, Quiet),
         recorder: Recorder,
     ) -> Self {
         let machine = format!("c{client_number}");
@@ -65,6 +67,7 @@ impl Lane {
             client,
             plan,
             ledger,
+            quiet,
             recorder,
         }
     }
@@ -76,6 +79,7 @@ impl Lane {
             // The simulated clock has no finer sleep; a pause of nothing would not let
             // time pass at all.
             sleep(pause.max(Duration::from_millis(1))).await;
+            self.quiet.over().await;
             if Instant::now() >= end {
                 return;
             }
@@ -99,10 +103,25 @@ impl Lane {
         }
     }
 
+    /// So many puts in one moment, each by a caller of its own.
+    pub async fn put_at_once(&mut self, callers: usize) {
+        let begun: Vec<_> = (0..callers).map(|_| self.begin_put(false)).collect();
+        join_all(begun.into_iter().map(|(op, object)| self.finish_put(op, object, false))).await;
+    }
+
     async fn put(&mut self, large: bool) {
+        let (op, object) = self.begin_put(large);
+        self.finish_put(op, object, large).await;
+    }
+
+    fn begin_put(&mut self, large: bool) -> (u64, Object) {
         let object = self.next_object(large);
         let call = if large { Call::PutLarge } else { Call::Put };
         let op = self.begin(call, vec![self.wanted(object.id(), Some(&object))]);
+        (op, object)
+    }
+
+    async fn finish_put(&self, op: u64, object: Object, large: bool) {
         let known = known(&object);
         let result = if large {
             put_large(&self.client, &object).await

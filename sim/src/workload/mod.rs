@@ -8,6 +8,7 @@
 mod lane;
 mod ledger;
 mod objects;
+mod quiet;
 mod streams;
 
 #[cfg(test)]
@@ -16,4 +17,5 @@ mod tests;
 pub use lane::{Lane, read_object, writer_sample};
 pub use ledger::{Known, Ledger};
 pub use objects::{Blueprint, ContentHash, SIZE_QUANTILES};
+pub use quiet::Quiet;
 pub use streams::{draw_duration, stream};

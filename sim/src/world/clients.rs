@@ -1,5 +1,6 @@
 //! Client processes: each runs the real client on a machine of its own, and its lanes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -34,24 +35,32 @@ enum Order {
 /// An order and where to say that it is carried out.
 type Errand = (Order, oneshot::Sender<()>);
 
+/// So many callers in one moment, and where to say that all were answered.
+type Burst = (usize, oneshot::Sender<()>);
+
 /// The client processes of a run.
 pub struct Clients {
     orders: Vec<mpsc::Sender<Errand>>,
+    bursts: BTreeMap<String, mpsc::Sender<Burst>>,
 }
 
 impl Clients {
     /// Starts every client process and waits until each has found the cluster.
     pub async fn start(run: &Run, cluster: &Cluster) -> Self {
         let mut orders = Vec::new();
+        let mut bursts = BTreeMap::new();
         let mut connected = Vec::new();
         for (index, name) in run.plan.client_names().into_iter().enumerate() {
             let (sender, receiver) = mpsc::channel(ORDERS_WAITING);
+            let (burst_sender, burst_receiver) = mpsc::channel(ORDERS_WAITING);
+            bursts.insert(name.clone(), burst_sender);
             let (tell, told) = oneshot::channel();
             let (run, peers) = (run.clone(), cluster.peers());
             let rng = stream(run.seed, &format!("client/{name}"));
             cluster.client_machine(&name).start(move |host| async move {
                 let client = connect(&run, host.net, &peers, rng).await;
                 let lanes = lanes(&run, index + 1, &client);
+                tokio::spawn(answer_bursts(run.clone(), index + 1, client.clone(), burst_receiver));
                 // The world may have given up waiting.
                 let _ = tell.send(());
                 carry_out(&run, &name, client, lanes, receiver).await;
@@ -60,7 +69,7 @@ impl Clients {
             connected.push(told);
         }
         join_all(connected).await;
-        Clients { orders }
+        Clients { orders, bursts }
     }
 
     /// Lets every lane put and get until `end`. The load begins at once, whether or not
@@ -77,6 +86,18 @@ impl Clients {
     /// Lets every lane put one object; returns in the moment of the last answer.
     pub async fn put_one_each(&self) {
         self.give(Order::PutOne).await;
+    }
+
+    /// Lets so many callers put an object each in one moment, beside the load, on each of
+    /// these clients.
+    pub async fn burst(&self, clients: &[String], callers: usize) {
+        let done = clients.iter().map(|name| {
+            let (tell, told) = oneshot::channel();
+            let sent = self.bursts[name].try_send((callers, tell));
+            assert!(sent.is_ok(), "a client is given a burst while others wait");
+            told
+        });
+        join_all(done.collect::<Vec<_>>()).await;
     }
 
     fn give(&self, order: Order) -> impl Future<Output = ()> + use<> {
@@ -104,17 +125,28 @@ pub(super) async fn connect(run: &Run, net: Net, peers: &[String], rng: ChaCha12
 }
 
 fn lanes(run: &Run, number: usize, client: &Client) -> Vec<Lane> {
-    let lane = |lane| {
-        Lane::new(
-            run.seed,
-            (number, lane),
-            client.clone(),
-            run.plan.workload.clone(),
-            run.ledger.clone(),
-            run.recorder.clone(),
-        )
-    };
-    (0..run.plan.workload.lanes).map(lane).collect()
+    (0..run.plan.workload.lanes).map(|index| lane(run, (number, index), client)).collect()
+}
+
+fn lane(run: &Run, numbers: (usize, usize), client: &Client) -> Lane {
+    Lane::new(
+        run.seed,
+        numbers,
+        client.clone(),
+        run.plan.workload.clone(),
+        (run.ledger.clone(), run.quiet.clone()),
+        run.recorder.clone(),
+    )
+}
+
+/// Carries out bursts, one after another, in a lane of their own.
+async fn answer_bursts(run: Run, number: usize, client: Client, mut bursts: mpsc::Receiver<Burst>) {
+    let mut lane = lane(&run, (number, run.plan.workload.lanes), &client);
+    while let Some((callers, done)) = bursts.recv().await {
+        lane.put_at_once(callers).await;
+        // The world may have given up waiting.
+        let _ = done.send(());
+    }
 }
 
 async fn carry_out(
@@ -135,8 +167,11 @@ async fn carry_out(
                     let mut next = Instant::now() + SAMPLE_INTERVAL;
                     while next < end {
                         sleep_until(next).await;
+                        run.quiet.over().await;
                         sample(false);
-                        next += SAMPLE_INTERVAL;
+                        while next <= Instant::now() {
+                            next += SAMPLE_INTERVAL;
+                        }
                     }
                 };
                 futures_util::future::join(work, watch).await;

@@ -2,37 +2,40 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gitstratum::config::{Config, StoreConfig};
 use gitstratum::placement::{Layout, Member, NodeId};
 use gitstratum::server;
-use gitstratum_host::Disk;
 use gitstratum_host::simulated::{Link, Machine, Network};
+use gitstratum_host::{Disk, signal};
 use rand::RngCore;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::strangers::Stranger;
 use super::{Run, disks};
 use crate::scenario::Plan;
 use crate::trace::{Event, Recorder, Stop};
 use crate::workload::stream;
 
 /// Where every node listens.
-const PORT: u16 = 7000;
+pub(super) const PORT: u16 = 7000;
 
 /// The machines of a run.
 pub struct Cluster {
-    seed: u64,
+    pub(super) seed: u64,
     pub(super) recorder: Recorder,
-    network: Network,
+    pub(super) network: Network,
+    /// Every link at the beginning.
+    pub(super) first_link: Link,
     layout: Layout,
-    nodes: BTreeMap<String, Machine>,
+    pub(super) nodes: BTreeMap<String, Machine>,
     others: BTreeMap<String, Machine>,
     /// Nodes that listen.
     ready: watch::Sender<BTreeSet<String>>,
-    changes: Mutex<Changes>,
+    changes: Arc<Mutex<Changes>>,
 }
 
 /// What the scenario changed so far.
@@ -40,7 +43,17 @@ pub struct Cluster {
 pub(super) struct Changes {
     /// How often each node was started; no process draws what one before it drew.
     starts: BTreeMap<String, u64>,
-    cuts: BTreeSet<(String, String)>,
+    pub(super) cuts: BTreeSet<(String, String)>,
+    /// Links that are not as they were at first.
+    pub(super) links: BTreeSet<(String, String)>,
+    /// Nodes whose processes do not have the processor to themselves.
+    pub(super) held: BTreeSet<String>,
+    /// Nodes that were asked to stop.
+    pub(super) asked: BTreeSet<String>,
+    /// Whether the name service is late.
+    pub(super) names_late: bool,
+    /// Who else answers at addresses that nodes had.
+    pub(super) strangers: Vec<Stranger>,
     /// What the names resolve to.
     names: BTreeMap<String, Option<Ipv4Addr>>,
     /// Nodes whose disks are slow, stalled or full.
@@ -56,7 +69,7 @@ impl Cluster {
         let seed = *seed;
         let draw = |purpose: &str| stream(seed, purpose).next_u64();
         let link = Link { latency: plan.network.latency.clone(), loss: plan.network.loss };
-        let network = Network::new(draw("network"), link);
+        let network = Network::new(draw("network"), link.clone());
         let machine = |name: &str, address: Ipv4Addr| {
             let (disk, seed) = (disks::profile(&plan.disk), draw(&format!("machine/{name}")));
             let machine = Machine::new(&network, name, address, disk, seed);
@@ -81,12 +94,14 @@ impl Cluster {
             nodes,
             others,
             ready: watch::Sender::new(BTreeSet::new()),
-            changes: Mutex::default(),
+            changes: Arc::default(),
+            first_link: link,
             network,
         };
         for (name, machine) in &cluster.nodes {
             cluster.set_dns(name, Some(machine.address()));
         }
+        cluster.set_up_network(run);
         cluster
     }
 
@@ -132,6 +147,8 @@ impl Cluster {
             layout: self.layout.clone(),
         };
         let (recorder, ready, node) = (self.recorder.clone(), self.ready.clone(), name.to_owned());
+        let changes = self.changes.clone();
+        self.changes().asked.remove(name);
         let address = machine.address().to_string();
         self.recorder.record(name, Event::Started { address });
         machine.start(move |host| async move {
@@ -144,17 +161,24 @@ impl Cluster {
                     });
                 }
             };
-            let forever = std::future::pending();
-            let result = server::serve(config, host, rng, listening, forever).await;
-            let reason = match result {
-                Ok(()) => "it was asked to".to_owned(),
-                Err(error) => error.to_string(),
-            };
+            let asked = signal::termination();
+            let result = server::serve(config, host, rng, listening, asked).await;
             ready.send_modify(|ready| {
                 ready.remove(&node);
             });
+            let was_asked = lock(&changes).asked.contains(&node);
+            let reason = match result {
+                Ok(()) if was_asked => return,
+                Ok(()) => "nobody had asked it to".to_owned(),
+                Err(error) => error.to_string(),
+            };
             recorder.record(&node, Event::Exited { reason });
         });
+    }
+
+    /// A node's present address.
+    pub(super) fn address(&self, name: &str) -> Ipv4Addr {
+        self.nodes[name].address()
     }
 
     /// Whether a node's process runs.
@@ -168,7 +192,12 @@ impl Cluster {
         match by {
             Stop::Crash => machine.crash(),
             Stop::PowerOff => machine.power_off(),
+            Stop::Terminate => {
+                self.changes().asked.insert(name.to_owned());
+                machine.terminate();
+            }
         }
+        self.changes().held.remove(name);
         self.ready.send_modify(|ready| {
             ready.remove(name);
         });
@@ -204,8 +233,12 @@ impl Cluster {
             let number = self.nodes.keys().position(|node| node == other);
             Ipv4Addr::new(10, 0, 1, u8::try_from(number.expect("a node") + 1).expect("few nodes"))
         });
-        let taken =
-            |address: &Ipv4Addr| self.nodes.values().any(|machine| machine.address() == *address);
+        let strangers: Vec<Ipv4Addr> =
+            self.changes().strangers.iter().map(|stranger| stranger.machine.address()).collect();
+        let taken = |address: &Ipv4Addr| {
+            let mut nodes = self.nodes.values();
+            nodes.any(|machine| machine.address() == *address) || strangers.contains(address)
+        };
         let address = wished.filter(|address| !taken(address)).unwrap_or_else(|| {
             let mut changes = self.changes();
             changes.moves += 1;
@@ -236,8 +269,9 @@ impl Cluster {
         }
     }
 
-    /// Ends every cut.
+    /// Ends every cut, and what was done to links.
     pub fn mend_all(&self) {
+        self.restore_links();
         let cuts = std::mem::take(&mut self.changes().cuts);
         for (from, to) in cuts {
             self.network.mend(&from, &to);
@@ -249,8 +283,10 @@ impl Cluster {
     /// under its name.
     pub fn restore(&self) {
         self.mend_all();
+        self.delay_names(Duration::ZERO);
         for name in self.nodes.keys() {
             self.release_disk(name);
+            self.resume(name);
         }
         self.start_all();
         for name in self.nodes.keys() {
@@ -279,7 +315,9 @@ impl Cluster {
 
     /// Switches everything off, so that the run's memory is freed.
     pub async fn shut_down(&self) {
-        for machine in self.nodes.values().chain(self.others.values()) {
+        let strangers = std::mem::take(&mut self.changes().strangers);
+        let strangers = strangers.iter().map(|stranger| &stranger.machine);
+        for machine in self.nodes.values().chain(self.others.values()).chain(strangers) {
             machine.power_off();
         }
         self.network.shut_down();
@@ -288,9 +326,13 @@ impl Cluster {
     }
 
     /// One thread runs everything, so this never waits.
-    pub(super) fn changes(&self) -> std::sync::MutexGuard<'_, Changes> {
-        self.changes.lock().expect("a run that panicked goes no further")
+    pub(super) fn changes(&self) -> MutexGuard<'_, Changes> {
+        lock(&self.changes)
     }
+}
+
+fn lock(changes: &Mutex<Changes>) -> MutexGuard<'_, Changes> {
+    changes.lock().expect("a run that panicked goes no further")
 }
 
 fn layout(plan: &Plan) -> Layout {
@@ -303,4 +345,11 @@ fn layout(plan: &Plan) -> Layout {
     let plan = &plan.cluster;
     let layout = Layout::first((plan.replicas, plan.write_quorum, plan.read_quorum), members);
     layout.validated().expect("a checked plan makes a valid layout")
+}
+
+/// The layout of a node that is a cluster by itself.
+pub(super) fn layout_of_one(name: &str, address: Ipv4Addr) -> Layout {
+    let address = format!("{address}:{PORT}");
+    let member = Member::active(NodeId::new(name), address, "z1".to_owned(), 1);
+    Layout::first((1, 1, 1), vec![member]).validated().expect("one member is a layout")
 }

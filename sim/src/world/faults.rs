@@ -1,16 +1,19 @@
 //! The steps of a scenario, taken when the seed says.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Cluster, Run};
+use super::{Clients, Cluster, Run};
 use crate::scenario::{Action, Direction, When};
-use crate::trace::Stop;
+use crate::trace::{Event, Stop};
 use crate::workload::{draw_duration, stream};
 
 /// Takes every step at its time after `began`; returns when the last one is done.
-pub(super) async fn take_steps(run: &Run, cluster: &Cluster, began: Instant) {
+pub(super) async fn take_steps(run: &Run, cluster: &Cluster, clients: &Clients, began: Instant) {
+    let world = World { run, cluster, clients };
     let mut due = began;
     let steps = run.plan.steps.iter().enumerate().map(|(index, step)| {
         let mut rng = stream(run.seed, &format!("step/{index}"));
@@ -21,58 +24,137 @@ pub(super) async fn take_steps(run: &Run, cluster: &Cluster, began: Instant) {
         let due = due;
         async move {
             sleep_until(due).await;
-            take(cluster, &step.action, &mut rng).await;
+            world.take(&step.action, &mut rng).await;
         }
     });
     join_all(steps).await;
 }
 
-async fn take(cluster: &Cluster, action: &Action, rng: &mut ChaCha12Rng) {
-    match action {
-        Action::Cut { nodes, from, direction } => {
-            let from = if from.is_empty() { cluster.all_but(nodes) } else { from.clone() };
-            for (inside, outside) in pairs(nodes, &from) {
-                if matches!(direction, Direction::Both | Direction::Outgoing) {
-                    cluster.cut(inside, outside);
-                }
-                if matches!(direction, Direction::Both | Direction::Incoming) {
-                    cluster.cut(outside, inside);
+/// What steps are taken upon.
+#[derive(Clone, Copy)]
+struct World<'a> {
+    run: &'a Run,
+    cluster: &'a Cluster,
+    clients: &'a Clients,
+}
+
+impl World<'_> {
+    async fn take(self, action: &Action, rng: &mut ChaCha12Rng) {
+        let World { run, cluster, clients } = self;
+        match action {
+            Action::Cut { nodes, from, direction } => {
+                let cut = |from: &str, to: &str| cluster.cut(from, to);
+                self.each_direction((nodes, from), *direction, cut);
+            }
+            Action::Link { nodes, from, direction, latency, loss } => {
+                self.each_direction((nodes, from), *direction, |from, to| {
+                    let first = &run.plan.network;
+                    cluster.change_link((from, to), first, latency.as_ref(), *loss);
+                });
+            }
+            Action::Heal => cluster.mend_all(),
+            Action::Crash { nodes } => each(nodes, |node| cluster.stop(node, Stop::Crash)),
+            Action::PowerOff { nodes } => each(nodes, |node| cluster.stop(node, Stop::PowerOff)),
+            Action::Start { nodes } => each(nodes, |node| cluster.start(node)),
+            Action::Restart { nodes, down_for } => {
+                for node in nodes {
+                    cluster.restart(node, draw_duration(rng, down_for)).await;
                 }
             }
-        }
-        Action::Heal => cluster.mend_all(),
-        Action::Crash { nodes } => nodes.iter().for_each(|node| cluster.stop(node, Stop::Crash)),
-        Action::PowerOff { nodes } => {
-            nodes.iter().for_each(|node| cluster.stop(node, Stop::PowerOff));
-        }
-        Action::Start { nodes } => nodes.iter().for_each(|node| cluster.start(node)),
-        Action::Rot { nodes, dir, bits } => {
-            nodes.iter().for_each(|node| cluster.rot(node, dir, *bits));
-        }
-        Action::Slow { nodes, factor } => {
-            nodes.iter().for_each(|node| cluster.slow(node, *factor));
-        }
-        Action::Stall { nodes, operations } => {
-            nodes.iter().for_each(|node| cluster.stall(node, *operations));
-        }
-        Action::Fill { nodes, room_bytes } => {
-            nodes.iter().for_each(|node| cluster.fill(node, *room_bytes));
-        }
-        Action::Release { nodes } => nodes.iter().for_each(|node| cluster.release_disk(node)),
-        Action::Dns { node, resolves } => cluster.dns_follows(node, *resolves),
-        Action::Move { node, down_for, dns_after, takes_address_of } => {
-            cluster.stop(node, Stop::PowerOff);
-            sleep(draw_duration(rng, down_for)).await;
-            if cluster.is_running(node) {
-                // Another step started it meanwhile.
-                cluster.stop(node, Stop::PowerOff);
+            Action::Flap { nodes, times, down_for, up_for } => {
+                for _ in 0..*times {
+                    each(nodes, |node| cluster.stop(node, Stop::Crash));
+                    sleep(draw_duration(rng, down_for)).await;
+                    each(nodes, |node| cluster.start(node));
+                    sleep(draw_duration(rng, up_for)).await;
+                }
             }
-            cluster.relocate(node, takes_address_of.as_deref());
-            cluster.start(node);
-            sleep(draw_duration(rng, dns_after)).await;
-            cluster.dns_follows(node, true);
+            Action::Pause { nodes } => each(nodes, |node| cluster.pause(node)),
+            Action::Throttle { nodes, factor } => {
+                each(nodes, |node| cluster.throttle(node, *factor));
+            }
+            Action::Resume { nodes } => each(nodes, |node| cluster.resume(node)),
+            Action::Rot { nodes, dir, bits } => each(nodes, |node| cluster.rot(node, dir, *bits)),
+            Action::Slow { nodes, factor } => each(nodes, |node| cluster.slow(node, *factor)),
+            Action::Stall { nodes, operations } => {
+                each(nodes, |node| cluster.stall(node, *operations));
+            }
+            Action::Fill { nodes, room_bytes } => {
+                each(nodes, |node| cluster.fill(node, *room_bytes));
+            }
+            Action::Release { nodes } => each(nodes, |node| cluster.release_disk(node)),
+            Action::Forget => cluster.forget_connections(),
+            Action::Dns { node, resolves } => cluster.dns_follows(node, *resolves),
+            Action::DnsDelay { delay } => cluster.delay_names(*delay),
+            Action::Quiet { lasts } => self.be_quiet(draw_duration(rng, lasts)).await,
+            Action::Burst { clients: on, callers } => {
+                for client in on {
+                    run.recorder.record(client, Event::Burst { callers: *callers });
+                }
+                clients.burst(on, *callers).await;
+            }
+            Action::Move { .. } => self.relocate(action, rng).await,
         }
     }
+
+    async fn relocate(self, action: &Action, rng: &mut ChaCha12Rng) {
+        let Action::Move { node, down_for, dns_after, takes_address_of, leaves_behind } = action
+        else {
+            unreachable!("called for moves");
+        };
+        let cluster = self.cluster;
+        cluster.stop(node, Stop::PowerOff);
+        let had = cluster.address(node);
+        if leaves_behind.is_some() {
+            // Before it is back: so it is the other that has the old address.
+            cluster.relocate(node, takes_address_of.as_deref());
+        }
+        if let Some(speech) = leaves_behind {
+            cluster.add_stranger(had, *speech);
+        }
+        sleep(draw_duration(rng, down_for)).await;
+        if cluster.is_running(node) {
+            // Another step started it meanwhile.
+            cluster.stop(node, Stop::PowerOff);
+        }
+        if leaves_behind.is_none() {
+            cluster.relocate(node, takes_address_of.as_deref());
+        }
+        cluster.start(node);
+        sleep(draw_duration(rng, dns_after)).await;
+        cluster.dns_follows(node, true);
+    }
+
+    /// Lets the lanes begin nothing for a time.
+    async fn be_quiet(self, lasts: Duration) {
+        let end = Instant::now() + lasts;
+        // What the lanes then do comes after the record.
+        self.run.quiet.begin(end + Duration::from_millis(1));
+        self.run.recorder.record("world", Event::Quiet);
+        sleep_until(end).await;
+        self.run.recorder.record("world", Event::QuietEnded);
+    }
+
+    fn each_direction(
+        self,
+        (nodes, from): (&[String], &[String]),
+        direction: Direction,
+        act: impl Fn(&str, &str),
+    ) {
+        let from = if from.is_empty() { self.cluster.all_but(nodes) } else { from.to_vec() };
+        for (inside, outside) in pairs(nodes, &from) {
+            if matches!(direction, Direction::Both | Direction::Outgoing) {
+                act(inside, outside);
+            }
+            if matches!(direction, Direction::Both | Direction::Incoming) {
+                act(outside, inside);
+            }
+        }
+    }
+}
+
+fn each(nodes: &[String], act: impl Fn(&str)) {
+    nodes.iter().for_each(|node| act(node));
 }
 
 fn pairs<'a>(

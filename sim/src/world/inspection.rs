@@ -20,9 +20,14 @@ const OBJECTS_AT_ONCE: usize = 100;
 pub(super) async fn inspect(run: &Run, cluster: &Cluster) -> Result<(), String> {
     let (tell, told) = oneshot::channel();
     let (run, peers) = (run.clone(), cluster.peers());
+    let strangers = cluster.storing_strangers();
     cluster.client_machine(MACHINE).start(move |host| async move {
         // The world may have given up waiting.
-        let _ = tell.send(look(&run, host.net, &peers).await);
+        let looked = async {
+            look(&run, host.net.clone(), &peers).await?;
+            ask_strangers(&run, &host.net, strangers).await
+        };
+        let _ = tell.send(looked.await);
     });
     told.await.unwrap_or_else(|_| Err("the inspecting process died".to_owned()))
 }
@@ -38,6 +43,24 @@ async fn look(run: &Run, net: Net, peers: &[String]) -> Result<(), String> {
         let missed = status.missed.unwrap_or_default();
         let event = Event::Missed { recorded: missed.count, dropped: missed.dropped };
         run.recorder.record(node, event);
+    }
+    Ok(())
+}
+
+/// Records what strangers hold, which should be nothing.
+async fn ask_strangers(
+    run: &Run,
+    net: &Net,
+    strangers: Vec<(String, String)>,
+) -> Result<(), String> {
+    for (name, address) in strangers {
+        let rng = stream(run.seed, &format!("{MACHINE}/{name}"));
+        let client = connect(run, net.clone(), &[address], rng).await;
+        for (_, status) in client.status().await {
+            let status = status.map_err(|error| format!("status of {name}: {error}"))?;
+            let objects = status.store.unwrap_or_default().objects;
+            run.recorder.record(&name, Event::StrangerHolds { objects });
+        }
     }
     Ok(())
 }

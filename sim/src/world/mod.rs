@@ -10,6 +10,9 @@ mod cluster;
 mod disks;
 mod faults;
 mod inspection;
+mod links;
+mod processes;
+mod strangers;
 
 use std::time::Duration;
 
@@ -17,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::scenario::Plan;
 use crate::trace::{Event, Phase, Recorder, Records, Setting};
-use crate::workload::Ledger;
+use crate::workload::{Ledger, Quiet};
 
 pub use clients::Clients;
 pub use cluster::Cluster;
@@ -36,6 +39,8 @@ pub struct Run {
     pub recorder: Recorder,
     /// What the clients put.
     pub ledger: Ledger,
+    /// When the clients are to be quiet.
+    pub quiet: Quiet,
 }
 
 /// Carries out a scenario, within the current madsim runtime.
@@ -43,7 +48,7 @@ pub async fn run(plan: Plan, seed: u64, records: Records) {
     let recorder = Recorder::new(records);
     recorder.record("world", Event::Setting(setting(&plan, seed)));
     let stuck_after = plan.expect.stuck_after;
-    let run = Run { plan, seed, recorder, ledger: Ledger::default() };
+    let run = Run { plan, seed, recorder, ledger: Ledger::default(), quiet: Quiet::default() };
     let cluster = Cluster::new(&run);
     let mut phase = Phase::Boot;
     if timeout(stuck_after, phases(&run, &cluster, &mut phase)).await.is_err() {
@@ -68,7 +73,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     enter(Phase::Load);
     let began = Instant::now();
     let load = clients.load(began + run.plan.workload.duration);
-    faults::take_steps(run, cluster, began).await;
+    faults::take_steps(run, cluster, &clients, began).await;
     load.await;
 
     enter(Phase::Recover);
@@ -111,5 +116,7 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
         recover_within_us: micros(plan.expect.recover_within),
         put_share_min: plan.expect.put_share_min,
         puts_acked_min: plan.expect.puts_acked_min,
+        failed_in_reach_max: plan.expect.failed_in_reach_max,
+        dials_per_10s_max: plan.expect.dials_per_10s_max,
     }
 }

@@ -1,0 +1,190 @@
+//! What a step of a scenario can do.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::DiskOperations;
+
+/// Which way packets no longer go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Neither way.
+    Both,
+    /// Nothing that the named nodes send arrives.
+    Outgoing,
+    /// Nothing sent to the named nodes arrives.
+    Incoming,
+}
+
+/// What a firewall does with packets of connections that it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stray {
+    /// Drops them.
+    Drop,
+    /// Answers them with a reset.
+    Reset,
+}
+
+/// What a stranger at somebody's old address says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// What a node says: it is one, of another cluster.
+    Node,
+    /// Something else entirely.
+    Banner,
+    /// Nothing; it listens.
+    Silence,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Cuts machines off from others.
+    Cut {
+        /// The machines cut off.
+        nodes: Vec<String>,
+        /// From these; every machine not in `nodes` when empty.
+        from: Vec<String>,
+        /// Which way.
+        direction: Direction,
+    },
+    /// Mends every cut and every link.
+    Heal,
+    /// Kills the processes; the kernels live on.
+    Crash {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
+    /// Cuts the power.
+    PowerOff {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
+    /// Starts what does not run.
+    Start {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
+    /// Cuts the power of a node and starts it again under another address.
+    Move {
+        /// The node.
+        node: String,
+        /// How long it is off.
+        down_for: RangeInclusive<Duration>,
+        /// How long after its start its name resolves to the new address.
+        dns_after: RangeInclusive<Duration>,
+        /// Takes the address that this node had at the beginning, if it is free by now.
+        takes_address_of: Option<String>,
+        /// Who answers at the address it had, from the moment in which it is off.
+        leaves_behind: Option<Speech>,
+    },
+    /// Lets a process end as `SIGTERM` asks it to, and starts it again.
+    Restart {
+        /// Of these nodes, one after another.
+        nodes: Vec<String>,
+        /// How long each is down.
+        down_for: RangeInclusive<Duration>,
+    },
+    /// Kills processes and starts them again, again and again.
+    Flap {
+        /// Of these nodes.
+        nodes: Vec<String>,
+        /// So many times.
+        times: u32,
+        /// How long they are down each time.
+        down_for: RangeInclusive<Duration>,
+        /// And how long up.
+        up_for: RangeInclusive<Duration>,
+    },
+    /// Stops processes where they are; their kernels live on.
+    Pause {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
+    /// Gives processes one millisecond of the processor in so many.
+    Throttle {
+        /// Of these nodes.
+        nodes: Vec<String>,
+        /// In so many.
+        factor: u32,
+    },
+    /// Ends pauses and throttling.
+    Resume {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
+    /// Makes links slow, or lets them lose packets.
+    Link {
+        /// Between these machines
+        nodes: Vec<String>,
+        /// and these; every machine not in `nodes` when empty.
+        from: Vec<String>,
+        /// Which way.
+        direction: Direction,
+        /// Latency, where it changes.
+        latency: Option<RangeInclusive<Duration>>,
+        /// Share of packets lost, 0.0 to 1.0, where it changes.
+        loss: Option<f64>,
+    },
+    /// The firewall forgets every connection.
+    Forget,
+    /// The name service answers so late.
+    DnsDelay {
+        /// How late; zero ends it.
+        delay: Duration,
+    },
+    /// No lane begins anything.
+    Quiet {
+        /// For so long.
+        lasts: RangeInclusive<Duration>,
+    },
+    /// Many callers put an object each in one moment.
+    Burst {
+        /// On these clients.
+        clients: Vec<String>,
+        /// So many on each.
+        callers: usize,
+    },
+    /// Makes a node's name resolve to nothing, or again to where the node is.
+    Dns {
+        /// The node.
+        node: String,
+        /// Whether it resolves.
+        resolves: bool,
+    },
+    /// Flips bits of files at rest.
+    Rot {
+        /// On these nodes.
+        nodes: Vec<String>,
+        /// In the files of this directory.
+        dir: String,
+        /// So many on each.
+        bits: u32,
+    },
+    /// Makes disks slow.
+    Slow {
+        /// Of these nodes.
+        nodes: Vec<String>,
+        /// Latencies are multiplied by this.
+        factor: u32,
+    },
+    /// Lets operations of disks wait until they are released.
+    Stall {
+        /// Of these nodes.
+        nodes: Vec<String>,
+        /// Which operations.
+        operations: DiskOperations,
+    },
+    /// Leaves disks little room.
+    Fill {
+        /// Of these nodes.
+        nodes: Vec<String>,
+        /// How much.
+        room_bytes: u64,
+    },
+    /// Ends slowness, stalls and lack of room.
+    Release {
+        /// On the disks of these nodes.
+        nodes: Vec<String>,
+    },
+}

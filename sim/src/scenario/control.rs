@@ -1,0 +1,69 @@
+//! The weakened pools that a scenario can name as its controls.
+//!
+//! Only their names are here; what they lack is in `weakened`.
+
+use std::fmt;
+
+/// A pool that lacks one protection, or all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Control {
+    /// Connections have no greatest age.
+    NoExpiry,
+    /// A connection on which a request failed is used again.
+    NoEviction,
+    /// A name is resolved once.
+    ResolveOnce,
+    /// Whoever answers is taken for the peer.
+    NoIdentityCheck,
+    /// No pings.
+    NoKeepalive,
+    /// Every caller without a connection dials.
+    NoSingleFlight,
+    /// A failed dial is tried again at once.
+    NoBackoff,
+    /// All of these: a map from peer to connection.
+    Naive,
+}
+
+impl Control {
+    /// All there are.
+    pub const ALL: [Control; 8] = [
+        Control::NoExpiry,
+        Control::NoEviction,
+        Control::ResolveOnce,
+        Control::NoIdentityCheck,
+        Control::NoKeepalive,
+        Control::NoSingleFlight,
+        Control::NoBackoff,
+        Control::Naive,
+    ];
+
+    /// As scenario files and the command line have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Control::NoExpiry => "no-expiry",
+            Control::NoEviction => "no-eviction",
+            Control::ResolveOnce => "resolve-once",
+            Control::NoIdentityCheck => "no-identity-check",
+            Control::NoKeepalive => "no-keepalive",
+            Control::NoSingleFlight => "no-single-flight",
+            Control::NoBackoff => "no-backoff",
+            Control::Naive => "naive",
+        }
+    }
+
+    /// Reads a name.
+    pub(super) fn named(name: &str) -> Result<Self, String> {
+        let found = Control::ALL.into_iter().find(|control| control.name() == name);
+        found.ok_or_else(|| {
+            let known: Vec<_> = Control::ALL.map(Control::name).into();
+            format!("{name:?} is none of {}", known.join(", "))
+        })
+    }
+}
+
+impl fmt::Display for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,188 @@
+//! What can happen in a run.
+
+use serde::Serialize;
+
+use super::{Call, Outcome, Phase, Setting, Stop, Wanted, WriterSample};
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first record: all that a checker must know of the scenario.
+    Setting(Setting),
+    /// The run enters a phase.
+    Phase {
+        /// Which.
+        phase: Phase,
+    },
+    /// A node's process was started.
+    Started {
+        /// Its machine's address.
+        address: String,
+    },
+    /// A node listens.
+    Ready,
+    /// A node's process was ended from outside.
+    Stopped {
+        /// How.
+        by: Stop,
+    },
+    /// A node's process ended by itself, which none should.
+    Exited {
+        /// What it said.
+        reason: String,
+    },
+    /// A node did not listen in time after a start.
+    NotReady,
+    /// Packets no longer go from the actor to a machine.
+    Cut {
+        /// The machine.
+        to: String,
+    },
+    /// They do again.
+    Mended {
+        /// The machine.
+        to: String,
+    },
+    /// Packets from the actor to a machine take so long, and so many are lost.
+    Link {
+        /// The machine.
+        to: String,
+        /// Least and most latency in microseconds.
+        latency_us: [u64; 2],
+        /// Share of packets lost.
+        loss: f64,
+    },
+    /// They do as they did at first.
+    LinkRestored {
+        /// The machine.
+        to: String,
+    },
+    /// A node's process stands still; its kernel does not.
+    Paused,
+    /// A node's process gets one millisecond of the processor in so many.
+    Throttled {
+        /// In so many.
+        factor: u32,
+    },
+    /// A node's process has the processor to itself again.
+    Resumed,
+    /// The firewall forgot every connection.
+    ConnectionsForgotten,
+    /// The name service answers so much later than usual from now on.
+    NameServiceDelay {
+        /// In microseconds.
+        delay_us: u64,
+    },
+    /// The lanes of all clients begin nothing.
+    Quiet,
+    /// They do again.
+    QuietEnded,
+    /// So many callers on the actor begin a put in one moment.
+    Burst {
+        /// How many.
+        callers: usize,
+    },
+    /// The actor, no machine of the cluster, answers at an address that a node had.
+    Stranger {
+        /// The address.
+        address: String,
+        /// What it says.
+        speaks: String,
+    },
+    /// What a stranger took in that was meant for a node.
+    StrangerHolds {
+        /// Objects that it stores.
+        objects: u64,
+    },
+    /// A process of the actor dials.
+    Dialled {
+        /// To where.
+        address: String,
+    },
+    /// The actor's name resolves differently from now on.
+    Dns {
+        /// To this, or to nothing.
+        address: Option<String>,
+    },
+    /// Something is done to a node's disk.
+    Disk {
+        /// What, in words.
+        trouble: String,
+        /// Whether the node can store objects all the same.
+        stores: bool,
+    },
+    /// A node's disk is well again. What rotted stays so.
+    DiskReleased,
+    /// A bit of a node's files flipped.
+    Rotted {
+        /// The file.
+        path: String,
+        /// The bit, counted from the file's beginning.
+        bit: u64,
+    },
+    /// A client begins a call.
+    OpStarted {
+        /// Number of the call, unique in the run.
+        op: u64,
+        /// Which call.
+        call: Call,
+        /// Its objects.
+        objects: Vec<Wanted>,
+    },
+    /// A call returned.
+    OpFinished {
+        /// Number of the call.
+        op: u64,
+        /// One for each object, in order.
+        outcomes: Vec<Outcome>,
+    },
+    /// The counters of a client's writer.
+    Writer(WriterSample),
+    /// What a node's status says about writes that others missed.
+    Missed {
+        /// Distinct (node, object) pairs it lists or would list.
+        recorded: u64,
+        /// Pairs dropped at the bound.
+        dropped: u64,
+    },
+    /// An object as a fresh client finds it after the final power loss.
+    Inspected {
+        /// The object.
+        id: String,
+        /// Replicas that say they hold it.
+        holders: Vec<String>,
+        /// What a get returns.
+        outcome: Outcome,
+    },
+    /// The inspection was cut short.
+    InspectionFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The run had not ended when it should have.
+    Stuck {
+        /// What it was doing.
+        phase: Phase,
+    },
+    /// What went over the wire in all.
+    Wire {
+        /// Packets sent.
+        packets_sent: u64,
+        /// Packets that arrived.
+        packets_delivered: u64,
+        /// Packets that did not.
+        packets_dropped: u64,
+        /// Bytes sent.
+        bytes_sent: u64,
+        /// Digest of every packet and its time.
+        digest: String,
+    },
+    /// The run came to its end.
+    Ended,
+    /// A machine's code panicked; nothing follows.
+    Panicked {
+        /// The message and where it came from.
+        message: String,
+    },
+}
