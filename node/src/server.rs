@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
 use crate::placement::{CurrentLayout, Layout, NodeId};
-use crate::pool::{Connections, Dialler, Pool};
+use crate::pool::{Connections, Dialler, Pool, PoolOptions};
 use crate::repair::{MissedError, MissedLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
@@ -86,7 +86,12 @@ pub async fn serve(
     };
     let pool_rng = ChaCha12Rng::from_rng(&mut rng);
     let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
-    let pool = Arc::new(Pool::new(dialler, &CurrentLayout::new(layout.clone()), pool_rng));
+    let pool = Arc::new(Pool::new(
+        dialler,
+        &CurrentLayout::new(layout.clone()),
+        pool_rng,
+        PoolOptions::default(),
+    ));
     let probes = start_probes(&layout, &config.node_id, pool, &peers);
     let maintenance = maintenance(&config.store);
     let maintained = Background(vec![tokio::spawn(maintain(store.clone(), maintenance))]);

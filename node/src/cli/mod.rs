@@ -136,7 +136,7 @@ fn show(text: &str) -> Result<(), Failure> {
 }
 
 async fn connect(arguments: &ClientArguments) -> Result<Client, Failure> {
-    let options = ClientOptions { request_timeout: arguments.timeout };
+    let options = ClientOptions { request_timeout: arguments.timeout, ..ClientOptions::default() };
     let rng = seeded_by_the_system()?;
     let connected = Client::connect(Net::new(), &arguments.peers, rng, options).await;
     connected.map_err(|error| match error {

@@ -25,7 +25,7 @@ use rand_chacha::ChaCha12Rng;
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId};
-use crate::pool::{Connections, Dialler, Pool};
+use crate::pool::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
 use crate::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumReader, QuorumWriter};
 use crate::store::LargeReader;
 use crate::wire::replica::RemoteNode;
@@ -40,11 +40,13 @@ pub use crate::quorum::{GetError, Got, PutError, PutReport, WriterStats};
 pub struct ClientOptions {
     /// Deadline of one request.
     pub request_timeout: Duration,
+    /// How its pool of connections behaves.
+    pub pool: PoolOptions,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        ClientOptions { request_timeout: limits::REQUEST_TIMEOUT }
+        ClientOptions { request_timeout: limits::REQUEST_TIMEOUT, pool: PoolOptions::default() }
     }
 }
 
@@ -86,7 +88,10 @@ impl Client {
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
         let dialler = Dialler::new(net.clone(), "");
-        let pool = |layout: &CurrentLayout| Arc::new(Pool::new(dialler, layout, rng)) as Arc<_>;
+        let pool_options = options.pool.clone();
+        let pool = |layout: &CurrentLayout| {
+            Arc::new(Pool::new(dialler, layout, rng, pool_options)) as Arc<_>
+        };
         Self::connect_through(net, peers, options, pool).await
     }
 
@@ -221,6 +226,11 @@ impl Client {
             (member.clone(), remote(&self.connections, member).snapshot(name, timeout).await)
         });
         join_all(asked).await
+    }
+
+    /// What its pool of connections has and did.
+    pub fn pool(&self) -> PoolNumbers {
+        self.connections.numbers()
     }
 
     /// Counters of the writer.

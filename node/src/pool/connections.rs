@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::connection::{Connection, Rpc};
+use super::numbers::PoolNumbers;
 use super::peer::Held;
 use crate::placement::NodeId;
 use crate::quorum::NodeError;
@@ -39,6 +40,11 @@ pub trait Connections: Send + Sync {
     /// Whether a request that failed because of its connection may be sent once more. Each
     /// yes is taken from a budget, so that an outage is not amplified.
     fn may_repeat(&self, peer: &NodeId) -> bool;
+
+    /// What there is and what happened so far; nothing from those who do not count.
+    fn numbers(&self) -> PoolNumbers {
+        PoolNumbers::default()
+    }
 }
 
 /// A connection for one request. Dropping it gives its place to the next.
@@ -78,4 +84,12 @@ impl Lease {
     pub(super) fn held(&self) -> Option<&Held> {
         self.held.as_ref()
     }
+}
+
+/// Whether the connection shows no life: of the time that the lease's request has waited,
+/// nothing was heard for the latter half.
+pub(super) fn silent(lease: &Lease, now: Instant) -> bool {
+    let waited = now.saturating_duration_since(lease.began);
+    let unheard = now.saturating_duration_since(lease.connection.life().last_heard());
+    unheard >= waited / 2
 }

@@ -18,22 +18,13 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Channel, Connection, End, Ending, Identity};
 use super::error::{DialError, DialProblem, Stage};
 use super::life::Watched;
-use crate::limits;
+use super::limits;
 use crate::placement::NodeId;
 use crate::quorum::NodeError;
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::layout_from_wire;
 use crate::wire::rt::{TaskExecutor, TaskTimer};
 use crate::wire::status::{chain, node_error_of};
-
-/// Asking for the addresses of a peer's name.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Connecting to one of them, a lost first packet included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Beginning HTTP/2.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Hearing who is there.
-const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// HTTP/2 pings of the calling side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +101,7 @@ impl Dialler {
     /// [`DialError`] of [`Stage::Resolve`].
     pub async fn resolve(&self, address: &str) -> Result<Vec<SocketAddr>, DialError> {
         let failed = |problem| DialError::new(Stage::Resolve, address, problem);
-        let after = RESOLVE_TIMEOUT;
+        let after = limits::RESOLVE_TIMEOUT;
         match timeout(after, self.net.resolve(address)).await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(error)) => Err(failed(DialProblem::Dns { reason: chain(&error) })),
@@ -128,7 +119,7 @@ impl Dialler {
         address: &str,
         candidates: &[SocketAddr],
     ) -> Result<net::Stream, DialError> {
-        let deadline = Instant::now() + CONNECT_TIMEOUT;
+        let deadline = Instant::now() + limits::CONNECT_TIMEOUT;
         let mut problem = DialProblem::Dns { reason: "no address".into() };
         for (tried, candidate) in candidates.iter().enumerate() {
             let left = u32::try_from(candidates.len() - tried).unwrap_or(u32::MAX);
@@ -142,7 +133,7 @@ impl Dialler {
     }
 
     /// The place of TLS: takes the connected stream and gives back the one that HTTP/2 runs
-    /// on, within a deadline of its own. There are no certificates yet, so the stream
+    /// on, within `limits::SECURE_TIMEOUT`. There are no certificates yet, so the stream
     /// goes through as it is, watched for signs of life.
     ///
     /// # Errors
@@ -165,14 +156,14 @@ impl Dialler {
         let mut builder = http2::Builder::new(TaskExecutor);
         builder
             .timer(TaskTimer)
-            .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
-            .max_frame_size(limits::FRAME_BYTES_MAX);
+            .initial_stream_window_size(crate::limits::STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(crate::limits::CONNECTION_WINDOW_BYTES)
+            .max_frame_size(crate::limits::FRAME_BYTES_MAX);
         if let Some(Keepalive { interval, timeout }) = self.keepalive {
             // While idle the pool's probe asks instead, more seldom and the node itself.
             builder.keep_alive_interval(interval).keep_alive_timeout(timeout);
         }
-        let after = HANDSHAKE_TIMEOUT;
+        let after = limits::HANDSHAKE_TIMEOUT;
         let (sender, driver) = match timeout(after, builder.handshake(TokioIo::new(stream))).await {
             Ok(Ok(begun)) => begun,
             Ok(Err(error)) => return Err(failed(DialProblem::Lost { reason: chain(&error) })),
@@ -201,7 +192,7 @@ impl Dialler {
     pub async fn identify(&self, address: &str, channel: &Channel) -> Result<Identity, DialError> {
         let failed = |problem| DialError::new(Stage::Identify, address, problem);
         let protocol = |reason: String| failed(DialProblem::Protocol { reason });
-        let after = IDENTIFY_TIMEOUT;
+        let after = limits::IDENTIFY_TIMEOUT;
         let request = v1::IdentifyRequest {
             caller: self.caller.to_string(),
             protocol_version: PROTOCOL_VERSION,

@@ -1,31 +1,39 @@
-//! Connections to peers: dial, identify, reuse, evict.
+//! Connections to peers: dial, identify, reuse, replace, evict.
 //!
 //! One entry is one identified HTTP/2 connection to one peer. However many callers want a
 //! peer that has none, one dial is made (single-flight); it runs in a task of its own, so
 //! a caller that gives up cancels it for nobody. A failed dial answers all who waited, and
-//! whoever asks again before its back-off has passed. Which peers to talk to, and when, is
-//! left to others.
+//! whoever asks again before its back-off has passed. Leasing from a warm peer takes no
+//! lock. Everything that can grow is bounded, and says which bound was reached.
+//!
+//! Which peers to talk to, and when, is left to others: the pool opens nothing unasked but
+//! the replacement of a connection that is in use and has become old.
 
+mod budget;
 mod connection;
 mod connections;
 mod dial;
+mod dialling;
 mod error;
 mod life;
+pub mod limits;
+mod numbers;
+mod options;
 mod peer;
+mod upkeep;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
-use rand::Rng;
 use rand_chacha::ChaCha12Rng;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::limits;
-use crate::placement::{CurrentLayout, NodeId};
+use crate::placement::{CurrentLayout, Layout, MemberState, NodeId};
 use crate::quorum::NodeError;
 
 pub use connection::{Channel, Connection, End, Identity, Rpc, bounded};
@@ -33,212 +41,273 @@ pub use connections::{Connections, Lease, Want};
 pub use dial::{Dialler, Keepalive, check_identity};
 pub use error::{DialError, DialProblem, Stage};
 pub use life::{Life, Watched};
-use peer::Held;
+pub use numbers::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers};
+pub use options::PoolOptions;
 
-type Dial = Shared<BoxFuture<'static, Result<Entry, NodeError>>>;
+use connections::silent;
+use dialling::Next;
+use peer::{Dialling, Entry, Peer, Room, Slot};
 
-/// A pooled connection and which of the peer's successive connections it is.
-#[derive(Clone)]
-struct Entry {
-    connection: Connection,
-    generation: u64,
-}
-
-enum State {
-    /// Nothing is known; the next caller dials.
-    Empty,
-    Dialling(Dial),
-    Ready(Entry),
-    /// The last dial failed; until then its error is the answer.
-    BackingOff {
-        until: Instant,
-        error: NodeError,
-    },
-}
-
-struct Peer {
-    address: String,
-    state: State,
-    /// Counts connections, so that a late eviction spares the successor.
-    generation: u64,
-    /// Dials that failed since the last that succeeded.
-    failures: u32,
-}
-
-/// What a pool did, since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PoolStats {
-    /// Dials begun.
-    pub dials: u64,
-    /// Of those, failed.
-    pub dials_failed: u64,
-    /// Connections thrown away because a request on them failed, or they had closed.
-    pub evictions: u64,
-}
+type Peers = BTreeMap<NodeId, Arc<Peer>>;
 
 struct Inner {
     dialler: Dialler,
-    shared: Mutex<SharedState>,
+    options: PoolOptions,
+    /// Replaced as a whole when the layout changes.
+    peers: ArcSwap<Peers>,
+    /// Draws jitter.
+    rng: Mutex<ChaCha12Rng>,
+    /// Connections that are open, those that only finish their requests among them.
+    open: Arc<AtomicUsize>,
+    /// Of peers that the layout has no longer.
+    former: Mutex<PoolCounts>,
+    started: Instant,
+    /// There is something new to look after.
+    tend: Arc<Notify>,
 }
 
-struct SharedState {
-    peers: BTreeMap<NodeId, Peer>,
-    rng: ChaCha12Rng,
-    stats: PoolStats,
-}
-
-/// A pool of connections to the members of a layout. Cheap to clone.
-#[derive(Clone)]
+/// Connections to the members of a layout. Its tasks end with it.
 pub struct Pool {
     inner: Arc<Inner>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
 }
 
 impl Pool {
-    /// A pool without connections to the members of `layout`. `rng` draws back-off jitter.
-    pub fn new(dialler: Dialler, layout: &CurrentLayout, rng: ChaCha12Rng) -> Self {
-        let layout = layout.get();
-        let peers = layout.members.iter().map(|member| {
-            let peer = Peer {
-                address: member.address.clone(),
-                state: State::Empty,
-                generation: 0,
-                failures: 0,
-            };
-            (member.node_id.clone(), peer)
+    /// A pool without connections, which follows `layout`. `rng` draws jitter.
+    pub fn new(
+        dialler: Dialler,
+        layout: &CurrentLayout,
+        rng: ChaCha12Rng,
+        options: PoolOptions,
+    ) -> Self {
+        let in_force = layout.get();
+        let inner = Arc::new(Inner {
+            dialler: dialler.keepalive(Some(options.keepalive)),
+            options,
+            peers: ArcSwap::default(),
+            rng: Mutex::new(rng),
+            open: Arc::default(),
+            former: Mutex::default(),
+            started: Instant::now(),
+            tend: Arc::default(),
         });
-        let shared = SharedState { peers: peers.collect(), rng, stats: PoolStats::default() };
-        Pool { inner: Arc::new(Inner { dialler, shared: Mutex::new(shared) }) }
-    }
-
-    /// The peer's connection, dialled if there is none.
-    ///
-    /// # Errors
-    /// Why the dial failed, also for those who joined it or came during its back-off.
-    async fn connection(&self, node_id: &NodeId) -> Result<Entry, NodeError> {
-        let dial = {
-            let mut shared = self.inner.lock();
-            let SharedState { peers, stats, .. } = &mut *shared;
-            let Some(peer) = peers.get_mut(node_id) else {
-                return Err(NodeError::NotMember(node_id.clone()));
-            };
-            if let State::Ready(entry) = &peer.state
-                && entry.connection.is_closed()
-            {
-                stats.evictions += 1;
-                peer.state = State::Empty;
-            }
-            match &peer.state {
-                State::Ready(entry) => return Ok(entry.clone()),
-                State::Dialling(dial) => dial.clone(),
-                State::BackingOff { until, error } if Instant::now() < *until => {
-                    return Err(error.clone());
-                }
-                State::Empty | State::BackingOff { .. } => {
-                    stats.dials += 1;
-                    peer.generation += 1;
-                    let dial =
-                        self.inner.dial(node_id.clone(), peer.address.clone(), peer.generation);
-                    peer.state = State::Dialling(dial.clone());
-                    dial
-                }
-            }
-        };
-        dial.await
-    }
-
-    /// Throws a connection away after a request on it failed. A newer one stays.
-    fn evict(&self, node_id: &NodeId, generation: u64) {
-        let mut shared = self.inner.lock();
-        let SharedState { peers, stats, .. } = &mut *shared;
-        let Some(peer) = peers.get_mut(node_id) else { return };
-        if let State::Ready(current) = &peer.state
-            && current.generation == generation
-        {
-            stats.evictions += 1;
-            peer.state = State::Empty;
-        }
-    }
-
-    /// What the pool did so far.
-    pub fn stats(&self) -> PoolStats {
-        self.inner.lock().stats
+        inner.apply(&in_force);
+        let follow = follow(Arc::downgrade(&inner), layout.clone(), in_force.version);
+        let upkeep = upkeep::upkeep(Arc::downgrade(&inner), inner.tend.clone());
+        Pool { inner, tasks: [tokio::spawn(follow), tokio::spawn(upkeep)] }
     }
 }
 
 #[async_trait]
 impl Connections for Pool {
-    async fn lease(&self, peer: &NodeId, _want: Want) -> Result<Lease, NodeError> {
-        let Entry { connection, generation } = self.connection(peer).await?;
-        Ok(Lease::counted(connection, Instant::now(), Held { serial: generation }))
+    async fn lease(&self, peer: &NodeId, want: Want) -> Result<Lease, NodeError> {
+        let inner = &self.inner;
+        let Some(peer) = inner.peers.load().get(peer).cloned() else {
+            return Err(NodeError::NotMember(peer.clone()));
+        };
+        let began = Instant::now();
+        peer.touch(began.duration_since(inner.started));
+        peer.budget.deposit();
+        let room = peer.room_for(want.bytes, inner.options.bytes_in_flight_per_peer_max)?;
+        let entry = match peer.take(want, inner.options.streams_per_connection_max) {
+            Some(entry) => {
+                peer.numbers.hits.up();
+                entry
+            }
+            None => {
+                peer.numbers.misses.up();
+                inner.wait(&peer, want).await?
+            }
+        };
+        Ok(Lease::counted(entry.connection.clone(), began, Room::on(room, entry)))
     }
 
-    fn ended(&self, peer: &NodeId, lease: &Lease, outcome: Result<(), &NodeError>) {
-        if let (Some(held), Err(NodeError::ConnectionLost { .. } | NodeError::TimedOut { .. })) =
-            (lease.held(), outcome)
-        {
-            self.evict(peer, held.serial);
+    fn ended(&self, _peer: &NodeId, lease: &Lease, outcome: Result<(), &NodeError>) {
+        let Some(held) = lease.held() else { return };
+        match outcome {
+            Err(NodeError::ConnectionLost { .. }) => {
+                let reason = Eviction::of_end(held.entry().connection.end());
+                self.inner.evict(held.peer(), held.entry(), reason);
+            }
+            // Late because the peer is slow, or because the flow is dead?
+            Err(NodeError::TimedOut { .. }) if silent(lease, Instant::now()) => {
+                self.inner.evict(held.peer(), held.entry(), Eviction::NoLife);
+            }
+            _ => {}
         }
     }
 
-    fn may_repeat(&self, _peer: &NodeId) -> bool {
-        true
+    fn may_repeat(&self, peer: &NodeId) -> bool {
+        let peers = self.inner.peers.load();
+        let Some(peer) = peers.get(peer) else { return false };
+        let may = peer.budget.withdraw(Instant::now());
+        if may {
+            peer.numbers.repeats.up()
+        } else {
+            peer.numbers.repeats_refused.up()
+        }
+        may
+    }
+
+    fn numbers(&self) -> PoolNumbers {
+        let inner = &self.inner;
+        PoolNumbers {
+            connections: inner.open.load(Ordering::Acquire),
+            peers: inner.peers.load().values().map(|peer| peer.numbers()).collect(),
+            former: *inner.former.lock().expect("nothing panics while it adds"),
+        }
     }
 }
 
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, SharedState> {
-        self.shared.lock().expect("nothing panics while it holds the pool's lock")
-    }
-
-    /// Starts a dial in a task of its own and returns what all its callers wait for.
-    fn dial(self: &Arc<Self>, node_id: NodeId, address: String, generation: u64) -> Dial {
-        let inner = self.clone();
-        let task = tokio::spawn(async move {
-            let opened = inner.dialler.open(&address, Some(&node_id)).await;
-            inner.settle(&node_id, generation, opened.map_err(NodeError::from))
-        });
-        async move {
-            task.await.unwrap_or_else(|error| {
-                Err(NodeError::Protocol { reason: format!("the dial did not finish: {error}") })
-            })
+    /// Waits until a connection to `peer` has a place, opening one where there are too few.
+    async fn wait(self: &Arc<Self>, peer: &Arc<Peer>, want: Want) -> Result<Arc<Entry>, NodeError> {
+        let _waiting = peer.wait(self.options.waiters_per_peer_max)?;
+        loop {
+            let mut room = std::pin::pin!(peer.room.notified());
+            // Registered before looking, so that no place is given back in between.
+            room.as_mut().enable();
+            match self.next(peer, want)? {
+                Next::Leased(entry) => return Ok(entry),
+                Next::Dialled(dial) => dial.await?,
+                Next::RoomOrDialled(dial) => tokio::select! {
+                    biased;
+                    () = room => {}
+                    // That another connection cannot be had is no reason to fail: there is
+                    // one, and a place on it will become free.
+                    dialled = dial => if dialled.is_err() { room_of(peer).await },
+                },
+                Next::Room => room.await,
+            }
         }
-        .boxed()
-        .shared()
     }
 
-    fn settle(
+    /// Takes a connection out of the pool; requests on it may finish, unless it is dead.
+    fn evict(&self, peer: &Peer, entry: &Arc<Entry>, reason: Eviction) {
+        self.evict_locked(peer, &mut peer.lock(), entry, reason);
+    }
+
+    fn evict_locked(
         &self,
-        node_id: &NodeId,
-        generation: u64,
-        opened: Result<Connection, NodeError>,
-    ) -> Result<Entry, NodeError> {
-        let mut shared = self.lock();
-        let SharedState { peers, rng, stats } = &mut *shared;
-        let peer = peers.get_mut(node_id).expect("peers are never removed");
-        match opened {
-            Ok(connection) => {
-                let entry = Entry { connection, generation };
-                peer.failures = 0;
-                peer.state = State::Ready(entry.clone());
-                Ok(entry)
+        peer: &Peer,
+        dialling: &mut Dialling,
+        entry: &Arc<Entry>,
+        reason: Eviction,
+    ) {
+        let ready = peer.ready();
+        if ready.iter().any(|other| Arc::ptr_eq(other, entry)) {
+            let rest = ready.iter().filter(|other| !Arc::ptr_eq(other, entry)).cloned().collect();
+            peer.set_ready(dialling, rest);
+            peer.numbers.evicted(reason);
+            tracing::debug!(peer = %peer.node_id, reason = reason.name(), "connection evicted");
+            self.note_end(dialling, entry, reason);
+        }
+        if matches!(reason, Eviction::Broken | Eviction::NoLife | Eviction::Probe) {
+            entry.connection.life().kill();
+        }
+        Peer::release(entry);
+    }
+
+    /// Follows the layout: new peers come, those that left or moved lose their connections.
+    fn apply(&self, layout: &Layout) {
+        let before = self.peers.load_full();
+        let mut after = Peers::new();
+        for member in &layout.members {
+            let peer = match before.get(&member.node_id) {
+                Some(peer) => {
+                    self.relocate(peer, &member.address);
+                    if member.state == MemberState::Removed {
+                        // Nobody's replica any more; who wants its status may dial it.
+                        self.evict_all(peer, Eviction::Dropped);
+                    }
+                    peer.clone()
+                }
+                None => Arc::new(Peer::new(member.node_id.clone(), member.address.clone())),
+            };
+            after.insert(member.node_id.clone(), peer);
+        }
+        self.peers.store(Arc::new(after));
+        let dropped = before.values().filter(|peer| layout.member(&peer.node_id).is_none());
+        dropped.for_each(|peer| self.drop_peer(peer));
+    }
+
+    fn relocate(&self, peer: &Arc<Peer>, address: &str) {
+        {
+            let mut dialling = peer.lock();
+            if dialling.address == address {
+                return;
             }
-            Err(error) => {
-                stats.dials_failed += 1;
-                tracing::debug!(peer = %node_id, %error, "dial failed");
-                let until = Instant::now() + backoff(peer.failures, rng);
-                peer.failures = peer.failures.saturating_add(1);
-                peer.state = State::BackingOff { until, error: error.clone() };
-                Err(error)
+            dialling.address = address.to_owned();
+            if dialling.back_off.take().is_some() {
+                peer.numbers.backoffs_cut_short.up();
+            }
+            dialling.failures = 0;
+        }
+        peer.moved.notify_one();
+        self.evict_all(peer, Eviction::Moved);
+    }
+
+    fn drop_peer(&self, peer: &Arc<Peer>) {
+        peer.lock().gone = true;
+        peer.moved.notify_one();
+        self.evict_all(peer, Eviction::Dropped);
+        peer.room.notify_waiters();
+        *self.former.lock().expect("nothing panics while it adds") += peer.numbers.read();
+    }
+
+    fn evict_all(&self, peer: &Arc<Peer>, reason: Eviction) {
+        for entry in peer.ready().iter() {
+            self.evict(peer, entry, reason);
+        }
+    }
+
+    /// A place for one more connection: a free one, or that of the unused connection whose
+    /// peer was asked for longest ago.
+    fn slot(&self) -> Result<Slot, NodeError> {
+        let max = self.options.connections_max;
+        let full = || NodeError::Limited { bound: "connections of the pool", limit: max };
+        if let Some(slot) = Slot::take(&self.open, max) {
+            return Ok(slot);
+        }
+        let peers = self.peers.load_full();
+        let idle = |peer: &&Arc<Peer>| {
+            let ready = peer.ready();
+            !ready.is_empty() && ready.iter().all(|entry| entry.is_idle())
+        };
+        let mut idle: Vec<_> = peers.values().filter(idle).collect();
+        idle.sort_by_key(|peer| peer.used());
+        for peer in idle {
+            // The caller holds a peer's lock, so another's is not waited for; a peer that
+            // is being dialled is about to be used anyway.
+            let Some(mut dialling) = peer.try_lock() else { continue };
+            for entry in peer.ready().iter() {
+                self.evict_locked(peer, &mut dialling, entry, Eviction::Displaced);
+            }
+            if let Some(slot) = Slot::take(&self.open, max) {
+                return Ok(slot);
             }
         }
+        Err(full())
     }
 }
 
-/// Doubles from `DIAL_BACKOFF_MIN` to `DIAL_BACKOFF_MAX`; the jitter takes up to half away,
-/// so that the callers of a peer that comes back do not arrive together.
-fn backoff(failures: u32, rng: &mut ChaCha12Rng) -> Duration {
-    let full = limits::DIAL_BACKOFF_MIN
-        .saturating_mul(1 << failures.min(16))
-        .min(limits::DIAL_BACKOFF_MAX);
-    full.mul_f64(rng.random_range(0.5..=1.0))
+/// Waits for a place on a connection of `peer`.
+async fn room_of(peer: &Peer) {
+    peer.room.notified().await;
+}
+
+/// Keeps the pool to the layout in force.
+async fn follow(inner: std::sync::Weak<Inner>, layout: CurrentLayout, mut version: u64) {
+    loop {
+        let newer = layout.changed_since(version).await;
+        version = newer.version;
+        let Some(inner) = inner.upgrade() else { return };
+        inner.apply(&newer);
+    }
 }

@@ -8,6 +8,7 @@ use gitstratum_proto::v1::PeerStatus;
 
 use crate::limits;
 use crate::placement::{Layout, NodeId};
+use crate::pool::limits::PROBE_TIMEOUT;
 use crate::quorum::{NodeError, NodeWriter};
 use crate::wire::replica::RemoteNode;
 
@@ -65,7 +66,7 @@ impl PeerTable {
 /// Asks `peer` who it is, again and again, until dropped.
 pub async fn probe(peer: RemoteNode, table: Arc<PeerTable>, ourselves: NodeId) {
     loop {
-        let probed = peer.probe(ourselves.as_str(), limits::DIAL_TIMEOUT).await;
+        let probed = peer.probe(ourselves.as_str(), PROBE_TIMEOUT).await;
         table.set(NodeWriter::node_id(&peer), probed);
         tokio::time::sleep(limits::PROBE_INTERVAL).await;
     }

@@ -143,7 +143,10 @@ fn worker(run: &Run, cluster: &Cluster, name: &str) -> Worker {
     let (tell_done, done) = oneshot::channel();
     let (run, peers, machine) = (run.clone(), cluster.peers(), name.to_owned());
     cluster.client_machine(name).start(move |host| async move {
-        let options = ClientOptions { request_timeout: run.plan.workload.request_timeout };
+        let options = ClientOptions {
+            request_timeout: run.plan.workload.request_timeout,
+            ..ClientOptions::default()
+        };
         let rng = stream(run.seed, &machine);
         let client = Client::connect(host.net, &peers, rng, options).await.expect("nodes listen");
         tell_ready.send(calls(&client).await).expect("the bench waits");

@@ -115,7 +115,10 @@ impl Clients {
 
 /// Connects, again and again until a node answers.
 pub(super) async fn connect(run: &Run, net: Net, peers: &[String], rng: ChaCha12Rng) -> Client {
-    let options = ClientOptions { request_timeout: run.plan.workload.request_timeout };
+    let options = ClientOptions {
+        request_timeout: run.plan.workload.request_timeout,
+        ..ClientOptions::default()
+    };
     loop {
         match Client::connect(net.clone(), peers, rng.clone(), options.clone()).await {
             Ok(client) => return client,

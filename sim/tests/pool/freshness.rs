@@ -1,0 +1,133 @@
+//! Connections that became old, or dead, and who notices.
+
+use std::time::Duration;
+
+use gitstratum::pool::{Eviction, PoolOptions};
+use gitstratum::quorum::NodeError;
+use tokio::time::{Instant, sleep};
+
+use crate::world::{World, counts, evicted, evictions, lease, seconds};
+
+#[tokio::test]
+async fn an_old_connection_is_replaced_and_nobody_waits_for_that() {
+    let world = World::new(1).await;
+    let pool = world.pool(PoolOptions { age_max: seconds(60), ..PoolOptions::default() });
+    lease(&pool, 1).await.unwrap();
+    let began = Instant::now();
+    while began.elapsed() < seconds(600) {
+        let before = Instant::now();
+        let leased = lease(&pool, 1).await.unwrap();
+        assert_eq!(before.elapsed(), Duration::ZERO, "the lease waited");
+        let age = leased.connection().life().opened().elapsed();
+        assert!(age < seconds(61), "a connection is {age:?} old");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let (dials, aged) = (counts(&pool).dials, counts(&pool).evicted(Eviction::Aged));
+    assert!((10..=13).contains(&dials), "{dials} dials in ten minutes");
+    assert_eq!((aged, evictions(&pool)), (dials - 1, aged));
+}
+
+#[tokio::test]
+async fn an_old_connection_whose_peer_cannot_be_dialled_serves_on_for_a_while() {
+    let world = World::new(1).await;
+    let pool = world.pool(PoolOptions { age_max: seconds(60), ..PoolOptions::default() });
+    lease(&pool, 1).await.unwrap();
+    world.network.set_dns("n1", None);
+    let began = Instant::now();
+    while lease(&pool, 1).await.is_ok() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!((seconds(70)..=seconds(91)).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_closed() {
+    let world = World::new(1).await;
+    let options = PoolOptions { idle_max: seconds(100), age_max: seconds(1000), ..<_>::default() };
+    let pool = world.pool(options);
+    lease(&pool, 1).await.unwrap();
+    let after = evicted(&pool, Eviction::Idle).await;
+    assert!((seconds(99)..=seconds(101)).contains(&after), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_stops_in_order_is_left_and_dialled_again() {
+    let world = World::new(1).await;
+    let (pool, node) = world.remote();
+    node.probe("", seconds(5)).await.unwrap();
+    world.machine(1).terminate();
+    evicted(&pool, Eviction::GoAway).await;
+    sleep(seconds(1)).await;
+    world.start(1).await;
+    node.probe("", seconds(5)).await.unwrap();
+    assert_eq!((counts(&pool).dials, evictions(&pool)), (2, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_is_evicted_before_anyone_asks() {
+    let world = World::new(1).await;
+    let (pool, node) = world.remote();
+    node.probe("", seconds(5)).await.unwrap();
+    world.machine(1).crash();
+    sleep(seconds(1)).await;
+    assert_eq!(counts(&pool).evicted(Eviction::Broken), 1);
+}
+
+#[tokio::test]
+async fn a_flow_that_died_in_silence_costs_a_request_no_more_than_a_ping() {
+    let world = World::new(1).await;
+    let (pool, node) = world.remote();
+    node.probe("", seconds(5)).await.unwrap();
+    // The machine comes back at another address: nothing answers at the old one.
+    world.machine(1).power_off();
+    world.machine(1).set_address([10, 0, 3, 1].into());
+    world.network.set_dns("n1", Some([10, 0, 3, 1].into()));
+    world.start(1).await;
+    sleep(seconds(20)).await;
+    let began = Instant::now();
+    node.probe("", seconds(10)).await.expect("the second attempt is on a fresh connection");
+    assert!(began.elapsed() < seconds(7), "{:?}", began.elapsed());
+    assert_eq!((counts(&pool).repeats, counts(&pool).evicted(Eviction::Broken)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_flow_that_died_in_silence_costs_one_deadline_at_most() {
+    let world = World::new(1).await;
+    let (pool, node) = world.remote();
+    node.probe("", seconds(5)).await.unwrap();
+    world.machine(1).power_off();
+    world.machine(1).set_address([10, 0, 3, 1].into());
+    world.network.set_dns("n1", Some([10, 0, 3, 1].into()));
+    world.start(1).await;
+    // Shorter than any ping takes to be missed.
+    let error = node.probe("", seconds(1)).await.unwrap_err();
+    assert!(matches!(error, NodeError::TimedOut { .. }), "{error}");
+    node.probe("", seconds(1)).await.unwrap();
+    assert_eq!(counts(&pool).evicted(Eviction::NoLife), 1);
+}
+
+#[tokio::test]
+async fn a_silent_peer_is_found_out_while_nobody_asks() {
+    let world = World::new(1).await;
+    let (pool, node) = world.remote();
+    node.probe("", seconds(5)).await.unwrap();
+    world.machine(1).power_off();
+    let after = evicted(&pool, Eviction::Probe).await;
+    assert!((seconds(29)..=seconds(33)).contains(&after), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_connections_and_drops_them_is_not_hammered() {
+    let world = World::new(1).await;
+    let (pool, _) = world.remote();
+    let began = Instant::now();
+    while began.elapsed() < seconds(10) {
+        if lease(&pool, 1).await.is_ok() {
+            world.machine(1).crash();
+            world.start(1).await;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    let dials = counts(&pool).dials;
+    assert!(dials <= 40, "{dials} dials in ten seconds");
+}
