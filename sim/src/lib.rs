@@ -14,6 +14,8 @@ pub mod runner;
 pub mod scenario;
 pub mod trace;
 pub mod verdict;
+#[cfg(madsim)]
+pub mod weakened;
 pub mod workload;
 #[cfg(madsim)]
 pub mod world;

@@ -15,7 +15,7 @@ use madsim::runtime::Runtime;
 
 use first_panic::PANIC;
 
-use crate::scenario::Plan;
+use crate::scenario::{Control, Plan};
 use crate::trace::{Event, Record, Records};
 use crate::verdict::{Verdict, Violation, deterministic, judge, verdict};
 use crate::world;
@@ -44,23 +44,28 @@ impl Run {
 
 /// Runs a seed once and judges it.
 pub fn run_once(plan: &Plan, seed: u64) -> Run {
-    Run::of(trace_of(plan, seed), Vec::new())
+    Run::of(trace_of(plan, None, seed), Vec::new())
+}
+
+/// Runs a seed once with clients that use a weakened pool, and judges it.
+pub fn run_weakened(plan: &Plan, control: Control, seed: u64) -> Run {
+    Run::of(trace_of(plan, Some(control), seed), Vec::new())
 }
 
 /// Runs a seed twice, judges the first run, and compares it with the second (I9).
 pub fn run_checked(plan: &Plan, seed: u64) -> Run {
-    let first = trace_of(plan, seed);
-    let second = trace_of(plan, seed);
+    let first = trace_of(plan, None, seed);
+    let second = trace_of(plan, None, seed);
     let differences = deterministic(&first, &second);
     Run::of(first, differences)
 }
 
-fn trace_of(plan: &Plan, seed: u64) -> Vec<Record> {
+fn trace_of(plan: &Plan, control: Option<Control>, seed: u64) -> Vec<Record> {
     let records: Records = Arc::default();
     let into = records.clone();
     let plan = plan.clone();
     let ended = on_a_fresh_thread(move || {
-        runtime(seed).block_on(world::run(plan, seed, into));
+        runtime(seed).block_on(world::run(plan, control, seed, into));
     });
     let mut trace = std::mem::take(&mut *records.lock().unwrap_or_else(PoisonError::into_inner));
     if let Err(message) = ended {

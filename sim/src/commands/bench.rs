@@ -80,6 +80,7 @@ fn wall() -> Instant {
 fn world(plan: &Plan) -> Run {
     Run {
         plan: plan.clone(),
+        control: None,
         seed: 0,
         recorder: Recorder::new(Records::default()),
         ledger: Ledger::default(),

@@ -4,8 +4,10 @@
 //! line is its verdict; on anything but pass the line before it replays the run.
 
 mod bench;
+mod controls;
 mod determinism;
 mod output;
+mod recovery;
 mod run;
 mod sweep;
 
@@ -24,6 +26,8 @@ use crate::scenario::{self, Plan, ScenarioError};
 const EXIT_USAGE: u8 = 2;
 /// Where scenarios are when no path is given.
 const SCENARIOS: &str = "scenarios";
+/// Where those about connections are.
+const POOL_SCENARIOS: &str = "scenarios/pool";
 
 /// GitStratum on simulated machines: every run is replayed by its scenario and its seed.
 #[derive(Debug, Parser)]
@@ -43,7 +47,7 @@ enum Command {
     },
     /// Run one scenario with one seed, twice, and judge it.
     Run {
-        /// The scenario file, or its name in the directory `scenarios`.
+        /// The scenario file, or its name in `scenarios` or `scenarios/pool`.
         scenario: PathBuf,
         /// What decides all that the scenario leaves open.
         #[arg(long, default_value_t = 0)]
@@ -77,6 +81,38 @@ enum Command {
         path: PathBuf,
         /// The seeds, the last one not included.
         #[arg(long, value_name = "A..B", value_parser = seeds)]
+        seeds: Range<u64>,
+        /// Runs at a time; as many as there are processors when not given.
+        #[arg(long)]
+        jobs: Option<usize>,
+    },
+    /// Run scenarios with the weakened pools that they name as controls: each must fail.
+    ///
+    /// A weakened pool lacks one protection. It is run with one seed after another until a
+    /// run does not pass, and that seed is printed. Exit code 1 when one passes with every
+    /// seed: its scenario then proves nothing about that protection.
+    Controls {
+        /// A scenario file or a directory of them.
+        #[arg(default_value = SCENARIOS)]
+        path: PathBuf,
+        /// The seeds, the last one not included.
+        #[arg(long, value_name = "A..B", value_parser = seeds)]
+        seeds: Range<u64>,
+        /// Runs at a time; as many as there are processors when not given.
+        #[arg(long)]
+        jobs: Option<usize>,
+    },
+    /// Print how soon peers are used again, with our pool and with a naive one.
+    ///
+    /// For each scenario: the time from the event to the first success, the calls that
+    /// failed between, objects written to a wrong peer, and connections dialled. It judges
+    /// nothing: `sweep` and `controls` do.
+    Recovery {
+        /// A scenario file or a directory of them.
+        #[arg(default_value = POOL_SCENARIOS)]
+        path: PathBuf,
+        /// The seeds, the last one not included.
+        #[arg(long, value_name = "A..B", value_parser = seeds, default_value = "0..10")]
         seeds: Range<u64>,
         /// Runs at a time; as many as there are processors when not given.
         #[arg(long)]
@@ -116,6 +152,12 @@ pub fn main() -> ExitCode {
         Command::Determinism { path, seeds, jobs } => {
             determinism::determinism(&path, seeds, jobs_or_all(jobs))
         }
+        Command::Controls { path, seeds, jobs } => {
+            controls::controls(&path, seeds, jobs_or_all(jobs))
+        }
+        Command::Recovery { path, seeds, jobs } => {
+            recovery::recovery(&path, seeds, jobs_or_all(jobs))
+        }
         Command::Bench => bench::bench(),
     };
     match code {
@@ -153,7 +195,11 @@ fn list(path: &Path) -> Result<u8, CommandError> {
 
 /// A scenario by its file, or by its name.
 fn find(scenario: &Path) -> Result<Plan, CommandError> {
-    let named = Path::new(SCENARIOS).join(scenario).with_extension("toml");
-    let by_name = scenario.components().count() == 1 && !scenario.exists() && named.exists();
-    Ok(Plan::load(if by_name { &named } else { scenario })?)
+    let by_name = scenario.components().count() == 1 && !scenario.exists();
+    let dirs = [SCENARIOS, POOL_SCENARIOS].map(Path::new);
+    let mut named = dirs.iter().map(|dir| dir.join(scenario).with_extension("toml"));
+    match named.find(|path| by_name && path.exists()) {
+        Some(path) => Ok(Plan::load(&path)?),
+        None => Ok(Plan::load(scenario)?),
+    }
 }

@@ -49,6 +49,13 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// Does `work` and says how long it took, in wall time.
+pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let began = now();
+    let done = work();
+    (done, began.elapsed())
+}
+
 impl Progress {
     /// Nothing done of `total` runs.
     pub(super) fn new(total: usize) -> Self {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::CommandError;
-use super::output::{Progress, print_run, verdict_line};
+use super::output::{Progress, print_run, timed, verdict_line};
 use crate::runner::{Run, in_parallel, run_checked};
 use crate::scenario::{Plan, load_all};
 use crate::verdict::Verdict;
@@ -20,6 +21,8 @@ struct Tally {
     /// The failing run with the lowest seed.
     first: Option<(u64, Run)>,
     digests: BTreeMap<u64, String>,
+    /// Wall time of all runs, each of which is two.
+    wall: Duration,
 }
 
 /// Runs every scenario with every seed, and prints the first failure of each scenario or
@@ -32,9 +35,10 @@ pub(super) fn sweep(path: &Path, seeds: Range<u64>, jobs: usize) -> Result<u8, C
     in_parallel(
         &items,
         jobs,
-        |&(plan, seed)| run_checked(plan, seed),
-        |&(plan, seed), mut run| {
+        |&(plan, seed)| timed(|| run_checked(plan, seed)),
+        |&(plan, seed), (mut run, wall)| {
             let tally = tallies.entry(&plan.name).or_default();
+            tally.wall += wall;
             tally.digests.insert(seed, run.digest.clone());
             if run.verdict == Verdict::Pass {
                 tally.passed += 1;
@@ -60,8 +64,9 @@ pub(super) fn pairs<'a>(plans: &'a [Plan], seeds: &Range<u64>) -> Vec<(&'a Plan,
 }
 
 fn print(plans: &[Plan], seeds: &Range<u64>, tallies: &BTreeMap<&str, Tally>) -> u8 {
-    for (name, Tally { passed, failed, .. }) in tallies {
-        println!("{name}: {passed} passed, {failed} failed");
+    for (name, Tally { passed, failed, wall, .. }) in tallies {
+        let a_run = wall.as_secs_f64() / (passed + failed) as f64;
+        println!("{name}: {passed} passed, {failed} failed, {a_run:.2} s each");
     }
     let failures = plans.iter().filter_map(|plan| {
         let tally = tallies.get(plan.name.as_str())?;

@@ -4,11 +4,15 @@
 
 use std::fmt;
 
-/// A pool that lacks one protection, or all of them.
+/// A pool of the testbed's own that lacks one protection, or all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Control {
+    /// Nothing is missing. No scenario can name it: it is what the others are held against.
+    Whole,
     /// Connections have no greatest age.
     NoExpiry,
+    /// A connection that is too old goes before its successor stands.
+    NoOverlap,
     /// A connection on which a request failed is used again.
     NoEviction,
     /// A name is resolved once.
@@ -26,9 +30,10 @@ pub enum Control {
 }
 
 impl Control {
-    /// All there are.
-    pub const ALL: [Control; 8] = [
+    /// All that a scenario can name.
+    pub const ALL: [Control; 9] = [
         Control::NoExpiry,
+        Control::NoOverlap,
         Control::NoEviction,
         Control::ResolveOnce,
         Control::NoIdentityCheck,
@@ -41,7 +46,9 @@ impl Control {
     /// As scenario files and the command line have it.
     pub fn name(self) -> &'static str {
         match self {
+            Control::Whole => "whole",
             Control::NoExpiry => "no-expiry",
+            Control::NoOverlap => "no-overlap",
             Control::NoEviction => "no-eviction",
             Control::ResolveOnce => "resolve-once",
             Control::NoIdentityCheck => "no-identity-check",
@@ -53,7 +60,10 @@ impl Control {
     }
 
     /// Reads a name.
-    pub(super) fn named(name: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// The names there are.
+    pub fn named(name: &str) -> Result<Self, String> {
         let found = Control::ALL.into_iter().find(|control| control.name() == name);
         found.ok_or_else(|| {
             let known: Vec<_> = Control::ALL.map(Control::name).into();
@@ -64,6 +74,6 @@ impl Control {
 
 impl fmt::Display for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
 }

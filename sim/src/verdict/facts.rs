@@ -105,6 +105,23 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Objects that came to somebody they were not meant for: those that strangers hold,
+    /// and those that a node is said to have stored and never had.
+    pub fn wrong_peer_writes(&self) -> u64 {
+        let strangers = self.trace.iter().map(|record| match record.event {
+            Event::StrangerHolds { objects } => objects,
+            _ => 0,
+        });
+        let strangers: u64 = strangers.sum();
+        let elsewhere = self.put_answers().filter(|(_, object, outcome, _)| {
+            let Outcome::Acked { replicas } = outcome else { return false };
+            let Some((holders, _)) = self.inspected.get(object.id.as_str()) else { return false };
+            let sound = |node: &&String| !self.rotted.contains(node.as_str());
+            replicas.iter().filter(sound).any(|node| !holders.contains(node))
+        });
+        strangers + elsewhere.count() as u64
+    }
+
     /// Every object of every put that was answered.
     pub fn put_answers(
         &self,

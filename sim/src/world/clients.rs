@@ -1,17 +1,22 @@
 //! Client processes: each runs the real client on a machine of its own, and its lanes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use gitstratum::client::{Client, ClientOptions};
+use gitstratum::placement::CurrentLayout;
+use gitstratum::pool::Connections;
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Cluster, Run};
+use crate::scenario::Control;
 use crate::trace::Event;
+use crate::weakened::Weakened;
 use crate::workload::{Lane, stream, writer_sample};
 
 /// How often a client's counters are looked at.
@@ -58,7 +63,7 @@ impl Clients {
             let (run, peers) = (run.clone(), cluster.peers());
             let rng = stream(run.seed, &format!("client/{name}"));
             cluster.client_machine(&name).start(move |host| async move {
-                let client = connect(&run, host.net, &peers, rng).await;
+                let client = connect(&run, run.control, host.net, &peers, rng).await;
                 let lanes = lanes(&run, index + 1, &client);
                 tokio::spawn(answer_bursts(run.clone(), index + 1, client.clone(), burst_receiver));
                 // The world may have given up waiting.
@@ -113,14 +118,30 @@ impl Clients {
     }
 }
 
-/// Connects, again and again until a node answers.
-pub(super) async fn connect(run: &Run, net: Net, peers: &[String], rng: ChaCha12Rng) -> Client {
+/// Connects, again and again until a node answers; over a weakened pool where one is given.
+pub(super) async fn connect(
+    run: &Run,
+    control: Option<Control>,
+    net: Net,
+    peers: &[String],
+    rng: ChaCha12Rng,
+) -> Client {
     let options = ClientOptions {
         request_timeout: run.plan.workload.request_timeout,
         ..ClientOptions::default()
     };
     loop {
-        match Client::connect(net.clone(), peers, rng.clone(), options.clone()).await {
+        let (options, dialling) = (options.clone(), net.clone());
+        let connected = match control {
+            None => Client::connect(dialling, peers, rng.clone(), options).await,
+            Some(control) => {
+                let pool = |layout: &CurrentLayout| {
+                    Arc::new(Weakened::new(net.clone(), layout, control)) as Arc<dyn Connections>
+                };
+                Client::connect_through(dialling, peers, options, pool).await
+            }
+        };
+        match connected {
             Ok(client) => return client,
             Err(_) => sleep(CONNECT_PAUSE).await,
         }

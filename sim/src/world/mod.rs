@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::scenario::Plan;
+use crate::scenario::{Control, Plan};
 use crate::trace::{Event, Phase, Recorder, Records, Setting};
 use crate::workload::{Ledger, Quiet};
 
@@ -33,6 +33,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Run {
     /// What to do.
     pub plan: Plan,
+    /// The weakened pool that the clients use in place of the node's own, if any.
+    pub control: Option<Control>,
     /// What decides everything that the plan leaves open.
     pub seed: u64,
     /// Where events go.
@@ -43,12 +45,14 @@ pub struct Run {
     pub quiet: Quiet,
 }
 
-/// Carries out a scenario, within the current madsim runtime.
-pub async fn run(plan: Plan, seed: u64, records: Records) {
+/// Carries out a scenario, within the current madsim runtime; the clients use a weakened
+/// pool where one is given.
+pub async fn run(plan: Plan, control: Option<Control>, seed: u64, records: Records) {
     let recorder = Recorder::new(records);
     recorder.record("world", Event::Setting(setting(&plan, seed)));
     let stuck_after = plan.expect.stuck_after;
-    let run = Run { plan, seed, recorder, ledger: Ledger::default(), quiet: Quiet::default() };
+    let run =
+        Run { plan, control, seed, recorder, ledger: Ledger::default(), quiet: Quiet::default() };
     let cluster = Cluster::new(&run);
     let mut phase = Phase::Boot;
     if timeout(stuck_after, phases(&run, &cluster, &mut phase)).await.is_err() {

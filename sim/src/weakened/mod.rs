@@ -1,0 +1,225 @@
+//! Pools that lack a protection: what the scenarios are held against.
+//!
+//! A scenario that one of these passes proves nothing about that protection. They stand
+//! behind the node's own trait, so that everything else in a run is the production code;
+//! nothing in the node knows of them.
+//!
+//! Whole, such a pool is plain but sound: one dial for all callers, a fresh look at the name
+//! for each, an identity that is checked, pings while requests wait, a greatest age at which
+//! a successor is dialled first, no trust in what was not heard for a minute, eviction of
+//! what failed, and a back-off. Each [`Control`]
+//! takes one of these away.
+
+mod lacks;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use gitstratum::placement::{CurrentLayout, NodeId};
+use gitstratum::pool::{Connection, Connections, Dialler, Lease, Want};
+use gitstratum::quorum::NodeError;
+use gitstratum_host::Net;
+use tokio::time::Instant;
+
+use crate::scenario::Control;
+
+use lacks::Lacks;
+
+/// The age at which a connection is replaced.
+const AGE_MAX: Duration = Duration::from_secs(300);
+/// A connection on which nothing was heard for so long is not trusted.
+const UNHEARD_MAX: Duration = Duration::from_secs(60);
+/// Wait after the first failed dial, doubled up to `BACKOFF_MAX`.
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+/// Longest wait between two dials.
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+type Dial = Shared<BoxFuture<'static, Result<Connection, NodeError>>>;
+
+/// A pool without something.
+pub struct Weakened {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dialler: Dialler,
+    layout: CurrentLayout,
+    lacks: Lacks,
+    peers: Mutex<BTreeMap<NodeId, Peer>>,
+}
+
+#[derive(Default)]
+struct Peer {
+    connection: Option<Connection>,
+    dial: Option<Dial>,
+    /// What the name resolved to the first time, for a pool that asks once.
+    resolved: Option<Vec<SocketAddr>>,
+    /// Until when the last failure answers, and that.
+    failed: Option<(Instant, NodeError)>,
+    failures: u32,
+}
+
+/// What a caller is to do.
+enum Next {
+    Use(Connection),
+    Await(Dial),
+    Fail(NodeError),
+}
+
+impl Weakened {
+    /// A pool of connections from `net` to the members of `layout` that lacks what
+    /// `control` says.
+    pub fn new(net: Net, layout: &CurrentLayout, control: Control) -> Self {
+        let lacks = Lacks::of(control);
+        let dialler = Dialler::new(net, "");
+        let dialler = if lacks.keepalive { dialler.keepalive(None) } else { dialler };
+        let inner = Inner { dialler, layout: layout.clone(), lacks, peers: Mutex::default() };
+        Weakened { inner: Arc::new(inner) }
+    }
+}
+
+#[async_trait::async_trait]
+impl Connections for Weakened {
+    async fn lease(&self, peer: &NodeId, want: Want) -> Result<Lease, NodeError> {
+        let connection = match self.inner.next(peer, want) {
+            Next::Use(connection) => connection,
+            Next::Await(dial) => dial.await?,
+            Next::Fail(error) => return Err(error),
+        };
+        Ok(Lease::uncounted(connection))
+    }
+
+    fn ended(&self, peer: &NodeId, lease: &Lease, outcome: Result<(), &NodeError>) {
+        let broken =
+            matches!(outcome, Err(NodeError::ConnectionLost { .. } | NodeError::TimedOut { .. }));
+        if !broken || self.inner.lacks.eviction {
+            return;
+        }
+        let mut peers = self.inner.lock();
+        let Some(Peer { connection, .. }) = peers.get_mut(peer) else { return };
+        let same = |current: &mut Connection| is_same(current, lease.connection());
+        drop(connection.take_if(same));
+    }
+
+    fn may_repeat(&self, _peer: &NodeId) -> bool {
+        !self.inner.lacks.eviction
+    }
+}
+
+impl Inner {
+    fn next(self: &Arc<Self>, node: &NodeId, want: Want) -> Next {
+        let mut peers = self.lock();
+        let peer = peers.entry(node.clone()).or_default();
+        if let Some(connection) = &peer.connection {
+            let opened = connection.life().opened();
+            let trusted =
+                self.lacks.expiry || connection.life().last_heard().elapsed() < UNHEARD_MAX;
+            let fresh = want.opened_after.is_none_or(|at| opened > at);
+            let sound = !connection.is_closed() && trusted && fresh;
+            let old = opened.elapsed() >= AGE_MAX && !self.lacks.expiry;
+            if (sound || self.lacks.eviction) && !old {
+                return Next::Use(connection.clone());
+            }
+            if sound && !self.lacks.overlap {
+                let connection = connection.clone();
+                if peer.dial.is_none() && !peer.backs_off() {
+                    peer.dial = Some(self.dial(node.clone(), peer.resolved.clone()));
+                }
+                return Next::Use(connection);
+            }
+            peer.connection = None;
+        }
+        if let Some((until, error)) = &peer.failed
+            && Instant::now() < *until
+        {
+            return Next::Fail(error.clone());
+        }
+        if let Some(dial) = &peer.dial
+            && !self.lacks.single_flight
+        {
+            return Next::Await(dial.clone());
+        }
+        let dial = self.dial(node.clone(), peer.resolved.clone());
+        peer.dial = Some(dial.clone());
+        Next::Await(dial)
+    }
+
+    /// Starts a dial in a task of its own.
+    fn dial(self: &Arc<Self>, node: NodeId, resolved: Option<Vec<SocketAddr>>) -> Dial {
+        let inner = self.clone();
+        let task = tokio::spawn(async move {
+            let opened = inner.open(&node, resolved).await;
+            inner.settle(&node, opened)
+        });
+        async move {
+            task.await.unwrap_or_else(|error| {
+                Err(NodeError::Protocol { reason: format!("the dial did not finish: {error}") })
+            })
+        }
+        .boxed()
+        .shared()
+    }
+
+    async fn open(
+        &self,
+        node: &NodeId,
+        resolved: Option<Vec<SocketAddr>>,
+    ) -> Result<(Connection, Vec<SocketAddr>), NodeError> {
+        let layout = self.layout.get();
+        let member = layout.members.iter().find(|member| member.node_id == *node);
+        let Some(member) = member else { return Err(NodeError::NotMember(node.clone())) };
+        let address = &member.address;
+        let addresses = match resolved {
+            Some(addresses) if self.lacks.resolution => addresses,
+            _ => self.dialler.resolve(address).await?,
+        };
+        let expected = (!self.lacks.identity).then_some(node);
+        Ok((self.dialler.open_at(address, &addresses, expected).await?, addresses))
+    }
+
+    fn settle(
+        &self,
+        node: &NodeId,
+        opened: Result<(Connection, Vec<SocketAddr>), NodeError>,
+    ) -> Result<Connection, NodeError> {
+        let mut peers = self.lock();
+        let peer = peers.entry(node.clone()).or_default();
+        peer.dial = None;
+        match opened {
+            Ok((connection, resolved)) => {
+                peer.failed = None;
+                peer.failures = 0;
+                peer.resolved.get_or_insert(resolved);
+                peer.connection = Some(connection.clone());
+                Ok(connection)
+            }
+            Err(error) => {
+                if !self.lacks.backoff {
+                    let wait = BACKOFF_MIN.saturating_mul(1 << peer.failures.min(16));
+                    let until = Instant::now() + wait.min(BACKOFF_MAX);
+                    peer.failed = Some((until, error.clone()));
+                    peer.failures = peer.failures.saturating_add(1);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Peer>> {
+        self.peers.lock().expect("nothing panics while it holds the pool's lock")
+    }
+}
+
+impl Peer {
+    fn backs_off(&self) -> bool {
+        self.failed.as_ref().is_some_and(|(until, _)| Instant::now() < *until)
+    }
+}
+
+fn is_same(one: &Connection, other: &Connection) -> bool {
+    Arc::ptr_eq(one.life(), other.life())
+}
