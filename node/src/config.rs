@@ -7,6 +7,7 @@
 //! Parsing of arguments and environment is left to the program; it hands over
 //! [`ConfigOverrides`].
 
+mod document;
 mod locate;
 mod store;
 #[cfg(test)]
@@ -17,7 +18,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::placement::{Layout, LayoutError, Member, MemberState, NodeId};
+use crate::placement::{Layout, LayoutError, Member, NodeId};
+use document::{FileCluster, FileNode, layout_of, tables_of};
+pub use document::{layout_from_toml, layout_to_toml};
 use locate::Source;
 pub use store::StoreConfig;
 
@@ -114,56 +117,9 @@ struct FileConfig {
     data: Option<PathBuf>,
     #[serde(default)]
     store: StoreConfig,
+    layout: Option<PathBuf>,
     cluster: Option<FileCluster>,
     node: Option<Vec<FileNode>>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileCluster {
-    version: u64,
-    replicas: usize,
-    write_quorum: usize,
-    read_quorum: usize,
-    #[serde(default)]
-    settled: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileNode {
-    id: String,
-    address: String,
-    #[serde(default = "zone_default")]
-    zone: String,
-    #[serde(default = "one")]
-    weight: u32,
-    #[serde(default, with = "state")]
-    state: MemberState,
-}
-
-/// A state as its word.
-mod state {
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::placement::MemberState;
-
-    pub(super) fn serialize<S: Serializer>(state: &MemberState, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(state.word())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<MemberState, D::Error> {
-        let word = String::deserialize(from)?;
-        let states = [MemberState::Active, MemberState::Draining, MemberState::Removed];
-        states.into_iter().find(|state| state.word() == word).ok_or_else(|| {
-            D::Error::custom(format!("{word:?} is none of \"active\", \"draining\", \"removed\""))
-        })
-    }
-}
-
-fn one() -> u32 {
-    1
 }
 
 fn zone_default() -> String {
@@ -183,15 +139,14 @@ impl Config {
         let Some(path) = path else {
             return Self::from_toml("", "command line", overrides);
         };
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::from_toml(&text, &path.display().to_string(), overrides)
+        Self::from_toml(&read(path)?, &path.display().to_string(), overrides)
     }
 
-    /// Checks the text of a file; `source_name` stands before errors.
+    /// Checks the text of a file, and the layout document if it names one; `source_name`
+    /// stands before errors.
     ///
     /// # Errors
-    /// [`ConfigError::Syntax`] and [`ConfigError::Field`].
+    /// [`ConfigError`].
     pub fn from_toml(
         text: &str,
         source_name: &str,
@@ -229,11 +184,15 @@ impl Config {
             return refuse(field, problem);
         }
         let node_id = overrides.node_id.or(file.node_id);
-        let parts = match (file.cluster, file.node) {
-            (Some(cluster), Some(nodes)) => member_of(cluster, nodes, node_id, listen),
-            (None, None) => alone(node_id, listen),
-            (None, Some(_)) => Err(problem("cluster", "missing beside the [[node]]s")),
-            (Some(_), None) => Err(problem("node", "missing beside [cluster]")),
+        let parts = match (file.layout, file.cluster, file.node) {
+            (Some(path), None, None) => member_of(load_layout(&path)?, node_id, listen),
+            (Some(_), ..) => Err(problem("layout", "stands beside [cluster] or [[node]]; which?")),
+            (None, Some(cluster), Some(nodes)) => {
+                member_of(layout_of(cluster, nodes), node_id, listen)
+            }
+            (None, None, None) => alone(node_id, listen),
+            (None, None, Some(_)) => Err(problem("cluster", "missing beside the [[node]]s")),
+            (None, Some(_), None) => Err(problem("node", "missing beside [cluster]")),
         };
         let (node_id, listen, layout) = match parts {
             Ok(parts) => parts,
@@ -244,34 +203,34 @@ impl Config {
     }
 }
 
+/// Reads and checks the layout document at `path`.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn load_layout(path: &Path) -> Result<Layout, ConfigError> {
+    layout_from_toml(&read(path)?, &path.display().to_string())
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
+
 impl LoadedConfig {
     /// The file that [`Config::from_toml`] reads back to the same configuration.
     ///
     /// # Errors
-    /// A data directory that is not UTF-8, or a layout version over `i64::MAX`: TOML
-    /// has neither.
+    /// A data directory that is not UTF-8, which TOML must be.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
-        let layout = &self.config.layout;
-        let node = |member: &Member| FileNode {
-            id: member.node_id.to_string(),
-            address: member.address.clone(),
-            zone: member.zone.clone(),
-            weight: member.weight,
-            state: member.state,
-        };
+        let (cluster, nodes) = tables_of(&self.config.layout);
         toml::to_string(&FileConfig {
             node_id: Some(self.config.node_id.to_string()),
             listen: Some(self.config.listen.to_string()),
             data: Some(self.data.clone()),
             store: self.config.store.clone(),
-            cluster: Some(FileCluster {
-                version: layout.version,
-                replicas: layout.replicas,
-                write_quorum: layout.write_quorum,
-                read_quorum: layout.read_quorum,
-                settled: layout.settled,
-            }),
-            node: Some(layout.members.iter().map(node).collect()),
+            layout: None,
+            cluster: Some(cluster),
+            node: Some(nodes),
         })
     }
 }
@@ -282,28 +241,11 @@ fn problem(field: &str, problem: impl Into<String>) -> LayoutError {
 
 /// A node of the cluster that the file describes.
 fn member_of(
-    cluster: FileCluster,
-    nodes: Vec<FileNode>,
+    layout: Layout,
     node_id: Option<String>,
     listen: Option<SocketAddr>,
 ) -> Result<(NodeId, SocketAddr, Layout), LayoutError> {
-    let member = |node: FileNode| Member {
-        node_id: NodeId::new(node.id),
-        address: node.address,
-        zone: node.zone,
-        weight: node.weight,
-        state: node.state,
-    };
-    let layout = Layout {
-        version: cluster.version,
-        replicas: cluster.replicas,
-        write_quorum: cluster.write_quorum,
-        read_quorum: cluster.read_quorum,
-        settled: cluster.settled,
-        members: nodes.into_iter().map(member).collect(),
-        previous: Vec::new(),
-    }
-    .validated()?;
+    let layout = layout.validated()?;
     let node_id = node_id
         .map(NodeId::new)
         .ok_or_else(|| problem("node_id", "missing: which of the [[node]]s is this one?"))?;
@@ -332,7 +274,7 @@ fn alone(
         return Err(problem("listen", text));
     }
     let node_id = NodeId::new(node_id.unwrap_or_else(|| NODE_ID_DEFAULT.to_owned()));
-    let member = Member::active(node_id.clone(), listen.to_string(), zone_default(), one());
+    let member = Member::active(node_id.clone(), listen.to_string(), zone_default(), 1);
     let layout = Layout::first((1, 1, 1), vec![member]);
     let named_as_written = |error: LayoutError| match error.field.as_str() {
         "node[0].id" => problem("node_id", error.problem),

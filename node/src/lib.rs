@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod layout;
 pub mod limits;
 pub mod object;
 pub mod placement;

@@ -13,13 +13,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
-use crate::placement::{CurrentLayout, Layout, NodeId};
+use crate::layout::{KeepError, LayoutKeeper, follow};
+use crate::placement::NodeId;
 use crate::pool::{Connections, Dialler, Pool, PoolOptions};
 use crate::repair::{MissedError, MissedLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
 };
-use crate::wire::replica::RemoteNode;
 use crate::wire::server::{self, Requests};
 use crate::wire::service::NodeService;
 
@@ -37,9 +37,20 @@ pub enum ServeError {
     /// The data directory is unusable, in use, or another node's.
     #[error("data: {0}")]
     Data(#[from] OpenError),
+    /// The layout that is kept is unusable, or contradicts the configured one.
+    #[error("layout: {0}")]
+    Layout(#[from] KeepError),
     /// The record of missed writes is unusable.
     #[error("data: {0}")]
     Missed(#[from] MissedError),
+}
+
+/// A node that serves.
+pub struct Serving {
+    /// What it is bound to.
+    pub address: SocketAddr,
+    /// Where newer layouts are handed in.
+    pub layout: LayoutKeeper,
 }
 
 /// Tasks that end with the node.
@@ -52,7 +63,7 @@ impl Drop for Background {
 }
 
 /// Runs a node until `shutdown` completes and what was in flight is done, or
-/// `limits::SHUTDOWN_TIMEOUT` has passed. `ready` is told the bound address.
+/// `limits::SHUTDOWN_TIMEOUT` has passed. `ready` is told what serves.
 ///
 /// # Errors
 /// [`ServeError`]; nothing is served then.
@@ -60,7 +71,7 @@ pub async fn serve(
     config: Config,
     host: Host,
     mut rng: ChaCha12Rng,
-    ready: impl FnOnce(SocketAddr) + Send,
+    ready: impl FnOnce(Serving) + Send,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let failed = |source| ServeError::Listen { address: config.listen, source };
@@ -71,13 +82,17 @@ pub async fn serve(
     let options = store_options(&config.node_id, &config.store);
     let store = SegmentStore::open(host.disk.clone(), options).await?;
     let missed = Arc::new(MissedLog::open(&host.disk).await?);
-    let layout = Arc::new(config.layout);
-    let peers = Arc::new(PeerTable::new(&layout, &config.node_id));
+    let keeper = LayoutKeeper::open(host.disk.clone(), config.layout).await?;
+    let layout = keeper.current().clone();
+    if !layout.get().is_read_from(&config.node_id) {
+        tracing::warn!(node = %config.node_id, "this node is not in the layout: it takes no writes");
+    }
+    let peers = Arc::new(PeerTable::new(&layout.get(), &config.node_id));
     let requests = Arc::new(Requests::default());
     let service = NodeService {
         node_id: config.node_id.clone(),
         boot_id: rng.random(),
-        layout: layout.clone(),
+        layout: keeper.clone(),
         store: store.clone(),
         missed,
         peers: peers.clone(),
@@ -86,19 +101,20 @@ pub async fn serve(
     };
     let pool_rng = ChaCha12Rng::from_rng(&mut rng);
     let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
-    let pool = Arc::new(Pool::new(
-        dialler,
-        &CurrentLayout::new(layout.clone()),
-        pool_rng,
-        PoolOptions::default(),
-    ));
-    let probes = start_probes(&layout, &config.node_id, pool, &peers);
+    let pool = Pool::new(dialler, &layout, pool_rng, PoolOptions::default());
+    let pool: Arc<dyn Connections> = Arc::new(pool);
+    let probes = probe(layout.clone(), pool.clone(), peers, config.node_id.clone());
+    let following = keep_up(&keeper, pool, &config.node_id);
     let maintenance = maintenance(&config.store);
-    let maintained = Background(vec![tokio::spawn(maintain(store.clone(), maintenance))]);
+    let background = Background(vec![
+        tokio::spawn(probes),
+        tokio::spawn(following),
+        tokio::spawn(maintain(store.clone(), maintenance)),
+    ]);
     tracing::info!(node = %config.node_id, %address, "serving");
-    ready(address);
-    server::run(listener, service, requests, shutdown).await;
-    drop((probes, maintained));
+    ready(Serving { address, layout: keeper });
+    server::run(listener, service, requests, layout, shutdown).await;
+    drop(background);
     store.close().await;
     tracing::info!(node = %config.node_id, "stopped");
     Ok(())
@@ -121,16 +137,19 @@ fn maintenance(config: &StoreConfig) -> Maintenance {
     }
 }
 
-fn start_probes(
-    layout: &Layout,
-    ourselves: &NodeId,
+/// Learns newer layouts from the cluster, and keeps them.
+fn keep_up(
+    keeper: &LayoutKeeper,
     connections: Arc<dyn Connections>,
-    table: &Arc<PeerTable>,
-) -> Background {
-    let others = layout.members.iter().filter(|member| member.node_id != *ourselves);
-    let probes = others.map(|member| {
-        let peer = RemoteNode::new(member.node_id.clone(), connections.clone());
-        tokio::spawn(probe(peer, table.clone(), ourselves.clone()))
-    });
-    Background(probes.collect())
+    ourselves: &NodeId,
+) -> impl Future<Output = ()> + Send + use<> {
+    let (layout, keeper) = (keeper.current().clone(), keeper.clone());
+    follow(layout, connections, ourselves.clone(), move |held| {
+        let keeper = keeper.clone();
+        async move {
+            if let Err(error) = keeper.take(&held).await {
+                tracing::warn!(version = held.version, %error, "a peer's layout was not taken");
+            }
+        }
+    })
 }

@@ -10,7 +10,7 @@ use gitstratum::object::{HashAlgorithm, Kind, Object};
 use gitstratum::placement::{CurrentLayout, NodeId};
 use gitstratum::pool::{Connections, DialProblem, Dialler, Pool, PoolOptions, Rpc, Want};
 use gitstratum::quorum::NodeError;
-use gitstratum::server::{ServeError, serve};
+use gitstratum::server::{ServeError, Serving, serve};
 use gitstratum_host::disk::{Disk, Scratch, scratch};
 use gitstratum_host::{Host, Net};
 use gitstratum_proto::v1;
@@ -45,7 +45,7 @@ async fn start(node_id: &str, listen: &str, disk: &Disk) -> Running {
     let mut config = config(node_id, "127.0.0.1:1");
     config.listen = listen.parse().unwrap();
     let served = tokio::spawn(async move {
-        let ready = move |address| ready.send(address).unwrap();
+        let ready = move |serving: Serving| ready.send(serving.address).unwrap();
         let stopped = async { drop(stopped.await) };
         serve(config, host, ChaCha12Rng::seed_from_u64(1), ready, stopped).await
     });

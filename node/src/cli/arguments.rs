@@ -66,6 +66,8 @@ pub enum Command {
     Export(Export),
     /// Show what every node knows of itself
     Status(Status),
+    /// Show, check or change who the cluster is: its nodes, their states, N, W and R
+    Layout(LayoutArguments),
     /// Have every node make a consistent copy of its store, to back up from
     Snapshot(Snapshot),
     /// Look at a store's files: a snapshot's, or those of a node that is stopped
@@ -200,6 +202,56 @@ pub struct Status {
     /// The cluster
     #[command(flatten)]
     pub client: ClientArguments,
+}
+
+const LAYOUT_HELP: &str = "\
+A layout is a TOML file with one [cluster] and a [[node]] for each node, as in a node's
+configuration. Every change needs a greater version. To change the cluster:
+
+  gitstratum layout show > layout.toml          what is in force
+  $EDITOR layout.toml                           version + 1, and the change
+  gitstratum layout check layout.toml
+  gitstratum layout apply layout.toml           tells every node, old and new
+
+A node's state is \"active\" (the default), \"draining\" (read from, takes no writes) or
+\"removed\" (neither). Objects stay where they were written; until they were copied to where
+the new layout places them, readers look in both places. When they were, say so with
+settled = VERSION in [cluster]; only then take the disks of removed nodes away.";
+
+/// `layout`
+#[derive(Debug, Args)]
+#[command(after_help = LAYOUT_HELP)]
+pub struct LayoutArguments {
+    /// What to do
+    #[command(subcommand)]
+    pub command: LayoutCommand,
+}
+
+/// What can be done with layouts.
+#[derive(Debug, Subcommand)]
+pub enum LayoutCommand {
+    /// Print the newest layout that any node holds, ready to be edited, and as comments which
+    /// version each node holds
+    Show {
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Check a layout without telling anyone; exit code 2 names the line and the field that
+    /// are wrong
+    Check {
+        /// The layout
+        file: PathBuf,
+    },
+    /// Tell a layout to all nodes, those that it drops included; exit code 1 if one did not
+    /// take it. May be repeated
+    Apply {
+        /// The layout
+        file: PathBuf,
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
 }
 
 /// `snapshot`

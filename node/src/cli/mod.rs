@@ -3,6 +3,7 @@
 
 mod arguments;
 mod dev;
+mod layout;
 mod objects;
 mod progress;
 mod repositories;
@@ -104,6 +105,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Import(asked) => repositories::import(asked).await,
             Command::Export(asked) => repositories::export(asked).await,
             Command::Status(asked) => status::status(asked).await,
+            Command::Layout(asked) => layout::layout(asked).await,
             Command::Snapshot(asked) => snapshot::snapshot(asked).await,
             Command::Store(asked) => store::store(asked).await,
         }

@@ -1,25 +1,32 @@
 //! `serve` and `check-config`.
 
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use gitstratum_host::signal::Hangups;
 use gitstratum_host::{Disk, Host, Net};
 
 use super::arguments::Serve;
 use super::{Failure, seeded_by_the_system, wrong_configuration};
 use crate::config::{Config, ConfigOverrides};
-use crate::server;
+use crate::layout::LayoutKeeper;
+use crate::server::{self, Serving};
+use crate::wire::status::chain;
 
 /// Runs one node.
 pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     let overrides =
         ConfigOverrides { data: asked.data, listen: asked.listen, node_id: asked.node_id };
-    let loaded = Config::load(asked.config.as_deref(), overrides).map_err(wrong_configuration)?;
+    let loaded = Config::load(asked.config.as_deref(), overrides.clone());
+    let loaded = loaded.map_err(wrong_configuration)?;
+    // From here on SIGHUP does not end us.
+    let hangups = Hangups::watch();
     let descriptors = gitstratum_host::raise_descriptor_limit();
     tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
     let node_id = loaded.config.node_id.clone();
-    let ready = move |address| {
+    let ready = move |Serving { address, layout }: Serving| {
+        tokio::spawn(follow_file(hangups, asked.config, overrides, layout));
         // Whoever started us may wait for this line; if nobody reads it, nobody waits.
         let _ = writeln!(std::io::stdout(), "listening node={node_id} address={address}");
     };
@@ -33,6 +40,36 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     };
     let rng = seeded_by_the_system()?;
     Ok(server::serve(loaded.config, host, rng, ready, shutdown).await?)
+}
+
+/// Reads the configuration again at every SIGHUP, and brings its layout into force. What
+/// else it says counts from the next start on.
+async fn follow_file(
+    mut hangups: Hangups,
+    config: Option<PathBuf>,
+    overrides: ConfigOverrides,
+    layout: LayoutKeeper,
+) {
+    loop {
+        hangups.next().await;
+        let Some(path) = &config else {
+            tracing::warn!("SIGHUP: there is no configuration file to read again");
+            continue;
+        };
+        let in_force = layout.current().version();
+        let taken = match Config::load(Some(path), overrides.clone()) {
+            Ok(loaded) => layout.take(&loaded.config.layout).await.map_err(|error| chain(&error)),
+            Err(error) => Err(chain(&error)),
+        };
+        match taken {
+            Ok(true) => {}
+            Ok(false) => tracing::info!(in_force, "SIGHUP: the layout is in force already"),
+            Err(error) => {
+                let config = path.display();
+                tracing::error!(%config, error, in_force, "SIGHUP: refused; the layout stays");
+            }
+        }
+    }
 }
 
 async fn stdin_closed() {

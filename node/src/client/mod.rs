@@ -21,10 +21,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use gitstratum_host::Net;
 use gitstratum_proto::v1::{SnapshotResponse, StatusResponse};
 use rand_chacha::ChaCha12Rng;
+use tokio::time::Instant;
 
+use crate::layout::ask_members;
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId};
+use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId, Placement};
 use crate::pool::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
 use crate::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumReader, QuorumWriter};
 use crate::store::LargeReader;
@@ -66,6 +68,9 @@ fn described(peers: &[(String, NodeError)]) -> String {
     reasons.join("; ")
 }
 
+/// A member, and the layout that it holds.
+pub type LayoutAnswer = (Member, Result<Arc<Layout>, NodeError>);
+
 /// A connection to a cluster. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
@@ -74,6 +79,8 @@ pub struct Client {
     writer: QuorumWriter,
     reader: QuorumReader,
     options: ClientOptions,
+    /// Held while the members are asked for a newer layout.
+    catching_up: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Client {
@@ -110,18 +117,24 @@ impl Client {
         let layout = CurrentLayout::new(learn_layout(net, peers).await?);
         let connections = connections(&layout);
         let timeout = options.request_timeout;
-        let through = connections.clone();
-        let writers = Arc::new(move |member: &Member| Arc::new(remote(&through, member)) as _);
+        let (by, through) = (layout.clone(), connections.clone());
+        let writers = Arc::new(move |member: &Member| Arc::new(remote(&by, &through, member)) as _);
         let writer = QuorumWriter::new(layout.clone(), writers, timeout);
-        let through = connections.clone();
-        let readers = Arc::new(move |member: &Member| Arc::new(remote(&through, member)) as _);
+        let (by, through) = (layout.clone(), connections.clone());
+        let readers = Arc::new(move |member: &Member| Arc::new(remote(&by, &through, member)) as _);
         let reader = QuorumReader::new(layout.clone(), readers, timeout);
-        Ok(Client { layout, connections, writer, reader, options })
+        let catching_up = Arc::default();
+        Ok(Client { layout, connections, writer, reader, options, catching_up })
     }
 
     /// The layout in use now.
     pub fn layout(&self) -> Arc<Layout> {
         self.layout.get()
+    }
+
+    /// The layout in use now, with what places objects.
+    pub fn placement(&self) -> Arc<Placement> {
+        self.layout.placement()
     }
 
     /// Stores one object that fits a message.
@@ -141,7 +154,22 @@ impl Client {
         objects: Vec<Object>,
         skip_present: bool,
     ) -> Vec<Result<PutReport, PutError>> {
-        self.writer.put(objects, skip_present).await
+        self.catch_up().await;
+        let (began, version) = (Instant::now(), self.layout.version());
+        let mut outcomes = self.writer.put(objects.clone(), skip_present).await;
+        let stale = |outcome: &Result<_, PutError>| outcome.as_ref().is_err_and(PutError::is_stale);
+        if outcomes.iter().any(stale) && began.elapsed() < self.options.request_timeout {
+            self.catch_up().await;
+            if self.layout.version() == version {
+                return outcomes;
+            }
+            let places: Vec<_> = (0..objects.len()).filter(|&at| stale(&outcomes[at])).collect();
+            let again = places.iter().map(|&place| objects[place].clone()).collect();
+            for (place, outcome) in places.into_iter().zip(self.writer.put_again(again).await) {
+                outcomes[place] = outcome;
+            }
+        }
+        outcomes
     }
 
     /// Stores an object of any size from parts of at most `limits::PART_BYTES_MAX` bytes;
@@ -150,6 +178,7 @@ impl Client {
     /// # Errors
     /// [`PutError`].
     pub async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<PutReport, PutError> {
+        self.catch_up().await;
         self.writer.put_large(head, parts).await
     }
 
@@ -158,12 +187,24 @@ impl Client {
     /// # Errors
     /// [`GetError`].
     pub async fn get(&self, id: ObjectId) -> Result<Got, GetError> {
-        self.reader.get(&[id]).await.pop().expect("one id, one result")
+        self.get_batch(vec![id]).await.pop().expect("one id, one result")
     }
 
     /// Returns many; one result each, in order.
     pub async fn get_batch(&self, ids: Vec<ObjectId>) -> Vec<Result<Got, GetError>> {
-        self.reader.get(&ids).await
+        self.catch_up().await;
+        let placement = self.layout.placement();
+        let mut results = self.reader.get(&ids).await;
+        let absent =
+            |result: &Result<_, GetError>| matches!(result, Err(GetError::NotFound { .. }));
+        if results.iter().any(absent) && self.learned_since(&placement).await {
+            let places: Vec<_> = (0..ids.len()).filter(|&at| absent(&results[at])).collect();
+            let again: Vec<_> = places.iter().map(|&place| ids[place]).collect();
+            for (place, result) in places.into_iter().zip(self.reader.get(&again).await) {
+                results[place] = result;
+            }
+        }
+        results
     }
 
     /// Opens an object of any size for reading in parts.
@@ -171,18 +212,26 @@ impl Client {
     /// # Errors
     /// [`GetError`].
     pub async fn get_large(&self, id: ObjectId) -> Result<Box<dyn LargeReader>, GetError> {
-        self.reader.get_large(id).await
+        self.catch_up().await;
+        let placement = self.layout.placement();
+        match self.reader.get_large(id).await {
+            Err(GetError::NotFound { .. }) if self.learned_since(&placement).await => {
+                self.reader.get_large(id).await
+            }
+            opened => opened,
+        }
     }
 
     /// Which of its replicas hold each object, in ring order; an error when none holds it
     /// and too few could say so.
     pub async fn has(&self, ids: Vec<ObjectId>) -> Vec<Result<Vec<NodeId>, GetError>> {
+        self.catch_up().await;
         let ids: Arc<[ObjectId]> = ids.into();
         let timeout = self.options.request_timeout;
         let placement = self.layout.placement();
         let members = placement.layout().members.iter();
         let asked = members.filter(|member| member.state != MemberState::Removed).map(|member| {
-            let (node, ids) = (remote(&self.connections, member), ids.clone());
+            let (node, ids) = (remote(&self.layout, &self.connections, member), ids.clone());
             async move { (&member.node_id, node.has(ids, timeout).await) }
         });
         let answers = join_all(asked).await;
@@ -208,12 +257,50 @@ impl Client {
         ids.iter().enumerate().map(|(place, id)| holders(place, id)).collect()
     }
 
+    /// Asks every member for the layout that it holds, all at once.
+    pub async fn layouts(&self) -> Vec<LayoutAnswer> {
+        let timeout = self.options.request_timeout;
+        let layout = self.layout();
+        let asked = layout.members.iter().map(|member| async move {
+            let node = remote(&self.layout, &self.connections, member);
+            (member.clone(), node.identify("", timeout).await.map(|(held, _)| held))
+        });
+        join_all(asked).await
+    }
+
+    /// Whether there is a layout that says more than `placement` did: then "absent" was said
+    /// of the wrong places, perhaps, and is to be asked again.
+    async fn learned_since(&self, placement: &Arc<Placement>) -> bool {
+        self.catch_up().await;
+        !Arc::ptr_eq(placement, &self.layout.placement())
+    }
+
+    /// Fetches a newer layout, if one was heard of. However many ask, the members are asked
+    /// once; a version that none of them has is forgotten.
+    async fn catch_up(&self) {
+        if self.layout.behind().is_none() {
+            return;
+        }
+        let _one = self.catching_up.lock().await;
+        let Some(wanted) = self.layout.behind() else { return };
+        let take = |held: Arc<Layout>| {
+            self.layout.learn(&held);
+            std::future::ready(())
+        };
+        let asking = ask_members(&self.layout, &self.connections, None, wanted, take);
+        // Late, it is tried again by the next request that hears of the version.
+        let _ = tokio::time::timeout(limits::DIAL_TIMEOUT, asking).await;
+        if self.layout.version() < wanted {
+            self.layout.forget(wanted);
+        }
+    }
+
     /// Asks every member for its status, all at once.
     pub async fn status(&self) -> Vec<(Member, Result<StatusResponse, NodeError>)> {
         let timeout = self.options.request_timeout;
         let layout = self.layout();
         let asked = layout.members.iter().map(|member| async move {
-            (member.clone(), remote(&self.connections, member).status(timeout).await)
+            (member.clone(), remote(&self.layout, &self.connections, member).status(timeout).await)
         });
         join_all(asked).await
     }
@@ -223,7 +310,10 @@ impl Client {
         let timeout = self.options.request_timeout;
         let layout = self.layout();
         let asked = layout.members.iter().map(|member| async move {
-            (member.clone(), remote(&self.connections, member).snapshot(name, timeout).await)
+            (
+                member.clone(),
+                remote(&self.layout, &self.connections, member).snapshot(name, timeout).await,
+            )
         });
         join_all(asked).await
     }
@@ -250,8 +340,12 @@ impl Client {
 }
 
 /// The replica of a member.
-fn remote(connections: &Arc<dyn Connections>, member: &Member) -> RemoteNode {
-    RemoteNode::new(member.node_id.clone(), connections.clone())
+fn remote(
+    layout: &CurrentLayout,
+    connections: &Arc<dyn Connections>,
+    member: &Member,
+) -> RemoteNode {
+    RemoteNode::new(member.node_id.clone(), connections.clone(), layout.clone())
 }
 
 /// Refuses a peer list that cannot be meant.

@@ -95,7 +95,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "\n[cluster]\n",
         "\n[clutser]\n",
         "config.toml:33: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
-         `data`, `store`, `cluster`, `node`",
+         `data`, `store`, `layout`, `cluster`, `node`",
     );
     refused(
         "fsync = \"always\"",

@@ -58,18 +58,31 @@ struct Shared {
     /// The newest version that anyone mentioned.
     heard: Mutex<u64>,
     heard_of: Notify,
+    /// Whether a layout that is met comes into force at once, or waits until it is durable.
+    in_memory: bool,
 }
 
 impl CurrentLayout {
-    /// Begins with `layout`, which came out of [`Layout::validated`].
+    /// A client's, which begins with `layout`; that came out of [`Layout::validated`].
     pub fn new(layout: impl Into<Arc<Layout>>) -> Self {
-        let placement = Placement::new(layout.into());
+        Self::begin(layout.into(), true)
+    }
+
+    /// A node's, which begins with `layout`: what it learns comes into force only when it
+    /// was made durable and is brought here with [`CurrentLayout::replace`].
+    pub fn durable(layout: impl Into<Arc<Layout>>) -> Self {
+        Self::begin(layout.into(), false)
+    }
+
+    fn begin(layout: Arc<Layout>, in_memory: bool) -> Self {
+        let placement = Placement::new(layout);
         let shared = Shared {
             placement: RwLock::new(Arc::new(placement)),
             replacing: Mutex::new(()),
             replaced: Notify::new(),
             heard: Mutex::new(0),
             heard_of: Notify::new(),
+            in_memory,
         };
         CurrentLayout { shared: Arc::new(shared) }
     }
@@ -142,6 +155,20 @@ impl CurrentLayout {
                 return layout;
             }
             replaced.await;
+        }
+    }
+
+    /// Meets the layout that a peer holds. If it says more than ours, it comes into force, or
+    /// is taken note of where that takes more than memory.
+    pub fn learn(&self, held: &Layout) {
+        let ours = self.get();
+        if (held.version, held.previous.len()) <= (ours.version, ours.previous.len()) {
+            return;
+        }
+        if !self.shared.in_memory {
+            self.heard_of(held.version);
+        } else if let Err(error) = self.replace(held) {
+            tracing::warn!(%error, "a peer's layout was not taken");
         }
     }
 

@@ -230,6 +230,10 @@ impl Layout {
     }
 
     fn check_history(&self) -> Result<(), LayoutError> {
+        // What a document can state.
+        if self.version > i64::MAX as u64 {
+            return refuse("cluster.version", format!("{} is over {}", self.version, i64::MAX));
+        }
         if self.settled > self.version {
             let (settled, version) = (self.settled, self.version);
             let problem = format!("{settled} is after cluster.version ({version})");

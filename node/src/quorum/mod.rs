@@ -71,7 +71,7 @@ pub enum NodeError {
     },
     /// By the peer's layout, which is not older than the one the request came with, it is
     /// no replica of the object: the caller has to catch up.
-    #[error("not a replica in its layout, version {version}: {reason}")]
+    #[error("stale layout: {reason}")]
     StaleLayout {
         /// The version that the peer holds.
         version: u64,

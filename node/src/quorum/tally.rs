@@ -62,6 +62,15 @@ impl Undecided {
         Undecided { counters, left: objects }
     }
 
+    /// Objects that were answered with a failure and are tried again, as one attempt.
+    pub(super) fn again(counters: Arc<Counters>, objects: u64) -> Self {
+        counters.update(|stats| {
+            stats.failed -= objects;
+            stats.in_flight += objects;
+        });
+        Undecided { counters, left: objects }
+    }
+
     pub(super) fn decide(&mut self, succeeded: bool) {
         self.left = self.left.checked_sub(1).expect("an object is decided once");
         self.counters.update(|stats| {

@@ -42,6 +42,13 @@ pub struct PutError {
     pub failed: Vec<(NodeId, NodeError)>,
 }
 
+impl PutError {
+    /// Whether a replica refused because the layout that we went by was not its own.
+    pub fn is_stale(&self) -> bool {
+        self.failed.iter().any(|(_, error)| matches!(error, NodeError::StaleLayout { .. }))
+    }
+}
+
 type Outcome = Result<PutReport, PutError>;
 type Answers = Vec<Result<Stored, NodeError>>;
 
@@ -81,6 +88,21 @@ impl QuorumWriter {
     /// Stores objects; one outcome each, in order. With `skip_present`, each replica is
     /// asked first and sent only what it lacks.
     pub async fn put(&self, objects: Vec<Object>, skip_present: bool) -> Vec<Outcome> {
+        self.put_counted(objects, skip_present, Undecided::new).await
+    }
+
+    /// Tries again what [`QuorumWriter::put`] just failed to store; one outcome each, in
+    /// order. It counts as the same attempt.
+    pub async fn put_again(&self, objects: Vec<Object>) -> Vec<Outcome> {
+        self.put_counted(objects, true, Undecided::again).await
+    }
+
+    async fn put_counted(
+        &self,
+        objects: Vec<Object>,
+        skip_present: bool,
+        count: fn(Arc<Counters>, u64) -> Undecided,
+    ) -> Vec<Outcome> {
         let mut undecided = Vec::new();
         let mut outcomes: Vec<Option<Outcome>> = objects.iter().map(|_| None).collect();
         let mut groups: BTreeMap<Arc<[NodeId]>, Group> = BTreeMap::new();
@@ -94,7 +116,7 @@ impl QuorumWriter {
         }
         for (replicas, Group { places, objects }) in groups {
             // Counted before anything can wait, so that no attempt is ever unseen.
-            let counted = Undecided::new(self.inner.counters.clone(), objects.len() as u64);
+            let counted = count(self.inner.counters.clone(), objects.len() as u64);
             let (answer, outcome) = oneshot::channel();
             let coordinator = self.inner.clone().coordinate(
                 Batch { objects: objects.into(), replicas, skip_present },

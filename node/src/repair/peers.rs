@@ -1,48 +1,70 @@
 //! Whether this node's peers answer, as its own probe sees it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gitstratum_proto::v1::PeerStatus;
+use tokio::task::JoinHandle;
 
 use crate::limits;
-use crate::placement::{Layout, NodeId};
+use crate::placement::{CurrentLayout, Layout, MemberState, NodeId};
+use crate::pool::Connections;
 use crate::pool::limits::PROBE_TIMEOUT;
 use crate::quorum::{NodeError, NodeWriter};
 use crate::wire::replica::RemoteNode;
 
 /// The last probe of every peer.
 pub struct PeerTable {
+    ourselves: NodeId,
     peers: Mutex<BTreeMap<NodeId, PeerStatus>>,
 }
 
 impl PeerTable {
-    /// All members but ourselves, not yet probed.
+    /// All members but ourselves and those that were removed, not yet probed.
     pub fn new(layout: &Layout, ourselves: &NodeId) -> Self {
-        let others = layout.members.iter().filter(|member| member.node_id != *ourselves);
-        let peers = others.map(|member| {
-            let status = PeerStatus {
+        let table = PeerTable { ourselves: ourselves.clone(), peers: Mutex::default() };
+        table.follow(layout);
+        table
+    }
+
+    /// Brings the table to another layout. What is known of a peer that stays is kept.
+    fn follow(&self, layout: &Layout) {
+        let mut peers = self.lock();
+        peers.retain(|node_id, _| layout.is_read_from(node_id));
+        for member in &layout.members {
+            if member.node_id == self.ourselves || member.state == MemberState::Removed {
+                continue;
+            }
+            let peer = peers.entry(member.node_id.clone()).or_insert_with(|| PeerStatus {
                 node_id: member.node_id.to_string(),
-                address: member.address.clone(),
+                address: String::new(),
                 reachable: false,
                 error: "not probed yet".into(),
                 round_trip_us: 0,
-            };
-            (member.node_id.clone(), status)
-        });
-        PeerTable { peers: Mutex::new(peers.collect()) }
+            });
+            peer.address.clone_from(&member.address);
+        }
+    }
+
+    fn has(&self, node_id: &NodeId) -> bool {
+        self.lock().contains_key(node_id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, PeerStatus>> {
+        self.peers.lock().expect("nothing panics while it holds the table")
     }
 
     /// What is known of every peer, by node id.
     pub fn status(&self) -> Vec<PeerStatus> {
-        let peers = self.peers.lock().expect("nothing panics while it holds the table");
+        let peers = self.lock();
         peers.values().cloned().collect()
     }
 
     fn set(&self, node_id: &NodeId, probed: Result<Duration, NodeError>) {
-        let mut peers = self.peers.lock().expect("nothing panics while it holds the table");
-        let peer = peers.get_mut(node_id).expect("the table has every peer");
+        let mut peers = self.lock();
+        // One that left the layout while it was asked is no peer any more.
+        let Some(peer) = peers.get_mut(node_id) else { return };
         match probed {
             Ok(round_trip) => {
                 if !peer.reachable {
@@ -63,11 +85,45 @@ impl PeerTable {
     }
 }
 
-/// Asks `peer` who it is, again and again, until dropped.
-pub async fn probe(peer: RemoteNode, table: Arc<PeerTable>, ourselves: NodeId) {
+/// Asks every peer of the layout in force who it is, again and again, until dropped.
+pub async fn probe(
+    layout: CurrentLayout,
+    connections: Arc<dyn Connections>,
+    table: Arc<PeerTable>,
+    ourselves: NodeId,
+) {
+    // Dropped with us, each ends.
+    let mut probes: BTreeMap<NodeId, AbortOnDrop> = BTreeMap::new();
+    let mut known = layout.get();
     loop {
-        let probed = peer.probe(ourselves.as_str(), PROBE_TIMEOUT).await;
-        table.set(NodeWriter::node_id(&peer), probed);
+        table.follow(&known);
+        probes.retain(|node_id, _| table.has(node_id));
+        for member in known.members.iter().filter(|member| table.has(&member.node_id)) {
+            let node_id = &member.node_id;
+            if !probes.contains_key(node_id) {
+                let peer = RemoteNode::new(node_id.clone(), connections.clone(), layout.clone());
+                let probing = probe_one(peer, table.clone(), ourselves.clone());
+                probes.insert(node_id.clone(), AbortOnDrop(tokio::spawn(probing)));
+            }
+        }
+        known = layout.changed_since(known.version).await;
+    }
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Asks `peer` who it is, again and again, until dropped. Its answers say which layout it
+/// goes by, and ours tell it: so a layout spreads even where no client comes.
+async fn probe_one(peer: RemoteNode, table: Arc<PeerTable>, ourselves: NodeId) {
+    loop {
+        let probed = peer.identify(ourselves.as_str(), PROBE_TIMEOUT).await;
+        table.set(NodeWriter::node_id(&peer), probed.map(|(_, round_trip)| round_trip));
         tokio::time::sleep(limits::PROBE_INTERVAL).await;
     }
 }

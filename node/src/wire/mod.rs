@@ -4,10 +4,12 @@
 //! answers, which are passed on as they are); below it nobody sees an object.
 
 pub(crate) mod codec;
+mod fence;
 pub mod replica;
 pub(crate) mod rt;
 pub mod server;
 pub mod service;
+pub mod stamp;
 pub(crate) mod status;
 
 /// The version of the contract that this program speaks. It grows when a peer of the

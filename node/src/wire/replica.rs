@@ -16,19 +16,25 @@ use tonic::{Request, Streaming};
 
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::NodeId;
-use crate::pool::{Connections, Lease, Rpc, Want};
+use crate::placement::{CurrentLayout, Layout, NodeId};
+use crate::pool::{Connections, Lease, Want};
 use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
 use crate::store::{Found, LargeReader, StoreError, Stored};
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::{self, Malformed};
+use crate::wire::stamp::{self, Rpc};
 use crate::wire::status::{chain, node_error_of, store_error_of};
+
+/// So long, at least, a new member's connection is waited for.
+const POOL_FOLLOWS_WITHIN_MS: u32 = 20;
 
 /// A peer, reached over connections on lease.
 #[derive(Clone)]
 pub struct RemoteNode {
     node_id: NodeId,
     connections: Arc<dyn Connections>,
+    /// What the caller goes by: stated with every request.
+    layout: CurrentLayout,
 }
 
 impl From<Malformed> for NodeError {
@@ -38,9 +44,9 @@ impl From<Malformed> for NodeError {
 }
 
 impl RemoteNode {
-    /// The peer `node_id`.
-    pub fn new(node_id: NodeId, connections: Arc<dyn Connections>) -> Self {
-        RemoteNode { node_id, connections }
+    /// The peer `node_id`, for a caller that goes by `layout`.
+    pub fn new(node_id: NodeId, connections: Arc<dyn Connections>, layout: CurrentLayout) -> Self {
+        RemoteNode { node_id, connections, layout }
     }
 
     /// Runs one request, once more on a fresh connection if its own broke, all within
@@ -83,10 +89,12 @@ impl RemoteNode {
         let deadline = began + timeout;
         let lease = self.lease(want, deadline, timeout).await?;
         let left = deadline.saturating_duration_since(Instant::now());
-        let answer = match tokio::time::timeout(left, request(lease.rpc(), left)).await {
-            Ok(answer) => answer.map_err(|status| failed(&lease, &status, timeout)),
-            Err(_) => Err(late("waiting for the answer", timeout)),
-        };
+        let answer =
+            match tokio::time::timeout(left, request(stamp::rpc(&lease, &self.layout), left)).await
+            {
+                Ok(answer) => answer.map_err(|status| failed(&lease, &status, timeout)),
+                Err(_) => Err(late("waiting for the answer", timeout)),
+            };
         self.connections.ended(&self.node_id, &lease, answer.as_ref().map(drop));
         answer
     }
@@ -98,9 +106,24 @@ impl RemoteNode {
         timeout: Duration,
     ) -> Result<Lease, NodeError> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let leasing = self.connections.lease(&self.node_id, want);
-        let leased = tokio::time::timeout(left, leasing).await;
-        leased.unwrap_or_else(|_| Err(late("waiting for a connection", timeout)))
+        let leased = tokio::time::timeout(left, self.lease_of_member(want)).await;
+        let lease = leased.map_err(|_| late("waiting for a connection", timeout))??;
+        self.layout.learn(&lease.connection().identity().layout);
+        Ok(lease)
+    }
+
+    /// A lease of a node that the layout has. The pool follows the layout in a task of its
+    /// own, so a member that is new may have to wait for that, a moment.
+    async fn lease_of_member(&self, want: Want) -> Result<Lease, NodeError> {
+        for _ in 0..POOL_FOLLOWS_WITHIN_MS {
+            match self.connections.lease(&self.node_id, want).await {
+                Err(NodeError::NotMember(_)) if self.layout.get().is_read_from(&self.node_id) => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                leased => return leased,
+            }
+        }
+        self.connections.lease(&self.node_id, want).await
     }
 
     /// What the node knows of itself.
@@ -132,21 +155,48 @@ impl RemoteNode {
         Ok(answer.into_inner())
     }
 
-    /// Asks the node who it is, and says how long the answer took.
+    /// Brings a layout into force at the node; says which version is then in force there,
+    /// and whether that changed anything.
+    ///
+    /// # Errors
+    /// [`NodeError`]; [`NodeError::Invalid`] when the node refused it.
+    pub async fn apply_layout(
+        &self,
+        layout: &Layout,
+        timeout: Duration,
+    ) -> Result<(u64, bool), NodeError> {
+        let applied = self.call(timeout, 0, |mut rpc, timeout| {
+            let request = v1::ApplyLayoutRequest { layout: Some(codec::layout_to_wire(layout)) };
+            async move { rpc.apply_layout(with_timeout(request, timeout)).await }
+        });
+        let v1::ApplyLayoutResponse { version, changed } = applied.await?.into_inner();
+        Ok((version, changed))
+    }
+
+    /// Asks the node who it is; returns the layout that it holds, and how long the answer
+    /// took.
     ///
     /// # Errors
     /// [`NodeError`].
-    pub async fn probe(&self, caller: &str, timeout: Duration) -> Result<Duration, NodeError> {
-        let took = self.call(timeout, 0, |mut rpc, timeout| {
+    pub async fn identify(
+        &self,
+        caller: &str,
+        timeout: Duration,
+    ) -> Result<(Arc<Layout>, Duration), NodeError> {
+        let asked = self.call(timeout, 0, |mut rpc, timeout| {
             let caller = caller.to_owned();
             let request = v1::IdentifyRequest { caller, protocol_version: PROTOCOL_VERSION };
             async move {
                 let began = Instant::now();
-                rpc.identify(with_timeout(request, timeout)).await?;
-                Ok(began.elapsed())
+                let answer = rpc.identify(with_timeout(request, timeout)).await?;
+                Ok((answer.into_inner().layout, began.elapsed()))
             }
         });
-        took.await
+        let (layout, took) = asked.await?;
+        let layout = layout.ok_or_else(|| Malformed("a node without a layout".into()))?;
+        let layout = codec::layout_from_wire(layout)
+            .map_err(|error| Malformed(format!("a node with a wrong layout: {error}")))?;
+        Ok((Arc::new(layout), took))
     }
 
     async fn put_one(
@@ -274,7 +324,7 @@ impl NodeWriter for RemoteNode {
         let messages = stream::iter([first])
             .chain(rest.map(v1::put_large_request::Part::Data))
             .map(|part| v1::PutLargeRequest { part: Some(part) });
-        let answer = lease.rpc().put_large(messages).await;
+        let answer = stamp::rpc(&lease, &self.layout).put_large(messages).await;
         let answer = answer.map_err(|status| failed(&lease, &status, timeout));
         self.connections.ended(&self.node_id, &lease, answer.as_ref().map(drop));
         let stored = answer?.into_inner().stored;

@@ -1,6 +1,7 @@
 //! The server loop: connections in, requests to the service, a clean end.
 //!
 //! Bounds connections and requests, takes each request's deadline from `grpc-timeout`, and
+//! states the layout version with every answer and listens to those of the callers, and
 //! counts so that attempted = succeeded + failed + in flight at every instant (I4). On
 //! shutdown every connection is told (GOAWAY) and what is in flight may finish.
 
@@ -28,7 +29,9 @@ use tonic::body::Body;
 use tower_service::Service;
 
 use super::rt::{TaskExecutor, TaskTimer};
+use super::stamp;
 use crate::limits;
+use crate::placement::CurrentLayout;
 
 /// Requests of a server, as `status` reports them.
 #[derive(Debug, Default)]
@@ -87,6 +90,7 @@ pub async fn run<S: Node>(
     mut listener: Listener,
     service: S,
     requests: Arc<Requests>,
+    layout: CurrentLayout,
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let service = NodeServer::new(service)
@@ -113,7 +117,8 @@ pub async fn run<S: Node>(
                     tracing::trace!(%peer, "connection accepted");
                     let token = connections.token();
                     let serving = serve_connection(
-                        stream, service.clone(), requests.clone(), permits.clone(), stop.clone(),
+                        stream, service.clone(), requests.clone(), layout.clone(), permits.clone(),
+                        stop.clone(),
                     );
                     tokio::spawn(async move {
                         serving.await;
@@ -141,6 +146,7 @@ async fn serve_connection<S: Node>(
     stream: Stream,
     service: NodeServer<S>,
     requests: Arc<Requests>,
+    layout: CurrentLayout,
     permits: Arc<Semaphore>,
     stop: CancellationToken,
 ) {
@@ -148,8 +154,13 @@ async fn serve_connection<S: Node>(
     let counted = requests.clone();
     let handler = service_fn(move |request: Request<Incoming>| {
         let permit = permits.clone().try_acquire_owned().ok();
-        let (service, requests) = (service.clone(), requests.clone());
-        async move { Ok::<_, Infallible>(handle(request, service, requests, permit).await) }
+        let (service, requests, layout) = (service.clone(), requests.clone(), layout.clone());
+        async move {
+            stamp::hear(request.headers(), &layout);
+            let mut response = handle(request, service, requests, permit).await;
+            stamp::stamp(response.headers_mut(), &layout);
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = http2::Builder::new(TaskExecutor)
         .timer(TaskTimer)

@@ -11,11 +11,14 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::codec::{self, Malformed};
+use super::fence;
 use super::server::Requests;
+use super::stamp;
 use super::status::status_of;
+use crate::layout::{KeepError, LayoutKeeper};
 use crate::limits;
 use crate::object::{Object, ObjectId};
-use crate::placement::{Layout, NodeId};
+use crate::placement::{LayoutError, NodeId};
 use crate::repair::{MissedLog, PeerTable};
 use crate::store::{LargeReader, LargeWriter, Snapshot, Store, StoreStats};
 
@@ -25,8 +28,8 @@ pub struct NodeService {
     pub node_id: NodeId,
     /// Which run of it.
     pub boot_id: u64,
-    /// The layout it holds.
-    pub layout: Arc<Layout>,
+    /// The layout it goes by.
+    pub layout: LayoutKeeper,
     /// Where its objects are.
     pub store: Arc<dyn Store>,
     /// What callers said that other replicas lack.
@@ -65,12 +68,15 @@ fn within_batch(objects: usize) -> Result<(), Status> {
 async fn put_batch(
     store: Arc<dyn Store>,
     batch: Result<v1::PutBatchRequest, Status>,
+    admit: impl Fn(&[Object]) -> Result<(), Status>,
 ) -> Result<v1::PutBatchResponse, Status> {
     let batch = batch?;
     within_batch(batch.objects.len())?;
     let objects: Result<Vec<_>, _> =
         batch.objects.into_iter().map(|object| checked(Some(object))).collect();
-    let outcomes = store.put(objects?).await;
+    let objects = objects?;
+    admit(&objects)?;
+    let outcomes = store.put(objects).await;
     let outcomes = outcomes.into_iter().map(codec::put_outcome_to_wire).collect();
     Ok(v1::PutBatchResponse { outcomes })
 }
@@ -170,14 +176,16 @@ impl Node for NodeService {
         Ok(Response::new(v1::IdentifyResponse {
             node_id: self.node_id.to_string(),
             boot_id: self.boot_id,
-            layout: Some(codec::layout_to_wire(&self.layout)),
+            layout: Some(codec::layout_to_wire(&self.layout.current().get())),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol_version: super::PROTOCOL_VERSION,
         }))
     }
 
     async fn put(&self, request: Request<v1::PutRequest>) -> Answer<v1::PutResponse> {
+        let caller = stamp::version_of(request.metadata().as_ref());
         let object = checked(request.into_inner().object)?;
+        fence::admit(self.layout.current(), &self.node_id, caller, [object.id()])?;
         let outcome = self.store.put(vec![object]).await.pop();
         let outcome = outcome.expect("the store answers for every object");
         let stored = outcome.map_err(|error| status_of(&error))?;
@@ -204,10 +212,16 @@ impl Node for NodeService {
         &self,
         request: Request<Streaming<v1::PutBatchRequest>>,
     ) -> Answer<Self::PutBatchStream> {
-        let store = self.store.clone();
+        let caller = stamp::version_of(request.metadata().as_ref());
+        let (store, layout) = (self.store.clone(), self.layout.current().clone());
+        let ourselves = self.node_id.clone();
+        // One foreign object refuses its batch: whoever sent it has to place them all anew.
+        let admit = move |objects: &[Object]| {
+            fence::admit(&layout, &ourselves, caller, objects.iter().map(Object::id))
+        };
         let answers = request
             .into_inner()
-            .map(move |batch| put_batch(store.clone(), batch))
+            .map(move |batch| put_batch(store.clone(), batch, admit.clone()))
             .buffered(limits::STREAM_BATCHES_IN_FLIGHT);
         Ok(Response::new(Box::pin(answers)))
     }
@@ -230,12 +244,14 @@ impl Node for NodeService {
         &self,
         request: Request<Streaming<v1::PutLargeRequest>>,
     ) -> Answer<v1::PutResponse> {
+        let caller = stamp::version_of(request.metadata().as_ref());
         let mut parts = request.into_inner();
         let first = parts.message().await?.and_then(|message| message.part);
         let Some(v1::put_large_request::Part::Head(head)) = first else {
             return Err(Malformed("a large object begins with its head".into()).into());
         };
         let head = codec::head_from_wire(&head)?;
+        fence::admit(self.layout.current(), &self.node_id, caller, [head.id])?;
         let writer = self.store.put_large(head).await.map_err(|error| status_of(&error))?;
         receive_large(writer, parts).await
     }
@@ -258,11 +274,19 @@ impl Node for NodeService {
         &self,
         request: Request<v1::RecordMissedRequest>,
     ) -> Answer<v1::RecordMissedResponse> {
+        let caller = stamp::version_of(request.metadata().as_ref());
         let missed = request.into_inner().missed;
         within_batch(missed.len())?;
         let missed: Result<Vec<_>, _> = missed.into_iter().map(codec::missed_from_wire).collect();
         let missed = missed?;
-        if let Some(stranger) = missed.iter().find(|m| self.layout.member(&m.node_id).is_none()) {
+        let layout = self.layout.current().get();
+        let is_member = |node_id| {
+            let mut layouts = layout.previous.iter().chain([&layout]);
+            layouts.any(|layout| layout.member(node_id).is_some())
+        };
+        // A caller with a newer layout may know more members than we.
+        let knows_more = caller.is_some_and(|caller| caller > layout.version);
+        if let Some(stranger) = missed.iter().find(|m| !knows_more && !is_member(&m.node_id)) {
             let stranger = &stranger.node_id;
             return Err(Malformed(format!("node {stranger} is not in the layout")).into());
         }
@@ -281,11 +305,27 @@ impl Node for NodeService {
         Ok(Response::new(v1::SnapshotResponse { path, files }))
     }
 
+    async fn apply_layout(
+        &self,
+        request: Request<v1::ApplyLayoutRequest>,
+    ) -> Answer<v1::ApplyLayoutResponse> {
+        let layout = request.into_inner().layout;
+        let layout = layout.ok_or_else(|| Malformed("no layout to apply".into()))?;
+        let wrong = |error: LayoutError| Status::invalid_argument(error.to_string());
+        let layout = codec::layout_from_wire(layout).map_err(wrong)?;
+        let changed = self.layout.take(&layout).await.map_err(|error| match error {
+            KeepError::Refused(refused) => Status::failed_precondition(refused.to_string()),
+            error => Status::internal(error.to_string()),
+        })?;
+        let version = self.layout.current().version();
+        Ok(Response::new(v1::ApplyLayoutResponse { version, changed }))
+    }
+
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
         Ok(Response::new(v1::StatusResponse {
             node_id: self.node_id.to_string(),
             boot_id: self.boot_id,
-            layout_version: self.layout.version,
+            layout_version: self.layout.current().version(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
             store: Some(store_status(self.store.stats())),

@@ -29,7 +29,7 @@ pub fn failure_of(error: &StoreError) -> Failure {
         StoreError::Snapshot { .. } => FailureKind::Invalid,
         StoreError::Io { .. } | StoreError::Remote { .. } => FailureKind::Internal,
     };
-    Failure { kind: kind.into(), message: error.to_string() }
+    Failure { kind: kind.into(), message: error.to_string(), layout_version: 0 }
 }
 
 /// The store error that a peer described.
@@ -94,6 +94,10 @@ fn rejected(failure: Failure) -> NodeError {
         FailureKind::DiskFull => NodeError::Rejected(StoreError::DiskFull),
         FailureKind::Overloaded => NodeError::Overloaded { reason: failure.message },
         FailureKind::ShuttingDown => NodeError::ShuttingDown,
+        FailureKind::StaleLayout => {
+            let (version, reason) = (failure.layout_version, failure.message);
+            NodeError::StaleLayout { version, reason }
+        }
         FailureKind::StoreFailed => {
             NodeError::Rejected(StoreError::Failed { reason: failure.message })
         }

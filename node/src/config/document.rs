@@ -1,0 +1,166 @@
+//! The layout as a TOML document: `[cluster]`, `[[node]]`, and what came before.
+//!
+//! The operator writes the first two; the copy that a node keeps, and `layout show` prints,
+//! has the history too, as `[[previous]]`. The same tables stand in a node's configuration
+//! when no document is named there.
+
+use serde::{Deserialize, Serialize};
+
+use super::locate::Source;
+use super::{ConfigError, zone_default};
+use crate::placement::{Layout, LayoutError, Member, MemberState, NodeId};
+
+/// The form of the document that this program writes, and the only one that it reads.
+const FORMAT: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileDocument {
+    #[serde(default = "format")]
+    format: u32,
+    cluster: FileCluster,
+    node: Vec<FileNode>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    previous: Vec<FilePrevious>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilePrevious {
+    cluster: FileCluster,
+    node: Vec<FileNode>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileCluster {
+    version: u64,
+    replicas: usize,
+    write_quorum: usize,
+    read_quorum: usize,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    settled: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileNode {
+    id: String,
+    address: String,
+    #[serde(default = "zone_default")]
+    zone: String,
+    #[serde(default = "one")]
+    weight: u32,
+    #[serde(default, with = "state", skip_serializing_if = "is_active")]
+    state: MemberState,
+}
+
+fn format() -> u32 {
+    FORMAT
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_active(state: &MemberState) -> bool {
+    *state == MemberState::Active
+}
+
+/// A state as its word.
+mod state {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::placement::MemberState;
+
+    pub(super) fn serialize<S: Serializer>(state: &MemberState, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(state.word())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<MemberState, D::Error> {
+        let word = String::deserialize(from)?;
+        let states = [MemberState::Active, MemberState::Draining, MemberState::Removed];
+        states.into_iter().find(|state| state.word() == word).ok_or_else(|| {
+            D::Error::custom(format!("{word:?} is none of \"active\", \"draining\", \"removed\""))
+        })
+    }
+}
+
+/// Reads and checks a layout document; `source_name` stands before errors.
+///
+/// # Errors
+/// [`ConfigError::Syntax`] and [`ConfigError::Field`].
+pub fn layout_from_toml(text: &str, source_name: &str) -> Result<Layout, ConfigError> {
+    let source = Source::parse(text, source_name)?;
+    let document: FileDocument = source.deserialize()?;
+    let refused = |error: LayoutError| source.field_error(&error.field, error.problem);
+    if document.format != FORMAT {
+        let problem = format!("{} is not known here; {FORMAT} is", document.format);
+        return Err(source.field_error("format", problem));
+    }
+    let mut layout = layout_of(document.cluster, document.node);
+    for (index, previous) in document.previous.into_iter().enumerate() {
+        let previous = layout_of(previous.cluster, previous.node).validated();
+        let previous = previous.map_err(|error| {
+            refused(LayoutError { field: format!("previous[{index}].{}", error.field), ..error })
+        });
+        layout.previous.push(previous?.into());
+    }
+    layout.validated().map_err(refused)
+}
+
+/// The document that [`layout_from_toml`] reads back to the same layout, which is a
+/// validated one.
+pub fn layout_to_toml(layout: &Layout) -> String {
+    let previous = |layout: &std::sync::Arc<Layout>| {
+        let (cluster, node) = tables_of(layout);
+        FilePrevious { cluster, node }
+    };
+    let (cluster, node) = tables_of(layout);
+    let previous = layout.previous.iter().map(previous).collect();
+    let document = FileDocument { format: FORMAT, cluster, node, previous };
+    toml::to_string(&document).expect("all numbers of a validated layout are numbers of TOML")
+}
+
+pub(super) fn layout_of(cluster: FileCluster, nodes: Vec<FileNode>) -> Layout {
+    let member = |node: FileNode| Member {
+        node_id: NodeId::new(node.id),
+        address: node.address,
+        zone: node.zone,
+        weight: node.weight,
+        state: node.state,
+    };
+    Layout {
+        version: cluster.version,
+        replicas: cluster.replicas,
+        write_quorum: cluster.write_quorum,
+        read_quorum: cluster.read_quorum,
+        settled: cluster.settled,
+        members: nodes.into_iter().map(member).collect(),
+        previous: Vec::new(),
+    }
+}
+
+/// A layout as its tables, without the history.
+pub(super) fn tables_of(layout: &Layout) -> (FileCluster, Vec<FileNode>) {
+    let node = |member: &Member| FileNode {
+        id: member.node_id.to_string(),
+        address: member.address.clone(),
+        zone: member.zone.clone(),
+        weight: member.weight,
+        state: member.state,
+    };
+    let cluster = FileCluster {
+        version: layout.version,
+        replicas: layout.replicas,
+        write_quorum: layout.write_quorum,
+        read_quorum: layout.read_quorum,
+        settled: layout.settled,
+    };
+    (cluster, layout.members.iter().map(node).collect())
+}

@@ -1,0 +1,120 @@
+//! The layout in force, durable in the data directory.
+//!
+//! Invariant: a layout is durable before it is in force, so that no restart goes back behind
+//! one that this node was told, or acted by; and the newest of what is kept and what is
+//! configured is in force from the start.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gitstratum_host::Disk;
+use gitstratum_host::disk::OpenMode;
+
+use crate::config::{ConfigError, layout_from_toml, layout_to_toml};
+use crate::placement::{CurrentLayout, Layout, LayoutRefused};
+
+/// The file in the data directory: a layout document like the operator's, with the history.
+pub const FILE: &str = "layout.toml";
+
+/// Why a layout was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// It may not follow the one in force.
+    #[error(transparent)]
+    Refused(#[from] LayoutRefused),
+    /// The configuration contradicts what is kept.
+    #[error("the configuration and {FILE} in the data directory disagree: {0}")]
+    Contradicted(#[source] LayoutRefused),
+    /// What is kept cannot be understood.
+    #[error("the layout kept in the data directory is damaged: {0}")]
+    Damaged(#[source] ConfigError),
+    /// What is kept cannot be read, or the new one not written.
+    #[error("{doing} {FILE}: {source}")]
+    Io {
+        /// read or write
+        doing: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Keeps one node's layout. Cheap to clone.
+#[derive(Clone)]
+pub struct LayoutKeeper {
+    disk: Disk,
+    current: CurrentLayout,
+    /// Held from the judgement of a layout to its coming into force.
+    taking: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl LayoutKeeper {
+    /// Brings the newer of the kept and the configured layout into force. The data
+    /// directory must be locked by this process.
+    ///
+    /// # Errors
+    /// [`KeepError`].
+    pub async fn open(disk: Disk, configured: Layout) -> Result<Self, KeepError> {
+        let kept = read(&disk).await?;
+        // A node that is alone contradicts nobody when it moves.
+        let kept = kept.filter(|kept| kept.members.len() > 1 || configured.members.len() > 1);
+        let first = kept.clone().unwrap_or_else(|| configured.clone());
+        let current = CurrentLayout::durable(first);
+        let keeper = LayoutKeeper { disk, current, taking: Arc::default() };
+        if kept.is_none() {
+            keeper.write(&configured).await?;
+            return Ok(keeper);
+        }
+        match keeper.take(&configured).await {
+            Ok(_) => {}
+            Err(KeepError::Refused(LayoutRefused::Older { given, in_force })) => {
+                tracing::info!(configured = given, in_force, "a newer layout was kept");
+            }
+            Err(KeepError::Refused(refused)) => return Err(KeepError::Contradicted(refused)),
+            Err(error) => return Err(error),
+        }
+        Ok(keeper)
+    }
+
+    /// The layout in force.
+    pub fn current(&self) -> &CurrentLayout {
+        &self.current
+    }
+
+    /// Makes a layout durable and brings it into force; says whether that changed anything.
+    ///
+    /// # Errors
+    /// [`KeepError`]; what is in force stays.
+    pub async fn take(&self, layout: &Layout) -> Result<bool, KeepError> {
+        let keeper = self.clone();
+        let layout = layout.clone();
+        // In a task of its own: a caller that goes away does not leave it half done.
+        let taken = tokio::spawn(async move {
+            let _taking = keeper.taking.lock().await;
+            let Some(next) = keeper.current.succession(&layout)? else { return Ok(false) };
+            keeper.write(&next).await?;
+            let changed = keeper.current.replace(&next)?;
+            tracing::info!(version = next.version, "layout in force");
+            Ok(changed)
+        });
+        taken.await.unwrap_or_else(|error| {
+            Err(KeepError::Io { doing: "write", source: std::io::Error::other(error) })
+        })
+    }
+
+    async fn write(&self, layout: &Layout) -> Result<(), KeepError> {
+        let text = Bytes::from(layout_to_toml(layout));
+        let written = self.disk.replace(FILE, text).await;
+        written.map_err(|source| KeepError::Io { doing: "write", source })
+    }
+}
+
+async fn read(disk: &Disk) -> Result<Option<Layout>, KeepError> {
+    let failed = |source| KeepError::Io { doing: "read", source };
+    match disk.open(FILE, OpenMode::Read).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => drop(opened.map_err(failed)?),
+    }
+    let bytes = disk.read_whole(FILE).await.map_err(failed)?;
+    let text = std::str::from_utf8(&bytes).map_err(std::io::Error::other).map_err(failed)?;
+    layout_from_toml(text, FILE).map(Some).map_err(KeepError::Damaged)
+}
