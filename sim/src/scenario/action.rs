@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use gitstratum::placement::MemberState;
+
 use super::DiskOperations;
 
 /// Which way packets no longer go.
@@ -181,6 +183,13 @@ pub enum Action {
         nodes: Vec<String>,
         /// How much.
         room_bytes: u64,
+    },
+    /// Makes the next version of the layout, and tells nodes.
+    Layout {
+        /// Nodes that are in another state in it.
+        states: Vec<(String, MemberState)>,
+        /// Who is told; everybody else hears of it.
+        tell: Vec<String>,
     },
     /// Ends slowness, stalls and lack of room.
     Release {

@@ -106,6 +106,9 @@ pub(super) struct Step {
     pub(super) lasts: Option<Span>,
     pub(super) clients: Option<Vec<String>>,
     pub(super) callers: Option<u32>,
+    pub(super) drain: Option<Vec<String>>,
+    pub(super) remove: Option<Vec<String>>,
+    pub(super) tell: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use gitstratum::placement::MemberState;
+
 use super::units::{self, Span};
 use super::{Action, Direction, DiskOperations, Speech, Step, Stray, When, file};
 
@@ -130,6 +132,9 @@ impl Fields {
             ("lasts", raw.lasts.is_some()),
             ("clients", raw.clients.is_some()),
             ("callers", raw.callers.is_some()),
+            ("drain", raw.drain.is_some()),
+            ("remove", raw.remove.is_some()),
+            ("tell", raw.tell.is_some()),
         ];
         let unused = present.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
         Fields { unused }
@@ -221,6 +226,7 @@ impl Fields {
                 nodes: self.nodes(raw, names)?,
                 room_bytes: *self.needed("room_bytes", &raw.room_bytes, action)?,
             }),
+            "layout" => self.layout(raw, names),
             "release" => Ok(Action::Release { nodes: self.nodes(raw, names)? }),
             "dns" => {
                 let node = self.needed("node", &raw.node, action)?;
@@ -231,7 +237,7 @@ impl Fields {
             other => Err(format!(
                 "action: {other:?} is none of cut, link, heal, crash, power_off, start, restart, \
                  flap, move, pause, throttle, resume, dns, dns_delay, forget, quiet, burst, rot, \
-                 slow, stall, fill, release"
+                 slow, stall, fill, layout, release"
             )),
         }
     }
@@ -239,6 +245,25 @@ impl Fields {
     fn nodes(&mut self, raw: &file::Step, names: Names) -> Result<Vec<String>, String> {
         let nodes = self.needed("nodes", &raw.nodes, &raw.action)?;
         in_field("nodes", names.nodes(nodes))
+    }
+
+    fn layout(&mut self, raw: &file::Step, names: Names) -> Result<Action, String> {
+        let mut states = Vec::new();
+        let changes = [
+            ("drain", &raw.drain, MemberState::Draining),
+            ("remove", &raw.remove, MemberState::Removed),
+        ];
+        for (field, named, state) in changes {
+            if let Some(named) = self.optional(field, named) {
+                let named = in_field(field, names.nodes(named))?;
+                states.extend(named.into_iter().map(|node| (node, state)));
+            }
+        }
+        if states.is_empty() {
+            return Err("drain: one of drain and remove is needed by \"layout\"".to_owned());
+        }
+        let tell = self.needed("tell", &raw.tell, "layout")?;
+        Ok(Action::Layout { states, tell: in_field("tell", names.nodes(tell))? })
     }
 
     fn number(

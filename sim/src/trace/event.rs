@@ -178,6 +178,20 @@ pub enum Event {
         /// Digest of every packet and its time.
         digest: String,
     },
+    /// A node was told a layout, and it is in force and durable there.
+    LayoutTaken {
+        /// Its version.
+        version: u64,
+        /// Members that take writes in it.
+        active: Vec<String>,
+    },
+    /// A node was told a layout and did not take it.
+    LayoutNotTaken {
+        /// Its version.
+        version: u64,
+        /// Why.
+        error: String,
+    },
     /// The run came to its end.
     Ended,
     /// A machine's code panicked; nothing follows.

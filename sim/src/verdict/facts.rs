@@ -49,6 +49,10 @@ pub struct Facts<'a> {
     pub inspected: BTreeMap<&'a str, (&'a [String], &'a Outcome)>,
     /// Nodes some of whose files rotted.
     pub rotted: BTreeSet<&'a str>,
+    /// Nodes that left a layout: what they hold, nobody looks for there.
+    pub left: BTreeSet<&'a str>,
+    /// When nodes took layouts that others had not yet.
+    changes_us: Vec<u64>,
     /// Whether the run came to its end.
     pub ended: bool,
     /// Reachable spans `[from, to)` by node and client, in order.
@@ -64,6 +68,8 @@ impl<'a> Facts<'a> {
             operations: BTreeMap::new(),
             inspected: BTreeMap::new(),
             rotted: BTreeSet::new(),
+            left: BTreeSet::new(),
+            changes_us: Vec::new(),
             ended: false,
             reachable: BTreeMap::new(),
         };
@@ -98,6 +104,16 @@ impl<'a> Facts<'a> {
             Event::Rotted { .. } => {
                 self.rotted.insert(&record.actor);
             }
+            Event::LayoutTaken { active, .. } => {
+                let nodes = self.setting.map_or(&[][..], |setting| &setting.nodes);
+                self.left.extend(
+                    nodes
+                        .iter()
+                        .map(String::as_str)
+                        .filter(|node| !active.iter().any(|active| active == node)),
+                );
+                self.changes_us.push(record.at_us);
+            }
             Event::Inspected { id, holders, outcome } => {
                 self.inspected.insert(id, (holders, outcome));
             }
@@ -116,10 +132,19 @@ impl<'a> Facts<'a> {
         let elsewhere = self.put_answers().filter(|(_, object, outcome, _)| {
             let Outcome::Acked { replicas } = outcome else { return false };
             let Some((holders, _)) = self.inspected.get(object.id.as_str()) else { return false };
-            let sound = |node: &&String| !self.rotted.contains(node.as_str());
+            let sound = |node: &&String| {
+                !self.rotted.contains(node.as_str()) && !self.left.contains(node.as_str())
+            };
             replicas.iter().filter(sound).any(|node| !holders.contains(node))
         });
         strangers + elsewhere.count() as u64
+    }
+
+    /// Whether a layout was spreading at any moment from `from_us` to `to_us`: then a call may
+    /// have begun by one and ended by another.
+    pub fn layout_spreads(&self, from_us: u64, to_us: u64) -> bool {
+        let recovery_us = self.setting.map_or(0, |setting| setting.recover_within_us);
+        self.changes_us.iter().any(|&at_us| at_us <= to_us && from_us <= at_us + recovery_us)
     }
 
     /// Every object of every put that was answered.

@@ -10,6 +10,7 @@ mod deterministic;
 mod durable;
 mod expected;
 mod facts;
+mod fenced;
 mod finished;
 mod fresh;
 mod intact;
@@ -95,11 +96,12 @@ impl Verdict {
 /// Every violation of a trace, safety first, each class in the order of time.
 pub fn judge(trace: &[Record]) -> Vec<Violation> {
     let facts = Facts::of(trace);
-    let checkers: [fn(&Facts<'_>) -> Vec<Violation>; 9] = [
+    let checkers: [fn(&Facts<'_>) -> Vec<Violation>; 10] = [
         durable::check,
         intact::check,
         visible::check,
         truthful::check,
+        fenced::check,
         finished::check,
         available::check,
         replicated::check,

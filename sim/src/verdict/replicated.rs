@@ -25,6 +25,8 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             .replicas
             .iter()
             .filter(|node| !holders.contains(node))
+            // Who left the layout has to refuse.
+            .filter(|node| !facts.left.contains(node.as_str()))
             // What it had received it may have lost, and must not have made up.
             .filter(|node| !facts.rotted.contains(node.as_str()))
             .filter(|node| facts.reachable_throughout(node, operation.client, began_us, done_us))

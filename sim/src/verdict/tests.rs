@@ -1,6 +1,7 @@
 //! Each checker is shown a good trace and one with a fault planted by hand.
 
 mod disks;
+mod fenced;
 mod fresh;
 
 use crate::trace::{Call, Event, Outcome, Phase, Record, Setting, Stop, Wanted, WriterSample};

@@ -120,7 +120,8 @@ fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
         };
         let client = operation.client;
         let distinct: BTreeSet<&String> = replicas.iter().collect();
-        let strangers = distinct.iter().any(|node| !object.replicas.contains(node));
+        let moved = facts.layout_spreads(operation.began_us, at_us);
+        let strangers = !moved && distinct.iter().any(|node| !object.replicas.contains(node));
         let acked = matches!(outcome, Outcome::Acked { .. });
         if strangers || (acked && distinct.len() < setting.write_quorum) {
             let message = format!(
@@ -132,7 +133,10 @@ fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
         }
         let Some((holders, _)) = facts.inspected.get(object.id.as_str()) else { continue };
         // What a replica had when it said so may have rotted since.
-        let sound = |node: &&&String| !facts.rotted.contains(node.as_str());
+        // And what is on a node that left is not looked for.
+        let sound = |node: &&&String| {
+            !facts.rotted.contains(node.as_str()) && !facts.left.contains(node.as_str())
+        };
         let gone = distinct.iter().filter(|node| !holders.contains(node));
         let missing: Vec<_> = gone.filter(sound).collect();
         if !missing.is_empty() {

@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use gitstratum::client::{Client, GetError, Got, PutError, PutReport};
 use gitstratum::limits::PART_BYTES_MAX;
 use gitstratum::object::{Object, ObjectId};
-use gitstratum::placement::{NodeId, Ring};
+use gitstratum::placement::NodeId;
 use rand::{Rng, RngCore};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::mpsc;
@@ -29,7 +29,6 @@ pub struct Lane {
     machine: String,
     name: String,
     client: Client,
-    ring: Ring,
     plan: WorkloadPlan,
     ledger: Ledger,
     quiet: Quiet,
@@ -54,7 +53,6 @@ impl Lane {
         let machine = format!("c{client_number}");
         let name = format!("{machine}.{number}");
         Lane {
-            ring: Ring::new(client.layout().clone()),
             choices: stream(seed, &format!("choices/{name}")),
             targets: stream(seed, &format!("targets/{name}")),
             pauses: stream(seed, &format!("pauses/{name}")),
@@ -196,7 +194,7 @@ impl Lane {
             id: id.to_string(),
             bytes: object.map_or(0, Object::size_bytes),
             content: object.map(ContentHash::of),
-            replicas: names(&self.ring.replicas(&id)),
+            replicas: names(&self.client.placement().replicas(&id)),
         }
     }
 

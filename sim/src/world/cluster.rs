@@ -30,7 +30,7 @@ pub struct Cluster {
     pub(super) network: Network,
     /// Every link at the beginning.
     pub(super) first_link: Link,
-    layout: Layout,
+    pub(super) layout: Layout,
     pub(super) nodes: BTreeMap<String, Machine>,
     others: BTreeMap<String, Machine>,
     /// Nodes that listen.
@@ -56,6 +56,8 @@ pub(super) struct Changes {
     pub(super) strangers: Vec<Stranger>,
     /// What the names resolve to.
     names: BTreeMap<String, Option<Ipv4Addr>>,
+    /// The layout that was given out last, if it was changed at all.
+    pub(super) layout: Option<Layout>,
     /// Nodes whose disks are slow, stalled or full.
     pub(super) troubled: BTreeSet<String>,
     /// Addresses given out since the beginning.
@@ -86,7 +88,10 @@ impl Cluster {
         };
         let nodes = numbered(plan.node_names(), 1);
         let mut others = numbered(plan.client_names(), 2);
-        others.extend(numbered(vec![super::inspection::MACHINE.to_owned()], 3));
+        others.extend(numbered(
+            vec![super::inspection::MACHINE.to_owned(), super::layouts::MACHINE.to_owned()],
+            3,
+        ));
         let cluster = Cluster {
             seed,
             recorder: recorder.clone(),

@@ -86,6 +86,7 @@ impl World<'_> {
             Action::Forget => cluster.forget_connections(),
             Action::Dns { node, resolves } => cluster.dns_follows(node, *resolves),
             Action::DnsDelay { delay } => cluster.delay_names(*delay),
+            Action::Layout { states, tell } => cluster.change_layout(states, tell).await,
             Action::Quiet { lasts } => self.be_quiet(draw_duration(rng, lasts)).await,
             Action::Burst { clients: on, callers } => {
                 for client in on {

@@ -10,6 +10,7 @@ mod cluster;
 mod disks;
 mod faults;
 mod inspection;
+mod layouts;
 mod links;
 mod processes;
 mod strangers;

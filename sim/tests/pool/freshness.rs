@@ -54,12 +54,12 @@ async fn a_connection_that_nobody_uses_is_closed() {
 async fn a_node_that_stops_in_order_is_left_and_dialled_again() {
     let world = World::new(1).await;
     let (pool, node) = world.remote();
-    node.probe("", seconds(5)).await.unwrap();
+    node.identify("", seconds(5)).await.unwrap();
     world.machine(1).terminate();
     evicted(&pool, Eviction::GoAway).await;
     sleep(seconds(1)).await;
     world.start(1).await;
-    node.probe("", seconds(5)).await.unwrap();
+    node.identify("", seconds(5)).await.unwrap();
     assert_eq!((counts(&pool).dials, evictions(&pool)), (2, 1));
 }
 
@@ -67,7 +67,7 @@ async fn a_node_that_stops_in_order_is_left_and_dialled_again() {
 async fn a_connection_that_broke_is_evicted_before_anyone_asks() {
     let world = World::new(1).await;
     let (pool, node) = world.remote();
-    node.probe("", seconds(5)).await.unwrap();
+    node.identify("", seconds(5)).await.unwrap();
     world.machine(1).crash();
     sleep(seconds(1)).await;
     assert_eq!(counts(&pool).evicted(Eviction::Broken), 1);
@@ -77,7 +77,7 @@ async fn a_connection_that_broke_is_evicted_before_anyone_asks() {
 async fn a_flow_that_died_in_silence_costs_a_request_no_more_than_a_ping() {
     let world = World::new(1).await;
     let (pool, node) = world.remote();
-    node.probe("", seconds(5)).await.unwrap();
+    node.identify("", seconds(5)).await.unwrap();
     // The machine comes back at another address: nothing answers at the old one.
     world.machine(1).power_off();
     world.machine(1).set_address([10, 0, 3, 1].into());
@@ -85,7 +85,7 @@ async fn a_flow_that_died_in_silence_costs_a_request_no_more_than_a_ping() {
     world.start(1).await;
     sleep(seconds(20)).await;
     let began = Instant::now();
-    node.probe("", seconds(10)).await.expect("the second attempt is on a fresh connection");
+    node.identify("", seconds(10)).await.expect("the second attempt is on a fresh connection");
     assert!(began.elapsed() < seconds(7), "{:?}", began.elapsed());
     assert_eq!((counts(&pool).repeats, counts(&pool).evicted(Eviction::Broken)), (1, 1));
 }
@@ -94,15 +94,15 @@ async fn a_flow_that_died_in_silence_costs_a_request_no_more_than_a_ping() {
 async fn a_flow_that_died_in_silence_costs_one_deadline_at_most() {
     let world = World::new(1).await;
     let (pool, node) = world.remote();
-    node.probe("", seconds(5)).await.unwrap();
+    node.identify("", seconds(5)).await.unwrap();
     world.machine(1).power_off();
     world.machine(1).set_address([10, 0, 3, 1].into());
     world.network.set_dns("n1", Some([10, 0, 3, 1].into()));
     world.start(1).await;
     // Shorter than any ping takes to be missed.
-    let error = node.probe("", seconds(1)).await.unwrap_err();
+    let error = node.identify("", seconds(1)).await.unwrap_err();
     assert!(matches!(error, NodeError::TimedOut { .. }), "{error}");
-    node.probe("", seconds(1)).await.unwrap();
+    node.identify("", seconds(1)).await.unwrap();
     assert_eq!(counts(&pool).evicted(Eviction::NoLife), 1);
 }
 
@@ -110,7 +110,7 @@ async fn a_flow_that_died_in_silence_costs_one_deadline_at_most() {
 async fn a_silent_peer_is_found_out_while_nobody_asks() {
     let world = World::new(1).await;
     let (pool, node) = world.remote();
-    node.probe("", seconds(5)).await.unwrap();
+    node.identify("", seconds(5)).await.unwrap();
     world.machine(1).power_off();
     let after = evicted(&pool, Eviction::Probe).await;
     assert!((seconds(29)..=seconds(33)).contains(&after), "{after:?}");

@@ -106,7 +106,7 @@ impl World {
     /// A pool with the default options and a remote replica over it.
     pub fn remote(&self) -> (Arc<Pool>, RemoteNode) {
         let pool = self.pool(PoolOptions::default());
-        let node = RemoteNode::new(node_id(1), pool.clone());
+        let node = RemoteNode::new(node_id(1), pool.clone(), self.layout.clone());
         (pool, node)
     }
 }
