@@ -35,6 +35,11 @@ pub const QUARANTINED_MAX: usize = 100_000;
 pub const STORE_RESERVE_BYTES: u64 = 64 << 20;
 /// Bytes that one group commit writes at most (but always one record).
 pub const GROUP_BYTES_MAX: usize = 8 << 20;
+/// Zeros that are written behind a small group which reaches the end of its segment's file:
+/// the groups written over them need no new metadata, and their flush is half as long.
+pub const ZEROS_AHEAD_BYTES: u64 = 1 << 20;
+/// A larger group is bound by bandwidth, and writes no zeros.
+pub const ZEROS_AHEAD_GROUP_BYTES_MAX: u64 = 64 << 10;
 /// Requests that a server works on at once.
 pub const SERVER_REQUESTS_MAX: usize = 1024;
 /// Connections that a server holds at once.

@@ -151,7 +151,8 @@ async fn nothing_is_acknowledged_before_its_sync() {
 #[tokio::test]
 async fn a_full_disk_refuses_puts_and_takes_them_again_when_there_is_room() {
     let disk = Disk::simulated(DiskProfile::instant(), 1);
-    let store = open(&disk).await;
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).zeros_ahead_bytes(0);
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
     put(&store, &object(0)).await.unwrap();
     let room = store.stats().disk_bytes + 100;
     disk.set_capacity_bytes(Some(room));
@@ -168,6 +169,36 @@ async fn a_full_disk_refuses_puts_and_takes_them_again_when_there_is_room() {
     let store = open(&disk).await;
     for n in [0, 3, 4, 8] {
         assert!(held(&store, &object(n)).await);
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_ahead_is_room_on_a_full_disk_and_only_that() {
+    let small = |n: u32| {
+        let data = Bytes::from(format!("object {n:03}"));
+        Object::hash(HashAlgorithm::Sha1, Kind::Blob, data).unwrap()
+    };
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).zeros_ahead_bytes(1_000);
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+    put(&store, &small(0)).await.unwrap();
+    disk.set_capacity_bytes(Some(store.stats().disk_bytes));
+    let mut stored = 1;
+    let refused = loop {
+        match put(&store, &small(stored)).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, StoreError::DiskFull), "{refused:?}");
+    assert!((5..20).contains(&stored), "{stored} objects in a thousand bytes");
+    disk.set_capacity_bytes(Some(store.stats().disk_bytes + 200));
+    // Too little for zeros, enough for an object.
+    put(&store, &small(stored)).await.unwrap();
+    disk.power_lost();
+    let store = open(&disk).await;
+    for n in 0..=stored {
+        assert!(held(&store, &small(n)).await, "object {n}");
     }
 }
 

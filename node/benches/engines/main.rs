@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use contenders::Contender;
 use rounds::Plan;
 use sizes::Sizes;
 
@@ -51,6 +52,9 @@ struct Options {
     /// Turns of every contender.
     #[arg(long)]
     rounds: Option<usize>,
+    /// Only these take part, which shortens the way to a figure while one works on it.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Contender>,
     /// Small figures, to see that everything works; the ratios mean little.
     #[arg(long)]
     quick: bool,
@@ -126,6 +130,7 @@ fn plan(options: &Options) -> Outcome<Plan> {
     plan.bulk_objects = options.bulk.unwrap_or(plan.bulk_objects);
     plan.gets = options.gets.unwrap_or(plan.gets);
     plan.rounds = options.rounds.unwrap_or(plan.rounds);
+    plan.only = options.only.clone();
     if plan.bulk_objects == 0 || plan.gets == 0 || plan.rounds == 0 {
         return Err("--bulk, --gets and --rounds are at least 1".into());
     }

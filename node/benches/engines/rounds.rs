@@ -26,6 +26,9 @@ const BULK_WRITERS: usize = 4;
 /// Turns at durable puts in one round: they are short, and disks have moods.
 const PUT_TURNS: usize = 3;
 
+/// Memory that is made ready before each turn, for each byte that it writes.
+const MEMORY_PER_PAYLOAD: u64 = 2;
+
 /// Gets that one core is to answer in a second.
 const GETS_PER_SECOND: f64 = 300_000.0;
 
@@ -42,6 +45,8 @@ pub struct Plan {
     pub gets: usize,
     /// Turns of every contender.
     pub rounds: usize,
+    /// Who takes part; everybody when empty.
+    pub only: Vec<Contender>,
 }
 
 impl Plan {
@@ -53,6 +58,7 @@ impl Plan {
             bulk_objects: 2_000_000,
             gets: 500_000,
             rounds: 3,
+            only: Vec::new(),
         }
     }
 
@@ -64,6 +70,7 @@ impl Plan {
             bulk_objects: 60_000,
             gets: 100_000,
             rounds: 1,
+            only: Vec::new(),
         }
     }
 }
@@ -77,7 +84,7 @@ pub async fn run(dir: &Path, plan: &Plan) -> Outcome<()> {
         eprintln!("drawing {objects} objects");
         let corpus = draw(objects, &plan.sizes).await?;
         for round in 0..plan.rounds * PUT_TURNS {
-            puts(dir, &corpus, writers, round, &mut results).await?;
+            puts(dir, &corpus, writers, (round, plan), &mut results).await?;
         }
     }
     eprintln!("drawing {} objects", plan.bulk_objects);
@@ -98,7 +105,7 @@ async fn draw(objects: u64, sizes: &Sizes) -> Outcome<Arc<Corpus>> {
 }
 
 /// Who goes when in a round.
-fn turns(round: usize) -> Vec<Contender> {
+fn turns(round: usize, only: &[Contender]) -> Vec<Contender> {
     let mut engines = vec![
         Contender::Redb,
         Contender::Fjall,
@@ -110,6 +117,7 @@ fn turns(round: usize) -> Vec<Contender> {
     // Our store and the bare loop go first, in the middle or last.
     let place = round % (count + 1);
     engines.splice(place..place, [Contender::Ours, Contender::Bare]);
+    engines.retain(|contender| only.is_empty() || only.contains(contender));
     engines
 }
 
@@ -122,7 +130,7 @@ async fn puts(
     dir: &Path,
     corpus: &Arc<Corpus>,
     writers: usize,
-    round: usize,
+    (round, plan): (usize, &Plan),
     results: &mut Results,
 ) -> Outcome<()> {
     let objects: Vec<Object> = corpus.blocks.iter().flat_map(|block| block.objects()).collect();
@@ -132,9 +140,10 @@ async fn puts(
         _ => format!("durable puts, {writers} writers"),
     };
     let mut groups = corpus.objects;
-    for contender in turns(round) {
+    for contender in turns(round, &plan.only) {
         eprintln!("turn {}: {what}: {}", round + 1, contender.name());
         let dir = turn_dir(dir, contender)?;
+        system::warm_memory(corpus.payload_bytes * MEMORY_PER_PAYLOAD)?;
         let load = with_engine!(
             contender,
             E => {
@@ -199,9 +208,10 @@ async fn bulk(
     let jobs: Arc<dyn Jobs> = Arc::new(InBlocks(corpus.clone()));
     let what = format!("bulk load of {} objects", corpus.objects);
     let mut groups = corpus.blocks.len() as u64;
-    for contender in turns(round) {
+    for contender in turns(round, &plan.only) {
         eprintln!("round {}: {what}: {}", round + 1, contender.name());
         let dir = turn_dir(dir, contender)?;
+        system::warm_memory(corpus.payload_bytes * MEMORY_PER_PAYLOAD)?;
         let load = with_engine!(
             contender,
             E => {

@@ -8,6 +8,7 @@
 //! aliased `tokio`. Randomness is handed down by whoever starts the node.
 
 mod compute;
+mod dedicated;
 #[cfg(not(madsim))]
 mod descriptors;
 pub mod disk;
@@ -17,6 +18,7 @@ pub mod signal;
 pub mod simulated;
 
 pub use compute::compute;
+pub use dedicated::dedicated;
 #[cfg(not(madsim))]
 pub use descriptors::raise_descriptor_limit;
 pub use disk::Disk;

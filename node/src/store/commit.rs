@@ -5,41 +5,28 @@
 //! answer). After a failed write or sync nothing is written any more: a page that failed
 //! to sync may silently pass for clean.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gitstratum_host::disk::DiskLock;
-use tokio::sync::{mpsc, oneshot};
+use bytes::BytesMut;
+use gitstratum_host::disk::{DiskLock, File};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::append::{append, cut};
 use super::draft::{Draft, Group, encode};
 use super::files::{create_segment, segment_path};
 use super::format::account::Tally;
 use super::format::index::Place;
 use super::format::record::Content;
 use super::format::segment::SegmentId;
+use super::order::{Fresh, Order, Queued, answer};
+use super::room::Room;
 use super::seal::{seal, write_missing_indexes};
 use super::shared::Shared;
 use super::unsealed::Unsealed;
-use super::{Fsync, StoreError, Stored};
+use super::{Fsync, StoreError};
 use crate::limits;
-use crate::object::ObjectId;
-
-/// The records of one put or deletion, to be stored together.
-pub(super) struct Queued {
-    pub(super) drafts: Vec<Draft>,
-    pub(super) bytes: usize,
-    pub(super) answer: oneshot::Sender<Vec<Result<Stored, StoreError>>>,
-}
-
-/// What the committer is asked for.
-pub(super) enum Order {
-    /// Store these.
-    Write(Queued),
-    /// Begin a new segment, and answer when the index of the old one is written.
-    Seal(oneshot::Sender<Result<(), StoreError>>),
-}
 
 /// Appends groups until the queue closes. Holds the directory's lock until the last of
 /// them is written, however the store was left.
@@ -48,7 +35,13 @@ pub(super) async fn run(
     mut queue: mpsc::UnboundedReceiver<Order>,
     lock: DiskLock,
 ) {
-    let mut committer = Committer { shared: shared.clone(), sealing: None, unsynced_since: None };
+    let mut committer = Committer {
+        shared: shared.clone(),
+        sealing: None,
+        unsynced_since: None,
+        room: Room::default(),
+        arena: BytesMut::new(),
+    };
     let mut next = None;
     loop {
         let order = match next.take() {
@@ -78,11 +71,15 @@ pub(super) async fn run(
                     }
                 }
                 let committed = committer.commit(&group).await;
-                answer(&shared, group, &committed);
+                let shared = shared.clone();
+                // Waking many from one place takes as long as a flush: the next group need
+                // not wait for it.
+                tokio::spawn(async move { answer(&shared, group, &committed) });
             }
         }
     }
     committer.close().await;
+    shared.save_noted().await;
     // A file gets or loses its name while the directory is locked, or not at all.
     let naming = shared.naming.acquire().await;
     shared.naming.close();
@@ -93,34 +90,15 @@ pub(super) async fn run(
     drop(noting);
 }
 
-fn answer(shared: &Shared, group: Vec<Queued>, committed: &Result<Fresh, StoreError>) {
-    for (place, queued) in group.into_iter().enumerate() {
-        let answers = queued.drafts.iter().enumerate().map(|(at, draft)| match committed {
-            Ok(fresh) => Ok(Stored {
-                bytes: match draft.head.content {
-                    Content::Object { size, .. } => size.into(),
-                    Content::Tombstone { .. } | Content::Void { .. } => 0,
-                },
-                durability: shared.durability(),
-                already_present: fresh.get(&draft.head.id) != Some(&(place, at)),
-            }),
-            Err(error) => Err(error.clone()),
-        });
-        // A caller that went away needs no answer.
-        let _ = queued.answer.send(answers.collect());
-        shared.release_queue(queued.bytes);
-    }
-}
-
-/// The ids that a group wrote, each with the first place that brought it.
-type Fresh = BTreeMap<ObjectId, (usize, usize)>;
-
 struct Committer {
     shared: Arc<Shared>,
     /// Writes the index of the segment before the active one.
     sealing: Option<JoinHandle<Result<(), StoreError>>>,
     /// Since when acknowledged records wait for their sync.
     unsynced_since: Option<Instant>,
+    room: Room,
+    /// What groups are encoded in.
+    arena: BytesMut,
 }
 
 impl Committer {
@@ -179,42 +157,31 @@ impl Committer {
             return Ok(fresh);
         }
         let bytes = drafts.iter().map(|draft| draft.len()).sum();
-        self.check_room(bytes).await?;
-        let (id, file, start) = self.segment_for(bytes, drafts.len()).await?;
-        let buffers = encode(&drafts, id, start, Group::New);
-        let always = self.shared.options.fsync == Fsync::Always;
-        let written = match always {
-            true => file.write_at_and_sync(start, buffers).await,
-            false => file.write_at(start, buffers).await,
+        self.room.take(&self.shared, bytes).await?;
+        let (id, file, start, before) = self.segment_for(bytes, drafts.len()).await?;
+        let buffers = encode(&drafts, id, start, Group::New, &mut self.arena);
+        let file_len = match append(
+            &self.shared.options,
+            &file,
+            [start, start + bytes, before],
+            buffers,
+        )
+        .await
+        {
+            Ok(file_len) => file_len,
+            Err(error) => return Err(self.undo(id, &file, start, error).await),
         };
-        if let Err(error) = written {
-            return Err(self.undo(id, &file, start, error).await);
-        }
+        let always = self.shared.options.fsync == Fsync::Always;
         if !always {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
-        self.publish(start, &drafts);
-        self.shared.count_write(bytes, u64::from(always));
+        let zeros = file_len.saturating_sub(before.max(start + bytes));
+        self.publish(start, file_len, &drafts);
+        self.shared.count_write(bytes + zeros, u64::from(always));
         Ok(fresh)
     }
 
-    /// Refuses to begin what would eat into the reserve.
-    async fn check_room(&self, bytes: u64) -> Result<(), StoreError> {
-        let reserve = self.shared.options.reserve_bytes;
-        if reserve == 0 {
-            return Ok(());
-        }
-        match self.shared.disk.available_bytes().await {
-            Ok(available) if available < reserve.saturating_add(bytes) => Err(StoreError::DiskFull),
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::warn!(%error, "cannot tell how much room the disk has");
-                Ok(())
-            }
-        }
-    }
-
-    fn publish(&self, mut offset: u64, drafts: &[&Draft]) {
+    fn publish(&self, mut offset: u64, file_len: u64, drafts: &[&Draft]) {
         let mut view = self.shared.view();
         let active = view.active.as_mut().expect("records were just written to it");
         for draft in drafts {
@@ -236,6 +203,7 @@ impl Committer {
             offset += draft.len();
         }
         active.len = offset;
+        active.file_len = file_len;
         if !view.bad.is_empty() {
             for draft in drafts {
                 if let Some(bad) = view.bad.get_mut(&draft.head.id) {
@@ -246,12 +214,12 @@ impl Committer {
     }
 
     /// The active segment, a new one if there is none or the old one is full: its id, its
-    /// file, and where to write.
+    /// file, where to write, and how far the file reaches.
     async fn segment_for(
         &mut self,
         bytes: u64,
         records: usize,
-    ) -> Result<(SegmentId, gitstratum_host::disk::File, u64), StoreError> {
+    ) -> Result<(SegmentId, File, u64, u64), StoreError> {
         let options = &self.shared.options;
         let (bytes_max, records_max) = (options.segment_bytes_max, options.segment_records_max);
         let full = {
@@ -272,7 +240,7 @@ impl Committer {
         }
         let view = self.shared.view();
         let active = view.active.as_ref().expect("begun just now if there was none");
-        Ok((active.id, active.file.clone(), active.len))
+        Ok((active.id, active.file.clone(), active.len, active.file_len))
     }
 
     /// Makes a new active segment.
@@ -302,6 +270,7 @@ impl Committer {
             // Recovery syncs the last segment only, and relies on those before it.
             self.sync_active().await?;
         }
+        self.cut_active().await?;
         let frozen = {
             let mut view = self.shared.view();
             let Some(active) = view.active.take() else { return Ok(()) };
@@ -310,6 +279,22 @@ impl Committer {
             frozen
         };
         self.sealing = Some(tokio::spawn(seal(self.shared.clone(), frozen)));
+        Ok(())
+    }
+
+    /// Takes the zeros behind the last record away, durably: only in the last segment may
+    /// anything but records be at the end.
+    async fn cut_active(&self) -> Result<(), StoreError> {
+        let ahead = |active: &Unsealed| {
+            let ahead = active.file_len > active.len;
+            ahead.then(|| (active.id, active.file.clone(), active.len))
+        };
+        let Some((id, file, len)) = self.shared.view().active.as_ref().and_then(ahead) else {
+            return Ok(());
+        };
+        let cut = cut(&file, len).await;
+        cut.map_err(|error| self.shared.write_failed(&segment_path(id), &error))?;
+        self.shared.view().reaches(len);
         Ok(())
     }
 
@@ -341,7 +326,7 @@ impl Committer {
     async fn undo(
         &self,
         id: SegmentId,
-        file: &gitstratum_host::disk::File,
+        file: &File,
         start: u64,
         error: std::io::Error,
     ) -> StoreError {
@@ -349,13 +334,10 @@ impl Committer {
         let failed = self.shared.write_failed(&path, &error);
         if matches!(failed, StoreError::DiskFull) {
             // Durably, or what was refused might be there after a power loss: a tombstone too.
-            let cut = async {
-                file.set_len(start).await?;
-                file.sync_data().await
-            };
-            if let Err(error) = cut.await {
+            if let Err(error) = cut(file, start).await {
                 return self.shared.fail(format!("cut {path} after the disk was full: {error}"));
             }
+            self.shared.view().reaches(start);
         }
         failed
     }
@@ -382,8 +364,10 @@ impl Committer {
             let _ = sealing.await;
         }
         if self.shared.check_writable().is_ok() && self.shared.options.fsync != Fsync::Never {
+            // A failure is logged, and costs the next opening the cut.
+            let cut = self.cut_active().await;
             let active = self.shared.view().active.as_ref().map(|active| (active.id, active.len));
-            if let Some((id, len)) = active {
+            if let (Ok(()), Some((id, len))) = (cut, active) {
                 super::clean::leave(&self.shared.disk, id, len).await;
             }
         }

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gitstratum_host::disk::{File, OpenMode};
 use tokio::time::Instant;
 
@@ -147,13 +147,17 @@ struct Output {
     places: Places,
     pending: Vec<Draft>,
     pending_bytes: usize,
+    arena: BytesMut,
 }
 
 impl Output {
     async fn flush(&mut self, shared: &Shared) -> Result<(), StoreError> {
         let drafts = std::mem::take(&mut self.pending);
         self.pending_bytes = 0;
-        let buffers = encode(&drafts.iter().collect::<Vec<_>>(), self.id, self.len, Group::Same);
+        let buffers = {
+            let drafts: Vec<_> = drafts.iter().collect();
+            encode(&drafts, self.id, self.len, Group::Same, &mut self.arena)
+        };
         let bytes = buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         let written = self.file.write_at(self.len, buffers).await;
         written.map_err(|error| shared.write_failed(&self.path, &error))?;
@@ -236,6 +240,7 @@ async fn copy(
         places: Places::default(),
         pending: Vec::new(),
         pending_bytes: 0,
+        arena: BytesMut::new(),
     };
     for sealed in run {
         copy_segment(shared, run, sealed, &mut output, throttle).await?;
@@ -280,7 +285,7 @@ async fn copy_segment(
                 match record.data {
                     Some(data) if latest && !known_bad() => {
                         // Copied as it is: neither unpacked nor hashed.
-                        output.push(shared, Draft { head: record.head, data }).await?;
+                        output.push(shared, Draft::new(record.head, data)).await?;
                     }
                     _ if latest => {
                         drop_bad(shared, id, sealed.id(), record.offset, size).await;
@@ -298,7 +303,7 @@ async fn copy_segment(
                 if let Some(data) = record.data
                     && still_needed(shared, run, &id).await?
                 {
-                    output.push(shared, Draft { head: record.head, data }).await?;
+                    output.push(shared, Draft::new(record.head, data)).await?;
                 }
             }
         }

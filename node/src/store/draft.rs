@@ -1,8 +1,8 @@
 //! Records before they are written: of an object, of a deletion, and many as buffers.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 
-use super::Compression;
 use super::format::account::Tally;
 use super::format::record::{Codec, Content, RECORD_TRAILER_BYTES, RecordHead, tombstone_data};
 use super::format::segment::SegmentId;
@@ -21,9 +21,17 @@ pub(super) struct Draft {
     pub(super) head: RecordHead,
     /// In the form it has in the file.
     pub(super) data: Bytes,
+    /// The checksum of `data`, computed by whoever puts: the committer is one for all.
+    crc: u32,
 }
 
 impl Draft {
+    /// A record with this data in the form that it has in the file.
+    pub(super) fn new(head: RecordHead, data: Bytes) -> Self {
+        let crc = crc32c::crc32c(&data);
+        Draft { head, data, crc }
+    }
+
     /// A tombstone for a record of so many bytes in segment `victim`, which held an object
     /// of so many.
     pub(super) fn tombstone(id: ObjectId, victim: u32, dead: Tally) -> Self {
@@ -31,7 +39,20 @@ impl Draft {
         let data = tombstone_data(small(dead.bytes), small(dead.payload));
         let content = Content::Tombstone { victim };
         let head = RecordHead { id, content, begins_group: false };
-        Draft { head, data: Bytes::copy_from_slice(&data) }
+        Draft::new(head, Bytes::copy_from_slice(&data))
+    }
+
+    /// The record of an object of at most `limits::OBJECT_BYTES_WHOLE_MAX` bytes, packed if
+    /// there is a packer and it gains.
+    pub(super) fn of_object(object: Object, packer: Option<&mut Packer>) -> Self {
+        let raw = object.data().clone();
+        let size = u32::try_from(raw.len()).expect("a whole object is small");
+        let packed = packer.and_then(|packer| packer.pack(&raw));
+        let (codec, data) = packed.map_or((Codec::Raw, raw), |packed| (Codec::Lz4, packed));
+        let stored = u32::try_from(data.len()).expect("no longer than the object");
+        let content = Content::Object { kind: object.kind(), size, codec, stored };
+        let head = RecordHead { id: object.id(), content, begins_group: false };
+        Draft::new(head, data)
     }
 
     /// Bytes of its record.
@@ -40,24 +61,27 @@ impl Draft {
     }
 }
 
-/// The record of an object of at most `limits::OBJECT_BYTES_WHOLE_MAX` bytes.
-pub(super) fn draft(object: Object, compression: Compression) -> Draft {
-    let raw = object.data().clone();
-    let size = u32::try_from(raw.len()).expect("a whole object is small");
-    let (codec, data) = match compression {
-        Compression::Lz4 if raw.len() >= COMPRESSED_BYTES_MIN => packed(raw),
-        _ => (Codec::Raw, raw),
-    };
-    let stored = u32::try_from(data.len()).expect("no longer than the object");
-    let content = Content::Object { kind: object.kind(), size, codec, stored };
-    Draft { head: RecordHead { id: object.id(), content, begins_group: false }, data }
+/// Packs one object after another with the same tables and buffer.
+#[derive(Default)]
+pub(super) struct Packer {
+    table: CompressTable,
+    packed: Vec<u8>,
 }
 
-fn packed(raw: Bytes) -> (Codec, Bytes) {
-    let packed = lz4_flex::block::compress(&raw);
-    match packed.len() <= raw.len() - raw.len() / 16 && packed.len() < raw.len() {
-        true => (Codec::Lz4, packed.into()),
-        false => (Codec::Raw, raw),
+impl Packer {
+    /// The data as an LZ4 block, if that is worth it.
+    fn pack(&mut self, raw: &[u8]) -> Option<Bytes> {
+        if raw.len() < COMPRESSED_BYTES_MIN {
+            return None;
+        }
+        let worst = get_maximum_output_size(raw.len());
+        if self.packed.len() < worst {
+            self.packed.resize(worst, 0);
+        }
+        let packed = compress_into_with_table(raw, &mut self.packed, &mut self.table);
+        let len = packed.expect("there is room for the worst case");
+        let gains = len <= raw.len() - raw.len() / 16;
+        gains.then(|| Bytes::copy_from_slice(&self.packed[..len]))
     }
 }
 
@@ -71,31 +95,33 @@ pub(super) enum Group {
 }
 
 /// The records for their place in a segment, as few buffers: small data beside its header,
-/// large data shared, not copied.
+/// large data shared, not copied. What is copied goes into `arena`, whose memory serves
+/// again once the buffers are gone.
 pub(super) fn encode(
     drafts: &[&Draft],
     segment: SegmentId,
     mut offset: u64,
     group: Group,
+    arena: &mut BytesMut,
 ) -> Vec<Bytes> {
     let copied = |draft: &&&Draft| draft.data.len() <= COPIED_BYTES_MAX;
     let small: usize = drafts.iter().filter(copied).map(|draft| draft.data.len()).sum();
     let overhead: usize =
         drafts.iter().map(|draft| draft.head.header_len() + RECORD_TRAILER_BYTES).sum();
     let mut buffers = Vec::new();
-    let mut arena = BytesMut::with_capacity(small + overhead);
+    arena.reserve(small + overhead);
     for (place, draft) in drafts.iter().enumerate() {
         let begins_group = place == 0 && group == Group::New;
-        RecordHead { begins_group, ..draft.head }.write(segment, offset, &mut arena);
+        RecordHead { begins_group, ..draft.head }.write(segment, offset, arena);
         if copied(&draft) {
             arena.put_slice(&draft.data);
         } else {
             buffers.push(arena.split().freeze());
             buffers.push(draft.data.clone());
         }
-        arena.put_u32_le(crc32c::crc32c(&draft.data));
+        arena.put_u32_le(draft.crc);
         offset += draft.len();
     }
-    buffers.push(arena.freeze());
+    buffers.push(arena.split().freeze());
     buffers
 }

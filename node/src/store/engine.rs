@@ -3,15 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use gitstratum_host::Disk;
+use gitstratum_host::{Disk, dedicated};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::commit::{self, Order};
-use super::draft::{Draft, draft};
+use super::commit;
+use super::draft::Draft;
 use super::files::{DIR, LARGE_DIR};
 use super::large::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
 use super::lookup::Held;
+use super::order::Order;
 use super::recover::recover;
 use super::shared::Shared;
 use super::{Deleted, Snapshot, identity};
@@ -48,6 +49,7 @@ impl SegmentStore {
         for (segment, contents) in &recovered.damaged {
             shared.note_scanned(*segment, contents);
         }
+        shared.save_noted().await;
         shared.review_bad().await;
         let stats = shared.stats();
         tracing::info!(
@@ -57,7 +59,7 @@ impl SegmentStore {
             damaged = stats.damaged_objects,
             "store opened"
         );
-        let committer = tokio::spawn(commit::run(shared.clone(), orders, lock));
+        let committer = dedicated(commit::run(shared.clone(), orders, lock));
         Ok(Arc::new(SegmentStore { shared, running: Mutex::new(Some(committer)) }))
     }
 
@@ -93,7 +95,9 @@ async fn check(shared: &Arc<Shared>, object: Object) -> Checked {
             let durability = shared.durability();
             Checked::Present(Stored { bytes: size_bytes, durability, already_present: true })
         }
-        Ok(false) => Checked::ToWrite(draft(object, shared.options.compression)),
+        Ok(false) => {
+            Checked::ToWrite(shared.with_packer(|packer| Draft::of_object(object, packer)))
+        }
         Err(error) => Checked::Refused(error),
     }
 }

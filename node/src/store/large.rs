@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use gitstratum_host::disk::{File, OpenMode};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::draft::draft;
+use super::draft as small;
 use super::files::{LARGE_DIR, TEMPORARY_SUFFIX, large_path};
 use super::format::large::{
     CHUNK_TRAILER_BYTES, LARGE_CHUNK_BYTES, LARGE_HEADER_BYTES, chunk_crc, large_file_len,
@@ -268,7 +268,7 @@ impl LargeWriter for SmallWriter {
             let durability = self.shared.durability();
             return Ok(Stored { bytes: size_bytes, durability, already_present: true });
         }
-        let draft = draft(object, self.shared.options.compression);
+        let draft = self.shared.with_packer(|packer| small::Draft::of_object(object, packer));
         self.shared.write(vec![draft]).await.remove(0)
     }
 }

@@ -4,6 +4,7 @@
 //! after any crash. The store verifies every object against its id before it
 //! acknowledges, and knows nothing of replicas.
 
+mod append;
 mod clean;
 mod commit;
 mod compact;
@@ -18,8 +19,10 @@ mod lookup;
 mod maintain;
 pub mod offline;
 mod options;
+mod order;
 mod quarantine;
 mod recover;
+mod room;
 mod scan;
 mod scrub;
 mod seal;

@@ -37,6 +37,7 @@ pub struct StoreOptions {
     pub(super) segment_bytes_max: u64,
     pub(super) segment_records_max: usize,
     pub(super) reserve_bytes: u64,
+    pub(super) zeros_ahead_bytes: u64,
 }
 
 impl StoreOptions {
@@ -49,6 +50,7 @@ impl StoreOptions {
             segment_bytes_max: limits::SEGMENT_BYTES_MAX,
             segment_records_max: limits::SEGMENT_RECORDS_MAX,
             reserve_bytes: 0,
+            zeros_ahead_bytes: limits::ZEROS_AHEAD_BYTES,
         }
     }
 
@@ -75,6 +77,13 @@ impl StoreOptions {
     pub fn segment_records_max(mut self, records: usize) -> Self {
         assert!(records <= limits::SEGMENT_RECORDS_MAX, "an index has that much room");
         self.segment_records_max = records;
+        self
+    }
+
+    /// Writes so many zeros behind a small group that reaches the end of its file, for the
+    /// next ones to be written over, instead of `limits::ZEROS_AHEAD_BYTES`; 0 for none.
+    pub fn zeros_ahead_bytes(mut self, bytes: u64) -> Self {
+        self.zeros_ahead_bytes = bytes;
         self
     }
 

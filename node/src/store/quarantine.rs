@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use gitstratum_host::Disk;
@@ -42,6 +43,7 @@ impl Shared {
         };
         if new {
             tracing::error!(%error, "damaged");
+            self.bad_unsaved.store(true, Ordering::Release);
             let shared = self.clone();
             // Not waited for: whoever reads wants an answer, and until the note is durable
             // the damage is found again after a restart as it was found now.
@@ -50,13 +52,13 @@ impl Shared {
         error
     }
 
-    /// Notes what a scan found damaged.
+    /// Notes what a scan found damaged. To be saved before the segment gets an index, because
+    /// no scan finds it then.
     pub(super) fn note_scanned(self: &Arc<Self>, segment: SegmentId, contents: &Contents) {
         if contents.skipped > 0 && self.view().unidentified.insert(segment) {
             let bytes = contents.skipped;
             tracing::error!(%segment, bytes, "damaged beyond knowing what it was");
-            let shared = self.clone();
-            tokio::spawn(async move { shared.save_bad().await });
+            self.bad_unsaved.store(true, Ordering::Release);
         }
         for (id, offset, size) in &contents.damaged {
             let at = BadPlace::Record { segment, offset: *offset };
@@ -93,6 +95,13 @@ impl Shared {
         }
     }
 
+    /// Writes the list, if damage was noted and the list not written since.
+    pub(super) async fn save_noted(&self) {
+        if self.bad_unsaved.load(Ordering::Acquire) {
+            self.save_bad().await;
+        }
+    }
+
     /// Writes the list as it is now.
     pub(super) async fn save_bad(&self) {
         let _one = self.noting.lock().await;
@@ -100,8 +109,10 @@ impl Shared {
             // The directory may be another process's by now.
             return;
         }
+        self.bad_unsaved.store(false, Ordering::Release);
         let text = encode(&self.view());
         if let Err(error) = self.disk.replace(FILE, text).await {
+            self.bad_unsaved.store(true, Ordering::Release);
             tracing::error!(%error, "the list of damaged objects could not be written");
         }
     }

@@ -24,7 +24,7 @@ use super::sealed::{IndexError, Sealed, write_index};
 use super::shared::is_full;
 use super::unsealed::Unsealed;
 use super::view::View;
-use super::{OpenError, clean, io_error, quarantine};
+use super::{OpenError, append, clean, io_error, quarantine};
 use crate::object::ObjectId;
 
 /// What opening found.
@@ -159,6 +159,7 @@ async fn open_segment(disk: &Disk, id: SegmentId, newest: bool) -> Result<Opened
                 id,
                 file,
                 len,
+                file_len: len,
                 accounts: contents.accounts.clone(),
                 places,
             })
@@ -198,13 +199,13 @@ async fn active(
     let written = file.write_at_and_sync(last_group, vec![bytes.freeze()]).await;
     written.map_err(io_error("write", &path))?;
     if end < len {
-        tracing::warn!(path, from = len, to = end, "cutting a torn tail");
-        file.set_len(end).await.map_err(io_error("cut", &path))?;
-        file.sync_data().await.map_err(io_error("sync", &path))?;
+        // Torn, or zeros that were written ahead.
+        tracing::info!(path, from = len, to = end, "cutting what is behind the last record");
+        append::cut(&file, end).await.map_err(io_error("cut", &path))?;
     }
     let places = std::mem::take(&mut contents.places);
     let accounts = std::mem::take(&mut contents.accounts);
-    let segment = Unsealed { id, file, len: end, accounts, places };
+    let segment = Unsealed { id, file, len: end, file_len: end, accounts, places };
     Ok(Opened::Active(segment, contents))
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreEr
 
 /// Writes a full segment's index and moves the segment among the sealed.
 pub(super) async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(), StoreError> {
-    let Unsealed { id, ref file, len, ref accounts, ref places } = *frozen;
+    let Unsealed { id, ref file, len, ref accounts, ref places, .. } = *frozen;
     let entries = places.entries();
     let made = write_index(&shared.disk, id, file.clone(), len, accounts.clone(), entries).await;
     match made {

@@ -97,7 +97,7 @@ impl Sealed {
 
     /// A segment whose index could not be written.
     pub(super) fn in_memory(segment: Unsealed) -> Self {
-        let Unsealed { id, file, len, accounts, places } = segment;
+        let Unsealed { id, file, len, accounts, places, .. } = segment;
         Sealed { id, file, len, index: Index::Memory { places, accounts } }
     }
 

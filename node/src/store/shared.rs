@@ -2,17 +2,17 @@
 //!
 //! Invariant: no lock here is held across an await.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use gitstratum_host::Disk;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::commit::{Order, Queued};
-use super::draft::Draft;
+use super::draft::{Draft, Packer};
 use super::format::large::large_size_of;
+use super::order::{Order, Queued};
 use super::view::View;
-use super::{Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
+use super::{Compression, Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
 use crate::limits;
 
 /// What the parts of a store share.
@@ -35,8 +35,12 @@ pub(super) struct Shared {
     pub(super) rebuilding: tokio::sync::Mutex<()>,
     /// One compaction, snapshot or scrub at a time.
     pub(super) maintenance: tokio::sync::Mutex<()>,
+    /// Whether the list of what is damaged says more than its file.
+    pub(super) bad_unsaved: AtomicBool,
     /// Held while the list of what is damaged is written.
     pub(super) noting: tokio::sync::Mutex<()>,
+    /// What puts pack objects with; kept for the next ones.
+    packers: Mutex<Vec<Packer>>,
     /// Files of large puts that were given up, to be removed by whoever may wait for it.
     pub(super) abandoned: Mutex<Vec<String>>,
     syncs: AtomicU64,
@@ -66,7 +70,9 @@ impl Shared {
             naming: Semaphore::new(1),
             rebuilding: tokio::sync::Mutex::default(),
             maintenance: tokio::sync::Mutex::default(),
+            bad_unsaved: AtomicBool::default(),
             noting: tokio::sync::Mutex::default(),
+            packers: Mutex::default(),
             abandoned: Mutex::default(),
             syncs: AtomicU64::default(),
             bytes_written: AtomicU64::default(),
@@ -77,6 +83,20 @@ impl Shared {
 
     pub(super) fn view(&self) -> MutexGuard<'_, View> {
         self.view.lock().expect("nothing panics while it holds the view")
+    }
+
+    /// Lends a packer to `work`, if new objects are to be packed.
+    pub(super) fn with_packer<T>(&self, work: impl FnOnce(Option<&mut Packer>) -> T) -> T {
+        if self.options.compression == Compression::None {
+            return work(None);
+        }
+        let packers = || self.packers.lock().expect("nothing panics while it takes a packer");
+        let kept = packers().pop();
+        let mut packer = kept.unwrap_or_default();
+        let done = work(Some(&mut packer));
+        // As many as were ever used at once.
+        packers().push(packer);
+        done
     }
 
     pub(super) fn next_segment(&self) -> u32 {
@@ -178,7 +198,7 @@ impl Shared {
         let (mut segments, mut disk_bytes, mut index_memory_bytes) = (0, 0, 0);
         unsealed.for_each(|segment| {
             segments += 1;
-            disk_bytes += segment.len;
+            disk_bytes += segment.file_len;
         });
         for sealed in view.sealed.iter() {
             segments += 1;

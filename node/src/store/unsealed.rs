@@ -76,6 +76,9 @@ pub(super) struct Unsealed {
     pub(super) file: File,
     /// Where the next record goes.
     pub(super) len: u64,
+    /// How far the file reaches: past `len` with zeros that are durable, so that a small
+    /// group is written over them and its flush has no metadata to write.
+    pub(super) file_len: u64,
     pub(super) accounts: Accounts,
     pub(super) places: Places,
 }
@@ -84,6 +87,13 @@ impl Unsealed {
     /// A segment without records yet.
     pub(super) fn new(id: SegmentId, file: File) -> Self {
         let len = SEGMENT_HEADER_BYTES as u64;
-        Unsealed { id, file, len, accounts: Accounts::default(), places: Places::default() }
+        Unsealed {
+            id,
+            file,
+            len,
+            file_len: len,
+            accounts: Accounts::default(),
+            places: Places::default(),
+        }
     }
 }

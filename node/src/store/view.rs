@@ -113,6 +113,13 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Notes how far the active segment's file reaches.
+    pub(super) fn reaches(&mut self, file_len: u64) {
+        if let Some(active) = &mut self.active {
+            active.file_len = file_len;
+        }
+    }
+
     /// What is known of an id without reading.
     pub(super) fn near(&self, id: &ObjectId) -> Near {
         let unsealed = self.active.iter().chain(self.frozen.iter().map(|frozen| &**frozen));

@@ -223,6 +223,7 @@ pub async fn open(disk: &Disk) -> Result<Arc<SegmentStore>, OpenError> {
     let compression = [Compression::None, Compression::Lz4][disk.operations() as usize % 2];
     let options = StoreOptions::new(NodeId::new("m"), Fsync::Always)
         .segment_bytes_max(3_000)
+        .zeros_ahead_bytes([0, 500, 3_000][disk.operations() as usize % 3])
         .compression(compression);
     // What a store does after its process is gone must not happen.
     SegmentStore::open(disk.of_process(), options).await

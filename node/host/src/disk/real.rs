@@ -1,6 +1,7 @@
 //! A directory of the machine's file system, used off the async threads.
 //!
-//! System calls that may wait for a device run on tokio's blocking threads. A read first
+//! System calls that may wait for a device run on tokio's blocking threads, unless the task
+//! that makes them has a thread of its own ([`crate::dedicated`]). A read first
 //! tries the page cache on the calling thread (`RWF_NOWAIT`), because a hop costs more
 //! than the read it would save. An operation whose future is dropped is still finished.
 
@@ -15,6 +16,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{OpenMode, assert_path, failed};
+use crate::dedicated::may_wait;
 
 /// Buffers that one vectored write takes; Linux's `IOV_MAX`.
 const BUFFERS_PER_WRITE_MAX: usize = 1024;
@@ -368,6 +370,9 @@ fn shown(path: &Path) -> String {
 async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
+    if may_wait() {
+        return work();
+    }
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

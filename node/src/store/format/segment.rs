@@ -4,6 +4,10 @@
 //! header   8 magic "GSTRSEG\n" | 4 version | 4 first | 4 last | 4 generation | 4 crc of these 24
 //! ```
 //!
+//! Records follow, and nothing else, but that the segment with the highest number may end in
+//! zeros while it is appended to, or in what a crash tore; both end where the next segment
+//! begins or the store is opened or closed.
+//!
 //! Segments are numbered in the order in which they were begun, and among records of one
 //! id the one in the later segment counts. A fresh segment has `first = last` and
 //! generation 0. What compaction makes of the segments `first` to `last` takes their place

@@ -1,5 +1,7 @@
 //! Damaged files: the right bytes or an error, never others.
 
+use bytes::BytesMut;
+
 use super::*;
 use crate::store::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, segment_header};
 
@@ -126,9 +128,10 @@ async fn scrub_finds_a_sound_record_of_other_bytes() {
     open(disk).await.close().await;
     let segment = SegmentId::fresh(0);
     let forged = Object::claimed(asked.id(), Kind::Blob, other.data().clone());
-    let forged = draft::draft(forged, Compression::None);
+    let forged = draft::Draft::of_object(forged, None);
     let header = Bytes::copy_from_slice(&segment_header(segment));
-    let record = draft::encode(&[&forged], segment, header.len() as u64, draft::Group::New);
+    let arena = &mut BytesMut::new();
+    let record = draft::encode(&[&forged], segment, header.len() as u64, draft::Group::New, arena);
     let file = disk.open(&files::segment_path(segment), OpenMode::CreateNew).await.unwrap();
     file.write_at(0, [vec![header], record].concat()).await.unwrap();
     let store = open(disk).await;

@@ -1,0 +1,60 @@
+//! How much room the disk has, asked seldom enough to cost nothing.
+//!
+//! The reserve is there to absorb what others write between two looks.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::StoreError;
+use super::shared::Shared;
+
+/// An answer is not used for longer.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the last look found.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    looked: Option<Look>,
+}
+
+#[derive(Debug)]
+struct Look {
+    at: Instant,
+    /// Bytes above the reserve then, less what was written since.
+    left: u64,
+}
+
+impl Room {
+    /// Takes so many bytes; refuses what would eat into the reserve.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`].
+    pub(super) async fn take(&mut self, shared: &Shared, bytes: u64) -> Result<(), StoreError> {
+        let reserve = shared.options.reserve_bytes;
+        if reserve == 0 {
+            return Ok(());
+        }
+        if let Some(look) = &mut self.looked
+            && look.left >= bytes
+            && look.at.elapsed() < LOOK_INTERVAL
+        {
+            look.left -= bytes;
+            return Ok(());
+        }
+        self.looked = None;
+        match shared.disk.available_bytes().await {
+            Ok(available) => match available.saturating_sub(reserve).checked_sub(bytes) {
+                Some(left) => {
+                    self.looked = Some(Look { at: Instant::now(), left });
+                    Ok(())
+                }
+                None => Err(StoreError::DiskFull),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell how much room the disk has");
+                Ok(())
+            }
+        }
+    }
+}
