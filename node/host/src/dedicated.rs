@@ -2,15 +2,10 @@
 
 use tokio::task::JoinHandle;
 
-#[cfg(not(madsim))]
-thread_local! {
-    /// Whether this thread runs a dedicated task, so that whoever is on it may wait.
-    static DEDICATED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// Runs `future` as a task. In the real world it has a thread to itself, on which the
-/// disk's operations are done in place: each saves two hops between threads, which cost as
-/// much as a flush of a fast disk does. Tasks that it spawns are like any others.
+/// Runs `future` as a task with a thread to itself, on which it may wait for devices: with
+/// [`crate::disk::File::in_place`] it saves two hops between threads an operation, which
+/// together cost as much as a flush of a fast disk does. Tasks that it spawns are like any
+/// others.
 ///
 /// The thread is one of the runtime's blocking ones: a runtime that is dropped waits for
 /// `future` to end.
@@ -20,10 +15,7 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     let runtime = tokio::runtime::Handle::current();
-    tokio::task::spawn_blocking(move || {
-        let _mark = Mark::set();
-        runtime.block_on(future)
-    })
+    tokio::task::spawn_blocking(move || runtime.block_on(future))
 }
 
 /// Runs `future` as a task. In the simulated world that is all.
@@ -33,29 +25,4 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     tokio::spawn(future)
-}
-
-/// Whether the calling thread may wait for a device.
-#[cfg(not(madsim))]
-pub(crate) fn may_wait() -> bool {
-    DEDICATED.get()
-}
-
-/// Marks the thread while it lives; the runtime uses the thread for others later.
-#[cfg(not(madsim))]
-struct Mark;
-
-#[cfg(not(madsim))]
-impl Mark {
-    fn set() -> Self {
-        DEDICATED.set(true);
-        Mark
-    }
-}
-
-#[cfg(not(madsim))]
-impl Drop for Mark {
-    fn drop(&mut self) {
-        DEDICATED.set(false);
-    }
 }

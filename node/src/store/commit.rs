@@ -3,7 +3,8 @@
 //! Invariant: an object enters the view, and its put is answered, only after the sync that
 //! covers its record (or its write, where the configuration wants no syncs before the
 //! answer). After a failed write or sync nothing is written any more: a page that failed
-//! to sync may silently pass for clean.
+//! to sync may silently pass for clean. The task has a thread to itself, and writes and
+//! flushes on it.
 
 use std::sync::Arc;
 
@@ -240,7 +241,7 @@ impl Committer {
         }
         let view = self.shared.view();
         let active = view.active.as_ref().expect("begun just now if there was none");
-        Ok((active.id, active.file.clone(), active.len, active.file_len))
+        Ok((active.id, active.file.clone().in_place(), active.len, active.file_len))
     }
 
     /// Makes a new active segment.

@@ -1,7 +1,7 @@
 //! A directory of the machine's file system, used off the async threads.
 //!
 //! System calls that may wait for a device run on tokio's blocking threads, unless the task
-//! that makes them has a thread of its own ([`crate::dedicated`]). A read first
+//! that makes them has a thread of its own ([`File::in_place`]). A read first
 //! tries the page cache on the calling thread (`RWF_NOWAIT`), because a hop costs more
 //! than the read it would save. An operation whose future is dropped is still finished.
 
@@ -16,7 +16,6 @@ use rustix::fs::FlockOperation;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{OpenMode, assert_path, failed};
-use crate::dedicated::may_wait;
 
 /// Buffers that one vectored write takes; Linux's `IOV_MAX`.
 const BUFFERS_PER_WRITE_MAX: usize = 1024;
@@ -31,6 +30,8 @@ pub struct Disk {
 #[derive(Clone, Debug)]
 pub struct File {
     inner: Arc<Inner>,
+    /// Whether operations are done on the calling thread.
+    in_place: bool,
 }
 
 #[derive(Debug)]
@@ -131,7 +132,10 @@ impl Disk {
                 OpenMode::CreateNew => options.write(true).create_new(true),
             };
             match options.open(&path) {
-                Ok(file) => Ok(File { inner: Arc::new(Inner { file, path }) }),
+                Ok(file) => {
+                    let inner = Arc::new(Inner { file, path });
+                    Ok(File { inner, in_place: false })
+                }
                 Err(error) => Err(failed("open", &shown(&path), error)),
             }
         })
@@ -221,6 +225,23 @@ impl Disk {
 }
 
 impl File {
+    /// The same file, whose operations are done on the calling thread: for a
+    /// [`crate::dedicated`] task only, because they wait for the device.
+    pub fn in_place(self) -> Self {
+        File { in_place: true, ..self }
+    }
+
+    /// Does what may wait for a device.
+    async fn wait<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        match self.in_place {
+            true => work(),
+            false => off_thread(work).await,
+        }
+    }
+
     /// Length in bytes.
     ///
     /// # Errors
@@ -263,7 +284,7 @@ impl File {
         mut read: usize,
     ) -> io::Result<Bytes> {
         let inner = self.inner.clone();
-        off_thread(move || {
+        self.wait(move || {
             while read < buffer.len() {
                 match inner.file.read_at(&mut buffer[read..], offset + read as u64) {
                     Ok(0) => break,
@@ -284,7 +305,7 @@ impl File {
     /// Those of `pwritev`, as `StorageFull`; then any part may have been written.
     pub async fn write_at(&self, offset: u64, buffers: Vec<Bytes>) -> io::Result<()> {
         let inner = self.inner.clone();
-        off_thread(move || inner.write_all(offset, &buffers)).await
+        self.wait(move || inner.write_all(offset, &buffers)).await
     }
 
     /// `write_at`, then `sync_data`, in one hop off the async threads.
@@ -293,7 +314,7 @@ impl File {
     /// Those of either.
     pub async fn write_at_and_sync(&self, offset: u64, buffers: Vec<Bytes>) -> io::Result<()> {
         let inner = self.inner.clone();
-        off_thread(move || {
+        self.wait(move || {
             inner.write_all(offset, &buffers)?;
             inner.sync_data()
         })
@@ -307,7 +328,7 @@ impl File {
     /// and a second try that succeeds does not say otherwise.
     pub async fn sync_data(&self) -> io::Result<()> {
         let inner = self.inner.clone();
-        off_thread(move || inner.sync_data()).await
+        self.wait(move || inner.sync_data()).await
     }
 
     /// Cuts or extends the file.
@@ -316,7 +337,7 @@ impl File {
     /// Those of `ftruncate`.
     pub async fn set_len(&self, len: u64) -> io::Result<()> {
         let inner = self.inner.clone();
-        off_thread(move || inner.file.set_len(len).map_err(|error| inner.failed("resize", error)))
+        self.wait(move || inner.file.set_len(len).map_err(|error| inner.failed("resize", error)))
             .await
     }
 }
@@ -370,9 +391,6 @@ fn shown(path: &Path) -> String {
 async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    if may_wait() {
-        return work();
-    }
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
