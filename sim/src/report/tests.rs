@@ -18,6 +18,7 @@ fn trace() -> Vec<Record> {
         puts_acked_min: 0,
         failed_in_reach_max: None,
         dials_per_10s_max: None,
+        connections_max: None,
     };
     let wanted = Wanted { id: "ab".into(), bytes: 1, content: None, replicas: vec!["n1".into()] };
     let failed = Outcome::PutFailed { replicas: vec![], error: "refused".into() };

@@ -162,6 +162,11 @@ impl Source<'_> {
             )?,
             large_share: self.field("workload.large_share", &raw.large_share, share)?,
             request_timeout: self.duration("workload.request_timeout", &raw.request_timeout)?,
+            pool_connections_max: self.optional(
+                "workload.pool_connections_max",
+                &raw.pool_connections_max,
+                |most| within(1, 1000)(most).map(Some),
+            )?,
             settled_puts: raw.settled_puts,
         })
     }
@@ -174,6 +179,7 @@ impl Source<'_> {
             stuck_after: self.duration("expect.stuck_after", &raw.stuck_after)?,
             failed_in_reach_max: raw.failed_in_reach_max,
             dials_per_10s_max: raw.dials_per_10s_max,
+            connections_max: raw.connections_max,
         })
     }
 

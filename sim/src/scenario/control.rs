@@ -25,13 +25,15 @@ pub enum Control {
     NoSingleFlight,
     /// A failed dial is tried again at once.
     NoBackoff,
+    /// As many connections as there are peers.
+    NoBound,
     /// All of these: a map from peer to connection.
     Naive,
 }
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 9] = [
+    pub const ALL: [Control; 10] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -40,6 +42,7 @@ impl Control {
         Control::NoKeepalive,
         Control::NoSingleFlight,
         Control::NoBackoff,
+        Control::NoBound,
         Control::Naive,
     ];
 
@@ -55,6 +58,7 @@ impl Control {
             Control::NoKeepalive => "no-keepalive",
             Control::NoSingleFlight => "no-single-flight",
             Control::NoBackoff => "no-backoff",
+            Control::NoBound => "no-bound",
             Control::Naive => "naive",
         }
     }

@@ -74,6 +74,7 @@ pub(super) struct Workload {
     pub(super) batch_objects_max: Spanned<usize>,
     pub(super) large_share: Spanned<f64>,
     pub(super) request_timeout: Spanned<String>,
+    pub(super) pool_connections_max: Option<Spanned<usize>>,
     pub(super) settled_puts: usize,
 }
 
@@ -120,4 +121,5 @@ pub(super) struct Expect {
     pub(super) stuck_after: Spanned<String>,
     pub(super) failed_in_reach_max: Option<u64>,
     pub(super) dials_per_10s_max: Option<u64>,
+    pub(super) connections_max: Option<usize>,
 }

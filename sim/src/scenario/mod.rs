@@ -148,6 +148,8 @@ pub struct WorkloadPlan {
     pub large_share: f64,
     /// Deadline of a client's request.
     pub request_timeout: Duration,
+    /// Connections that a client's pool may hold; the node's own bound if not given.
+    pub pool_connections_max: Option<usize>,
     /// Puts of each lane after the last fault, when nothing is wrong any more.
     pub settled_puts: usize,
 }
@@ -188,6 +190,8 @@ pub struct Expectations {
     pub failed_in_reach_max: Option<u64>,
     /// Most dials of one machine to one address within any ten seconds under load.
     pub dials_per_10s_max: Option<u64>,
+    /// Most connections that a client has open at a time under load.
+    pub connections_max: Option<usize>,
 }
 
 /// Why a scenario file cannot be used.

@@ -188,6 +188,15 @@ fn steps_about_processes_links_and_callers_are_checked() {
 }
 
 #[test]
+fn the_size_of_a_pool_is_checked() {
+    let timeout = "request_timeout = \"2s\"";
+    let with = |most: usize| format!("{timeout}\npool_connections_max = {most}");
+    let plan = parse(&GOOD.replacen(timeout, &with(8), 1)).unwrap();
+    assert_eq!(plan.workload.pool_connections_max, Some(8));
+    refused(timeout, &with(0), "toml:30: workload.pool_connections_max: 0 is not from 1");
+}
+
+#[test]
 fn controls_are_known_by_name() {
     let controls = "\ncontrols = [\"no-eviction\", \"naive\"]\n\n[cluster]";
     let plan = parse(&GOOD.replacen("\n[cluster]", controls, 1)).unwrap();

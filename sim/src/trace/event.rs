@@ -99,6 +99,8 @@ pub enum Event {
     Dialled {
         /// To where.
         address: String,
+        /// Connections that it has open, this one included.
+        open: usize,
     },
     /// The actor's name resolves differently from now on.
     Dns {

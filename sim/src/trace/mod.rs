@@ -56,6 +56,8 @@ pub struct Setting {
     pub failed_in_reach_max: Option<u64>,
     /// Most dials of one machine to one address within ten seconds.
     pub dials_per_10s_max: Option<u64>,
+    /// Most connections that a client has open when it dials.
+    pub connections_max: Option<usize>,
 }
 
 /// The parts of a run, in order.

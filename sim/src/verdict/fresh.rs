@@ -1,5 +1,5 @@
 //! I6 Fresh: nobody but the peer is written to, what failed while a connection was found
-//! dead is bounded, and so are dials.
+//! dead is bounded, and so are dials and connections.
 //!
 //! That a node is used again within `recover_within` of its return is the business of
 //! `available` and `replicated`. Here is what a scenario bounds beside that, and what the
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::available::failures;
 use super::facts::Facts;
 use super::{Class, Violation};
-use crate::trace::{Event, Outcome, Phase};
+use crate::trace::{Event, Outcome, Phase, Record};
 
 /// The window in which dials are counted.
 const DIALS_WINDOW_US: u64 = 10_000_000;
@@ -36,6 +36,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let mut violations = strangers(facts);
     violations.extend(failed_in_reach(facts));
     violations.extend(dials(facts));
+    violations.extend(connections(facts));
     violations
 }
 
@@ -44,7 +45,7 @@ fn strangers(facts: &Facts<'_>) -> Vec<Violation> {
         Event::StrangerHolds { objects } if objects > 0 => Some((record, objects)),
         _ => None,
     });
-    let violation = |(record, objects): (&crate::trace::Record, u64)| Violation {
+    let violation = |(record, objects): (&Record, u64)| Violation {
         rule: "I6 fresh",
         class: Class::Safety,
         at_us: record.at_us,
@@ -96,6 +97,37 @@ fn dials(facts: &Facts<'_>) -> Vec<Violation> {
     }]
 }
 
+/// Who had more connections than it may, and when it had most.
+fn connections(facts: &Facts<'_>) -> Vec<Violation> {
+    let Some(most) = facts.setting.and_then(|setting| setting.connections_max) else {
+        return Vec::new();
+    };
+    let clients: BTreeSet<&str> =
+        facts.operations.values().map(|operation| operation.client).collect();
+    let mut under_load = false;
+    let mut worst: Option<(&Record, usize)> = None;
+    for record in facts.trace {
+        match &record.event {
+            Event::Phase { phase } => under_load = *phase == Phase::Load,
+            Event::Dialled { open, .. }
+                if under_load
+                    && clients.contains(record.actor.as_str())
+                    && *open > worst.map_or(most, |(_, worst)| worst) =>
+            {
+                worst = Some((record, *open));
+            }
+            _ => {}
+        }
+    }
+    let violation = |(record, open): (&Record, usize)| Violation {
+        rule: "expect.connections_max",
+        class: Class::Liveness,
+        at_us: record.at_us,
+        message: format!("{} has {open} connections open, not {most}", record.actor),
+    };
+    worst.map(violation).into_iter().collect()
+}
+
 /// The most dials of one machine to one address within the window, and when; under load
 /// only, for a client that is looking for its cluster asks everybody.
 fn busiest<'a>(facts: &Facts<'a>) -> Option<(&'a str, &'a str, u64, u64)> {
@@ -105,7 +137,7 @@ fn busiest<'a>(facts: &Facts<'a>) -> Option<(&'a str, &'a str, u64, u64)> {
     for record in facts.trace {
         match &record.event {
             Event::Phase { phase } => under_load = *phase == Phase::Load,
-            Event::Dialled { address } if under_load => {
+            Event::Dialled { address, .. } if under_load => {
                 let dials = recent.entry((&record.actor, address)).or_default();
                 dials.push_back(record.at_us);
                 while dials.front().is_some_and(|at| at + DIALS_WINDOW_US <= record.at_us) {

@@ -59,6 +59,7 @@ impl Trace {
                 puts_acked_min: 0,
                 failed_in_reach_max: None,
                 dials_per_10s_max: None,
+                connections_max: None,
             }),
         );
         for node in ["n1", "n2", "n3"] {

@@ -21,6 +21,8 @@ pub(super) struct Lacks {
     pub(super) single_flight: bool,
     /// Patience after a failed dial.
     pub(super) backoff: bool,
+    /// A limit to its connections.
+    pub(super) bound: bool,
 }
 
 impl Lacks {
@@ -37,6 +39,7 @@ impl Lacks {
             Control::NoKeepalive => Lacks { keepalive: true, ..none },
             Control::NoSingleFlight => Lacks { single_flight: true, ..none },
             Control::NoBackoff => Lacks { backoff: true, ..none },
+            Control::NoBound => Lacks { bound: true, ..none },
             Control::Naive => Lacks {
                 expiry: true,
                 overlap: true,
@@ -46,6 +49,7 @@ impl Lacks {
                 keepalive: true,
                 single_flight: true,
                 backoff: true,
+                bound: true,
             },
         }
     }

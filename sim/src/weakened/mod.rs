@@ -7,7 +7,7 @@
 //! Whole, such a pool is plain but sound: one dial for all callers, a fresh look at the name
 //! for each, an identity that is checked, pings while requests wait, a greatest age at which
 //! a successor is dialled first, no trust in what was not heard for a minute, eviction of
-//! what failed, and a back-off. Each [`Control`]
+//! what failed, a back-off, and a limit to its connections. Each [`Control`]
 //! takes one of these away.
 
 mod lacks;
@@ -49,6 +49,8 @@ struct Inner {
     dialler: Dialler,
     layout: CurrentLayout,
     lacks: Lacks,
+    /// Connections that it may hold.
+    connections_max: usize,
     peers: Mutex<BTreeMap<NodeId, Peer>>,
 }
 
@@ -61,6 +63,8 @@ struct Peer {
     /// Until when the last failure answers, and that.
     failed: Option<(Instant, NodeError)>,
     failures: u32,
+    /// When a caller last wanted it.
+    wanted: Option<Instant>,
 }
 
 /// What a caller is to do.
@@ -72,12 +76,13 @@ enum Next {
 
 impl Weakened {
     /// A pool of connections from `net` to the members of `layout` that lacks what
-    /// `control` says.
-    pub fn new(net: Net, layout: &CurrentLayout, control: Control) -> Self {
+    /// `control` says, and that holds so many at most.
+    pub fn new(net: Net, layout: &CurrentLayout, control: Control, connections_max: usize) -> Self {
         let lacks = Lacks::of(control);
         let dialler = Dialler::new(net, "");
         let dialler = if lacks.keepalive { dialler.keepalive(None) } else { dialler };
-        let inner = Inner { dialler, layout: layout.clone(), lacks, peers: Mutex::default() };
+        let (layout, peers) = (layout.clone(), Mutex::default());
+        let inner = Inner { dialler, layout, lacks, connections_max, peers };
         Weakened { inner: Arc::new(inner) }
     }
 }
@@ -114,6 +119,7 @@ impl Inner {
     fn next(self: &Arc<Self>, node: &NodeId, want: Want) -> Next {
         let mut peers = self.lock();
         let peer = peers.entry(node.clone()).or_default();
+        peer.wanted = Some(Instant::now());
         if let Some(connection) = &peer.connection {
             let opened = connection.life().opened();
             let trusted =
@@ -145,6 +151,9 @@ impl Inner {
         }
         let dial = self.dial(node.clone(), peer.resolved.clone());
         peer.dial = Some(dial.clone());
+        if !self.lacks.bound {
+            make_room(&mut peers, self.connections_max);
+        }
         Next::Await(dial)
     }
 
@@ -217,6 +226,19 @@ impl Inner {
 impl Peer {
     fn backs_off(&self) -> bool {
         self.failed.as_ref().is_some_and(|(until, _)| Instant::now() < *until)
+    }
+}
+
+/// Closes the connections that were wanted longest ago, until dials under way and
+/// connections are `most` together.
+fn make_room(peers: &mut BTreeMap<NodeId, Peer>, most: usize) {
+    let open = |peer: &&Peer| peer.connection.is_some() || peer.dial.is_some();
+    while peers.values().filter(open).count() > most {
+        let connected = peers.values_mut().filter(|peer| peer.connection.is_some());
+        match connected.min_by_key(|peer| peer.wanted) {
+            Some(peer) => peer.connection = None,
+            None => return,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use gitstratum::client::{Client, ClientOptions};
 use gitstratum::placement::CurrentLayout;
-use gitstratum::pool::Connections;
+use gitstratum::pool::{Connections, PoolOptions};
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::{mpsc, oneshot};
@@ -63,7 +63,8 @@ impl Clients {
             let (run, peers) = (run.clone(), cluster.peers());
             let rng = stream(run.seed, &format!("client/{name}"));
             cluster.client_machine(&name).start(move |host| async move {
-                let client = connect(&run, run.control, host.net, &peers, rng).await;
+                let bound = run.plan.workload.pool_connections_max;
+                let client = connect(&run, (run.control, bound), host.net, &peers, rng).await;
                 let lanes = lanes(&run, index + 1, &client);
                 tokio::spawn(answer_bursts(run.clone(), index + 1, client.clone(), burst_receiver));
                 // The world may have given up waiting.
@@ -118,25 +119,30 @@ impl Clients {
     }
 }
 
-/// Connects, again and again until a node answers; over a weakened pool where one is given.
+/// Connects, again and again until a node answers; over a weakened pool where one is
+/// given, which may hold so many connections or the node's own number.
 pub(super) async fn connect(
     run: &Run,
-    control: Option<Control>,
+    (control, connections_max): (Option<Control>, Option<usize>),
     net: Net,
     peers: &[String],
     rng: ChaCha12Rng,
 ) -> Client {
-    let options = ClientOptions {
-        request_timeout: run.plan.workload.request_timeout,
-        ..ClientOptions::default()
-    };
+    let mut pool = PoolOptions::default();
+    if let Some(most) = connections_max {
+        pool.connections_max = most;
+    }
+    let connections_max = pool.connections_max;
+    let request_timeout = run.plan.workload.request_timeout;
+    let options = ClientOptions { request_timeout, pool };
     loop {
         let (options, dialling) = (options.clone(), net.clone());
         let connected = match control {
             None => Client::connect(dialling, peers, rng.clone(), options).await,
             Some(control) => {
                 let pool = |layout: &CurrentLayout| {
-                    Arc::new(Weakened::new(net.clone(), layout, control)) as Arc<dyn Connections>
+                    Arc::new(Weakened::new(net.clone(), layout, control, connections_max))
+                        as Arc<dyn Connections>
                 };
                 Client::connect_through(dialling, peers, options, pool).await
             }

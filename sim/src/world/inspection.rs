@@ -33,7 +33,7 @@ pub(super) async fn inspect(run: &Run, cluster: &Cluster) -> Result<(), String> 
 }
 
 async fn look(run: &Run, net: Net, peers: &[String]) -> Result<(), String> {
-    let client = connect(run, None, net, peers, stream(run.seed, MACHINE)).await;
+    let client = connect(run, (None, None), net, peers, stream(run.seed, MACHINE)).await;
     for objects in run.ledger.all().chunks(OBJECTS_AT_ONCE) {
         look_at(run, &client, objects).await?;
     }
@@ -55,7 +55,7 @@ async fn ask_strangers(
 ) -> Result<(), String> {
     for (name, address) in strangers {
         let rng = stream(run.seed, &format!("{MACHINE}/{name}"));
-        let client = connect(run, None, net.clone(), &[address], rng).await;
+        let client = connect(run, (None, None), net.clone(), &[address], rng).await;
         for (_, status) in client.status().await {
             let status = status.map_err(|error| format!("status of {name}: {error}"))?;
             let objects = status.store.unwrap_or_default().objects;

@@ -29,8 +29,9 @@ impl Cluster {
             self.network.set_firewall(&nodes.cloned().unwrap_or_else(all), rule);
         }
         let recorder = recorder.clone();
-        self.network.observe_dials(move |machine, remote| {
-            recorder.record(machine, Event::Dialled { address: remote.ip().to_string() });
+        self.network.observe_dials(move |machine, remote, open| {
+            let address = remote.ip().to_string();
+            recorder.record(machine, Event::Dialled { address, open });
         });
     }
 

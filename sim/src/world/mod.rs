@@ -123,5 +123,6 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
         puts_acked_min: plan.expect.puts_acked_min,
         failed_in_reach_max: plan.expect.failed_in_reach_max,
         dials_per_10s_max: plan.expect.dials_per_10s_max,
+        connections_max: plan.expect.connections_max,
     }
 }

@@ -78,7 +78,7 @@ impl Net {
     pub async fn dial(&self, address: SocketAddr, timeout: Duration) -> io::Result<Stream> {
         let address = v4(address)?;
         let id = self.kernel.connect(self.process, address)?;
-        self.network.dialled(self.machine, address);
+        self.network.dialled(self.machine, address, self.kernel.open_connections());
         // From here on, dropping the stream gives the attempt up.
         let stream = Stream { kernel: self.kernel.clone(), id };
         let connected = poll_fn(|cx| self.kernel.poll_connected(cx, id));

@@ -196,6 +196,11 @@ impl Kernel {
         self.kicking(|stack| stack.close(now, id));
     }
 
+    /// Connections that the process has, those that are being made included.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.state().stack.as_ref().map_or(0, Stack::owned_connections)
+    }
+
     /// Our address and the peer's.
     pub(crate) fn addresses(&self, id: SocketId) -> io::Result<(SocketAddrV4, SocketAddrV4)> {
         let state = self.state();

@@ -68,8 +68,8 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// Told of every dial: which machine, to where.
-type DialObserver = Arc<dyn Fn(&str, SocketAddrV4) + Send + Sync>;
+/// Told of every dial: which machine, to where, how many connections its process has then.
+type DialObserver = Arc<dyn Fn(&str, SocketAddrV4, usize) + Send + Sync>;
 
 struct State {
     wire: Wire,
@@ -157,8 +157,12 @@ impl Network {
         }
     }
 
-    /// Calls `observer` whenever a process dials, with the machine's name and the address.
-    pub fn observe_dials(&self, observer: impl Fn(&str, SocketAddrV4) + Send + Sync + 'static) {
+    /// Calls `observer` whenever a process dials, with the machine's name, the address, and
+    /// the number of connections that the process has open, this one included.
+    pub fn observe_dials(
+        &self,
+        observer: impl Fn(&str, SocketAddrV4, usize) + Send + Sync + 'static,
+    ) {
         self.state().observer = Some(Arc::new(observer));
     }
 
@@ -228,14 +232,14 @@ impl Network {
         self.state().names.ask(self.shared.clock.now(), machine, name)
     }
 
-    pub(crate) fn dialled(&self, machine: MachineId, remote: SocketAddrV4) {
+    pub(crate) fn dialled(&self, machine: MachineId, remote: SocketAddrV4, open: usize) {
         let state = self.state();
         let (Some(observer), Some(name)) = (&state.observer, state.wire.name_of(machine)) else {
             return;
         };
         let (observer, name) = (observer.clone(), name.to_owned());
         drop(state);
-        observer(&name, remote);
+        observer(&name, remote, open);
     }
 
     /// Takes the packets that a machine has to say.

@@ -242,6 +242,10 @@ impl Stack {
         self.orphans.push(id);
     }
 
+    pub(super) fn owned_connections(&self) -> usize {
+        self.entries.values().filter(|entry| entry.owner == Owner::Process).count()
+    }
+
     pub(super) fn addresses(&self, id: SocketId) -> Option<(SocketAddrV4, SocketAddrV4)> {
         self.entries.get(&id).map(|entry| (entry.local, entry.peers.remote))
     }

@@ -13,7 +13,7 @@ impl Trace {
     }
 
     fn dial(&mut self, machine: &str, address: &str) -> &mut Self {
-        self.add(machine, Event::Dialled { address: address.into() })
+        self.add(machine, Event::Dialled { address: address.into(), open: 1 })
     }
 
     fn phase(&mut self, phase: Phase) -> &mut Self {
@@ -107,6 +107,23 @@ fn dials_are_counted_by_machine_and_address_within_ten_seconds_under_load() {
         with(&[("c1", "a", 1), ("c1", "a", 1), ("c1", "a", 1)]),
         ["expect.dials_per_10s_max"]
     );
+}
+
+#[test]
+fn connections_of_a_client_under_load_are_bounded_and_those_of_nodes_are_not() {
+    let with = |machine: &str, phase, open| {
+        let mut trace = Trace::begin();
+        let Event::Setting(setting) = &mut trace.records[0].event else { unreachable!() };
+        setting.connections_max = Some(4);
+        trace.put("a", acked(ALL)).phase(phase);
+        trace.add(machine, Event::Dialled { address: "a".into(), open }).inspect("a", ALL, found());
+        trace.end();
+        trace.rules()
+    };
+    assert_eq!(with("c1", Phase::Load, 4), Vec::<&str>::new());
+    assert_eq!(with("c1", Phase::Load, 5), ["expect.connections_max"]);
+    assert_eq!(with("c1", Phase::Boot, 5), Vec::<&str>::new());
+    assert_eq!(with("n1", Phase::Load, 5), Vec::<&str>::new());
 }
 
 #[test]

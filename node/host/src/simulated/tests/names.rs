@@ -86,19 +86,20 @@ fn a_late_answer_is_waited_for_and_a_very_late_one_given_up() {
 fn every_dial_is_seen_by_the_observer() {
     simulate(73, |network| async move {
         let (say, hear) = std::sync::mpsc::channel();
-        network.observe_dials(move |machine, remote| {
-            say.send((machine.to_owned(), *remote.ip())).unwrap();
+        network.observe_dials(move |machine, remote, open| {
+            say.send((machine.to_owned(), *remote.ip(), open)).unwrap();
         });
         let server = machine(&network, "server", SERVER);
         server.start(echo);
         sleep(Duration::from_millis(1)).await;
         on(&machine(&network, "client", CLIENT), |host| async move {
-            greeted(&host, SERVER).await;
+            let _kept = greeted(&host, SERVER).await;
             host.net.dial(at(OTHER), Duration::from_secs(20)).await.unwrap_err();
         })
         .await;
         let seen: Vec<_> = hear.try_iter().collect();
         let client = || "client".to_owned();
-        assert_eq!(seen, [(client(), SERVER), (client(), OTHER)], "repeated SYNs are no dials");
+        let expected = [(client(), SERVER, 1), (client(), OTHER, 2)];
+        assert_eq!(seen, expected, "repeated SYNs are no dials");
     });
 }
