@@ -70,6 +70,10 @@ pub const VIRTUAL_NODES_PER_WEIGHT: u32 = 64;
 pub const WEIGHT_MAX: u32 = 100;
 /// Weights of all members together: bounds the points of a ring.
 pub const WEIGHT_SUM_MAX: u32 = 4096;
+/// Earlier layouts in which readers still look for objects.
+pub const LAYOUTS_UNSETTLED_MAX: usize = 16;
+/// Members that are asked at once for a newer layout.
+pub const LAYOUT_ASKED_AT_ONCE: usize = 8;
 /// Greatest replication factor.
 pub const REPLICAS_MAX: usize = 15;
 /// Text of a manifest.
@@ -125,6 +129,8 @@ pub const HEDGE_AFTER: Duration = Duration::from_millis(200);
 pub const SUSPECT_FOR: Duration = Duration::from_secs(2);
 /// How often a node asks its peers who they are.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two rounds of questions for a newer layout.
+pub const LAYOUT_ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// What is in flight at shutdown may take this long.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 

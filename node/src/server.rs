@@ -103,7 +103,7 @@ pub async fn serve(
     let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
     let pool = Pool::new(dialler, &layout, pool_rng, PoolOptions::default());
     let pool: Arc<dyn Connections> = Arc::new(pool);
-    let probes = probe(layout.clone(), pool.clone(), peers, config.node_id.clone());
+    let probes = probe(keeper.clone(), pool.clone(), peers, config.node_id.clone());
     let following = keep_up(&keeper, pool, &config.node_id);
     let maintenance = maintenance(&config.store);
     let background = Background(vec![
@@ -146,10 +146,6 @@ fn keep_up(
     let (layout, keeper) = (keeper.current().clone(), keeper.clone());
     follow(layout, connections, ourselves.clone(), move |held| {
         let keeper = keeper.clone();
-        async move {
-            if let Err(error) = keeper.take(&held).await {
-                tracing::warn!(version = held.version, %error, "a peer's layout was not taken");
-            }
-        }
+        async move { keeper.offer(&held).await }
     })
 }

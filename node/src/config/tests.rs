@@ -200,3 +200,72 @@ fn a_configuration_survives_being_written() {
     assert_eq!(again.config.store, loaded.config.store);
     assert_eq!(again.data, loaded.data);
 }
+
+const DOCUMENT: &str = "\
+[cluster]
+version = 3
+replicas = 2
+write_quorum = 2
+read_quorum = 1
+settled = 2
+
+[[node]]
+id = \"n1\"
+address = \"a:1\"
+
+[[node]]
+id = \"n2\"
+address = \"b:1\"
+state = \"active\"
+
+[[node]]
+id = \"n3\"
+address = \"c:1\"
+state = \"draining\"
+";
+
+#[test]
+fn a_layout_document_means_what_it_says_and_is_written_as_it_is_read() {
+    let layout = layout_from_toml(DOCUMENT, "layout.toml").unwrap();
+    assert_eq!((layout.version, layout.settled, layout.members.len()), (3, 2, 3));
+    assert_eq!(layout.members[2].state, crate::placement::MemberState::Draining);
+    let before = Layout { version: 2, settled: 0, ..layout.clone() };
+    let with_history = Layout { previous: vec![before.into()], ..layout };
+    assert_eq!(layout_from_toml(&layout_to_toml(&with_history), "again").unwrap(), with_history);
+}
+
+#[test]
+fn a_wrong_layout_document_is_refused_with_its_line_and_field() {
+    let refused = |from: &str, to: &str, expected: &str| {
+        assert!(DOCUMENT.contains(from), "{from:?}");
+        let error = layout_from_toml(&DOCUMENT.replacen(from, to, 1), "layout.toml").unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    };
+    refused(
+        "\"draining\"",
+        "\"gone\"",
+        "layout.toml:20: node[2].state: \"gone\" is none of \"active\", \"draining\", \"removed\"",
+    );
+    refused(
+        "settled = 2",
+        "settled = 4",
+        "layout.toml:6: cluster.settled: 4 is after cluster.version (3)",
+    );
+    refused(
+        "\"active\"",
+        "\"removed\"",
+        "layout.toml:3: cluster.replicas: 2 exceeds the 1 active [[node]]s",
+    );
+    refused(
+        "[cluster]",
+        "format = 2\n[cluster]",
+        "layout.toml:1: format: 2 is not known here; 1 is",
+    );
+}
+
+#[test]
+fn a_layout_stands_in_the_configuration_or_in_a_document_of_its_own() {
+    let both = EXAMPLE.replacen("node_id = \"n1\"", "node_id = \"n1\"\nlayout = \"l.toml\"", 1);
+    let error = load(&both).unwrap_err().to_string();
+    assert!(error.contains("layout: stands beside [cluster]"), "{error}");
+}

@@ -5,7 +5,6 @@
 //! forgotten, so that a caller who makes one up costs a few questions and no more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
@@ -13,11 +12,6 @@ use crate::limits;
 use crate::placement::{CurrentLayout, Layout, NodeId};
 use crate::pool::Connections;
 use crate::wire::replica::RemoteNode;
-
-/// Members asked at once.
-const ASKED_AT_ONCE: usize = 8;
-/// Between two rounds of questions.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Asks the members of the layout in force, but for `caller` itself, until one has
 /// `wanted` or a later version. What they hold, if it is not older than what is in force,
@@ -40,7 +34,7 @@ pub async fn ask_members<F, Fut>(
         let node = RemoteNode::new(node_id, connections.clone(), layout.clone());
         async move { node.identify(name, limits::DIAL_TIMEOUT).await }
     });
-    let mut answers = stream::iter(asked).buffer_unordered(ASKED_AT_ONCE);
+    let mut answers = stream::iter(asked).buffer_unordered(limits::LAYOUT_ASKED_AT_ONCE);
     while layout.version() < wanted
         && let Some(answer) = answers.next().await
     {
@@ -72,6 +66,6 @@ pub async fn follow<F, Fut>(
         if layout.version() < wanted {
             layout.forget(wanted);
         }
-        tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        tokio::time::sleep(limits::LAYOUT_ASK_AGAIN_AFTER).await;
     }
 }

@@ -101,6 +101,17 @@ impl LayoutKeeper {
         })
     }
 
+    /// Takes the layout that a peer holds, if that says more than ours; a refusal is logged.
+    pub async fn offer(&self, held: &Layout) {
+        let ours = self.current.get();
+        if (held.version, held.previous.len()) <= (ours.version, ours.previous.len()) {
+            return;
+        }
+        if let Err(error) = self.take(held).await {
+            tracing::warn!(version = held.version, %error, "a peer's layout was not taken");
+        }
+    }
+
     async fn write(&self, layout: &Layout) -> Result<(), KeepError> {
         let text = Bytes::from(layout_to_toml(layout));
         let written = self.disk.replace(FILE, text).await;

@@ -8,10 +8,9 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use crate::limits::{MEMBERS_MAX, NAME_BYTES_MAX, REPLICAS_MAX, WEIGHT_MAX, WEIGHT_SUM_MAX};
-
-/// Earlier layouts in which readers still look for objects.
-pub(crate) const LAYOUTS_UNSETTLED_MAX: usize = 16;
+use crate::limits::{
+    LAYOUTS_UNSETTLED_MAX, MEMBERS_MAX, NAME_BYTES_MAX, REPLICAS_MAX, WEIGHT_MAX, WEIGHT_SUM_MAX,
+};
 
 /// The name of a node, unique in its cluster; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

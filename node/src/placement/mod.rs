@@ -12,7 +12,6 @@ mod ring;
 mod tests;
 
 pub use current::{CurrentLayout, LayoutRefused};
-pub(crate) use layout::LAYOUTS_UNSETTLED_MAX;
 pub use layout::{Layout, LayoutError, Member, MemberState, NodeId};
 pub use places::{Placement, ReadSet};
 pub use ring::Ring;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use gitstratum_proto::v1::PeerStatus;
 use tokio::task::JoinHandle;
 
+use crate::layout::LayoutKeeper;
 use crate::limits;
-use crate::placement::{CurrentLayout, Layout, MemberState, NodeId};
+use crate::placement::{Layout, MemberState, NodeId};
 use crate::pool::Connections;
 use crate::pool::limits::PROBE_TIMEOUT;
 use crate::quorum::{NodeError, NodeWriter};
@@ -87,13 +88,14 @@ impl PeerTable {
 
 /// Asks every peer of the layout in force who it is, again and again, until dropped.
 pub async fn probe(
-    layout: CurrentLayout,
+    keeper: LayoutKeeper,
     connections: Arc<dyn Connections>,
     table: Arc<PeerTable>,
     ourselves: NodeId,
 ) {
     // Dropped with us, each ends.
     let mut probes: BTreeMap<NodeId, AbortOnDrop> = BTreeMap::new();
+    let layout = keeper.current();
     let mut known = layout.get();
     loop {
         table.follow(&known);
@@ -102,7 +104,7 @@ pub async fn probe(
             let node_id = &member.node_id;
             if !probes.contains_key(node_id) {
                 let peer = RemoteNode::new(node_id.clone(), connections.clone(), layout.clone());
-                let probing = probe_one(peer, table.clone(), ourselves.clone());
+                let probing = probe_one(peer, table.clone(), keeper.clone(), ourselves.clone());
                 probes.insert(node_id.clone(), AbortOnDrop(tokio::spawn(probing)));
             }
         }
@@ -118,11 +120,20 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Asks `peer` who it is, again and again, until dropped. Its answers say which layout it
-/// goes by, and ours tell it: so a layout spreads even where no client comes.
-async fn probe_one(peer: RemoteNode, table: Arc<PeerTable>, ourselves: NodeId) {
+/// Asks `peer` who it is, again and again, until dropped. Its answers bring the layout that
+/// it goes by, and our requests say which is ours: so a layout, and what is known of those
+/// before it, spreads even where no client comes.
+async fn probe_one(
+    peer: RemoteNode,
+    table: Arc<PeerTable>,
+    keeper: LayoutKeeper,
+    ourselves: NodeId,
+) {
     loop {
         let probed = peer.identify(ourselves.as_str(), PROBE_TIMEOUT).await;
+        if let Ok((held, _)) = &probed {
+            keeper.offer(held).await;
+        }
         table.set(NodeWriter::node_id(&peer), probed.map(|(_, round_trip)| round_trip));
         tokio::time::sleep(limits::PROBE_INTERVAL).await;
     }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gitstratum_proto::v1;
 
+use crate::limits::LAYOUTS_UNSETTLED_MAX;
 use crate::object::{Kind, Object, ObjectHead, ObjectId};
-use crate::placement::{LAYOUTS_UNSETTLED_MAX, Layout, LayoutError, Member, MemberState, NodeId};
+use crate::placement::{Layout, LayoutError, Member, MemberState, NodeId};
 use crate::quorum::{Missed, Recorded};
 use crate::store::{Durability, Found, StoreError, Stored};
 use crate::wire::status::{failure_of, store_error_of};

@@ -132,6 +132,11 @@ impl Drop for Running {
 pub struct Serve(Running);
 
 impl Serve {
+    /// Has it read its configuration again.
+    pub fn hang_up(&self) {
+        signal("-HUP", self.0.child.id());
+    }
+
     /// Starts it and waits until it listens.
     pub fn start(arguments: &[&str]) -> Self {
         let mut running = Running::start(gitstratum(&[&["serve"], arguments].concat(), ""));

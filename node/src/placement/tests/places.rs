@@ -155,7 +155,7 @@ fn what_was_missed_of_the_history_is_learnt_from_another() {
 #[test]
 fn a_history_without_end_is_refused() {
     let current = CurrentLayout::new(five(1, |_| ()).validated().unwrap());
-    let limit = LAYOUTS_UNSETTLED_MAX as u64;
+    let limit = crate::limits::LAYOUTS_UNSETTLED_MAX as u64;
     for version in 2..=limit + 1 {
         current.replace(&five(version, |_| ())).unwrap();
     }
