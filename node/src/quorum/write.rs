@@ -6,6 +6,8 @@
 //! all N have answered, and has what was missed recorded by a replica that stored the
 //! object. Data in flight is bounded; past the bound, writes wait before they begin.
 
+mod send;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +15,8 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
+
+use send::{joined, pump, send};
 
 use super::tally::{Counters, Tally, Undecided};
 use super::{Missed, NodeError, NodeWriter, Parts, Recorded, WriterStats, Writers, reasons};
@@ -334,90 +338,5 @@ impl Inner {
         latest.extend(missed.iter().cloned());
         let surplus = latest.len().saturating_sub(limits::MISSED_LISTED_MAX);
         latest.drain(..surplus);
-    }
-}
-
-/// A replica's answers once its task is done; a panic in it is that replica's failure.
-async fn joined(
-    node_id: NodeId,
-    objects: usize,
-    write: tokio::task::JoinHandle<Answers>,
-) -> (NodeId, Answers) {
-    let answers = write.await.unwrap_or_else(|error| {
-        let reason = format!("the write did not finish: {error}");
-        vec![Err(NodeError::Protocol { reason }); objects]
-    });
-    assert_eq!(answers.len(), objects, "a replica answers for every object");
-    (node_id, answers)
-}
-
-/// Writes a batch to one replica; an error of the whole is every object's error.
-async fn send(
-    node: &dyn NodeWriter,
-    objects: Arc<[Object]>,
-    skip_present: bool,
-    timeout: Duration,
-) -> Answers {
-    let count = objects.len();
-    let sent = match skip_present {
-        true => send_lacking(node, objects, timeout).await,
-        false => send_all(node, objects, timeout).await,
-    };
-    sent.unwrap_or_else(|error| vec![Err(error); count])
-}
-
-async fn send_all(
-    node: &dyn NodeWriter,
-    objects: Arc<[Object]>,
-    timeout: Duration,
-) -> Result<Answers, NodeError> {
-    let answers = node.put(objects, timeout).await?;
-    Ok(answers.into_iter().map(|answer| Ok(answer?)).collect())
-}
-
-async fn send_lacking(
-    node: &dyn NodeWriter,
-    objects: Arc<[Object]>,
-    timeout: Duration,
-) -> Result<Answers, NodeError> {
-    let ids = objects.iter().map(Object::id).collect();
-    let present = node.has(ids, timeout).await?;
-    let lacking: Arc<[Object]> = objects
-        .iter()
-        .zip(&present)
-        .filter(|(_, present)| !**present)
-        .map(|(object, _)| object.clone())
-        .collect();
-    let mut answers = match lacking.is_empty() {
-        true => Vec::new(),
-        false => send_all(node, lacking, timeout).await?,
-    }
-    .into_iter();
-    let merged = objects.iter().zip(present).map(|(object, present)| match present {
-        // `has` speaks of what is durable.
-        true => Ok(Stored {
-            bytes: object.size_bytes(),
-            durability: crate::store::Durability::Synced,
-            already_present: true,
-        }),
-        false => answers.next().expect("one answer for each object that was lacking"),
-    });
-    Ok(merged.collect())
-}
-
-/// Hands every part to every replica that still takes them.
-async fn pump(mut parts: Parts, mut sinks: Vec<mpsc::Sender<bytes::Bytes>>, timeout: Duration) {
-    while let Some(part) = parts.recv().await {
-        let mut taking = Vec::with_capacity(sinks.len());
-        for sink in sinks {
-            // Ends when the replica failed, or hangs: dropping the sink ends its write.
-            if let Ok(Ok(())) = tokio::time::timeout(timeout, sink.send(part.clone())).await {
-                taking.push(sink);
-            }
-        }
-        sinks = taking;
-        if sinks.is_empty() {
-            return;
-        }
     }
 }

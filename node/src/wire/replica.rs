@@ -4,6 +4,8 @@
 //! that is safe because objects are immutable. A broken connection is evicted so that the
 //! next caller dials.
 
+mod operator;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +18,10 @@ use tonic::{Request, Streaming};
 
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::{CurrentLayout, Layout, NodeId};
+use crate::placement::{CurrentLayout, NodeId};
 use crate::pool::{Connections, Lease, Want};
 use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
 use crate::store::{Found, LargeReader, StoreError, Stored};
-use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::{self, Malformed};
 use crate::wire::stamp::{self, Rpc};
 use crate::wire::status::{chain, node_error_of, store_error_of};
@@ -124,79 +125,6 @@ impl RemoteNode {
             }
         }
         self.connections.lease(&self.node_id, want).await
-    }
-
-    /// What the node knows of itself.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub async fn status(&self, timeout: Duration) -> Result<v1::StatusResponse, NodeError> {
-        let answer = self.call(timeout, 0, |mut rpc, timeout| async move {
-            rpc.status(with_timeout(v1::StatusRequest {}, timeout)).await
-        });
-        Ok(answer.await?.into_inner())
-    }
-
-    /// Has the node make a snapshot of its store.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub async fn snapshot(
-        &self,
-        name: &str,
-        timeout: Duration,
-    ) -> Result<v1::SnapshotResponse, NodeError> {
-        // A snapshot is not repeated: its name would be taken.
-        let request = |mut rpc: Rpc, timeout| {
-            let request = v1::SnapshotRequest { name: name.to_owned() };
-            async move { rpc.snapshot(with_timeout(request, timeout)).await }
-        };
-        let answer = self.attempt(Want::default(), Instant::now(), timeout, &request).await?;
-        Ok(answer.into_inner())
-    }
-
-    /// Brings a layout into force at the node; says which version is then in force there,
-    /// and whether that changed anything.
-    ///
-    /// # Errors
-    /// [`NodeError`]; [`NodeError::Invalid`] when the node refused it.
-    pub async fn apply_layout(
-        &self,
-        layout: &Layout,
-        timeout: Duration,
-    ) -> Result<(u64, bool), NodeError> {
-        let applied = self.call(timeout, 0, |mut rpc, timeout| {
-            let request = v1::ApplyLayoutRequest { layout: Some(codec::layout_to_wire(layout)) };
-            async move { rpc.apply_layout(with_timeout(request, timeout)).await }
-        });
-        let v1::ApplyLayoutResponse { version, changed } = applied.await?.into_inner();
-        Ok((version, changed))
-    }
-
-    /// Asks the node who it is; returns the layout that it holds, and how long the answer
-    /// took.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub async fn identify(
-        &self,
-        caller: &str,
-        timeout: Duration,
-    ) -> Result<(Arc<Layout>, Duration), NodeError> {
-        let asked = self.call(timeout, 0, |mut rpc, timeout| {
-            let caller = caller.to_owned();
-            let request = v1::IdentifyRequest { caller, protocol_version: PROTOCOL_VERSION };
-            async move {
-                let began = Instant::now();
-                let answer = rpc.identify(with_timeout(request, timeout)).await?;
-                Ok((answer.into_inner().layout, began.elapsed()))
-            }
-        });
-        let (layout, took) = asked.await?;
-        let layout = layout.ok_or_else(|| Malformed("a node without a layout".into()))?;
-        let layout = codec::layout_from_wire(layout)
-            .map_err(|error| Malformed(format!("a node with a wrong layout: {error}")))?;
-        Ok((Arc::new(layout), took))
     }
 
     async fn put_one(
