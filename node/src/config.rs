@@ -9,6 +9,7 @@
 
 mod document;
 mod locate;
+mod pool;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::placement::{Layout, LayoutError, Member, NodeId};
 use document::{FileCluster, FileNode, layout_of, tables_of};
 pub use document::{layout_from_toml, layout_to_toml};
 use locate::Source;
+pub use pool::PoolConfig;
 pub use store::StoreConfig;
 
 /// Where a single node without any configuration listens.
@@ -44,6 +46,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// How its store works.
     pub store: StoreConfig,
+    /// How it keeps connections to its peers.
+    pub pool: PoolConfig,
     /// The cluster; contains this node.
     pub layout: Layout,
 }
@@ -117,6 +121,8 @@ struct FileConfig {
     data: Option<PathBuf>,
     #[serde(default)]
     store: StoreConfig,
+    #[serde(default)]
+    pool: PoolConfig,
     layout: Option<PathBuf>,
     cluster: Option<FileCluster>,
     node: Option<Vec<FileNode>>,
@@ -180,7 +186,7 @@ impl Config {
                 Err(_) => return refuse("listen", format!("{text:?} is not IP:PORT")),
             },
         };
-        if let Err((field, problem)) = file.store.check() {
+        if let Err((field, problem)) = file.store.check().and_then(|()| file.pool.check()) {
             return refuse(field, problem);
         }
         let node_id = overrides.node_id.or(file.node_id);
@@ -198,7 +204,7 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let config = Config { node_id, listen, store: file.store, layout };
+        let config = Config { node_id, listen, store: file.store, pool: file.pool, layout };
         Ok(LoadedConfig { config, data })
     }
 }
@@ -228,6 +234,7 @@ impl LoadedConfig {
             listen: Some(self.config.listen.to_string()),
             data: Some(self.data.clone()),
             store: self.config.store.clone(),
+            pool: self.config.pool.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),

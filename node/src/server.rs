@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::config::{Config, StoreConfig};
 use crate::layout::{KeepError, LayoutKeeper, follow};
 use crate::placement::NodeId;
-use crate::pool::{Connections, Dialler, Pool, PoolOptions};
+use crate::pool::{Connections, Dialler, Pool};
 use crate::repair::{MissedError, MissedLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
@@ -89,20 +89,22 @@ pub async fn serve(
     }
     let peers = Arc::new(PeerTable::new(&layout.get(), &config.node_id));
     let requests = Arc::new(Requests::default());
+    let boot_id = rng.random();
+    let pool_rng = ChaCha12Rng::from_rng(&mut rng);
+    let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
+    let pool = Pool::new(dialler, &layout, pool_rng, config.pool.options());
+    let pool: Arc<dyn Connections> = Arc::new(pool);
     let service = NodeService {
         node_id: config.node_id.clone(),
-        boot_id: rng.random(),
+        boot_id,
         layout: keeper.clone(),
         store: store.clone(),
         missed,
         peers: peers.clone(),
+        connections: pool.clone(),
         requests: requests.clone(),
         started: Instant::now(),
     };
-    let pool_rng = ChaCha12Rng::from_rng(&mut rng);
-    let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
-    let pool = Pool::new(dialler, &layout, pool_rng, PoolOptions::default());
-    let pool: Arc<dyn Connections> = Arc::new(pool);
     let probes = probe(keeper.clone(), pool.clone(), peers, config.node_id.clone());
     let following = keep_up(&keeper, pool, &config.node_id);
     let maintenance = maintenance(&config.store);

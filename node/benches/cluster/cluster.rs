@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gitstratum::client::{Client, ClientOptions};
-use gitstratum::config::{Config, LoadedConfig, StoreConfig};
+use gitstratum::config::{Config, LoadedConfig, PoolConfig, StoreConfig};
 use gitstratum::placement::{Layout, Member, NodeId};
 use gitstratum_host::Net;
 use gitstratum_proto::v1::StoreStatus;
@@ -59,6 +59,7 @@ impl Cluster {
                 node_id: member.node_id.clone(),
                 listen,
                 store: StoreConfig::default(),
+                pool: PoolConfig::default(),
                 layout: layout.clone(),
             };
             let loaded = LoadedConfig { config, data: dir.join(member.node_id.as_str()) };

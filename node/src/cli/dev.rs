@@ -18,7 +18,7 @@ use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
 use super::{Failure, seeded_by_the_system, wrong_configuration};
 use crate::client::{Client, ClientOptions};
-use crate::config::{Config, ConfigOverrides, LoadedConfig, StoreConfig};
+use crate::config::{Config, ConfigOverrides, LoadedConfig, PoolConfig, StoreConfig};
 use crate::limits;
 use crate::placement::{Layout, Member, NodeId};
 
@@ -112,6 +112,7 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
             node_id: NodeId::new(format!("n{n}")),
             listen,
             store: StoreConfig::default(),
+            pool: PoolConfig::default(),
             layout: layout.clone(),
         };
         let text = LoadedConfig { config, data: directory.join("data") }.to_toml()?;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use gitstratum_proto::v1::StatusResponse;
+use gitstratum_proto::v1::{PoolCounts, PoolStatus, StatusResponse, Tally};
 use serde_json::{Value, json};
 
 use super::arguments::Status;
@@ -95,7 +95,72 @@ fn as_json((member, answer): &Answer) -> Value {
             "first": listed.collect::<Vec<_>>(),
         },
         "peers": peers.collect::<Vec<_>>(),
+        "pool": pool(&status.pool.clone().unwrap_or_default()),
     })
+}
+
+fn pool(pool: &PoolStatus) -> Value {
+    let peers = pool.peers.iter().map(|peer| {
+        let connections = peer.connections.iter().map(|connection| {
+            json!({
+                "boot_id": format!("{:016x}", connection.boot_id),
+                "age_ms": connection.age_ms,
+                "requests_in_flight": connection.requests_in_flight,
+            })
+        });
+        json!({
+            "node": peer.node_id,
+            "address": peer.address,
+            "connections": connections.collect::<Vec<_>>(),
+            "requests_in_flight": peer.requests_in_flight,
+            "bytes_in_flight": peer.bytes_in_flight,
+            "waiters": peer.waiters,
+            "backing_off": peer.backing_off,
+            "counts": pool_counts(&peer.counts.clone().unwrap_or_default()),
+        })
+    });
+    json!({
+        "connections": pool.connections,
+        "peers": peers.collect::<Vec<_>>(),
+        "former": pool_counts(&pool.former.clone().unwrap_or_default()),
+    })
+}
+
+fn pool_counts(counts: &PoolCounts) -> Value {
+    let tallies = |tallies: &[Tally]| {
+        Value::Object(
+            tallies.iter().map(|tally| (tally.name.clone(), json!(tally.count))).collect(),
+        )
+    };
+    json!({
+        "hits": counts.hits,
+        "misses": counts.misses,
+        "limited": counts.limited,
+        "dials": counts.dials,
+        "dialled": counts.dialled,
+        "dials_failed": tallies(&counts.dials_failed),
+        "evictions": tallies(&counts.evictions),
+        "repeats": counts.repeats,
+        "repeats_refused": counts.repeats_refused,
+        "backoffs_cut_short": counts.backoffs_cut_short,
+    })
+}
+
+/// Peers that a node cannot reach, and why.
+fn list_unreached(out: &mut String, answers: &[Answer]) -> fmt::Result {
+    for (member, answer) in answers {
+        let Some(pool) = answer.as_ref().ok().and_then(|status| status.pool.as_ref()) else {
+            continue;
+        };
+        for peer in pool.peers.iter().filter(|peer| !peer.backing_off.is_empty()) {
+            writeln!(
+                out,
+                "{} does not reach {}: {}",
+                member.node_id, peer.node_id, peer.backing_off
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// The table for people.
@@ -103,17 +168,20 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
     let mut out = String::new();
     writeln!(
         out,
-        "{:<12} {:<22} {:>10} {:>12} {:>9} {:>9} {:>7}  state",
-        "node", "address", "objects", "bytes", "segments", "requests", "missed"
+        "{:<12} {:<22} {:>10} {:>12} {:>9} {:>9} {:>7} {:>7}  state",
+        "node", "address", "objects", "bytes", "segments", "requests", "missed", "reaches"
     )?;
     for (member, answer) in answers {
         let (name, address) = (member.node_id.as_str(), &member.address);
         match answer {
-            Err(error) => writeln!(out, "{name:<12} {address:<22} {:>51}  not asked: {error}", "")?,
+            Err(error) => writeln!(out, "{name:<12} {address:<22} {:>59}  not asked: {error}", "")?,
             Ok(status) => {
                 let store = status.store.clone().unwrap_or_default();
                 let requests = status.server.unwrap_or_default().requests_attempted;
                 let missed = status.missed.as_ref().map_or(0, |missed| missed.count);
+                let peers = status.peers.len();
+                let reached = status.peers.iter().filter(|peer| peer.reachable).count();
+                let reaches = format!("{reached}/{peers}");
                 let state = match (store.failed.is_empty(), store.damaged_objects) {
                     (true, 0) => "ok".to_owned(),
                     (true, damaged) => format!("{damaged} damaged objects"),
@@ -121,12 +189,13 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
                 };
                 writeln!(
                     out,
-                    "{name:<12} {address:<22} {:>10} {:>12} {:>9} {requests:>9} {missed:>7}  {state}",
+                    "{name:<12} {address:<22} {:>10} {:>12} {:>9} {requests:>9} {missed:>7} {reaches:>7}  {state}",
                     store.objects, store.payload_bytes, store.segments
                 )?;
             }
         }
     }
+    list_unreached(&mut out, answers)?;
     list_missed(&mut out, answers)?;
     let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
     if unasked > 0 {

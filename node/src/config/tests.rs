@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::pool::PoolOptions;
 use crate::store::Fsync;
 
 const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -95,7 +96,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "\n[cluster]\n",
         "\n[clutser]\n",
         "config.toml:33: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
-         `data`, `store`, `layout`, `cluster`, `node`",
+         `data`, `store`, `pool`, `layout`, `cluster`, `node`",
     );
     refused(
         "fsync = \"always\"",
@@ -108,6 +109,19 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "compact_garbage_share = 5",
         "config.toml:25: store.compact_garbage_share: 5 is not between 0.05 and 1",
     );
+    refused(
+        "max_age_s = 300",
+        "max_age_s = nan",
+        "config.toml:82: pool.max_age_s: NaN is not between 0.1 and 86400 seconds",
+    );
+}
+
+#[test]
+fn what_the_example_calls_defaults_are_the_defaults() {
+    let loaded = load(EXAMPLE).unwrap();
+    assert_eq!(loaded.config.store, StoreConfig::default());
+    assert_eq!(loaded.config.pool, PoolConfig::default());
+    assert_eq!(loaded.config.pool.options(), PoolOptions::default());
 }
 
 #[test]
@@ -198,6 +212,7 @@ fn a_configuration_survives_being_written() {
     assert_eq!(again.config.node_id, loaded.config.node_id);
     assert_eq!(again.config.listen, loaded.config.listen);
     assert_eq!(again.config.store, loaded.config.store);
+    assert_eq!(again.config.pool, loaded.config.pool);
     assert_eq!(again.data, loaded.data);
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod codec;
 mod fence;
+pub(crate) mod numbers;
 pub mod replica;
 pub(crate) mod rt;
 pub mod server;

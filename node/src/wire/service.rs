@@ -12,6 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::codec::{self, Malformed};
 use super::fence;
+use super::numbers::pool_to_wire;
 use super::server::Requests;
 use super::stamp;
 use super::status::status_of;
@@ -19,6 +20,7 @@ use crate::layout::{KeepError, LayoutKeeper};
 use crate::limits;
 use crate::object::{Object, ObjectId};
 use crate::placement::{LayoutError, NodeId};
+use crate::pool::Connections;
 use crate::repair::{MissedLog, PeerTable};
 use crate::store::{LargeReader, LargeWriter, Snapshot, Store, StoreStats};
 
@@ -36,6 +38,8 @@ pub struct NodeService {
     pub missed: Arc<MissedLog>,
     /// What the probe last saw of its peers.
     pub peers: Arc<PeerTable>,
+    /// The connections that the node itself opens.
+    pub connections: Arc<dyn Connections>,
     /// Counters of the server loop.
     pub requests: Arc<Requests>,
     /// When it started.
@@ -332,6 +336,7 @@ impl Node for NodeService {
             server: Some(self.requests.status()),
             missed: Some(self.missed.status()),
             peers: self.peers.status(),
+            pool: Some(pool_to_wire(&self.connections.numbers())),
         }))
     }
 }

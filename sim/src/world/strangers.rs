@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use gitstratum::config::{Config, StoreConfig};
+use gitstratum::config::{Config, PoolConfig, StoreConfig};
 use gitstratum::placement::NodeId;
 use gitstratum::server;
 use gitstratum_host::simulated::{DiskProfile, Machine};
@@ -49,6 +49,7 @@ impl Cluster {
                         node_id: NodeId::new(own.clone()),
                         listen: anywhere(),
                         store: StoreConfig { reserve_bytes: 0, ..StoreConfig::default() },
+                        pool: PoolConfig::default(),
                         layout: layout_of_one(&own, address),
                     };
                     let forever = std::future::pending();

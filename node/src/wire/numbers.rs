@@ -1,0 +1,53 @@
+//! A pool's numbers as messages.
+
+use gitstratum_proto::v1;
+
+use crate::pool::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers, Stage};
+
+/// All of a pool.
+pub fn pool_to_wire(numbers: &PoolNumbers) -> v1::PoolStatus {
+    v1::PoolStatus {
+        connections: numbers.connections as u64,
+        peers: numbers.peers.iter().map(peer).collect(),
+        former: Some(counts(&numbers.former)),
+    }
+}
+
+fn peer(peer: &PeerNumbers) -> v1::PoolPeer {
+    v1::PoolPeer {
+        node_id: peer.node_id.to_string(),
+        address: peer.address.clone(),
+        connections: peer.connections.iter().map(connection).collect(),
+        requests_in_flight: peer.requests as u64,
+        bytes_in_flight: peer.bytes_in_flight as u64,
+        waiters: peer.waiters as u64,
+        backing_off: peer.backing_off.clone().unwrap_or_default(),
+        counts: Some(counts(&peer.counts)),
+    }
+}
+
+fn connection(connection: &ConnectionNumbers) -> v1::PoolConnection {
+    v1::PoolConnection {
+        boot_id: connection.boot_id,
+        age_ms: u64::try_from(connection.age.as_millis()).unwrap_or(u64::MAX),
+        requests_in_flight: connection.requests,
+    }
+}
+
+fn counts(counts: &PoolCounts) -> v1::PoolCounts {
+    let tally = |(name, &count): (&'static str, &u64)| v1::Tally { name: name.to_owned(), count };
+    let stages = Stage::ALL.iter().map(|stage| stage.name());
+    let reasons = Eviction::ALL.iter().map(|reason| reason.name());
+    v1::PoolCounts {
+        hits: counts.hits,
+        misses: counts.misses,
+        limited: counts.limited,
+        dials: counts.dials,
+        dialled: counts.dialled,
+        dials_failed: stages.zip(&counts.dials_failed).map(tally).collect(),
+        evictions: reasons.zip(&counts.evictions).map(tally).collect(),
+        repeats: counts.repeats,
+        repeats_refused: counts.repeats_refused,
+        backoffs_cut_short: counts.backoffs_cut_short,
+    }
+}
