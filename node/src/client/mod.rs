@@ -28,6 +28,9 @@ use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId, Placement};
 use crate::pool::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
+use crate::quorum::decorate::{
+    Adaptive, AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Guarded, Latencies,
+};
 use crate::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumReader, QuorumWriter};
 use crate::store::LargeReader;
 use crate::wire::replica::RemoteNode;
@@ -44,11 +47,20 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// How its pool of connections behaves.
     pub pool: PoolOptions,
+    /// When a replica in trouble is left alone.
+    pub breaker: BreakerOptions,
+    /// How deadlines follow what a replica usually takes.
+    pub deadlines: AdaptiveOptions,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        ClientOptions { request_timeout: limits::REQUEST_TIMEOUT, pool: PoolOptions::default() }
+        ClientOptions {
+            request_timeout: limits::REQUEST_TIMEOUT,
+            pool: PoolOptions::default(),
+            breaker: BreakerOptions::default(),
+            deadlines: AdaptiveOptions::default(),
+        }
     }
 }
 
@@ -76,6 +88,7 @@ pub type LayoutAnswer = (Member, Result<Arc<Layout>, NodeError>);
 pub struct Client {
     layout: CurrentLayout,
     connections: Arc<dyn Connections>,
+    breakers: Breakers,
     writer: QuorumWriter,
     reader: QuorumReader,
     options: ClientOptions,
@@ -117,14 +130,20 @@ impl Client {
         let layout = CurrentLayout::new(learn_layout(net, peers).await?);
         let connections = connections(&layout);
         let timeout = options.request_timeout;
-        let (by, through) = (layout.clone(), connections.clone());
-        let writers = Arc::new(move |member: &Member| Arc::new(remote(&by, &through, member)) as _);
+        let breakers = Breakers::new(options.breaker.clone());
+        let guard = Guard {
+            layout: layout.clone(),
+            connections: connections.clone(),
+            breakers: breakers.clone(),
+            latencies: Latencies::new(options.deadlines.clone()),
+        };
+        let guards = guard.clone();
+        let writers = Arc::new(move |member: &Member| Arc::new(guards.replica(member)) as _);
         let writer = QuorumWriter::new(layout.clone(), writers, timeout);
-        let (by, through) = (layout.clone(), connections.clone());
-        let readers = Arc::new(move |member: &Member| Arc::new(remote(&by, &through, member)) as _);
+        let readers = Arc::new(move |member: &Member| Arc::new(guard.replica(member)) as _);
         let reader = QuorumReader::new(layout.clone(), readers, timeout);
         let catching_up = Arc::default();
-        Ok(Client { layout, connections, writer, reader, options, catching_up })
+        Ok(Client { layout, connections, breakers, writer, reader, options, catching_up })
     }
 
     /// The layout in use now.
@@ -323,6 +342,11 @@ impl Client {
         self.connections.numbers()
     }
 
+    /// The circuit breakers of the replicas that were used so far.
+    pub fn breakers(&self) -> Vec<BreakerNumbers> {
+        self.breakers.list()
+    }
+
     /// Counters of the writer.
     pub fn stats(&self) -> WriterStats {
         self.writer.stats()
@@ -336,6 +360,23 @@ impl Client {
     /// Waits for the writes that go on after W, and for their records.
     pub async fn drain(&self) {
         self.writer.drain().await;
+    }
+}
+
+/// What stands between a quorum and its replicas.
+#[derive(Clone)]
+struct Guard {
+    layout: CurrentLayout,
+    connections: Arc<dyn Connections>,
+    breakers: Breakers,
+    latencies: Latencies,
+}
+
+impl Guard {
+    /// The breaker outside, so that what it refuses is no latency.
+    fn replica(&self, member: &Member) -> Guarded<Adaptive<RemoteNode>> {
+        let remote = remote(&self.layout, &self.connections, member);
+        Guarded::new(Adaptive::new(remote, &self.latencies), &self.breakers)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Nothing under `quorum/` knows what a socket or a file is: replicas are
 //! [`NodeWriter`]s and [`NodeReader`]s.
 
+pub mod decorate;
 mod local;
 mod read;
 mod tally;
@@ -40,6 +41,12 @@ pub enum NodeError {
         bound: &'static str,
         /// The bound.
         limit: usize,
+    },
+    /// The node was in trouble lately and is left alone for a while.
+    #[error("circuit open: it failed or was slow lately; next trial in {} ms", trial_in.as_millis())]
+    CircuitOpen {
+        /// How long yet.
+        trial_in: Duration,
     },
     /// The layout in force does not have the node.
     #[error("node {0} is not in the layout")]
@@ -137,6 +144,12 @@ pub trait NodeWriter: Send + Sync {
         missed: Vec<Missed>,
         timeout: Duration,
     ) -> Result<Recorded, NodeError>;
+
+    /// The same replica for a request that no quorum can do without, when this one may
+    /// answer [`NodeError::CircuitOpen`].
+    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
+        None
+    }
 }
 
 /// Returns objects of one replica.
@@ -160,6 +173,11 @@ pub trait NodeReader: Send + Sync {
     /// # Errors
     /// [`NodeError`].
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError>;
+
+    /// As [`NodeWriter::insistent`].
+    fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
+        None
+    }
 }
 
 /// How a writer comes to the replica of a member. Asked anew for every write, because the

@@ -5,7 +5,7 @@
 
 mod resume;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -96,6 +96,13 @@ impl Search {
     }
 }
 
+/// A replica that is still to be asked.
+struct Untried {
+    node_id: NodeId,
+    /// Its circuit is open, and the others did not have everything.
+    insist: bool,
+}
+
 type Replies = (NodeId, Arc<[ObjectId]>, Result<Vec<Result<Found, StoreError>>, NodeError>);
 
 impl QuorumReader {
@@ -167,8 +174,17 @@ impl Inner {
         (self.nodes)(member.expect("only members are read from"))
     }
 
-    async fn ask(&self, placement: &Placement, node_id: NodeId, ids: Arc<[ObjectId]>) -> Replies {
-        let answer = self.reader(placement, &node_id).get(ids.clone(), self.timeout).await;
+    async fn ask(
+        &self,
+        placement: &Placement,
+        Untried { node_id, insist }: Untried,
+        ids: Arc<[ObjectId]>,
+    ) -> Replies {
+        let mut reader = self.reader(placement, &node_id);
+        if insist && let Some(insistent) = reader.insistent() {
+            reader = insistent;
+        }
+        let answer = reader.get(ids.clone(), self.timeout).await;
         (node_id, ids, answer)
     }
 
@@ -185,29 +201,38 @@ impl Inner {
             sought.entry(search.id).or_default().push(search);
         }
         let mut results = Vec::new();
-        let mut untried = self.ranked(read_set.nodes()).into_iter();
+        let untried = self.ranked(read_set.nodes()).into_iter();
+        let mut untried: VecDeque<_> =
+            untried.map(|node_id| Untried { node_id, insist: false }).collect();
         let mut asked = FuturesUnordered::new();
+        let mut insisted = BTreeSet::new();
         while !sought.is_empty() {
             if asked.is_empty() {
-                let Some(node_id) = untried.next() else { break };
-                asked.push(self.ask(placement, node_id, sought.keys().copied().collect()));
+                let Some(next) = untried.pop_front() else { break };
+                asked.push(self.ask(placement, next, sought.keys().copied().collect()));
             }
-            let reply = match untried.as_slice().is_empty() {
+            let reply = match untried.is_empty() {
                 true => Ok(asked.next().await),
                 false => tokio::time::timeout(limits::HEDGE_AFTER, asked.next()).await,
             };
             let unsatisfied = match reply {
-                Ok(reply) => {
-                    let reply = reply.expect("something was asked");
-                    self.take(reply, &mut sought, &mut results)
-                }
+                Ok(reply) => match reply.expect("something was asked") {
+                    // Asked all the same when nobody else has it all.
+                    (node_id, _, Err(NodeError::CircuitOpen { .. }))
+                        if insisted.insert(node_id.clone()) =>
+                    {
+                        untried.push_back(Untried { node_id, insist: true });
+                        true
+                    }
+                    reply => self.take(reply, &mut sought, &mut results),
+                },
                 Err(_) => true,
             };
             if unsatisfied
                 && !sought.is_empty()
-                && let Some(node_id) = untried.next()
+                && let Some(next) = untried.pop_front()
             {
-                asked.push(self.ask(placement, node_id, sought.keys().copied().collect()));
+                asked.push(self.ask(placement, next, sought.keys().copied().collect()));
             }
         }
         let unfound = sought.into_values().flatten();

@@ -6,6 +6,7 @@
 //! all N have answered, and has what was missed recorded by a replica that stored the
 //! object. Data in flight is bounded; past the bound, writes wait before they begin.
 
+mod reserve;
 mod send;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use reserve::Reserve;
 use send::{joined, pump, send};
 
 use super::tally::{Counters, Tally, Undecided};
@@ -213,16 +215,20 @@ impl Inner {
         let room = self.room_for(bytes).await;
         let heads: Vec<_> = batch.objects.iter().map(Object::id).collect();
         let replicas = FuturesUnordered::new();
+        let needed = placement.layout().write_quorum;
+        let reserve = Arc::new(Reserve::new(batch.replicas.len(), needed));
         for node_id in batch.replicas.iter() {
             let node = self.writer(&placement, node_id);
             let (objects, timeout) = (batch.objects.clone(), self.timeout);
             let skip_present = batch.skip_present;
-            let write =
-                tokio::spawn(async move { send(&*node, objects, skip_present, timeout).await });
+            let reserve = reserve.clone();
+            let write = tokio::spawn(async move {
+                send(&*node, objects, skip_present, timeout, &reserve).await
+            });
             replicas.push(joined(node_id.clone(), heads.len(), write));
         }
         drop(batch);
-        self.gather(&placement, &heads, replicas, counted, answer).await;
+        self.gather(&placement, &heads, replicas, &reserve, counted, answer).await;
         drop(room);
     }
 
@@ -243,9 +249,11 @@ impl Inner {
             let write = tokio::spawn(async move { vec![node.put_large(head, parts).await] });
             replicas.push(joined(node_id.clone(), 1, write));
         }
+        // Large objects pass every circuit, because their parts cannot be sent again.
+        let reserve = Reserve::new(sinks.len(), sinks.len());
         let pump = pump(parts, sinks, self.timeout);
         let ids = [head.id];
-        let gather = self.gather(&placement, &ids, replicas, counted, answer);
+        let gather = self.gather(&placement, &ids, replicas, &reserve, counted, answer);
         futures_util::future::join(pump, gather).await;
     }
 
@@ -256,6 +264,7 @@ impl Inner {
         placement: &Placement,
         ids: &[ObjectId],
         mut replicas: FuturesUnordered<F>,
+        reserve: &Reserve,
         mut counted: Undecided,
         answer: oneshot::Sender<Vec<Outcome>>,
     ) where
@@ -268,12 +277,18 @@ impl Inner {
         let mut open = ids.len();
         let mut answer = Some(answer);
         while let Some((node_id, answers)) = replicas.next().await {
+            if answers.iter().any(Result::is_err) {
+                reserve.call_up();
+            }
             for (place, (tally, answer)) in tallies.iter_mut().zip(answers).enumerate() {
                 if let Some(outcome) = tally.take(&node_id, answer) {
                     counted.decide(outcome.is_ok());
                     outcomes[place] = Some(outcome);
                     open -= 1;
                 }
+            }
+            if open == 0 {
+                reserve.dismiss();
             }
             if open == 0
                 && let Some(answer) = answer.take()

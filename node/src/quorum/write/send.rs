@@ -1,6 +1,7 @@
 //! One replica's part of a write: its batch, or its share of the parts of a large object.
 //!
-//! How the answers of several replicas make an outcome is left to others.
+//! A replica whose circuit is open is sent to when the write cannot do without it. How the
+//! answers of several replicas make an outcome is left to others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::Answers;
+use super::reserve::Reserve;
 use crate::object::Object;
 use crate::placement::NodeId;
 use crate::quorum::{NodeError, NodeWriter, Parts};
@@ -33,13 +35,29 @@ pub(super) async fn send(
     objects: Arc<[Object]>,
     skip_present: bool,
     timeout: Duration,
+    reserve: &Reserve,
 ) -> Answers {
     let count = objects.len();
-    let sent = match skip_present {
+    let mut sent = send_once(node, objects.clone(), skip_present, timeout).await;
+    if matches!(sent, Err(NodeError::CircuitOpen { .. }))
+        && let Some(node) = node.insistent()
+        && reserve.wait().await
+    {
+        sent = send_once(&*node, objects, skip_present, timeout).await;
+    }
+    sent.unwrap_or_else(|error| vec![Err(error); count])
+}
+
+async fn send_once(
+    node: &dyn NodeWriter,
+    objects: Arc<[Object]>,
+    skip_present: bool,
+    timeout: Duration,
+) -> Result<Answers, NodeError> {
+    match skip_present {
         true => send_lacking(node, objects, timeout).await,
         false => send_all(node, objects, timeout).await,
-    };
-    sent.unwrap_or_else(|error| vec![Err(error); count])
+    }
 }
 
 async fn send_all(

@@ -1,0 +1,218 @@
+//! Deadlines that follow what a replica usually takes.
+//!
+//! Invariant: a request never has longer than its caller gave it. Below that, a replica that
+//! answers in milliseconds is not waited for as long as one that takes seconds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::object::{Object, ObjectHead, ObjectId};
+use crate::placement::NodeId;
+use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
+use crate::store::{Found, LargeReader, StoreError, Stored};
+
+/// Two buckets an octave of microseconds, up to beyond an hour.
+const BUCKETS: usize = 64;
+
+/// How deadlines follow latencies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdaptiveOptions {
+    /// No deadline is shorter, unless the caller's is.
+    pub deadline_min: Duration,
+    /// No deadline is longer.
+    pub deadline_max: Duration,
+    /// The deadline is so many times what 99 of a hundred requests took.
+    pub factor: u32,
+    /// Fewer requests tell nothing, and `deadline_max` holds.
+    pub requests_min: u32,
+    /// After so many, what was before counts half.
+    pub half_life: u32,
+}
+
+impl Default for AdaptiveOptions {
+    fn default() -> Self {
+        AdaptiveOptions {
+            deadline_min: Duration::from_secs(3),
+            deadline_max: Duration::from_secs(60),
+            factor: 8,
+            requests_min: 100,
+            half_life: 1000,
+        }
+    }
+}
+
+/// What one replica's requests took lately.
+#[derive(Clone, Debug)]
+struct Histogram {
+    counts: [u32; BUCKETS],
+    total: u32,
+    since_halved: u32,
+}
+
+impl Histogram {
+    fn record(&mut self, took: Duration, half_life: u32) {
+        self.counts[bucket(took)] += 1;
+        self.total += 1;
+        self.since_halved += 1;
+        if self.since_halved >= half_life {
+            self.since_halved = 0;
+            self.counts.iter_mut().for_each(|count| *count /= 2);
+            self.total = self.counts.iter().sum();
+        }
+    }
+
+    /// What 99 of a hundred requests did not exceed.
+    fn p99(&self) -> Duration {
+        let beyond = self.total / 100;
+        let mut seen = 0;
+        for at in (0..BUCKETS).rev() {
+            seen += self.counts[at];
+            if seen > beyond {
+                return upper(at);
+            }
+        }
+        Duration::ZERO
+    }
+}
+
+/// Two to an octave: the first half of `2^n` to `2^(n+1)` microseconds, and the second.
+fn bucket(took: Duration) -> usize {
+    let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(2);
+    let octave = us.ilog2();
+    let half = (us >> (octave - 1)) & 1;
+    (octave as usize * 2 + half as usize).min(BUCKETS - 1)
+}
+
+fn upper(bucket: usize) -> Duration {
+    let octave = 1u64 << (bucket / 2);
+    Duration::from_micros(if bucket % 2 == 0 { octave + octave / 2 } else { octave * 2 })
+}
+
+/// The latencies of all replicas. Cheap to clone; clones share them.
+#[derive(Clone, Default)]
+pub struct Latencies {
+    options: AdaptiveOptions,
+    histograms: Arc<Mutex<BTreeMap<NodeId, Arc<Mutex<Histogram>>>>>,
+}
+
+impl Latencies {
+    /// Nothing is known yet.
+    pub fn new(options: AdaptiveOptions) -> Self {
+        Latencies { options, histograms: Arc::default() }
+    }
+
+    fn of(&self, node_id: &NodeId) -> Arc<Mutex<Histogram>> {
+        let mut histograms = self.histograms.lock().expect("nothing panics while it looks");
+        let empty = || {
+            let counts = [0; BUCKETS];
+            Arc::new(Mutex::new(Histogram { counts, total: 0, since_halved: 0 }))
+        };
+        histograms.entry(node_id.clone()).or_insert_with(empty).clone()
+    }
+}
+
+/// A replica whose requests get deadlines after what it usually takes.
+#[derive(Clone)]
+pub struct Adaptive<N> {
+    inner: N,
+    options: AdaptiveOptions,
+    histogram: Arc<Mutex<Histogram>>,
+}
+
+impl<N: NodeWriter> Adaptive<N> {
+    /// `inner`, with what `latencies` knows of it.
+    pub fn new(inner: N, latencies: &Latencies) -> Self {
+        let histogram = latencies.of(inner.node_id());
+        Adaptive { inner, options: latencies.options.clone(), histogram }
+    }
+}
+
+impl<N> Adaptive<N> {
+    /// The deadline of a request whose caller gives it `given`.
+    pub fn deadline(&self, given: Duration) -> Duration {
+        let AdaptiveOptions { deadline_min, deadline_max, factor, requests_min, .. } = self.options;
+        let histogram = self.histogram.lock().expect("nothing panics while it counts");
+        let usual = match histogram.total >= requests_min {
+            true => histogram.p99() * factor,
+            false => deadline_max,
+        };
+        given.min(usual.max(deadline_min).min(deadline_max))
+    }
+
+    async fn timed<T>(
+        &self,
+        request: impl Future<Output = Result<T, NodeError>> + Send,
+    ) -> Result<T, NodeError> {
+        let began = Instant::now();
+        let answer = request.await;
+        // One that was too late counts for what it took, so that the next has longer; one
+        // that failed at once says nothing of how long an answer takes.
+        if matches!(answer, Ok(_) | Err(NodeError::TimedOut { .. })) {
+            let mut histogram = self.histogram.lock().expect("nothing panics while it counts");
+            histogram.record(began.elapsed(), self.options.half_life);
+        }
+        answer
+    }
+}
+
+#[async_trait]
+impl<N: NodeWriter + Clone + 'static> NodeWriter for Adaptive<N> {
+    fn node_id(&self) -> &NodeId {
+        self.inner.node_id()
+    }
+
+    async fn put(
+        &self,
+        objects: Arc<[Object]>,
+        timeout: Duration,
+    ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
+        self.timed(self.inner.put(objects, self.deadline(timeout))).await
+    }
+
+    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError> {
+        self.inner.put_large(head, parts).await
+    }
+
+    async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
+        self.timed(self.inner.has(ids, self.deadline(timeout))).await
+    }
+
+    async fn record_missed(
+        &self,
+        missed: Vec<Missed>,
+        timeout: Duration,
+    ) -> Result<Recorded, NodeError> {
+        self.timed(self.inner.record_missed(missed, self.deadline(timeout))).await
+    }
+
+    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
+        self.inner.insistent()
+    }
+}
+
+#[async_trait]
+impl<N: NodeReader + Clone + 'static> NodeReader for Adaptive<N> {
+    fn node_id(&self) -> &NodeId {
+        self.inner.node_id()
+    }
+
+    async fn get(
+        &self,
+        ids: Arc<[ObjectId]>,
+        timeout: Duration,
+    ) -> Result<Vec<Result<Found, StoreError>>, NodeError> {
+        self.timed(self.inner.get(ids, self.deadline(timeout))).await
+    }
+
+    async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
+        self.inner.get_large(id).await
+    }
+
+    fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
+        self.inner.insistent()
+    }
+}
