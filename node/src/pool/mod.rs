@@ -22,6 +22,9 @@ mod options;
 mod peer;
 mod upkeep;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

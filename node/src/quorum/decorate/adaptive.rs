@@ -89,7 +89,7 @@ fn bucket(took: Duration) -> usize {
 
 fn upper(bucket: usize) -> Duration {
     let octave = 1u64 << (bucket / 2);
-    Duration::from_micros(if bucket % 2 == 0 { octave + octave / 2 } else { octave * 2 })
+    Duration::from_micros(if bucket.is_multiple_of(2) { octave + octave / 2 } else { octave * 2 })
 }
 
 /// The latencies of all replicas. Cheap to clone; clones share them.
