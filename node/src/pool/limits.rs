@@ -58,6 +58,15 @@ pub const RETRY_PERCENT: u64 = 20;
 /// And so many in a second, however few requests there are.
 pub const RETRIES_PER_SECOND_MIN: u64 = 10;
 
+/// No deadline that follows a peer's latency is shorter than this.
+pub const ADAPTIVE_DEADLINE_MIN: Duration = Duration::from_secs(8);
+
+// A shorter deadline would pass before the pings tell a dead connection from a slow peer,
+// and take the second attempt away.
+const _: () = assert!(
+    KEEPALIVE_INTERVAL.as_millis() + KEEPALIVE_TIMEOUT.as_millis()
+        < ADAPTIVE_DEADLINE_MIN.as_millis()
+);
 // A dial that succeeds at all does so within the deadline of the request that waits for it.
 const _: () = assert!(
     RESOLVE_TIMEOUT.as_millis()

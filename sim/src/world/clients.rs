@@ -134,7 +134,7 @@ pub(super) async fn connect(
     }
     let connections_max = pool.connections_max;
     let request_timeout = run.plan.workload.request_timeout;
-    let options = ClientOptions { request_timeout, pool };
+    let options = ClientOptions { request_timeout, pool, ..ClientOptions::default() };
     loop {
         let (options, dialling) = (options.clone(), net.clone());
         let connected = match control {

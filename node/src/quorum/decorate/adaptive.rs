@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
+use crate::pool::limits;
 use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
 use crate::store::{Found, LargeReader, StoreError, Stored};
 
@@ -36,7 +37,7 @@ pub struct AdaptiveOptions {
 impl Default for AdaptiveOptions {
     fn default() -> Self {
         AdaptiveOptions {
-            deadline_min: Duration::from_secs(3),
+            deadline_min: limits::ADAPTIVE_DEADLINE_MIN,
             deadline_max: Duration::from_secs(60),
             factor: 8,
             requests_min: 100,
