@@ -11,6 +11,7 @@ pub mod import;
 pub mod manifest;
 #[cfg(feature = "cli")]
 mod progress;
+mod replicas;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,11 +30,11 @@ use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId, Placement};
 use crate::pool::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
 use crate::quorum::decorate::{
-    Adaptive, AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Guarded, Latencies,
+    AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies,
 };
 use crate::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumReader, QuorumWriter};
 use crate::store::LargeReader;
-use crate::wire::replica::RemoteNode;
+use replicas::{Replicas, remote};
 
 #[cfg(feature = "cli")]
 pub use progress::Progress;
@@ -131,16 +132,16 @@ impl Client {
         let connections = connections(&layout);
         let timeout = options.request_timeout;
         let breakers = Breakers::new(options.breaker.clone());
-        let guard = Guard {
+        let replicas = Replicas {
             layout: layout.clone(),
             connections: connections.clone(),
             breakers: breakers.clone(),
             latencies: Latencies::new(options.deadlines.clone()),
         };
-        let guards = guard.clone();
-        let writers = Arc::new(move |member: &Member| Arc::new(guards.replica(member)) as _);
+        let for_writes = replicas.clone();
+        let writers = Arc::new(move |member: &Member| Arc::new(for_writes.replica(member)) as _);
         let writer = QuorumWriter::new(layout.clone(), writers, timeout);
-        let readers = Arc::new(move |member: &Member| Arc::new(guard.replica(member)) as _);
+        let readers = Arc::new(move |member: &Member| Arc::new(replicas.replica(member)) as _);
         let reader = QuorumReader::new(layout.clone(), readers, timeout);
         let catching_up = Arc::default();
         Ok(Client { layout, connections, breakers, writer, reader, options, catching_up })
@@ -361,32 +362,6 @@ impl Client {
     pub async fn drain(&self) {
         self.writer.drain().await;
     }
-}
-
-/// What stands between a quorum and its replicas.
-#[derive(Clone)]
-struct Guard {
-    layout: CurrentLayout,
-    connections: Arc<dyn Connections>,
-    breakers: Breakers,
-    latencies: Latencies,
-}
-
-impl Guard {
-    /// The breaker outside, so that what it refuses is no latency.
-    fn replica(&self, member: &Member) -> Guarded<Adaptive<RemoteNode>> {
-        let remote = remote(&self.layout, &self.connections, member);
-        Guarded::new(Adaptive::new(remote, &self.latencies), &self.breakers)
-    }
-}
-
-/// The replica of a member.
-fn remote(
-    layout: &CurrentLayout,
-    connections: &Arc<dyn Connections>,
-    member: &Member,
-) -> RemoteNode {
-    RemoteNode::new(member.node_id.clone(), connections.clone(), layout.clone())
 }
 
 /// Refuses a peer list that cannot be meant.
