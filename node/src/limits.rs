@@ -1,7 +1,11 @@
 //! Every bound of the node in one place, with units in the names and the relations
 //! between them checked when the crate is compiled.
 
+mod pool;
+
 use std::time::Duration;
+
+pub use pool::*;
 
 /// Data of an object that travels and is held whole. Larger ones go in parts.
 pub const OBJECT_BYTES_WHOLE_MAX: usize = 1 << 20;
@@ -45,7 +49,7 @@ pub const SERVER_REQUESTS_MAX: usize = 1024;
 /// Connections that a server holds at once.
 pub const SERVER_CONNECTIONS_MAX: usize = 4096;
 /// HTTP/2 streams of one connection.
-pub const CONNECTION_STREAMS_MAX: u32 = 512;
+pub const CONNECTION_STREAMS_MAX: u32 = 1024;
 /// (node, object) pairs that a node records as missed.
 pub const MISSED_RECORDS_MAX: usize = 100_000;
 /// Missed records that `status` lists.
@@ -107,22 +111,12 @@ pub const TRANSFER_ATTEMPTS_MAX: u32 = 6;
 /// Before the second attempt; doubled each time.
 pub const TRANSFER_RETRY_WAIT: Duration = Duration::from_millis(250);
 
-/// Opening a connection: resolve, connect and identify together.
-pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 /// A request without a deadline of its own.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time a server works on one request, whatever its caller asks for.
 pub const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 /// Interval of a server's pings, which free what a vanished caller held.
 pub const SERVER_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-/// HTTP/2 ping interval of the calling side.
-pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// An unanswered ping ends the connection after this.
-pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
-/// After a failed dial, the next waits this long, doubling up to `DIAL_BACKOFF_MAX`.
-pub const DIAL_BACKOFF_MIN: Duration = Duration::from_millis(50);
-/// Longest wait between two dials of a peer that does not answer.
-pub const DIAL_BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// A read that is not answered by then is sent to the next replica too.
 pub const HEDGE_AFTER: Duration = Duration::from_millis(200);
 /// A replica that failed is read from last for this long.
@@ -148,5 +142,3 @@ const _: () = assert!(STORE_QUEUE_BYTES_MAX >= GROUP_BYTES_MAX);
 const _: () = assert!(WRITER_BYTES_IN_FLIGHT_MAX >= 2 * MESSAGE_BYTES_MAX);
 const _: () = assert!(STREAM_WINDOW_BYTES as usize >= MESSAGE_BYTES_MAX);
 const _: () = assert!(CONNECTION_WINDOW_BYTES >= STREAM_WINDOW_BYTES);
-const _: () = assert!(DIAL_TIMEOUT.as_millis() < REQUEST_TIMEOUT.as_millis());
-const _: () = assert!(KEEPALIVE_TIMEOUT.as_millis() <= KEEPALIVE_INTERVAL.as_millis());

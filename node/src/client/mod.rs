@@ -309,7 +309,7 @@ impl Client {
         };
         let asking = ask_members(&self.layout, &self.connections, None, wanted, take);
         // Late, it is tried again by the next request that hears of the version.
-        let _ = tokio::time::timeout(limits::DIAL_TIMEOUT, asking).await;
+        let _ = tokio::time::timeout(limits::ASK_TIMEOUT, asking).await;
         if self.layout.version() < wanted {
             self.layout.forget(wanted);
         }

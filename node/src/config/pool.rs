@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::pool::{Keepalive, PoolOptions, limits};
+use crate::limits;
+use crate::pool::{Keepalive, PoolOptions};
 
 /// How a node keeps connections to its peers. Times are in seconds and may have a fraction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,7 +76,7 @@ impl PoolConfig {
             );
             return Err(("pool.connections", problem));
         }
-        let bytes_min = crate::limits::MESSAGE_BYTES_MAX;
+        let bytes_min = limits::MESSAGE_BYTES_MAX;
         if self.bytes_in_flight_per_peer < bytes_min {
             let problem = format!("{} is less than {bytes_min}", self.bytes_in_flight_per_peer);
             return Err(("pool.bytes_in_flight_per_peer", problem));

@@ -32,7 +32,7 @@ pub async fn ask_members<F, Fut>(
     let name = caller.map_or("", NodeId::as_str);
     let asked = others.into_iter().map(|node_id| {
         let node = RemoteNode::new(node_id, connections.clone(), layout.clone());
-        async move { node.identify(name, limits::DIAL_TIMEOUT).await }
+        async move { node.identify(name, limits::ASK_TIMEOUT).await }
     });
     let mut answers = stream::iter(asked).buffer_unordered(limits::LAYOUT_ASKED_AT_ONCE);
     while layout.version() < wanted

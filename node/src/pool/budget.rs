@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
-use super::limits;
+use crate::limits;
 
 /// A token, in the unit of the bucket.
 const TOKEN: u64 = 1000;

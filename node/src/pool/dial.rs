@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Channel, Connection, End, Ending, Identity};
 use super::error::{DialError, DialProblem, Stage};
 use super::life::Watched;
-use super::limits;
+use crate::limits;
 use crate::placement::NodeId;
 use crate::quorum::NodeError;
 use crate::wire::PROTOCOL_VERSION;
@@ -156,9 +156,9 @@ impl Dialler {
         let mut builder = http2::Builder::new(TaskExecutor);
         builder
             .timer(TaskTimer)
-            .initial_stream_window_size(crate::limits::STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(crate::limits::CONNECTION_WINDOW_BYTES)
-            .max_frame_size(crate::limits::FRAME_BYTES_MAX);
+            .initial_stream_window_size(limits::STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+            .max_frame_size(limits::FRAME_BYTES_MAX);
         if let Some(Keepalive { interval, timeout }) = self.keepalive {
             // While idle the pool's probe asks instead, more seldom and the node itself.
             builder.keep_alive_interval(interval).keep_alive_timeout(timeout);

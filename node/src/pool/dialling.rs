@@ -16,9 +16,9 @@ use super::Inner;
 use super::connection::{Connection, End};
 use super::connections::Want;
 use super::error::DialError;
-use super::limits;
 use super::numbers::Eviction;
 use super::peer::{BackOff, Dial, Dialling, Entry, Peer, Slot};
+use crate::limits;
 use crate::quorum::NodeError;
 
 /// What a caller that found no place does next.

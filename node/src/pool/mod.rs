@@ -16,7 +16,6 @@ mod dial;
 mod dialling;
 mod error;
 mod life;
-pub mod limits;
 mod numbers;
 mod options;
 mod peer;

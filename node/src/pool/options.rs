@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::dial::Keepalive;
-use super::limits;
+use crate::limits;
 
 /// How a pool behaves.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::budget::RetryBudget;
-use super::limits;
+use crate::limits;
 
 #[tokio::test]
 async fn every_request_of_a_connection_that_breaks_may_be_repeated_and_an_outage_not_doubled() {

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::Inner;
 use super::dial::check_identity;
-use super::limits;
 use super::numbers::Eviction;
 use super::peer::{Entry, Peer};
+use crate::limits;
 
 /// Looks after the pool whenever something is due, until it is dropped.
 pub(super) async fn upkeep(pool: Weak<Inner>, tend: Arc<Notify>) {

@@ -11,7 +11,6 @@ use crate::layout::LayoutKeeper;
 use crate::limits;
 use crate::placement::{Layout, MemberState, NodeId};
 use crate::pool::Connections;
-use crate::pool::limits::PROBE_TIMEOUT;
 use crate::quorum::{NodeError, NodeWriter};
 use crate::wire::replica::RemoteNode;
 
@@ -130,7 +129,7 @@ async fn probe_one(
     ourselves: NodeId,
 ) {
     loop {
-        let probed = peer.identify(ourselves.as_str(), PROBE_TIMEOUT).await;
+        let probed = peer.identify(ourselves.as_str(), limits::PROBE_TIMEOUT).await;
         if let Ok((held, _)) = &probed {
             keeper.offer(held).await;
         }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
-use crate::pool::limits;
 use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
 use crate::store::{Found, LargeReader, StoreError, Stored};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{REQUEST_TIMEOUT, WRITER_BYTES_IN_FLIGHT_MAX};
+use super::{CONNECTION_STREAMS_MAX, REQUEST_TIMEOUT, WRITER_BYTES_IN_FLIGHT_MAX};
 
 /// Asking for the addresses of a peer's name.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -14,6 +14,8 @@ pub const SECURE_TIMEOUT: Duration = Duration::from_secs(1);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Hearing who is there.
 pub const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(2);
+/// What is not waited for any longer: a newer layout, asked for on the way.
+pub const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 /// An answer to a node's probe of a peer, a dial included.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 /// After a failed dial, the next waits this long, doubling up to `DIAL_BACKOFF_MAX`.
@@ -40,8 +42,6 @@ pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(600);
 /// A pool does not look after its connections more often than this.
 pub const POOL_UPKEEP_INTERVAL_MIN: Duration = Duration::from_millis(10);
 
-/// Requests on one connection before another is opened.
-pub const CONNECTION_STREAMS_MAX: u32 = 1024;
 /// Connections to one peer. One more may be open while it replaces an old one.
 pub const POOL_CONNECTIONS_PER_PEER_MAX: usize = 4;
 /// Connections to all peers of a pool.
