@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use gitstratum::config::{Config, ConfigOverrides};
 use gitstratum::placement::{CurrentLayout, NodeId};
 use gitstratum::pool::{Connection, Connections, Dialler, Pool, PoolOptions, Want};
-use gitstratum::server::serve;
+use gitstratum::server::{Serving, serve};
 use gitstratum_host::disk::scratch;
 use gitstratum_host::{Host, Net};
 use gitstratum_proto::v1::HasRequest;
@@ -72,7 +72,7 @@ async fn warm() -> (Connection, Arc<Pool>, NodeId) {
     tokio::spawn(async move {
         let scratch = scratch();
         let host = Host { net: Net::new(), disk: scratch.disk.clone() };
-        let ready = |address| ready.send(address).expect("the bench waits");
+        let ready = |serving: Serving| ready.send(serving.address).expect("the bench waits");
         let forever = std::future::pending();
         serve(config, host, ChaCha12Rng::seed_from_u64(1), ready, forever).await
     });
