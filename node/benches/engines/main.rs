@@ -9,6 +9,7 @@ mod compression;
 mod contenders;
 mod corpus;
 mod load;
+mod maintenance;
 mod reader;
 mod results;
 mod rounds;
@@ -61,6 +62,9 @@ struct Options {
     /// Ten million objects of 256 bytes in our store, and nothing else.
     #[arg(long)]
     ten_million: bool,
+    /// Deletion, compaction and scrub in our store, and what puts and gets notice of them.
+    #[arg(long)]
+    maintenance: bool,
     /// Given by `cargo bench`.
     #[arg(long, hide = true, global = true)]
     bench: bool,
@@ -106,9 +110,10 @@ fn measure(options: &Options) -> Outcome<()> {
 
 async fn until_interrupted(scratch: &Path, options: &Options) -> Outcome<()> {
     let run = async {
-        match options.ten_million {
-            true => ten_million::run(scratch, options.quick).await,
-            false => rounds::run(scratch, &plan(options)?).await,
+        match (options.ten_million, options.maintenance) {
+            (true, _) => ten_million::run(scratch, options.quick).await,
+            (_, true) => maintenance::run(scratch, options.quick).await,
+            _ => rounds::run(scratch, &plan(options)?).await,
         }
     };
     tokio::select! {

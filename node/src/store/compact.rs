@@ -285,6 +285,7 @@ async fn copy_segment(
                 match record.data {
                     Some(data) if latest && !known_bad() => {
                         // Copied as it is: neither unpacked nor hashed.
+                        throttle.pass(record.head.record_len()).await;
                         output.push(shared, Draft::new(record.head, data)).await?;
                     }
                     _ if latest => {
@@ -303,6 +304,7 @@ async fn copy_segment(
                 if let Some(data) = record.data
                     && still_needed(shared, run, &id).await?
                 {
+                    throttle.pass(record.head.record_len()).await;
                     output.push(shared, Draft::new(record.head, data)).await?;
                 }
             }

@@ -2,3 +2,4 @@
 
 mod object;
 mod placement;
+mod store_files;

@@ -103,6 +103,29 @@ async fn a_deletion_while_its_segment_is_compacted_is_not_undone() {
     assert_held(&*open_small(&scratch.disk).await, &objects, |_| false).await;
 }
 
+#[tokio::test]
+async fn compaction_counts_what_it_reads_and_what_it_writes_against_its_rate() {
+    const RATE: u64 = 200_000;
+    let scratch = scratch();
+    let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always)
+        .segment_bytes_max(20_000)
+        .compression(Compression::None);
+    let store = SegmentStore::open(scratch.disk.clone(), options).await.unwrap();
+    let objects: Vec<Object> = (0..40).map(|n| blob(&format!("{n:01000}"))).collect();
+    put_one_by_one(&store, &objects).await;
+    store.seal().await.unwrap();
+    let deleted: Vec<Object> = objects.iter().step_by(10).cloned().collect();
+    store.delete(&ids(&deleted)).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let options = CompactOptions { garbage_share_min: 0.01, bytes_per_second: Some(RATE) };
+    let compacted = store.compact(options).await.unwrap();
+    assert!(compacted.bytes_after > 30_000, "{compacted:?}");
+    // Indexes are not counted, which are a tenth of it at most.
+    let moved = (compacted.bytes_before + compacted.bytes_after) * 9 / 10;
+    let least = std::time::Duration::from_secs_f64(moved as f64 / RATE as f64);
+    assert!(begun.elapsed() >= least, "{compacted:?} within {:?}", begun.elapsed());
+}
+
 async fn flip(disk: &Disk, path: &str, place: usize) {
     let (path, bytes) = bytes_of(disk, path.to_owned()).await;
     let mut flipped = bytes.to_vec();
