@@ -248,13 +248,11 @@ fn mend_index(file: &mut [u8]) {
 
 /// Lists have a checksum before each line.
 fn mend_lines(file: &mut [u8]) {
-    let mut at = 0;
-    for line in file.to_vec().split(|byte| *byte == b'\n') {
+    for line in file.split_mut(|byte| *byte == b'\n') {
         if line.len() > 9 && line[8] == b' ' {
             let crc = format!("{:08x}", crc32c::crc32c(&line[9..]));
-            file[at..at + 8].copy_from_slice(crc.as_bytes());
+            line[..8].copy_from_slice(crc.as_bytes());
         }
-        at += line.len() + 1;
     }
 }
 
