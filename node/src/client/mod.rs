@@ -110,14 +110,16 @@ impl Client {
     ) -> Result<Self, ConnectError> {
         let dialler = Dialler::new(net.clone(), "");
         let pool_options = options.pool.clone();
-        let pool = |layout: &CurrentLayout| {
-            Arc::new(Pool::new(dialler, layout, rng, pool_options)) as Arc<_>
+        let begin = |learned: Arc<Layout>| {
+            let layout = CurrentLayout::new(learned);
+            let pool = Pool::new(dialler, &layout, rng, pool_options);
+            (layout, Arc::new(pool) as Arc<dyn Connections>)
         };
-        Self::connect_through(net, peers, options, pool).await
+        Self::connect_through(net, peers, options, begin).await
     }
 
-    /// As [`Client::connect`], over connections that `connections` makes for the layout
-    /// that was learned.
+    /// As [`Client::connect`]; `begin` makes of the layout that was learned the one that is
+    /// followed, and the connections to its members.
     ///
     /// # Errors
     /// [`ConnectError`].
@@ -125,11 +127,10 @@ impl Client {
         net: Net,
         peers: &[String],
         options: ClientOptions,
-        connections: impl FnOnce(&CurrentLayout) -> Arc<dyn Connections> + Send,
+        begin: impl FnOnce(Arc<Layout>) -> (CurrentLayout, Arc<dyn Connections>) + Send,
     ) -> Result<Self, ConnectError> {
         check_peers(peers)?;
-        let layout = CurrentLayout::new(learn_layout(net, peers).await?);
-        let connections = connections(&layout);
+        let (layout, connections) = begin(learn_layout(net, peers).await?);
         let timeout = options.request_timeout;
         let breakers = Breakers::new(options.breaker.clone());
         let replicas = Replicas {

@@ -21,6 +21,9 @@ pub struct Want {
     /// A connection that was opened after this moment: a second attempt must not meet the
     /// dead one of the first, nor another of its age.
     pub opened_after: Option<Instant>,
+    /// Wait until a peer that is backed off from is dialled again, rather than hear at once
+    /// why it was not reached: a second attempt asks for an answer, not for the last one's.
+    pub patient: bool,
 }
 
 /// Connections to the members of the layout in force.

@@ -31,6 +31,10 @@ pub(super) enum Next {
     RoomOrDialled(Dial),
     /// Wait for a place.
     Room,
+    /// Wait until the peer may be dialled again.
+    BackedOff(Instant),
+    /// Wait for a look at the peer's name; that it finds nothing is no answer.
+    Looked(Dial),
 }
 
 /// Where a peer was dialled in vain.
@@ -54,6 +58,9 @@ impl Inner {
         let there = peer.open();
         let waits_for_dial = there == 0 || want.opened_after.is_some();
         if let Some(dial) = dialling.dial.clone() {
+            if want.patient && dialling.looks && there == 0 {
+                return Ok(Next::Looked(dial));
+            }
             return Ok(if waits_for_dial {
                 Next::Dialled(dial)
             } else {
@@ -63,6 +70,13 @@ impl Inner {
         if there >= self.options.connections_per_peer_max {
             let any = Want { opened_after: None, ..want };
             return Ok(peer.take(any, streams_max).map_or(Next::Room, Next::Leased));
+        }
+        if want.patient
+            && there == 0
+            && let Some(back_off) = &dialling.back_off
+            && Instant::now() < back_off.until
+        {
+            return Ok(Next::BackedOff(back_off.until));
         }
         match self.begin(peer, &mut dialling) {
             Ok(dial) if waits_for_dial => Ok(Next::Dialled(dial)),
@@ -95,6 +109,7 @@ impl Inner {
             look = Some(back_off.tried.clone());
         }
         let slot = self.slot().inspect_err(|_| peer.numbers.limited.up())?;
+        dialling.looks = look.is_some();
         let task =
             tokio::spawn(self.clone().dial(peer.clone(), dialling.address.clone(), slot, look));
         let dial = async move {

@@ -178,14 +178,25 @@ impl Inner {
             match self.next(peer, want)? {
                 Next::Leased(entry) => return Ok(entry),
                 Next::Dialled(dial) => dial.await?,
-                Next::RoomOrDialled(dial) => tokio::select! {
+                Next::RoomOrDialled(dial) => {
+                    let dialled = tokio::select! {
+                        biased;
+                        () = room.as_mut() => continue,
+                        dialled = dial => dialled,
+                    };
+                    // That another connection cannot be had is no reason to fail: there is
+                    // one, and a place on it will become free, or has already.
+                    if dialled.is_err() {
+                        room.await;
+                    }
+                }
+                Next::Looked(dial) => drop(dial.await),
+                Next::Room => room.await,
+                Next::BackedOff(until) => tokio::select! {
                     biased;
                     () = room => {}
-                    // That another connection cannot be had is no reason to fail: there is
-                    // one, and a place on it will become free.
-                    dialled = dial => if dialled.is_err() { room_of(peer).await },
+                    () = tokio::time::sleep_until(until) => {}
                 },
-                Next::Room => room.await,
             }
         }
     }
@@ -297,11 +308,6 @@ impl Inner {
         }
         Err(full())
     }
-}
-
-/// Waits for a place on a connection of `peer`.
-async fn room_of(peer: &Peer) {
-    peer.room.notified().await;
 }
 
 /// Keeps the pool to the layout in force.

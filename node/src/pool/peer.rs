@@ -61,8 +61,6 @@ pub(super) struct Entry {
     streams: AtomicU32,
     /// From then on it is to be replaced.
     pub(super) ages: Instant,
-    /// From then on it goes, replaced or not.
-    pub(super) dies: Instant,
     /// Milliseconds after it was opened at which it was last asked who is there.
     probed_ms: AtomicU64,
     slot: Slot,
@@ -75,7 +73,6 @@ impl Entry {
             connection,
             streams: AtomicU32::new(0),
             ages: opened + age_max,
-            dies: opened + age_max.mul_f64(1.5),
             probed_ms: AtomicU64::new(0),
             slot,
         }
@@ -132,6 +129,8 @@ pub(super) struct Dialling {
     /// The layout has the peer no longer.
     pub(super) gone: bool,
     pub(super) dial: Option<Dial>,
+    /// That dial only looks for another address, and may end with the error of the last.
+    pub(super) looks: bool,
     /// Dials that failed since the last that succeeded.
     pub(super) failures: u32,
     /// Connections in a row that died as soon as they were opened.
@@ -164,6 +163,7 @@ impl Peer {
             address,
             gone: false,
             dial: None,
+            looks: false,
             failures: 0,
             stillborn: 0,
             back_off: None,

@@ -11,6 +11,7 @@ use super::dial::check_identity;
 use super::numbers::Eviction;
 use super::peer::{Entry, Peer};
 use crate::limits;
+use crate::quorum::NodeError;
 
 /// Looks after the pool whenever something is due, until it is dropped.
 pub(super) async fn upkeep(pool: Weak<Inner>, tend: Arc<Notify>) {
@@ -60,10 +61,6 @@ impl Inner {
             self.evict(peer, entry, Eviction::Idle);
             return None;
         }
-        if now >= entry.dies {
-            self.evict(peer, entry, Eviction::Aged);
-            return None;
-        }
         if now >= entry.ages {
             let younger = peer.ready().iter().any(|other| now < other.ages);
             if entry.is_idle() && (younger || unused >= self.options.age_max / 2) {
@@ -71,7 +68,11 @@ impl Inner {
                 self.evict(peer, entry, Eviction::Aged);
                 return None;
             }
-            self.replace(peer);
+            if self.replace(peer).is_err() && entry.is_idle() {
+                // There is no place for a successor, so this one makes it.
+                self.evict(peer, entry, Eviction::Aged);
+                return None;
+            }
         }
         let mut probe = entry.last_sign() + self.options.probe_interval;
         if now >= probe {
@@ -84,12 +85,21 @@ impl Inner {
         Some(probe.min(ages).min(idle))
     }
 
-    /// Dials a successor; the old connection serves until that one does.
-    fn replace(self: &Arc<Self>, peer: &Arc<Peer>) {
+    /// Dials a successor; the old connection serves until that one does, however long the
+    /// dials fail: it leads to the peer that it was identified as and to nobody else, and
+    /// the probe and the pings tell when it leads nowhere.
+    ///
+    /// # Errors
+    /// [`NodeError::Limited`] when the pool has no place for another connection.
+    fn replace(self: &Arc<Self>, peer: &Arc<Peer>) -> Result<(), NodeError> {
         let mut dialling = peer.lock();
-        if dialling.dial.is_none() && !dialling.gone {
-            // When it fails, or the pool is full, it is tried again until the old one dies.
-            let _ = self.begin(peer, &mut dialling);
+        if dialling.dial.is_some() || dialling.gone {
+            return Ok(());
+        }
+        match self.begin(peer, &mut dialling) {
+            Err(full @ NodeError::Limited { .. }) => Err(full),
+            // A dial that failed is tried again when the upkeep next comes by.
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

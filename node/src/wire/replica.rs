@@ -1,8 +1,8 @@
 //! A replica on another machine: the traits of `quorum` over gRPC.
 //!
-//! A request whose reused connection turned out to be dead is repeated once on a fresh one;
-//! that is safe because objects are immutable. A broken connection is evicted so that the
-//! next caller dials.
+//! A request whose connection turned out to be dead, or could not be had, is repeated once
+//! on a fresh one; that is safe because objects are immutable. A broken connection is
+//! evicted so that the next caller dials.
 
 mod operator;
 
@@ -50,8 +50,8 @@ impl RemoteNode {
         RemoteNode { node_id, connections, layout }
     }
 
-    /// Runs one request, once more on a fresh connection if its own broke, all within
-    /// `timeout`. `bytes` of object data go with it.
+    /// Runs one request, once more on a fresh connection if its own broke or could not be
+    /// opened, all within `timeout`. `bytes` of object data go with it.
     pub(crate) async fn call<T, F, Fut>(
         &self,
         timeout: Duration,
@@ -63,13 +63,13 @@ impl RemoteNode {
         Fut: Future<Output = Result<T, tonic::Status>>,
     {
         let began = Instant::now();
-        let want = Want { bytes, opened_after: None };
+        let want = Want { bytes, ..Want::default() };
         let first = self.attempt(want, began, timeout, &request).await;
         match first {
-            Err(NodeError::ConnectionLost { .. })
+            Err(NodeError::ConnectionLost { .. } | NodeError::Dial(_))
                 if began.elapsed() < timeout && self.connections.may_repeat(&self.node_id) =>
             {
-                let want = Want { bytes, opened_after: Some(began) };
+                let want = Want { bytes, opened_after: Some(began), patient: true };
                 self.attempt(want, began, timeout, &request).await
             }
             answer => answer,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::CommandError;
 use super::output::Progress;
@@ -37,8 +37,12 @@ enum Shows {
 }
 
 /// Runs every scenario with each of its controls until a seed catches it.
-pub(super) fn controls(path: &Path, seeds: Range<u64>, jobs: usize) -> Result<u8, CommandError> {
-    let plans = load_all(path)?;
+pub(super) fn controls(
+    paths: &[PathBuf],
+    seeds: Range<u64>,
+    jobs: usize,
+) -> Result<u8, CommandError> {
+    let plans = load_all(paths)?;
     let mut items: Vec<(&Plan, Control)> = Vec::new();
     for plan in &plans {
         items.extend(plan.controls.iter().map(|control| (plan, *control)));

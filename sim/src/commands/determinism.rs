@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::CommandError;
@@ -17,8 +17,12 @@ use crate::trace::{Record, first_difference};
 use crate::verdict::Verdict;
 
 /// Compares all runs; prints the first difference of the first seed that has one.
-pub(super) fn determinism(path: &Path, seeds: Range<u64>, jobs: usize) -> Result<u8, CommandError> {
-    let plans = load_all(path)?;
+pub(super) fn determinism(
+    paths: &[PathBuf],
+    seeds: Range<u64>,
+    jobs: usize,
+) -> Result<u8, CommandError> {
+    let plans = load_all(paths)?;
     let mut items = pairs(&plans, &seeds);
     let mut progress = Progress::new(items.len() * 3);
     let mut firsts: BTreeMap<(String, u64), String> = BTreeMap::new();

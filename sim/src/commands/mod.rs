@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::scenario::{self, Plan, ScenarioError};
 
@@ -41,9 +41,9 @@ struct Arguments {
 enum Command {
     /// List the scenarios.
     List {
-        /// A scenario file or a directory of them.
-        #[arg(default_value = SCENARIOS)]
-        path: PathBuf,
+        /// Scenario files, or directories of them.
+        #[arg(value_name = "PATH", default_value = SCENARIOS)]
+        paths: Vec<PathBuf>,
     },
     /// Run one scenario with one seed, twice, and judge it.
     Run {
@@ -62,29 +62,19 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Run scenarios over many seeds, each twice, until one fails.
+    /// Run scenarios over many seeds, each twice, and print the first failure of each.
     Sweep {
-        /// A scenario file or a directory of them.
-        #[arg(default_value = SCENARIOS)]
-        path: PathBuf,
-        /// The seeds, the last one not included.
-        #[arg(long, value_name = "A..B", value_parser = seeds)]
-        seeds: Range<u64>,
-        /// Runs at a time; as many as there are processors when not given.
+        #[command(flatten)]
+        many: Many,
+        /// Judge one run of each seed and compare it with no second: twice the seeds in the
+        /// time. That a seed always gives the same run is then left to `determinism`.
         #[arg(long)]
-        jobs: Option<usize>,
+        once: bool,
     },
     /// Run every seed twice in this process and once in another, and compare the traces.
     Determinism {
-        /// A scenario file or a directory of them.
-        #[arg(default_value = SCENARIOS)]
-        path: PathBuf,
-        /// The seeds, the last one not included.
-        #[arg(long, value_name = "A..B", value_parser = seeds)]
-        seeds: Range<u64>,
-        /// Runs at a time; as many as there are processors when not given.
-        #[arg(long)]
-        jobs: Option<usize>,
+        #[command(flatten)]
+        many: Many,
     },
     /// Run scenarios with the weakened pools that they name as controls: each must fail.
     ///
@@ -92,15 +82,8 @@ enum Command {
     /// run does not pass, and that seed is printed. Exit code 1 when one passes with every
     /// seed: its scenario then proves nothing about that protection.
     Controls {
-        /// A scenario file or a directory of them.
-        #[arg(default_value = SCENARIOS)]
-        path: PathBuf,
-        /// The seeds, the last one not included.
-        #[arg(long, value_name = "A..B", value_parser = seeds)]
-        seeds: Range<u64>,
-        /// Runs at a time; as many as there are processors when not given.
-        #[arg(long)]
-        jobs: Option<usize>,
+        #[command(flatten)]
+        many: Many,
     },
     /// Print how soon peers are used again, with our pool and with a naive one.
     ///
@@ -108,9 +91,9 @@ enum Command {
     /// failed between, objects written to a wrong peer, and connections dialled. It judges
     /// nothing: `sweep` and `controls` do.
     Recovery {
-        /// A scenario file or a directory of them.
-        #[arg(default_value = POOL_SCENARIOS)]
-        path: PathBuf,
+        /// Scenario files, or directories of them.
+        #[arg(value_name = "PATH", default_value = POOL_SCENARIOS)]
+        paths: Vec<PathBuf>,
         /// The seeds, the last one not included.
         #[arg(long, value_name = "A..B", value_parser = seeds, default_value = "0..10")]
         seeds: Range<u64>,
@@ -120,6 +103,20 @@ enum Command {
     },
     /// Measure the simulator: calls per second under load, simulated seconds when idle.
     Bench,
+}
+
+/// Many scenarios and many seeds.
+#[derive(Debug, Args)]
+struct Many {
+    /// Scenario files, or directories of them.
+    #[arg(value_name = "PATH", default_value = SCENARIOS)]
+    paths: Vec<PathBuf>,
+    /// The seeds, the last one not included.
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    seeds: Range<u64>,
+    /// Runs at a time; as many as there are processors when not given.
+    #[arg(long)]
+    jobs: Option<usize>,
 }
 
 /// Why a command could not do its work; a verdict is never one of these.
@@ -144,19 +141,21 @@ enum CommandError {
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
     let code = match Arguments::parse().command {
-        Command::List { path } => list(&path),
+        Command::List { paths } => list(&paths),
         Command::Run { scenario, seed, trace, report, once } => {
             run::run(&run::Options { scenario, seed, trace, report, once })
         }
-        Command::Sweep { path, seeds, jobs } => sweep::sweep(&path, seeds, jobs_or_all(jobs)),
-        Command::Determinism { path, seeds, jobs } => {
-            determinism::determinism(&path, seeds, jobs_or_all(jobs))
+        Command::Sweep { many: Many { paths, seeds, jobs }, once } => {
+            sweep::sweep(&paths, seeds, once, jobs_or_all(jobs))
         }
-        Command::Controls { path, seeds, jobs } => {
-            controls::controls(&path, seeds, jobs_or_all(jobs))
+        Command::Determinism { many: Many { paths, seeds, jobs } } => {
+            determinism::determinism(&paths, seeds, jobs_or_all(jobs))
         }
-        Command::Recovery { path, seeds, jobs } => {
-            recovery::recovery(&path, seeds, jobs_or_all(jobs))
+        Command::Controls { many: Many { paths, seeds, jobs } } => {
+            controls::controls(&paths, seeds, jobs_or_all(jobs))
+        }
+        Command::Recovery { paths, seeds, jobs } => {
+            recovery::recovery(&paths, seeds, jobs_or_all(jobs))
         }
         Command::Bench => bench::bench(),
     };
@@ -186,8 +185,8 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     Ok(range)
 }
 
-fn list(path: &Path) -> Result<u8, CommandError> {
-    for plan in scenario::load_all(path)? {
+fn list(paths: &[PathBuf]) -> Result<u8, CommandError> {
+    for plan in scenario::load_all(paths)? {
         println!("{:<24} {}", plan.name, plan.description);
     }
     Ok(0)

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::CommandError;
 use super::output::Progress;
@@ -82,8 +82,12 @@ impl Measured {
 }
 
 /// Prints the table.
-pub(super) fn recovery(path: &Path, seeds: Range<u64>, jobs: usize) -> Result<u8, CommandError> {
-    let plans = load_all(path)?;
+pub(super) fn recovery(
+    paths: &[PathBuf],
+    seeds: Range<u64>,
+    jobs: usize,
+) -> Result<u8, CommandError> {
+    let plans = load_all(paths)?;
     let pools = [None, Some(Control::Naive)];
     let runs = seeds.end - seeds.start;
     let mut items: Vec<(&Plan, Option<Control>, u64)> = Vec::new();

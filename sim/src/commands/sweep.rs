@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::CommandError;
 use super::output::{Progress, print_run, timed, verdict_line};
-use crate::runner::{Run, in_parallel, run_checked};
+use crate::runner::{Run, in_parallel, run_checked, run_once};
 use crate::scenario::{Plan, load_all};
 use crate::verdict::Verdict;
 
@@ -21,21 +21,27 @@ struct Tally {
     /// The failing run with the lowest seed.
     first: Option<(u64, Run)>,
     digests: BTreeMap<u64, String>,
-    /// Wall time of all runs, each of which is two.
+    /// Wall time of all seeds; each is run once or twice.
     wall: Duration,
 }
 
 /// Runs every scenario with every seed, and prints the first failure of each scenario or
 /// one line for all.
-pub(super) fn sweep(path: &Path, seeds: Range<u64>, jobs: usize) -> Result<u8, CommandError> {
-    let plans = load_all(path)?;
+pub(super) fn sweep(
+    paths: &[PathBuf],
+    seeds: Range<u64>,
+    once: bool,
+    jobs: usize,
+) -> Result<u8, CommandError> {
+    let plans = load_all(paths)?;
+    let one_run = if once { run_once } else { run_checked };
     let items = pairs(&plans, &seeds);
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
     let mut progress = Progress::new(items.len());
     in_parallel(
         &items,
         jobs,
-        |&(plan, seed)| timed(|| run_checked(plan, seed)),
+        |&(plan, seed)| timed(|| one_run(plan, seed)),
         |&(plan, seed), (mut run, wall)| {
             let tally = tallies.entry(&plan.name).or_default();
             tally.wall += wall;

@@ -1,5 +1,7 @@
 //! Arguments that scripts rely on.
 
+use std::path::Path;
+
 use clap::{CommandFactory, Parser};
 
 use super::{Arguments, Command, output::verdict_line, seeds};
@@ -19,12 +21,17 @@ fn seeds_are_a_half_open_range() {
 }
 
 #[test]
-fn a_path_may_be_left_out_of_a_sweep() {
-    let arguments = Arguments::try_parse_from(["gitstratum-sim", "sweep", "--seeds", "0..5"]);
-    let Command::Sweep { path, .. } = arguments.expect("accepted").command else {
-        panic!("a sweep was asked for");
+fn a_sweep_takes_no_path_or_several() {
+    let paths = |arguments: &[&str]| {
+        let begin = ["gitstratum-sim", "sweep", "--seeds", "0..5"];
+        let arguments = Arguments::try_parse_from(begin.iter().chain(arguments));
+        let Command::Sweep { many, .. } = arguments.expect("accepted").command else {
+            panic!("a sweep was asked for");
+        };
+        many.paths
     };
-    assert_eq!(path.to_str(), Some("scenarios"));
+    assert_eq!(paths(&[]), [Path::new("scenarios")]);
+    assert_eq!(paths(&["a", "b.toml"]), [Path::new("a"), Path::new("b.toml")]);
 }
 
 #[test]

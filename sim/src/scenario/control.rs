@@ -27,13 +27,15 @@ pub enum Control {
     NoBackoff,
     /// As many connections as there are peers.
     NoBound,
+    /// The client goes by the layout that it met first.
+    NoCatchingUp,
     /// All of these: a map from peer to connection.
     Naive,
 }
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 10] = [
+    pub const ALL: [Control; 11] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -43,6 +45,7 @@ impl Control {
         Control::NoSingleFlight,
         Control::NoBackoff,
         Control::NoBound,
+        Control::NoCatchingUp,
         Control::Naive,
     ];
 
@@ -59,6 +62,7 @@ impl Control {
             Control::NoSingleFlight => "no-single-flight",
             Control::NoBackoff => "no-backoff",
             Control::NoBound => "no-bound",
+            Control::NoCatchingUp => "no-catching-up",
             Control::Naive => "naive",
         }
     }

@@ -250,34 +250,40 @@ impl Plan {
     }
 }
 
-/// Loads one scenario file, or every `.toml` of a directory and of those in it, in the order
+/// Loads scenario files; of a directory every `.toml` in it and in those in it, in the order
 /// of paths.
 ///
 /// # Errors
-/// [`ScenarioError`] of the first bad file, or when there is none at all, or when two have
-/// one name.
-pub fn load_all(path: &Path) -> Result<Vec<Plan>, ScenarioError> {
-    let refuse =
-        |path: &Path, problem: String| ScenarioError { path: path.to_owned(), line: None, problem };
-    if !path.is_dir() {
-        return Ok(vec![Plan::load(path)?]);
-    }
-    let mut files =
-        files_under(path).map_err(|error| refuse(path, format!("cannot be listed: {error}")))?;
-    files.sort();
-    if files.is_empty() {
-        return Err(refuse(path, "no scenario (*.toml) here".to_owned()));
-    }
-    let mut plans: Vec<Plan> = Vec::with_capacity(files.len());
-    for file in &files {
-        let plan = Plan::load(file)?;
-        if let Some(other) = plans.iter().find(|other| other.name == plan.name) {
-            let problem = format!("name: {} has it already", other.path.display());
-            return Err(refuse(file, problem));
+/// [`ScenarioError`] of the first bad file, or when a directory has none at all, or when two
+/// have one name.
+pub fn load_all(paths: &[PathBuf]) -> Result<Vec<Plan>, ScenarioError> {
+    let mut plans: Vec<Plan> = Vec::new();
+    for path in paths {
+        for file in files_at(path)? {
+            let plan = Plan::load(&file)?;
+            if let Some(other) = plans.iter().find(|other| other.name == plan.name) {
+                let problem = format!("name: {} has it already", other.path.display());
+                return Err(ScenarioError { path: file, line: None, problem });
+            }
+            plans.push(plan);
         }
-        plans.push(plan);
     }
     Ok(plans)
+}
+
+/// The file itself, or all of a directory; at least one.
+fn files_at(path: &Path) -> Result<Vec<PathBuf>, ScenarioError> {
+    let refuse = |problem: String| ScenarioError { path: path.to_owned(), line: None, problem };
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files =
+        files_under(path).map_err(|error| refuse(format!("cannot be listed: {error}")))?;
+    files.sort();
+    if files.is_empty() {
+        return Err(refuse("no scenario (*.toml) here".to_owned()));
+    }
+    Ok(files)
 }
 
 /// Scenario files of a directory and of those in it, in any order.

@@ -23,6 +23,8 @@ pub(super) struct Lacks {
     pub(super) backoff: bool,
     /// A limit to its connections.
     pub(super) bound: bool,
+    /// A layout that keeps up with the nodes'.
+    pub(super) catching_up: bool,
 }
 
 impl Lacks {
@@ -40,6 +42,7 @@ impl Lacks {
             Control::NoSingleFlight => Lacks { single_flight: true, ..none },
             Control::NoBackoff => Lacks { backoff: true, ..none },
             Control::NoBound => Lacks { bound: true, ..none },
+            Control::NoCatchingUp => Lacks { catching_up: true, ..none },
             Control::Naive => Lacks {
                 expiry: true,
                 overlap: true,
@@ -50,6 +53,7 @@ impl Lacks {
                 single_flight: true,
                 backoff: true,
                 bound: true,
+                catching_up: true,
             },
         }
     }

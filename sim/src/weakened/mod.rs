@@ -7,8 +7,8 @@
 //! Whole, such a pool is plain but sound: one dial for all callers, a fresh look at the name
 //! for each, an identity that is checked, pings while requests wait, a greatest age at which
 //! a successor is dialled first, no trust in what was not heard for a minute, eviction of
-//! what failed, a back-off, and a limit to its connections. Each [`Control`]
-//! takes one of these away.
+//! what failed, a back-off, a limit to its connections, and a layout that keeps up with the
+//! nodes'. Each [`Control`] takes one of these away.
 
 mod lacks;
 
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use gitstratum::placement::{CurrentLayout, NodeId};
+use gitstratum::placement::{CurrentLayout, Layout, NodeId};
 use gitstratum::pool::{Connection, Connections, Dialler, Lease, Want};
 use gitstratum::quorum::NodeError;
 use gitstratum_host::Net;
@@ -72,6 +72,17 @@ enum Next {
     Use(Connection),
     Await(Dial),
     Fail(NodeError),
+}
+
+/// The layout that a client follows, which has learned its first; one that does not catch
+/// up stays with that.
+pub fn follow(learned: Arc<Layout>, control: Control) -> CurrentLayout {
+    if Lacks::of(control).catching_up {
+        // Like a node whose keeper never brings it what it heard of.
+        CurrentLayout::durable(learned)
+    } else {
+        CurrentLayout::new(learned)
+    }
 }
 
 impl Weakened {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gitstratum::client::{Client, ClientOptions};
-use gitstratum::placement::CurrentLayout;
+use gitstratum::placement::Layout;
 use gitstratum::pool::{Connections, PoolOptions};
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{Cluster, Run};
 use crate::scenario::Control;
 use crate::trace::Event;
-use crate::weakened::Weakened;
+use crate::weakened::{Weakened, follow};
 use crate::workload::{Lane, stream, writer_sample};
 
 /// How often a client's counters are looked at.
@@ -140,11 +140,12 @@ pub(super) async fn connect(
         let connected = match control {
             None => Client::connect(dialling, peers, rng.clone(), options).await,
             Some(control) => {
-                let pool = |layout: &CurrentLayout| {
-                    Arc::new(Weakened::new(net.clone(), layout, control, connections_max))
-                        as Arc<dyn Connections>
+                let begin = |learned: Arc<Layout>| {
+                    let layout = follow(learned, control);
+                    let pool = Weakened::new(net.clone(), &layout, control, connections_max);
+                    (layout, Arc::new(pool) as Arc<dyn Connections>)
                 };
-                Client::connect_through(dialling, peers, options, pool).await
+                Client::connect_through(dialling, peers, options, begin).await
             }
         };
         match connected {

@@ -67,6 +67,31 @@ async fn a_failed_dial_answers_all_with_its_cause_and_its_peer_is_not_hammered()
 }
 
 #[tokio::test]
+async fn a_request_whose_dial_failed_waits_for_the_next_and_no_longer() {
+    let world = World::new(1).await;
+    world.machine(1).crash();
+    let (pool, node) = world.remote();
+    // Until the back-off is as long as it gets.
+    for _ in 0..10 {
+        assert!(lease(&pool, 1).await.is_err());
+        sleep(seconds(1)).await;
+    }
+    assert!(lease(&pool, 1).await.is_err());
+    let began = Instant::now();
+    let error = node.identify("", seconds(10)).await.unwrap_err();
+    assert!(matches!(error, NodeError::Dial(_)), "{error}");
+    let waited = began.elapsed();
+    assert!(waited > LATENCY && waited < Duration::from_millis(1100), "{waited:?}");
+    // One that is backed off from and has returned is found by the same request.
+    assert!(lease(&pool, 1).await.is_err());
+    let dials = counts(&pool).dials;
+    world.start(1).await;
+    let answers = join_all((0..100).map(|_| node.identify("", seconds(10)))).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(counts(&pool).dials, dials + 1);
+}
+
+#[tokio::test]
 async fn a_name_without_an_address_is_said_to_be_that() {
     let world = World::new(1).await;
     world.network.set_dns("n1", None);
