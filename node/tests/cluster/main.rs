@@ -5,6 +5,7 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::disallowed_methods, reason = "real processes run in real time")]
 
+mod connections;
 mod layout;
 mod store;
 mod support;

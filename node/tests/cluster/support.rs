@@ -7,11 +7,18 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+/// What cargo built for this test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gitstratum");
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program with these arguments, its output caught. No peers for commands that take none.
 pub fn gitstratum(arguments: &[&str], peers: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gitstratum"));
+    prepared(Command::new(PROGRAM), arguments, peers)
+}
+
+/// As [`gitstratum`], for a command that becomes the program.
+pub fn prepared(mut command: Command, arguments: &[&str], peers: &str) -> Command {
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GITSTRATUM_")) {
         command.env_remove(name);
@@ -137,9 +144,33 @@ impl Serve {
         signal("-HUP", self.0.child.id());
     }
 
+    /// Has its process stand still; its kernel goes on for it.
+    pub fn pause(&self) {
+        signal("-STOP", self.0.child.id());
+    }
+
+    /// Ends [`Serve::pause`].
+    pub fn resume(&self) {
+        signal("-CONT", self.0.child.id());
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(self) {
+        drop(self);
+    }
+
     /// Starts it and waits until it listens.
     pub fn start(arguments: &[&str]) -> Self {
-        let mut running = Running::start(gitstratum(&[&["serve"], arguments].concat(), ""));
+        Self::start_by(Command::new(PROGRAM), arguments)
+    }
+
+    /// As [`Serve::start`], for a command that becomes the program.
+    pub fn start_by(command: Command, arguments: &[&str]) -> Self {
+        // It ends with us, even if we cannot end it.
+        let arguments = [&["serve", "--while-stdin-is-open"], arguments].concat();
+        let mut command = prepared(command, &arguments, "");
+        command.stdin(Stdio::piped());
+        let mut running = Running::start(command);
         assert!(running.line().starts_with("listening "));
         Serve(running)
     }
