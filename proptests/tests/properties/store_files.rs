@@ -108,10 +108,10 @@ enum Change {
         at: Index,
         with: Vec<u8>,
     },
-    /// A field of four or eight bytes becomes a number that arithmetic may fear.
+    /// A field of so many bytes becomes a number that arithmetic may fear.
     Number {
         at: Index,
-        wide: bool,
+        bytes: usize,
         number: u64,
     },
     Cut {
@@ -137,28 +137,27 @@ fn numbers() -> impl Strategy<Value = u64> {
 fn changes() -> impl Strategy<Value = Change> {
     let at = any::<Index>;
     prop_oneof![
-        (at(), 0..8_u8).prop_map(|(at, bit)| Change::Flip { at, bit }),
-        (at(), vec(any::<u8>(), 1..40)).prop_map(|(at, with)| Change::Overwrite { at, with }),
-        (at(), any::<bool>(), numbers()).prop_map(|(at, wide, number)| Change::Number {
-            at,
-            wide,
-            number
-        }),
-        at().prop_map(|at| Change::Cut { at }),
-        vec(any::<u8>(), 1..200).prop_map(|with| Change::Grow { with }),
-        (at(), at(), at(), 1..300_usize).prop_map(|(at, from, begin, len)| Change::Splice {
-            at,
-            from,
-            begin,
-            len
-        }),
+        2 => (at(), 0..8_u8).prop_map(|(at, bit)| Change::Flip { at, bit }),
+        1 => (at(), vec(any::<u8>(), 1..40)).prop_map(|(at, with)| Change::Overwrite { at, with }),
+        4 => (at(), prop::sample::select(vec![1, 4, 8]), numbers())
+            .prop_map(|(at, bytes, number)| Change::Number { at, bytes, number }),
+        1 => at().prop_map(|at| Change::Cut { at }),
+        1 => vec(any::<u8>(), 1..200).prop_map(|with| Change::Grow { with }),
+        1 => (at(), at(), at(), 1..300_usize)
+            .prop_map(|(at, from, begin, len)| Change::Splice { at, from, begin, len }),
     ]
 }
 
-/// Places in the first bytes are as likely as all others: that is where lengths are.
+/// A third of all places are among the first bytes, and a third among the very first: that
+/// is where lengths are.
 fn place(at: &Index, len: usize) -> usize {
-    let anywhere = at.index(2 * len.max(1));
-    if anywhere < len { anywhere } else { anywhere % 160.min(len.max(1)) }
+    let len = len.max(1);
+    let anywhere = at.index(3 * len);
+    match anywhere / len {
+        0 => anywhere,
+        1 => anywhere % 160.min(len),
+        _ => anywhere % 48.min(len),
+    }
 }
 
 fn write_over(file: &mut [u8], at: usize, with: &[u8]) {
@@ -173,10 +172,10 @@ fn apply(change: &Change, file: &mut Vec<u8>) {
         _ if len == 0 => {}
         Change::Flip { at, bit } => file[place(at, len)] ^= 1 << bit,
         Change::Overwrite { at, with } => write_over(file, place(at, len), with),
-        Change::Number { at, wide, number } => {
-            let bytes = number.to_le_bytes();
-            let width = if *wide { 8 } else { 4 };
-            write_over(file, place(at, len) & !3, &bytes[..width]);
+        Change::Number { at, bytes, number } => {
+            // Fields of four and eight bytes begin at multiples of four.
+            let at = if *bytes == 1 { place(at, len) } else { place(at, len) & !3 };
+            write_over(file, at, &number.to_le_bytes()[..*bytes]);
         }
         Change::Splice { at, from, begin, len: piece } => {
             let source = FILES.values().nth(from.index(FILES.len())).expect("within them");
