@@ -10,6 +10,7 @@
 mod document;
 mod locate;
 mod pool;
+mod repair;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use document::{FileCluster, FileNode, layout_of, tables_of};
 pub use document::{layout_from_toml, layout_to_toml};
 use locate::Source;
 pub use pool::PoolConfig;
+pub use repair::RepairConfig;
 pub use store::StoreConfig;
 
 /// Where a single node without any configuration listens.
@@ -48,6 +50,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How it keeps connections to its peers.
     pub pool: PoolConfig,
+    /// How it repairs its peers.
+    pub repair: RepairConfig,
     /// The cluster; contains this node.
     pub layout: Layout,
 }
@@ -123,6 +127,8 @@ struct FileConfig {
     store: StoreConfig,
     #[serde(default)]
     pool: PoolConfig,
+    #[serde(default)]
+    repair: RepairConfig,
     layout: Option<PathBuf>,
     cluster: Option<FileCluster>,
     node: Option<Vec<FileNode>>,
@@ -186,7 +192,8 @@ impl Config {
                 Err(_) => return refuse("listen", format!("{text:?} is not IP:PORT")),
             },
         };
-        if let Err((field, problem)) = file.store.check().and_then(|()| file.pool.check()) {
+        let checked = file.store.check().and_then(|()| file.pool.check());
+        if let Err((field, problem)) = checked.and_then(|()| file.repair.check()) {
             return refuse(field, problem);
         }
         let node_id = overrides.node_id.or(file.node_id);
@@ -204,7 +211,8 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let config = Config { node_id, listen, store: file.store, pool: file.pool, layout };
+        let (store, pool, repair) = (file.store, file.pool, file.repair);
+        let config = Config { node_id, listen, store, pool, repair, layout };
         Ok(LoadedConfig { config, data })
     }
 }
@@ -235,6 +243,7 @@ impl LoadedConfig {
             data: Some(self.data.clone()),
             store: self.config.store.clone(),
             pool: self.config.pool.clone(),
+            repair: self.config.repair.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),

@@ -2,10 +2,12 @@
 //! between them checked when the crate is compiled.
 
 mod pool;
+mod repair;
 
 use std::time::Duration;
 
 pub use pool::*;
+pub use repair::*;
 
 /// Data of an object that travels and is held whole. Larger ones go in parts.
 pub const OBJECT_BYTES_WHOLE_MAX: usize = 1 << 20;
@@ -50,9 +52,7 @@ pub const SERVER_REQUESTS_MAX: usize = 1024;
 pub const SERVER_CONNECTIONS_MAX: usize = 4096;
 /// HTTP/2 streams of one connection.
 pub const CONNECTION_STREAMS_MAX: u32 = 1024;
-/// (node, object) pairs that a node records as missed.
-pub const MISSED_RECORDS_MAX: usize = 100_000;
-/// Missed records that `status` lists.
+/// Hints that `status` lists, and missed writes that a writer remembers.
 pub const MISSED_LISTED_MAX: usize = 100;
 /// Members of a cluster.
 pub const MEMBERS_MAX: usize = 1024;

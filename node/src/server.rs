@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
 use crate::layout::{KeepError, LayoutKeeper, follow};
-use crate::placement::NodeId;
+use crate::placement::{Layout, NodeId};
 use crate::pool::{Connections, Dialler, Pool};
-use crate::repair::{MissedError, MissedLog, PeerTable, probe};
+use crate::repair::{HintError, HintLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
 };
@@ -40,9 +40,9 @@ pub enum ServeError {
     /// The layout that is kept is unusable, or contradicts the configured one.
     #[error("layout: {0}")]
     Layout(#[from] KeepError),
-    /// The record of missed writes is unusable.
+    /// The log of hints is unusable.
     #[error("data: {0}")]
-    Missed(#[from] MissedError),
+    Hints(#[from] HintError),
 }
 
 /// A node that serves.
@@ -81,9 +81,10 @@ pub async fn serve(
     let address = listener.local_addr().map_err(failed)?;
     let options = store_options(&config.node_id, &config.store);
     let store = SegmentStore::open(host.disk.clone(), options).await?;
-    let missed = Arc::new(MissedLog::open(&host.disk).await?);
     let keeper = LayoutKeeper::open(host.disk.clone(), config.layout).await?;
     let layout = keeper.current().clone();
+    let others = others(&layout.get(), &config.node_id);
+    let hints = HintLog::open(&host.disk, config.repair.hints(), &others).await?;
     if !layout.get().is_read_from(&config.node_id) {
         tracing::warn!(node = %config.node_id, "this node is not in the layout: it takes no writes");
     }
@@ -99,7 +100,7 @@ pub async fn serve(
         boot_id,
         layout: keeper.clone(),
         store: store.clone(),
-        missed,
+        hints,
         peers: peers.clone(),
         connections: pool.clone(),
         requests: requests.clone(),
@@ -120,6 +121,12 @@ pub async fn serve(
     store.close().await;
     tracing::info!(node = %config.node_id, "stopped");
     Ok(())
+}
+
+/// The members beside ourselves.
+fn others(layout: &Layout, ourselves: &NodeId) -> Vec<NodeId> {
+    let ids = layout.members.iter().map(|member| &member.node_id);
+    ids.filter(|node_id| *node_id != ourselves).cloned().collect()
 }
 
 fn store_options(node_id: &NodeId, config: &StoreConfig) -> StoreOptions {

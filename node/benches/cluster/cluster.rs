@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gitstratum::client::{Client, ClientOptions};
-use gitstratum::config::{Config, LoadedConfig, PoolConfig, StoreConfig};
+use gitstratum::config::{Config, LoadedConfig, PoolConfig, RepairConfig, StoreConfig};
 use gitstratum::placement::{Layout, Member, NodeId};
 use gitstratum_host::Net;
 use gitstratum_proto::v1::StoreStatus;
@@ -60,6 +60,7 @@ impl Cluster {
                 listen,
                 store: StoreConfig::default(),
                 pool: PoolConfig::default(),
+                repair: RepairConfig::default(),
                 layout: layout.clone(),
             };
             let loaded = LoadedConfig { config, data: dir.join(member.node_id.as_str()) };

@@ -1,4 +1,5 @@
-//! What a machine gives a node: network, disk, processors, and the request to stop.
+//! What a machine gives a node: network, disk, processors, the time of day, and the request
+//! to stop.
 //!
 //! This crate is the seam between the two worlds. In a normal build [`Net`] is tokio's
 //! TCP and [`Disk`] a directory; under `--cfg madsim` both belong to a simulated machine
@@ -7,6 +8,7 @@
 //! under `node/`. Time, tasks and synchronisation are not here: they come from the
 //! aliased `tokio`. Randomness is handed down by whoever starts the node.
 
+mod clock;
 mod compute;
 mod dedicated;
 #[cfg(not(madsim))]
@@ -17,6 +19,7 @@ pub mod signal;
 #[cfg(madsim)]
 pub mod simulated;
 
+pub use clock::unix_time_ms;
 pub use compute::compute;
 pub use dedicated::dedicated;
 #[cfg(not(madsim))]

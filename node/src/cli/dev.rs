@@ -18,7 +18,7 @@ use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
 use super::{Failure, seeded_by_the_system, wrong_configuration};
 use crate::client::{Client, ClientOptions};
-use crate::config::{Config, ConfigOverrides, LoadedConfig, PoolConfig, StoreConfig};
+use crate::config::{Config, ConfigOverrides, LoadedConfig, PoolConfig, RepairConfig, StoreConfig};
 use crate::limits;
 use crate::placement::{Layout, Member, NodeId};
 
@@ -113,6 +113,7 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
             listen,
             store: StoreConfig::default(),
             pool: PoolConfig::default(),
+            repair: RepairConfig::default(),
             layout: layout.clone(),
         };
         let text = LoadedConfig { config, data: directory.join("data") }.to_toml()?;

@@ -51,9 +51,11 @@ pub(super) async fn import_into(
     }
     if stats.replica_failures > 0 {
         eprintln!(
-            "{} replica writes failed: {} recorded (see `gitstratum status`), {} recorded nowhere",
+            "{} replica writes failed: {} will be delivered (see `gitstratum status`), {} are in \
+             dirty ranges, {} recorded nowhere",
             stats.replica_failures,
             stats.missed_recorded + stats.missed_already_recorded,
+            stats.missed_ranged,
             stats.missed_lost
         );
     }

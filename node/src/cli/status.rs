@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use gitstratum_proto::v1::{PoolCounts, PoolStatus, StatusResponse, Tally};
+use gitstratum_proto::v1::{HintStatus, PoolCounts, PoolStatus, StatusResponse, Tally};
 use serde_json::{Value, json};
 
 use super::arguments::Status;
@@ -10,6 +10,9 @@ use super::{Failure, connect, show};
 use crate::object::ObjectId;
 use crate::placement::Member;
 use crate::quorum::NodeError;
+
+/// Dirty ranges of one node that the table for people names.
+const DIRTY_RANGES_SHOWN: usize = 8;
 
 type Answer = (Member, Result<StatusResponse, NodeError>);
 
@@ -94,8 +97,37 @@ fn as_json((member, answer): &Answer) -> Value {
             "dropped": missed.dropped,
             "first": listed.collect::<Vec<_>>(),
         },
+        "hints": hints(&status.hints.clone().unwrap_or_default()),
         "peers": peers.collect::<Vec<_>>(),
         "pool": pool(&status.pool.clone().unwrap_or_default()),
+    })
+}
+
+fn hints(hints: &HintStatus) -> Value {
+    let dirty = hints
+        .dirty
+        .iter()
+        .map(|range| json!({ "node": range.node_id, "prefix": hex::encode(&range.prefix) }));
+    let targets = hints.targets.iter().map(|target| {
+        json!({
+            "node": target.node_id,
+            "pending": target.pending,
+            "oldest_age_ms": target.oldest_age_ms,
+        })
+    });
+    json!({
+        "pending": hints.pending,
+        "bytes": hints.bytes,
+        "bytes_max": hints.bytes_max,
+        "oldest_age_ms": hints.oldest_age_ms,
+        "recorded": hints.recorded,
+        "delivered": hints.delivered,
+        "gone": hints.gone,
+        "replaced": hints.replaced,
+        "ranged": hints.ranged,
+        "dirty_ranges": hints.dirty_ranges,
+        "dirty": dirty.collect::<Vec<_>>(),
+        "targets": targets.collect::<Vec<_>>(),
     })
 }
 
@@ -196,12 +228,50 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
         }
     }
     list_unreached(&mut out, answers)?;
+    list_hints(&mut out, answers)?;
     list_missed(&mut out, answers)?;
     let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
     if unasked > 0 {
         writeln!(out, "partial: {unasked} of {} nodes could not be asked", answers.len())?;
     }
     Ok(out)
+}
+
+/// What nodes keep for others, and what became of it.
+fn list_hints(out: &mut String, answers: &[Answer]) -> fmt::Result {
+    for (member, answer) in answers {
+        let Some(hints) = answer.as_ref().ok().and_then(|status| status.hints.as_ref()) else {
+            continue;
+        };
+        let node = &member.node_id;
+        for target in &hints.targets {
+            let (pending, age_s) = (target.pending, target.oldest_age_ms / 1000);
+            writeln!(
+                out,
+                "{node} keeps {pending} hints for {}, the oldest for {age_s} s",
+                target.node_id
+            )?;
+        }
+        if hints.recorded > 0 {
+            let HintStatus { recorded, delivered, gone, replaced, ranged, .. } = hints;
+            let (pending, bytes) = (hints.pending, hints.bytes);
+            writeln!(
+                out,
+                "{node} recorded {recorded} hints: {pending} kept ({bytes} bytes), {delivered} \
+                 delivered, {gone} gone, {replaced} replaced, {ranged} in dirty ranges"
+            )?;
+        }
+        if hints.dirty_ranges > 0 {
+            let named = hints.dirty.iter().take(DIRTY_RANGES_SHOWN);
+            let named: Vec<_> = named
+                .map(|range| format!("{}:{}*", range.node_id, hex::encode(&range.prefix)))
+                .collect();
+            let more = hints.dirty_ranges - named.len() as u64;
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            writeln!(out, "{node} knows dirty ranges: {}{more}", named.join(" "))?;
+        }
+    }
+    Ok(())
 }
 
 fn list_missed(out: &mut String, answers: &[Answer]) -> fmt::Result {

@@ -30,6 +30,7 @@ fn the_example_is_right_and_means_what_its_comments_say() {
     assert_eq!(data, Path::new("/var/lib/gitstratum"));
     assert_eq!(config.node_id.as_str(), "n1");
     assert_eq!(config.store, StoreConfig::default());
+    assert_eq!(config.repair, RepairConfig::default());
     assert_eq!(config.listen, "0.0.0.0:7400".parse().unwrap());
     let layout = &config.layout;
     assert_eq!((layout.replicas, layout.write_quorum, layout.read_quorum), (3, 2, 2));
@@ -96,7 +97,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "\n[cluster]\n",
         "\n[clutser]\n",
         "config.toml:33: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
-         `data`, `store`, `pool`, `layout`, `cluster`, `node`",
+         `data`, `store`, `pool`, `repair`, `layout`, `cluster`, `node`",
     );
     refused(
         "fsync = \"always\"",
@@ -283,4 +284,24 @@ fn a_layout_stands_in_the_configuration_or_in_a_document_of_its_own() {
     let both = EXAMPLE.replacen("node_id = \"n1\"", "node_id = \"n1\"\nlayout = \"l.toml\"", 1);
     let error = load(&both).unwrap_err().to_string();
     assert!(error.contains("layout: stands beside [cluster]"), "{error}");
+}
+
+#[test]
+fn bounds_of_hints_that_cannot_be_meant_are_refused() {
+    for (from, to, expected) in [
+        (
+            "hint_bytes = 16_777_216",
+            "hint_bytes = 100",
+            "repair.hint_bytes: 100 is not between 4096 and 1073741824",
+        ),
+        (
+            "hint_max_age_h = 72",
+            "hint_max_age_h = nan",
+            "repair.hint_max_age_h: NaN is not between 0.001 and 8760 hours",
+        ),
+    ] {
+        assert!(EXAMPLE.contains(from), "the example has no {from:?}");
+        let error = load(&EXAMPLE.replacen(from, to, 1)).unwrap_err();
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use super::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
-use crate::repair::MissedLog;
+use crate::repair::HintLog;
 use crate::store::{Found, LargeReader, Store, StoreError, Stored};
 
 /// The store of this process as a replica.
@@ -16,13 +16,13 @@ use crate::store::{Found, LargeReader, Store, StoreError, Stored};
 pub struct LocalNode {
     node_id: NodeId,
     store: Arc<dyn Store>,
-    missed: Arc<MissedLog>,
+    hints: Arc<HintLog>,
 }
 
 impl LocalNode {
     /// The replica of `node_id`, which is this process.
-    pub fn new(node_id: NodeId, store: Arc<dyn Store>, missed: Arc<MissedLog>) -> Self {
-        LocalNode { node_id, store, missed }
+    pub fn new(node_id: NodeId, store: Arc<dyn Store>, hints: Arc<HintLog>) -> Self {
+        LocalNode { node_id, store, hints }
     }
 }
 
@@ -65,7 +65,7 @@ impl NodeWriter for LocalNode {
         missed: Vec<Missed>,
         timeout: Duration,
     ) -> Result<Recorded, NodeError> {
-        let recorded = within(timeout, self.missed.record(missed)).await?;
+        let recorded = within(timeout, self.hints.record(missed, 0)).await?;
         recorded
             .map_err(|error| NodeError::Rejected(StoreError::Failed { reason: error.to_string() }))
     }

@@ -5,6 +5,7 @@
 
 pub mod decorate;
 mod local;
+mod missed;
 mod read;
 mod tally;
 mod write;
@@ -23,6 +24,7 @@ use crate::pool::DialError;
 use crate::store::{Found, LargeReader, StoreError, Stored};
 
 pub use local::LocalNode;
+pub use missed::{Missed, ReasonClass, Recorded};
 pub use read::{GetError, Got, QuorumReader};
 pub use tally::WriterStats;
 pub use write::{PutError, PutReport, QuorumWriter};
@@ -135,7 +137,8 @@ pub trait NodeWriter: Send + Sync {
     /// [`NodeError`].
     async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError>;
 
-    /// Tells the replica that others lack objects.
+    /// Tells the replica, which stored these objects, that others lack them: it keeps a hint
+    /// for each, and delivers.
     ///
     /// # Errors
     /// [`NodeError`].
@@ -186,36 +189,6 @@ pub type Writers = Arc<dyn Fn(&Member) -> Arc<dyn NodeWriter> + Send + Sync>;
 
 /// How a reader comes to the replica of a member. Asked anew for every read.
 pub type Readers = Arc<dyn Fn(&Member) -> Arc<dyn NodeReader> + Send + Sync>;
-
-/// A replica that should hold an object and did not confirm it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missed {
-    /// The replica.
-    pub node_id: NodeId,
-    /// The object.
-    pub id: ObjectId,
-    /// Why, in words.
-    pub reason: String,
-}
-
-/// What became of a report of missed writes; the three add up to what was reported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// Pairs of node and object that are durable with this answer.
-    pub new: u64,
-    /// Pairs that were reported before and are durable since then.
-    pub already: u64,
-    /// Pairs that were not recorded, because the record is full.
-    pub dropped: u64,
-}
-
-impl std::ops::AddAssign for Recorded {
-    fn add_assign(&mut self, other: Recorded) {
-        self.new += other.new;
-        self.already += other.already;
-        self.dropped += other.dropped;
-    }
-}
 
 /// Every replica with its reason, for one line of an error.
 fn reasons(failed: &[(NodeId, NodeError)]) -> String {

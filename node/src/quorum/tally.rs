@@ -23,10 +23,12 @@ pub struct WriterStats {
     pub in_flight: u64,
     /// Replica writes that failed, of whichever objects.
     pub replica_failures: u64,
-    /// Of those, recorded on another replica so that `status` lists them.
+    /// Of those, held as hints by another replica, which delivers them.
     pub missed_recorded: u64,
-    /// Of those, recorded already by an earlier write of the same object.
+    /// Of those, held already since an earlier write of the same object.
     pub missed_already_recorded: u64,
+    /// Of those, without room for a hint: the range of ids was marked dirty instead.
+    pub missed_ranged: u64,
     /// Of those, recorded nowhere, because no replica took the object or the record.
     pub missed_lost: u64,
 }

@@ -308,11 +308,9 @@ impl Inner {
         for tally in tallies.iter().filter(|tally| !tally.failed().is_empty()) {
             let mut witnesses: Vec<_> = tally.stored().cloned().collect();
             witnesses.sort();
-            let missed = tally.failed().iter().map(|(node_id, error)| Missed {
-                node_id: node_id.clone(),
-                id: tally.id(),
-                reason: error.to_string(),
-            });
+            let failed = tally.failed().iter();
+            let missed =
+                failed.map(|(node_id, error)| Missed::new(node_id.clone(), tally.id(), error));
             by_witness.entry(witnesses).or_default().extend(missed);
         }
         for (witnesses, missed) in by_witness {
@@ -320,12 +318,13 @@ impl Inner {
             self.counters.update(|stats| stats.replica_failures += count);
             self.remember(&missed);
             let told = self.tell_one_of(placement, &witnesses, missed).await;
-            let lost = Recorded { dropped: count, ..Recorded::default() };
-            let Recorded { new, already, dropped } = told.unwrap_or(lost);
-            self.counters.update(|stats| {
-                stats.missed_recorded += new;
-                stats.missed_already_recorded += already;
-                stats.missed_lost += dropped;
+            self.counters.update(|stats| match told {
+                Some(Recorded { new, already, ranged }) => {
+                    stats.missed_recorded += new;
+                    stats.missed_already_recorded += already;
+                    stats.missed_ranged += ranged;
+                }
+                None => stats.missed_lost += count,
             });
         }
     }

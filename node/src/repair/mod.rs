@@ -1,14 +1,11 @@
-//! What a node knows of the health of its cluster: replica writes that others missed, and
-//! whether its peers answer.
+//! What a node knows of the health of its cluster, and does for it: hints of writes that
+//! others missed, and whether its peers answer.
 //!
-//! Invariant: a missed write that was acknowledged to its reporter is listed by `status`
-//! after any crash of this node, or counted as dropped when the record is full.
+//! Invariant: nothing that was acknowledged to a reporter is lost by a crash or at a bound: it
+//! is a hint, or its range of ids is marked dirty; both are listed by `status`.
 
-mod missed;
+pub mod hints;
 mod peers;
 
-#[cfg(test)]
-mod tests;
-
-pub use missed::{MissedError, MissedLog};
+pub use hints::{DirtyRanges, HintError, HintLog, HintOptions};
 pub use peers::{PeerTable, probe};

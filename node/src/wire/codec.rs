@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gitstratum_proto::v1;
 
-use crate::limits::LAYOUTS_UNSETTLED_MAX;
+use crate::limits::{LAYOUTS_UNSETTLED_MAX, NAME_BYTES_MAX};
 use crate::object::{Kind, Object, ObjectHead, ObjectId};
 use crate::placement::{Layout, LayoutError, Member, MemberState, NodeId};
-use crate::quorum::{Missed, Recorded};
+use crate::quorum::{Missed, ReasonClass, Recorded};
 use crate::store::{Durability, Found, StoreError, Stored};
 use crate::wire::status::{failure_of, store_error_of};
 
@@ -244,8 +244,8 @@ pub fn layout_from_wire(mut layout: v1::Layout) -> Result<Layout, LayoutError> {
 }
 
 pub fn recorded_to_wire(recorded: Recorded) -> v1::RecordMissedResponse {
-    let Recorded { new, already, dropped } = recorded;
-    v1::RecordMissedResponse { recorded: new, already_recorded: already, dropped }
+    let Recorded { new, already, ranged } = recorded;
+    v1::RecordMissedResponse { recorded: new, already_recorded: already, ranged }
 }
 
 /// What became of a report of `reported` pairs; none may be unaccounted for.
@@ -253,15 +253,15 @@ pub fn recorded_from_wire(
     response: v1::RecordMissedResponse,
     reported: usize,
 ) -> Result<Recorded, Malformed> {
-    let v1::RecordMissedResponse { recorded, already_recorded, dropped } = response;
-    let accounted = recorded.checked_add(already_recorded).and_then(|sum| sum.checked_add(dropped));
+    let v1::RecordMissedResponse { recorded, already_recorded, ranged } = response;
+    let accounted = recorded.checked_add(already_recorded).and_then(|sum| sum.checked_add(ranged));
     if accounted != Some(reported as u64) {
         return Err(Malformed(format!(
             "{reported} missed writes reported: {recorded} recorded, {already_recorded} \
-             already recorded and {dropped} dropped"
+             already recorded and {ranged} in ranges"
         )));
     }
-    Ok(Recorded { new: recorded, already: already_recorded, dropped })
+    Ok(Recorded { new: recorded, already: already_recorded, ranged })
 }
 
 pub fn missed_to_wire(missed: &Missed) -> v1::Missed {
@@ -269,13 +269,43 @@ pub fn missed_to_wire(missed: &Missed) -> v1::Missed {
         node_id: missed.node_id.to_string(),
         id: id_to_wire(missed.id),
         reason: missed.reason.clone(),
+        class: v1::ReasonClass::from(missed.class).into(),
     }
 }
 
 pub fn missed_from_wire(missed: v1::Missed) -> Result<Missed, Malformed> {
+    let (len, limit) = (missed.node_id.len(), NAME_BYTES_MAX);
+    if len > limit {
+        return Err(Malformed(format!("a node id of {len} bytes, {limit} allowed")));
+    }
+    let class = missed.class().into();
     Ok(Missed {
+        class,
         node_id: NodeId::new(missed.node_id),
         id: id_from_wire(&missed.id)?,
         reason: missed.reason,
     })
+}
+
+impl From<ReasonClass> for v1::ReasonClass {
+    fn from(class: ReasonClass) -> Self {
+        match class {
+            ReasonClass::Other => v1::ReasonClass::Unspecified,
+            ReasonClass::Unreachable => v1::ReasonClass::Unreachable,
+            ReasonClass::TimedOut => v1::ReasonClass::TimedOut,
+            ReasonClass::CircuitOpen => v1::ReasonClass::CircuitOpen,
+            ReasonClass::Overloaded => v1::ReasonClass::Overloaded,
+            ReasonClass::DiskFull => v1::ReasonClass::DiskFull,
+            ReasonClass::Store => v1::ReasonClass::Store,
+            ReasonClass::Layout => v1::ReasonClass::Layout,
+            ReasonClass::ShuttingDown => v1::ReasonClass::ShuttingDown,
+        }
+    }
+}
+
+impl From<v1::ReasonClass> for ReasonClass {
+    fn from(class: v1::ReasonClass) -> Self {
+        let all = ReasonClass::ALL.into_iter();
+        all.into_iter().find(|known| v1::ReasonClass::from(*known) == class).unwrap_or_default()
+    }
 }

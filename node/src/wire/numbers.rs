@@ -1,8 +1,11 @@
-//! A pool's numbers as messages.
+//! The numbers of a pool and of a log of hints, as messages.
 
+use bytes::Bytes;
 use gitstratum_proto::v1;
 
+use super::codec::id_to_wire;
 use crate::pool::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers, Stage};
+use crate::repair::hints::{HintNumbers, Settled};
 
 /// All of a pool.
 pub fn pool_to_wire(numbers: &PoolNumbers) -> v1::PoolStatus {
@@ -49,5 +52,48 @@ fn counts(counts: &PoolCounts) -> v1::PoolCounts {
         repeats: counts.repeats,
         repeats_refused: counts.repeats_refused,
         backoffs_cut_short: counts.backoffs_cut_short,
+    }
+}
+
+/// What is held, as a list of what others lack.
+pub fn missed_to_wire(numbers: &HintNumbers) -> v1::MissedStatus {
+    let first = numbers.first.iter().map(|hint| v1::Missed {
+        node_id: hint.target.to_string(),
+        id: id_to_wire(hint.id),
+        reason: hint.class.to_string(),
+        class: v1::ReasonClass::from(hint.class).into(),
+    });
+    v1::MissedStatus {
+        count: numbers.pending,
+        dropped: numbers.settled.ranged,
+        first: first.collect(),
+    }
+}
+
+/// All of a log of hints.
+pub fn hints_to_wire(numbers: &HintNumbers) -> v1::HintStatus {
+    let Settled { delivered, gone, replaced, ranged } = numbers.settled;
+    let dirty = numbers.dirty.iter().map(|range| v1::DirtyRange {
+        node_id: range.target.to_string(),
+        prefix: Bytes::from(range.prefix.as_bytes()),
+    });
+    let targets = numbers.targets.iter().map(|target| v1::HintTarget {
+        node_id: target.node_id.to_string(),
+        pending: target.pending,
+        oldest_age_ms: target.oldest_age_ms,
+    });
+    v1::HintStatus {
+        pending: numbers.pending,
+        bytes: numbers.bytes,
+        bytes_max: numbers.bytes_max,
+        oldest_age_ms: numbers.oldest_age_ms,
+        recorded: numbers.recorded,
+        delivered,
+        gone,
+        replaced,
+        ranged,
+        dirty_ranges: numbers.dirty_ranges,
+        dirty: dirty.collect(),
+        targets: targets.collect(),
     }
 }

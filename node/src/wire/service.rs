@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::codec::{self, Malformed};
 use super::fence;
-use super::numbers::pool_to_wire;
+use super::numbers::{hints_to_wire, missed_to_wire, pool_to_wire};
 use super::server::Requests;
 use super::stamp;
 use super::status::status_of;
@@ -21,7 +21,7 @@ use crate::limits;
 use crate::object::{Object, ObjectId};
 use crate::placement::{LayoutError, NodeId};
 use crate::pool::Connections;
-use crate::repair::{MissedLog, PeerTable};
+use crate::repair::{HintLog, PeerTable};
 use crate::store::{LargeReader, LargeWriter, Snapshot, Store, StoreStats};
 
 /// Everything a node answers from.
@@ -34,8 +34,8 @@ pub struct NodeService {
     pub layout: LayoutKeeper,
     /// Where its objects are.
     pub store: Arc<dyn Store>,
-    /// What callers said that other replicas lack.
-    pub missed: Arc<MissedLog>,
+    /// What other replicas lack, as callers said.
+    pub hints: Arc<HintLog>,
     /// What the probe last saw of its peers.
     pub peers: Arc<PeerTable>,
     /// The connections that the node itself opens.
@@ -294,9 +294,9 @@ impl Node for NodeService {
             let stranger = &stranger.node_id;
             return Err(Malformed(format!("node {stranger} is not in the layout")).into());
         }
-        let recorded = self.missed.record(missed).await;
-        let recorded =
-            recorded.map_err(|error| Status::unavailable(format!("missed record: {error}")))?;
+        let version = caller.unwrap_or(layout.version);
+        let recorded = self.hints.record(missed, version).await;
+        let recorded = recorded.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(codec::recorded_to_wire(recorded)))
     }
 
@@ -326,6 +326,7 @@ impl Node for NodeService {
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
+        let hints = self.hints.numbers();
         Ok(Response::new(v1::StatusResponse {
             node_id: self.node_id.to_string(),
             boot_id: self.boot_id,
@@ -334,7 +335,8 @@ impl Node for NodeService {
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
             store: Some(store_status(self.store.stats())),
             server: Some(self.requests.status()),
-            missed: Some(self.missed.status()),
+            missed: Some(missed_to_wire(&hints)),
+            hints: Some(hints_to_wire(&hints)),
             peers: self.peers.status(),
             pool: Some(pool_to_wire(&self.connections.numbers())),
         }))

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Call, Outcome, Phase, Setting, Stop, Wanted, WriterSample};
+use super::{Call, HintSample, Outcome, Phase, Setting, Stop, Wanted, WriterSample};
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -142,12 +142,7 @@ pub enum Event {
     /// The counters of a client's writer.
     Writer(WriterSample),
     /// What a node's status says about writes that others missed.
-    Missed {
-        /// Distinct (node, object) pairs it lists or would list.
-        recorded: u64,
-        /// Pairs dropped at the bound.
-        dropped: u64,
-    },
+    Hints(HintSample),
     /// An object as a fresh client finds it after the final power loss.
     Inspected {
         /// The object.

@@ -179,8 +179,29 @@ pub struct WriterSample {
     pub missed_recorded: u64,
     /// Of those, recorded already by an earlier put of the same object.
     pub missed_already_recorded: u64,
+    /// Of those, in a range that was marked dirty.
+    pub missed_ranged: u64,
     /// Of those, recorded nowhere.
     pub missed_lost: u64,
+}
+
+/// A node's hints, as its status has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HintSample {
+    /// Held.
+    pub pending: u64,
+    /// Ever recorded, over all restarts.
+    pub recorded: u64,
+    /// Delivered.
+    pub delivered: u64,
+    /// Settled because the object was deleted.
+    pub gone: u64,
+    /// Settled because other hints stand in for them.
+    pub replaced: u64,
+    /// Settled because a dirty range stands in for them.
+    pub ranged: u64,
+    /// Dirty ranges.
+    pub dirty_ranges: u64,
 }
 
 impl Record {

@@ -4,7 +4,9 @@ mod disks;
 mod fenced;
 mod fresh;
 
-use crate::trace::{Call, Event, Outcome, Phase, Record, Setting, Stop, Wanted, WriterSample};
+use crate::trace::{
+    Call, Event, HintSample, Outcome, Phase, Record, Setting, Stop, Wanted, WriterSample,
+};
 
 use super::{Class, Verdict, deterministic, judge, verdict};
 
@@ -250,13 +252,35 @@ fn missed_writes_that_no_node_knows_of_are_not_truthful() {
             ..Default::default()
         };
         trace.put("a", acked(&["n1", "n2"])).wait(3).sample(sample);
-        trace.add("n1", Event::Missed { recorded, dropped: 0 });
+        let hints = HintSample { recorded, delivered: recorded, ..Default::default() };
+        trace.add("n1", Event::Hints(hints));
         trace.inspect("a", ALL, found()).end();
         trace.rules()
     };
     assert_eq!(with(1, 0), Vec::<&str>::new());
     assert_eq!(with(1, 1), Vec::<&str>::new(), "reported twice, it is one record");
     assert_eq!(with(0, 1), ["I4 truthful"]);
+}
+
+#[test]
+fn hints_of_which_nobody_knows_what_became_are_not_truthful() {
+    let with = |hints: HintSample| {
+        let mut trace = Trace::begin();
+        trace.add("n1", Event::Hints(hints)).end();
+        trace.rules()
+    };
+    let good = HintSample {
+        recorded: 6,
+        pending: 1,
+        delivered: 3,
+        gone: 1,
+        replaced: 1,
+        ..Default::default()
+    };
+    assert_eq!(with(good), Vec::<&str>::new());
+    assert_eq!(with(HintSample { delivered: 2, ..good }), ["I4 truthful"], "one was dropped");
+    let ranged = HintSample { pending: 0, ranged: 1, dirty_ranges: 1, ..good };
+    assert_eq!(with(ranged), Vec::<&str>::new());
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! I4 Truthful: the counters add up at every sample and agree with what the workload saw;
 //! every replica named as having stored an object has it; every replica write that failed
-//! is recorded or counted as lost.
+//! is a hint, in a dirty range, or counted as lost; and every hint is held or settled.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use super::{Class, Violation};
-use crate::trace::{Event, Outcome, WriterSample};
+use crate::trace::{Event, HintSample, Outcome, WriterSample};
 
 /// Counters that lie and acknowledgements that were not true.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
@@ -74,11 +74,12 @@ fn counters(facts: &Facts<'_>) -> Vec<Violation> {
             violations.push(violation(record.at_us, message));
         }
         let WriterSample { replica_failures, missed_recorded, missed_lost, .. } = *sample;
-        let again = sample.missed_already_recorded;
-        if replica_failures != missed_recorded + again + missed_lost {
+        let (again, ranged) = (sample.missed_already_recorded, sample.missed_ranged);
+        if replica_failures != missed_recorded + again + ranged + missed_lost {
             let message = format!(
                 "{client} counts {replica_failures} failed replica writes, but \
-                 {missed_recorded} recorded, {again} recorded before and {missed_lost} lost"
+                 {missed_recorded} recorded, {again} recorded before, {ranged} in ranges and \
+                 {missed_lost} lost"
             );
             violations.push(violation(record.at_us, message));
         }
@@ -87,28 +88,48 @@ fn counters(facts: &Facts<'_>) -> Vec<Violation> {
 }
 
 /// What the clients say is recorded must be recorded on the nodes, after the final power
-/// loss too: a record is as durable as an object.
+/// loss too: a record is as durable as an object. And each node must say what became of it:
+/// recorded = held + delivered + gone + replaced + in dirty ranges.
 fn records(facts: &Facts<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
     let mut told: u64 = 0;
-    let mut found: u64 = 0;
+    let mut found: BTreeMap<&str, u64> = BTreeMap::new();
     let mut asked_at_us = None;
     for record in facts.trace {
         match &record.event {
-            Event::Writer(sample) if sample.drained => told += sample.missed_recorded,
-            Event::Missed { recorded, .. } => {
+            Event::Writer(sample) if sample.drained => {
+                told += sample.missed_recorded + sample.missed_ranged;
+            }
+            Event::Hints(sample) => {
                 asked_at_us = Some(record.at_us);
-                found += recorded;
+                // Asked more than once, its last word counts.
+                found.insert(&record.actor, sample.recorded);
+                violations.extend(unaccounted(&record.actor, record.at_us, sample));
             }
             _ => {}
         }
     }
-    match asked_at_us {
-        Some(at_us) if found < told => vec![violation(
-            at_us,
-            format!("clients count {told} missed writes as recorded, the nodes know {found}"),
-        )],
-        _ => Vec::new(),
+    let found: u64 = found.values().sum();
+    if let Some(at_us) = asked_at_us
+        && found < told
+    {
+        let message =
+            format!("clients count {told} missed writes as recorded, the nodes know {found}");
+        violations.push(violation(at_us, message));
     }
+    violations
+}
+
+/// A node that says less, or more, of its hints than it recorded.
+fn unaccounted(node: &str, at_us: u64, sample: &HintSample) -> Option<Violation> {
+    let HintSample { pending, recorded, delivered, gone, replaced, ranged, .. } = *sample;
+    (recorded != pending + delivered + gone + replaced + ranged).then(|| {
+        let message = format!(
+            "{node} recorded {recorded} hints, but holds {pending}, delivered {delivered}, and \
+             settled {gone} as gone, {replaced} as replaced and {ranged} as in ranges"
+        );
+        violation(at_us, message)
+    })
 }
 
 fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {

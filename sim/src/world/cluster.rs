@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use gitstratum::config::{Config, PoolConfig, StoreConfig};
+use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
 use gitstratum::placement::{Layout, Member, NodeId};
 use gitstratum::server;
 use gitstratum_host::simulated::{Link, Machine, Network};
@@ -150,6 +150,7 @@ impl Cluster {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)),
             store: StoreConfig { reserve_bytes: 0, ..StoreConfig::default() },
             pool: PoolConfig::default(),
+            repair: RepairConfig::default(),
             layout: self.layout.clone(),
         };
         let (recorder, ready, node) = (self.recorder.clone(), self.ready.clone(), name.to_owned());

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::clients::connect;
 use super::{Cluster, Run};
-use crate::trace::Event;
+use crate::trace::{Event, HintSample};
 use crate::workload::{Known, read_object, stream};
 
 /// The machine that looks; it took no part in the run.
@@ -40,9 +40,17 @@ async fn look(run: &Run, net: Net, peers: &[String]) -> Result<(), String> {
     for (member, status) in client.status().await {
         let node = member.node_id.as_str();
         let status = status.map_err(|error| format!("status of {node}: {error}"))?;
-        let missed = status.missed.unwrap_or_default();
-        let event = Event::Missed { recorded: missed.count, dropped: missed.dropped };
-        run.recorder.record(node, event);
+        let hints = status.hints.unwrap_or_default();
+        let sample = HintSample {
+            pending: hints.pending,
+            recorded: hints.recorded,
+            delivered: hints.delivered,
+            gone: hints.gone,
+            replaced: hints.replaced,
+            ranged: hints.ranged,
+            dirty_ranges: hints.dirty_ranges,
+        };
+        run.recorder.record(node, Event::Hints(sample));
     }
     Ok(())
 }

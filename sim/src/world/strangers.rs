@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use gitstratum::config::{Config, PoolConfig, StoreConfig};
+use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
 use gitstratum::placement::NodeId;
 use gitstratum::server;
 use gitstratum_host::simulated::{DiskProfile, Machine};
@@ -50,6 +50,7 @@ impl Cluster {
                         listen: anywhere(),
                         store: StoreConfig { reserve_bytes: 0, ..StoreConfig::default() },
                         pool: PoolConfig::default(),
+                        repair: RepairConfig::default(),
                         layout: layout_of_one(&own, address),
                     };
                     let forever = std::future::pending();

@@ -1,0 +1,53 @@
+//! The `[repair]` part of a configuration.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+use crate::repair::HintOptions;
+
+/// How a node repairs its peers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RepairConfig {
+    /// What hints may take on disk, in bytes.
+    pub hint_bytes: u64,
+    /// A hint that was not delivered in so many hours becomes a dirty range.
+    pub hint_max_age_h: f64,
+}
+
+impl Default for RepairConfig {
+    fn default() -> Self {
+        RepairConfig {
+            hint_bytes: limits::HINT_BYTES_MAX,
+            hint_max_age_h: limits::HINT_AGE_MAX.as_secs_f64() / 3600.0,
+        }
+    }
+}
+
+impl RepairConfig {
+    /// The first field that is wrong, and why.
+    pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        let (least, most) = (4096, 1 << 30);
+        if !(least..=most).contains(&self.hint_bytes) {
+            let problem = format!("{} is not between {least} and {most}", self.hint_bytes);
+            return Err(("repair.hint_bytes", problem));
+        }
+        // False for what is no number, too.
+        if !(0.001..=8_760.0).contains(&self.hint_max_age_h) {
+            let problem = format!("{} is not between 0.001 and 8760 hours", self.hint_max_age_h);
+            return Err(("repair.hint_max_age_h", problem));
+        }
+        Ok(())
+    }
+
+    /// The bounds of the log of hints.
+    pub fn hints(&self) -> HintOptions {
+        HintOptions {
+            bytes_max: self.hint_bytes,
+            age_max: Duration::from_secs_f64(self.hint_max_age_h * 3600.0),
+            ..HintOptions::default()
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The log: what is held, and the file that says the same.
+//!
+//! Each change is planned against what is held, appended as one frame, synced, and only then
+//! applied and answered; reports that wait for one another's sync share the next. A file of
+//! which too much is settled is replaced by a new one, and so is one that failed: what is
+//! held was durable once, so writing it anew never says more than was acknowledged.
+//!
+//! Invariant: nothing is held that is not in the file under the log's name, and nothing is
+//! appended to a file of which that is in doubt.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gitstratum_host::disk::{File, OpenMode};
+use gitstratum_host::{Disk, unix_time_ms};
+use tokio::sync::{Notify, oneshot};
+
+use super::entry::{Entry, OtherVersion, Settled, parse};
+use super::held::Held;
+use super::{DirtyRange, FILE, Hint, HintError, IdPrefix, Outcome, failed, takeover};
+use crate::limits;
+use crate::object::ObjectId;
+use crate::placement::NodeId;
+use crate::quorum::{Missed, ReasonClass, Recorded};
+
+mod plan;
+mod writer;
+
+use writer::Writer;
+
+/// Bounds of a log.
+#[derive(Clone, Debug)]
+pub struct HintOptions {
+    /// What all hints together may take in the file.
+    pub bytes_max: u64,
+    /// A hint that was not delivered by then becomes a dirty range.
+    pub age_max: Duration,
+    /// The file is replaced when it has twice what is held, and this many bytes more.
+    pub slack_bytes: u64,
+}
+
+impl Default for HintOptions {
+    fn default() -> Self {
+        HintOptions {
+            bytes_max: limits::HINT_BYTES_MAX,
+            age_max: limits::HINT_AGE_MAX,
+            slack_bytes: limits::HINT_SLACK_BYTES,
+        }
+    }
+}
+
+/// Counts and sizes of a log. `recorded = pending + settled.sum()`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HintNumbers {
+    /// Hints held.
+    pub pending: u64,
+    /// What they take in the file.
+    pub bytes: u64,
+    /// What they may take.
+    pub bytes_max: u64,
+    /// Age of the oldest.
+    pub oldest_age_ms: u64,
+    /// Since the log was begun, over all restarts.
+    pub recorded: u64,
+    /// What became of those that are not held any more.
+    pub settled: Settled,
+    /// Ranges that are dirty.
+    pub dirty_ranges: u64,
+    /// The first of them, at most `limits::DIRTY_RANGES_LISTED_MAX`.
+    pub dirty: Vec<DirtyRange>,
+    /// Hints by target.
+    pub targets: Vec<TargetNumbers>,
+    /// The oldest hints, at most `limits::MISSED_LISTED_MAX`.
+    pub first: Vec<Hint>,
+}
+
+/// Hints for one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetNumbers {
+    /// The node.
+    pub node_id: NodeId,
+    /// Hints held for it.
+    pub pending: u64,
+    /// Age of the oldest.
+    pub oldest_age_ms: u64,
+}
+
+/// A report that waits to be written, and for its answer.
+struct Report {
+    missed: Vec<Missed>,
+    layout_version: u64,
+    answer: oneshot::Sender<Result<Recorded, HintError>>,
+}
+
+/// The hints of one node.
+pub struct HintLog {
+    options: HintOptions,
+    /// Held across an append: they are one at a time.
+    writer: tokio::sync::Mutex<Writer>,
+    held: Mutex<Held>,
+    reports: Mutex<Vec<Report>>,
+    changed: Notify,
+}
+
+impl HintLog {
+    /// Opens the log in the disk's root, and takes over what an earlier version left. Where
+    /// the file cannot account for all of its bytes, everything is dirty for each of
+    /// `others`, the other members of the cluster, and for each target that is known: a torn
+    /// append and one that was acknowledged and rotted look alike.
+    ///
+    /// # Errors
+    /// [`HintError`] when the file cannot be read or synced, or is a newer program's.
+    pub async fn open(
+        disk: &Disk,
+        options: HintOptions,
+        others: &[NodeId],
+    ) -> Result<Arc<Self>, HintError> {
+        let read = read(disk).await?;
+        let mut held = Held::default();
+        let mut writer = Writer::new(disk.clone());
+        if let Some((file, bytes)) = read {
+            let parsed = parse(&bytes);
+            let parsed = parsed.map_err(|OtherVersion(version)| HintError::Version(version))?;
+            parsed.entries.iter().for_each(|entry| held.apply(entry));
+            // What a process that was killed had written, or named, may be in the cache alone;
+            // from here on it is called durable.
+            file.sync_data().await.map_err(failed(FILE, "sync"))?;
+            disk.sync_dir("").await.map_err(failed(FILE, "sync the directory of"))?;
+            if parsed.unaccounted == 0 {
+                writer = writer.going_on(file, parsed.end, parsed.number);
+            } else {
+                tracing::warn!(
+                    bytes = parsed.unaccounted,
+                    "{FILE}: not all of it holds: everything is to be reconciled"
+                );
+                let known = held.targets().map(|(node, _)| node).chain(others);
+                for target in known.cloned().collect::<std::collections::BTreeSet<_>>() {
+                    let (prefix, instead_of) = (IdPrefix::All, 0);
+                    held.apply(&Entry::Dirty { target, prefix, instead_of });
+                }
+            }
+        }
+        let log = Arc::new(HintLog {
+            options,
+            writer: tokio::sync::Mutex::new(writer),
+            held: Mutex::new(held),
+            reports: Mutex::default(),
+            changed: Notify::new(),
+        });
+        log.take_over(disk).await?;
+        Ok(log)
+    }
+
+    /// What cannot be written now stays where it is until the next start.
+    async fn take_over(self: &Arc<Self>, disk: &Disk) -> Result<(), HintError> {
+        let Some(pairs) = takeover::read(disk).await? else { return Ok(()) };
+        let missed = pairs.into_iter().map(|(node_id, id)| {
+            let reason = String::new();
+            Missed { node_id, id, class: ReasonClass::Other, reason }
+        });
+        let count = missed.len();
+        let taken = async {
+            self.record(missed.collect(), 0).await?;
+            takeover::remove(disk).await
+        };
+        match taken.await {
+            Ok(()) => tracing::info!(count, "missed writes of an earlier version are hints now"),
+            Err(error) => tracing::warn!(count, %error, "missed writes were not taken over"),
+        }
+        Ok(())
+    }
+
+    /// Records what is new among `missed`; all of it is durable when this returns. The caller
+    /// went by `layout_version`, or by 0 if that is not known. Goes on when its caller goes
+    /// away.
+    ///
+    /// # Errors
+    /// [`HintError`] when it could not be written; then it is not held either.
+    pub async fn record(
+        self: &Arc<Self>,
+        missed: Vec<Missed>,
+        layout_version: u64,
+    ) -> Result<Recorded, HintError> {
+        let (answer, answered) = oneshot::channel();
+        self.lock_reports().push(Report { missed, layout_version, answer });
+        let log = self.clone();
+        // A task of its own, so that an append is never dropped half-way.
+        tokio::spawn(async move { log.write_reports().await });
+        answered.await.unwrap_or(Err(HintError::CutShort))
+    }
+
+    /// Writes the reports that wait, until there are none.
+    async fn write_reports(&self) {
+        let mut writer = self.writer.lock().await;
+        loop {
+            let reports = {
+                let mut waiting = self.lock_reports();
+                let mut pairs = 0;
+                let fits = |report: &Report| {
+                    pairs += report.missed.len();
+                    pairs <= limits::HINT_FRAME_ENTRIES_MAX
+                };
+                let fitting = waiting.iter().map(fits).take_while(|fits| *fits).count();
+                let count = fitting.max(1).min(waiting.len());
+                waiting.drain(..count).collect::<Vec<_>>()
+            };
+            if reports.is_empty() {
+                return;
+            }
+            let now_ms = unix_time_ms();
+            let (entries, recorded) =
+                plan::of_reports(&self.lock(), &reports, self.options.bytes_max, now_ms);
+            let committed = self.commit(&mut writer, entries).await;
+            for (report, recorded) in reports.into_iter().zip(recorded) {
+                // Who reported may be gone; the record stands all the same.
+                let _ = report.answer.send(committed.clone().map(|()| recorded));
+            }
+        }
+    }
+
+    /// Makes a change that `plan` draws up from what is held, durably.
+    async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        plan: impl FnOnce(&Held) -> (Vec<Entry>, T) + Send + 'static,
+    ) -> Result<T, HintError> {
+        let log = self.clone();
+        let changing = tokio::spawn(async move {
+            let mut writer = log.writer.lock().await;
+            let (entries, answer) = plan(&log.lock());
+            log.commit(&mut writer, entries).await?;
+            Ok(answer)
+        });
+        changing.await.unwrap_or(Err(HintError::CutShort))
+    }
+
+    /// Appends, then applies.
+    async fn commit(&self, writer: &mut Writer, entries: Vec<Entry>) -> Result<(), HintError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        if !writer.is_sound() {
+            let anew = self.lock().entries();
+            writer.replace(&anew).await?;
+        }
+        writer.append(&entries).await?;
+        let outgrown = {
+            let mut held = self.lock();
+            entries.iter().for_each(|entry| held.apply(entry));
+            let needed = held.hint_bytes + held.dirty_count() * limits::NAME_BYTES_MAX as u64;
+            let outgrown = writer.len() > 2 * needed + self.options.slack_bytes;
+            outgrown.then(|| held.entries())
+        };
+        self.changed.notify_waiters();
+        if let Some(anew) = outgrown
+            && let Err(error) = writer.replace(&anew).await
+        {
+            tracing::warn!(%error, "the log of hints is longer than it need be");
+        }
+        Ok(())
+    }
+
+    /// Settles hints of one target; durable when this returns. [`Outcome::Ranged`] marks
+    /// their ranges dirty in the same step.
+    ///
+    /// # Errors
+    /// [`HintError`]; then they are held still.
+    pub async fn settle(
+        self: &Arc<Self>,
+        target: &NodeId,
+        hints: Vec<(ObjectId, Outcome)>,
+    ) -> Result<(), HintError> {
+        let target = target.clone();
+        self.change(move |held| {
+            let is_held = |(id, _): &(ObjectId, Outcome)| held.has(&target, id);
+            let hints = hints.into_iter().filter(is_held);
+            let settled = |(id, outcome)| Entry::Settled { target: target.clone(), id, outcome };
+            (hints.map(settled).collect(), ())
+        })
+        .await
+    }
+
+    /// Settles a hint as replaced, and holds one for each of `targets` instead, in one step.
+    ///
+    /// # Errors
+    /// [`HintError`]; then the first is held still.
+    pub async fn replace(
+        self: &Arc<Self>,
+        hint: Hint,
+        targets: Vec<NodeId>,
+    ) -> Result<(), HintError> {
+        let bytes_max = self.options.bytes_max;
+        self.change(move |held| (plan::of_replacement(held, hint, targets, bytes_max), ())).await
+    }
+
+    /// Turns hints that are too old, at this time by the clock, into dirty ranges; says how
+    /// many.
+    ///
+    /// # Errors
+    /// [`HintError`]; then they are held still.
+    pub async fn expire(self: &Arc<Self>, now_ms: u64) -> Result<u64, HintError> {
+        let age_max_ms = u64::try_from(self.options.age_max.as_millis()).unwrap_or(u64::MAX);
+        let is_old = move |hint: &&Hint| now_ms.saturating_sub(hint.recorded_at_ms) > age_max_ms;
+        if !self.lock().all().any(|hint| is_old(&hint)) {
+            return Ok(0);
+        }
+        self.change(move |held| {
+            let ranged = held.all().filter(is_old).map(|hint| Entry::Settled {
+                target: hint.target.clone(),
+                id: hint.id,
+                outcome: Outcome::Ranged,
+            });
+            let entries: Vec<_> = ranged.collect();
+            let count = entries.len() as u64;
+            (entries, count)
+        })
+        .await
+    }
+
+    /// The oldest hints for a node, at most so many.
+    pub fn oldest(&self, target: &NodeId, most: usize) -> Vec<Hint> {
+        let held = self.lock();
+        held.target(target)
+            .into_iter()
+            .flat_map(|target| target.by_age().take(most))
+            .cloned()
+            .collect()
+    }
+
+    /// Nodes that there are hints for.
+    pub fn targets(&self) -> Vec<NodeId> {
+        self.lock().targets().map(|(node, _)| node.clone()).collect()
+    }
+
+    /// Waits until something was recorded, settled, marked or cleared after this was called.
+    /// Safe to drop at any time.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Counts and sizes.
+    pub fn numbers(&self) -> HintNumbers {
+        let now_ms = unix_time_ms();
+        let age_ms = |hint: &Hint| now_ms.saturating_sub(hint.recorded_at_ms);
+        let held = self.lock();
+        let targets: Vec<_> = held
+            .targets()
+            .map(|(node_id, target)| TargetNumbers {
+                node_id: node_id.clone(),
+                pending: target.hints(),
+                oldest_age_ms: age_ms(target.oldest()),
+            })
+            .collect();
+        HintNumbers {
+            pending: held.hints,
+            bytes: held.hint_bytes,
+            bytes_max: self.options.bytes_max,
+            oldest_age_ms: targets.iter().map(|target| target.oldest_age_ms).max().unwrap_or(0),
+            recorded: held.hints + held.settled.sum(),
+            settled: held.settled,
+            dirty_ranges: held.dirty_count(),
+            dirty: held.dirty().take(limits::DIRTY_RANGES_LISTED_MAX).collect(),
+            targets,
+            first: held.all().take(limits::MISSED_LISTED_MAX).cloned().collect(),
+        }
+    }
+
+    pub(super) fn dirty(&self) -> Vec<DirtyRange> {
+        self.lock().dirty().collect()
+    }
+
+    pub(super) async fn mark(
+        self: &Arc<Self>,
+        target: NodeId,
+        prefix: IdPrefix,
+    ) -> Result<(), HintError> {
+        self.change(move |_| (vec![Entry::Dirty { target, prefix, instead_of: 0 }], ())).await
+    }
+
+    pub(super) async fn clear(self: &Arc<Self>, range: DirtyRange) -> Result<bool, HintError> {
+        self.change(move |held| {
+            if !held.is_marked(&range) {
+                return (Vec::new(), false);
+            }
+            (vec![Entry::Clean { target: range.target, prefix: range.prefix }], true)
+        })
+        .await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("nothing panics while it counts hints")
+    }
+
+    fn lock_reports(&self) -> MutexGuard<'_, Vec<Report>> {
+        self.reports.lock().expect("nothing panics while it queues reports")
+    }
+}
+
+async fn read(disk: &Disk) -> Result<Option<(File, Bytes)>, HintError> {
+    let file = match disk.open(FILE, OpenMode::ReadWrite).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed(FILE, "open"))?,
+    };
+    let len = file.len().await.map_err(failed(FILE, "size"))?;
+    let bytes = file.read_at(0, usize::try_from(len).unwrap_or(usize::MAX)).await;
+    Ok(Some((file, bytes.map_err(failed(FILE, "read"))?)))
+}

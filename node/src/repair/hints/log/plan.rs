@@ -1,0 +1,116 @@
+//! What a report or a replacement comes to: hints while there is room, dirty ranges past
+//! that. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::entry::{Entry, hint_len};
+use super::super::held::Held;
+use super::super::{Hint, IdPrefix, Outcome};
+use super::Report;
+use crate::placement::NodeId;
+use crate::quorum::Recorded;
+
+/// Hints to be held beside those that are.
+struct Room<'a> {
+    held: &'a Held,
+    bytes_left: u64,
+    new: Vec<Hint>,
+    pairs: BTreeSet<(NodeId, crate::object::ObjectId)>,
+    /// What found no room.
+    ranged: BTreeMap<(NodeId, IdPrefix), u64>,
+}
+
+/// What becomes of one hint.
+enum Place {
+    New,
+    Already,
+    Ranged,
+}
+
+impl<'a> Room<'a> {
+    fn new(held: &'a Held, bytes_max: u64) -> Self {
+        Room {
+            held,
+            bytes_left: bytes_max.saturating_sub(held.hint_bytes),
+            new: Vec::new(),
+            pairs: BTreeSet::new(),
+            ranged: BTreeMap::new(),
+        }
+    }
+
+    fn take(&mut self, hint: Hint) -> Place {
+        let pair = (hint.target.clone(), hint.id);
+        if self.held.has(&hint.target, &hint.id) || self.pairs.contains(&pair) {
+            return Place::Already;
+        }
+        let Some(left) = self.bytes_left.checked_sub(hint_len(&hint)) else {
+            *self.ranged.entry((hint.target, IdPrefix::of(&hint.id))).or_default() += 1;
+            return Place::Ranged;
+        };
+        self.bytes_left = left;
+        self.pairs.insert(pair);
+        self.new.push(hint);
+        Place::New
+    }
+
+    fn entries(self) -> impl Iterator<Item = Entry> {
+        let ranged = self.ranged.into_iter();
+        let dirty = ranged.map(|((target, prefix), instead_of)| Entry::Dirty {
+            target,
+            prefix,
+            instead_of,
+        });
+        self.new.into_iter().map(Entry::Hint).chain(dirty)
+    }
+}
+
+/// The entries of some reports, and what each of them is told.
+pub(super) fn of_reports(
+    held: &Held,
+    reports: &[Report],
+    bytes_max: u64,
+    now_ms: u64,
+) -> (Vec<Entry>, Vec<Recorded>) {
+    let mut room = Room::new(held, bytes_max);
+    let mut answers = Vec::with_capacity(reports.len());
+    for report in reports {
+        let mut recorded = Recorded::default();
+        for missed in &report.missed {
+            let place = room.take(Hint {
+                target: missed.node_id.clone(),
+                id: missed.id,
+                recorded_at_ms: now_ms,
+                layout_version: report.layout_version,
+                class: missed.class,
+            });
+            *match place {
+                Place::New => &mut recorded.new,
+                Place::Already => &mut recorded.already,
+                Place::Ranged => &mut recorded.ranged,
+            } += 1;
+        }
+        answers.push(recorded);
+    }
+    (room.entries().collect(), answers)
+}
+
+/// The entries that put hints for `targets` in the place of one that is held; none when it
+/// is not.
+pub(super) fn of_replacement(
+    held: &Held,
+    hint: Hint,
+    targets: Vec<NodeId>,
+    bytes_max: u64,
+) -> Vec<Entry> {
+    if !held.has(&hint.target, &hint.id) {
+        return Vec::new();
+    }
+    let mut room = Room::new(held, bytes_max);
+    room.bytes_left += hint_len(&hint);
+    for target in targets {
+        room.take(Hint { target, ..hint.clone() });
+    }
+    let Hint { target, id, .. } = hint;
+    let settled = Entry::Settled { target, id, outcome: Outcome::Replaced };
+    [settled].into_iter().chain(room.entries()).collect()
+}
