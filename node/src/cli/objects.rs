@@ -99,10 +99,17 @@ fn send_file(path: &Path, parts: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
 /// Prints an object's data or writes it to a file, which appears only when it is whole.
 pub(super) async fn get(asked: Get) -> Result<(), Failure> {
     let client = connect(&asked.client).await?;
+    let fetched = fetch_to(&client, &asked).await;
+    // Replicas that were found lacking are given the object before we go.
+    client.drain().await;
+    fetched
+}
+
+async fn fetch_to(client: &Client, asked: &Get) -> Result<(), Failure> {
     match &asked.output {
         None => {
             let mut stdout = std::io::stdout().lock();
-            fetch(&client, asked.id, &mut stdout).await?;
+            fetch(client, asked.id, &mut stdout).await?;
             stdout.flush().map_err(Failure::operation("write to standard output"))
         }
         Some(path) => {
@@ -110,7 +117,7 @@ pub(super) async fn get(asked: Get) -> Result<(), Failure> {
             let mut temporary = path.clone().into_os_string();
             temporary.push(".part");
             let mut file = File::create(&temporary).map_err(writing())?;
-            let fetched = fetch(&client, asked.id, &mut file).await;
+            let fetched = fetch(client, asked.id, &mut file).await;
             let written = match fetched {
                 Ok(()) => file.sync_all().map_err(writing()),
                 Err(failure) => Err(failure),

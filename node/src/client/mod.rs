@@ -7,18 +7,17 @@
 pub mod export;
 #[cfg(feature = "cli")]
 pub mod import;
+mod learn;
 #[cfg(feature = "cli")]
 pub mod manifest;
 #[cfg(feature = "cli")]
 mod progress;
 mod replicas;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use gitstratum_host::Net;
 use gitstratum_proto::v1::{SnapshotResponse, StatusResponse};
 use rand_chacha::ChaCha12Rng;
@@ -32,14 +31,15 @@ use crate::pool::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
 use crate::quorum::decorate::{
     AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies,
 };
-use crate::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumReader, QuorumWriter};
+use crate::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumReader, QuorumWriter, Writers};
 use crate::store::LargeReader;
+use learn::{check_peers, learn_layout};
 use replicas::{Replicas, remote};
 
 #[cfg(feature = "cli")]
 pub use progress::Progress;
 
-pub use crate::quorum::{GetError, Got, PutError, PutReport, WriterStats};
+pub use crate::quorum::{GetError, Got, PutError, PutReport, ReadRepairStats, WriterStats};
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -129,6 +129,21 @@ impl Client {
         options: ClientOptions,
         begin: impl FnOnce(Arc<Layout>) -> (CurrentLayout, Arc<dyn Connections>) + Send,
     ) -> Result<Self, ConnectError> {
+        Self::connect_around(net, peers, options, begin, |writer| writer).await
+    }
+
+    /// As [`Client::connect_through`], with something of the caller's `around` each replica
+    /// that is written to.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect_around(
+        net: Net,
+        peers: &[String],
+        options: ClientOptions,
+        begin: impl FnOnce(Arc<Layout>) -> (CurrentLayout, Arc<dyn Connections>) + Send,
+        around: impl Fn(Arc<dyn NodeWriter>) -> Arc<dyn NodeWriter> + Send + Sync + 'static,
+    ) -> Result<Self, ConnectError> {
         check_peers(peers)?;
         let (layout, connections) = begin(learn_layout(net, peers).await?);
         let timeout = options.request_timeout;
@@ -140,10 +155,11 @@ impl Client {
             latencies: Latencies::new(options.deadlines.clone()),
         };
         let for_writes = replicas.clone();
-        let writers = Arc::new(move |member: &Member| Arc::new(for_writes.replica(member)) as _);
-        let writer = QuorumWriter::new(layout.clone(), writers, timeout);
+        let writers: Writers =
+            Arc::new(move |member: &Member| around(Arc::new(for_writes.replica(member))));
+        let writer = QuorumWriter::new(layout.clone(), writers.clone(), timeout);
         let readers = Arc::new(move |member: &Member| Arc::new(replicas.replica(member)) as _);
-        let reader = QuorumReader::new(layout.clone(), readers, timeout);
+        let reader = QuorumReader::repairing(layout.clone(), readers, writers, timeout);
         let catching_up = Arc::default();
         Ok(Client { layout, connections, breakers, writer, reader, options, catching_up })
     }
@@ -359,41 +375,15 @@ impl Client {
         self.writer.missed()
     }
 
-    /// Waits for the writes that go on after W, and for their records.
+    /// What came of replicas that reads found lacking.
+    pub fn read_repairs(&self) -> ReadRepairStats {
+        self.reader.repairs()
+    }
+
+    /// Waits for the writes that go on after W, for their records, and for repairs that reads
+    /// began.
     pub async fn drain(&self) {
         self.writer.drain().await;
+        self.reader.drain().await;
     }
-}
-
-/// Refuses a peer list that cannot be meant.
-fn check_peers(peers: &[String]) -> Result<(), ConnectError> {
-    if peers.is_empty() {
-        return Err(ConnectError::Peers("the list is empty: HOST:PORT,… expected".into()));
-    }
-    let mut seen = BTreeSet::new();
-    for peer in peers {
-        let port = peer.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        if port.and_then(|(_, port)| port.parse::<u16>().ok()).is_none() {
-            return Err(ConnectError::Peers(format!("{peer:?} is not HOST:PORT")));
-        }
-        if !seen.insert(peer) {
-            return Err(ConnectError::Peers(format!("{peer} is named twice")));
-        }
-    }
-    Ok(())
-}
-
-/// Asks all peers at once; the first answer counts.
-async fn learn_layout(net: Net, peers: &[String]) -> Result<Arc<Layout>, ConnectError> {
-    let dialler = &Dialler::new(net, "");
-    let mut asked: FuturesUnordered<_> =
-        peers.iter().map(|peer| async move { (peer, dialler.open(peer, None).await) }).collect();
-    let mut failed = Vec::new();
-    while let Some((peer, opened)) = asked.next().await {
-        match opened {
-            Ok(connection) => return Ok(connection.identity().layout.clone()),
-            Err(error) => failed.push((peer.clone(), error.into())),
-        }
-    }
-    Err(ConnectError::NoPeer(failed))
 }

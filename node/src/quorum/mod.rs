@@ -25,7 +25,7 @@ use crate::store::{Found, LargeReader, StoreError, Stored};
 
 pub use local::LocalNode;
 pub use missed::{Missed, ReasonClass, Recorded};
-pub use read::{GetError, Got, QuorumReader};
+pub use read::{GetError, Got, QuorumReader, ReadRepairStats};
 pub use tally::WriterStats;
 pub use write::{PutError, PutReport, QuorumWriter};
 

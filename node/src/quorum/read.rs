@@ -3,6 +3,7 @@
 //! Invariant (I2, I3): what is returned hashes to its id, and "not found" is said only when
 //! R replicas answered "absent", which with R + W > N contradicts every acknowledged put.
 
+mod repair;
 mod resume;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,9 +13,12 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
+use repair::ReadRepair;
 use resume::{Opening, ResumingReader};
 
-use super::{NodeError, NodeReader, Readers, reasons};
+pub use repair::ReadRepairStats;
+
+use super::{NodeError, NodeReader, Readers, Writers, reasons};
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{CurrentLayout, NodeId, Placement, ReadSet};
@@ -62,6 +66,7 @@ struct Inner {
     timeout: Duration,
     /// Replicas that failed lately, and until when they are asked last.
     suspects: Mutex<BTreeMap<NodeId, Instant>>,
+    repair: Option<ReadRepair>,
 }
 
 /// Reads objects from their replicas. Cheap to clone.
@@ -109,8 +114,33 @@ impl QuorumReader {
     /// A reader from the members of `layout`, which it follows; `timeout` bounds each
     /// replica's answer.
     pub fn new(layout: CurrentLayout, nodes: Readers, timeout: Duration) -> Self {
-        let inner = Inner { layout, nodes, timeout, suspects: Mutex::default() };
+        let inner = Inner { layout, nodes, timeout, suspects: Mutex::default(), repair: None };
         QuorumReader { inner: Arc::new(inner) }
+    }
+
+    /// As `new`; and a replica that is found to lack an object, or to have it damaged, is
+    /// given it through `writers` once another had it.
+    pub fn repairing(
+        layout: CurrentLayout,
+        nodes: Readers,
+        writers: Writers,
+        timeout: Duration,
+    ) -> Self {
+        let repair = Some(ReadRepair::new(writers, timeout));
+        let inner = Inner { layout, nodes, timeout, suspects: Mutex::default(), repair };
+        QuorumReader { inner: Arc::new(inner) }
+    }
+
+    /// What came of replicas that were found lacking.
+    pub fn repairs(&self) -> ReadRepairStats {
+        self.inner.repair.as_ref().map(ReadRepair::stats).unwrap_or_default()
+    }
+
+    /// Waits until no repair is under way.
+    pub async fn drain(&self) {
+        if let Some(repair) = &self.inner.repair {
+            repair.drain().await;
+        }
     }
 
     /// Looks objects up; one result each, in order.
@@ -145,7 +175,13 @@ impl QuorumReader {
         let mut search = Search::new(0, id, read_set);
         let mut opening = Opening { inner: self.inner.clone(), placement, untried };
         match opening.next(&mut search).await {
-            Some((node_id, reader)) => Ok(Box::new(ResumingReader::new(opening, node_id, reader))),
+            Some((node_id, reader)) => {
+                if let Some(repair) = &self.inner.repair {
+                    let from = self.inner.reader(&opening.placement, &node_id);
+                    repair.give_large(&opening.placement, reader.head(), from, &search);
+                }
+                Ok(Box::new(ResumingReader::new(opening, node_id, reader)))
+            }
             None => Err(search.conclude()),
         }
     }
@@ -224,7 +260,7 @@ impl Inner {
                         untried.push_back(Untried { node_id, insist: true });
                         true
                     }
-                    reply => self.take(reply, &mut sought, &mut results),
+                    reply => self.take(placement, reply, &mut sought, &mut results),
                 },
                 Err(_) => true,
             };
@@ -243,6 +279,7 @@ impl Inner {
     /// Takes one replica's answers; says whether it left something unfound.
     fn take(
         &self,
+        placement: &Placement,
         (node_id, ids, answer): Replies,
         sought: &mut BTreeMap<ObjectId, Vec<Search>>,
         results: &mut Vec<(usize, Result<Got, GetError>)>,
@@ -269,6 +306,9 @@ impl Inner {
             match found {
                 Ok(Some(got)) => {
                     let searches = sought.remove(id).expect("it was found there");
+                    if let (Some(repair), Got::Object(object)) = (&self.repair, &got) {
+                        repair.give(placement, object, &searches[0]);
+                    }
                     results.extend(searches.iter().map(|s| (s.place, Ok(got.clone()))));
                     continue;
                 }

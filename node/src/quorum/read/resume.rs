@@ -68,6 +68,15 @@ impl ResumingReader {
         let mut search = Search::new(0, self.head.id, read_set);
         while let Some((node_id, reader)) = self.opening.next(&mut search).await {
             if reader.head() == self.head {
+                if let (StoreError::Damaged { .. }, Some(repair)) =
+                    (&broken, &self.opening.inner.repair)
+                {
+                    // The one before it is found out in the middle of what it sends.
+                    search.failed.push((self.node_id.clone(), broken.into()));
+                    let placement = &self.opening.placement;
+                    let from = self.opening.inner.reader(placement, &node_id);
+                    repair.give_large(placement, self.head, from, &search);
+                }
                 (self.node_id, self.reader) = (node_id, reader);
                 return Ok(());
             }
