@@ -14,12 +14,15 @@ use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
 use crate::layout::{KeepError, LayoutKeeper, follow};
-use crate::placement::{Layout, NodeId};
+use crate::placement::{CurrentLayout, Layout, NodeId};
 use crate::pool::{Connections, Dialler, Pool};
+use crate::quorum::NodeWriter;
+use crate::repair::hints::{Delivery, Targets};
 use crate::repair::{HintError, HintLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
 };
+use crate::wire::replica::RemoteNode;
 use crate::wire::server::{self, Requests};
 use crate::wire::service::NodeService;
 
@@ -95,32 +98,53 @@ pub async fn serve(
     let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
     let pool = Pool::new(dialler, &layout, pool_rng, config.pool.options());
     let pool: Arc<dyn Connections> = Arc::new(pool);
+    let hints_rng = ChaCha12Rng::from_rng(&mut rng);
     let service = NodeService {
         node_id: config.node_id.clone(),
         boot_id,
         layout: keeper.clone(),
         store: store.clone(),
-        hints,
+        hints: hints.clone(),
         peers: peers.clone(),
         connections: pool.clone(),
         requests: requests.clone(),
         started: Instant::now(),
     };
     let probes = probe(keeper.clone(), pool.clone(), peers, config.node_id.clone());
+    let delivery = Delivery {
+        log: hints.clone(),
+        store: store.clone(),
+        peers: service.peers.clone(),
+        layout: layout.clone(),
+        targets: targets(&pool, &layout),
+        ourselves: config.node_id.clone(),
+        budget: config.repair.budget(),
+    };
     let following = keep_up(&keeper, pool, &config.node_id);
     let maintenance = maintenance(&config.store);
     let background = Background(vec![
         tokio::spawn(probes),
         tokio::spawn(following),
+        tokio::spawn(delivery.run(hints_rng)),
         tokio::spawn(maintain(store.clone(), maintenance)),
     ]);
     tracing::info!(node = %config.node_id, %address, "serving");
     ready(Serving { address, layout: keeper });
     server::run(listener, service, requests, layout, shutdown).await;
     drop(background);
+    hints.close().await;
     store.close().await;
     tracing::info!(node = %config.node_id, "stopped");
     Ok(())
+}
+
+/// How peers are reached, for repair.
+fn targets(connections: &Arc<dyn Connections>, layout: &CurrentLayout) -> Targets {
+    let (connections, layout) = (connections.clone(), layout.clone());
+    Arc::new(move |node_id| {
+        let node = RemoteNode::new(node_id.clone(), connections.clone(), layout.clone());
+        Arc::new(node) as Arc<dyn NodeWriter>
+    })
 }
 
 /// The members beside ourselves.

@@ -113,6 +113,7 @@ fn hints(hints: &HintStatus) -> Value {
             "node": target.node_id,
             "pending": target.pending,
             "oldest_age_ms": target.oldest_age_ms,
+            "trouble": target.trouble,
         })
     });
     json!({
@@ -246,9 +247,13 @@ fn list_hints(out: &mut String, answers: &[Answer]) -> fmt::Result {
         let node = &member.node_id;
         for target in &hints.targets {
             let (pending, age_s) = (target.pending, target.oldest_age_ms / 1000);
+            let trouble = match target.trouble.as_str() {
+                "" => String::new(),
+                trouble => format!("; they wait: {trouble}"),
+            };
             writeln!(
                 out,
-                "{node} keeps {pending} hints for {}, the oldest for {age_s} s",
+                "{node} keeps {pending} hints for {}, the oldest for {age_s} s{trouble}",
                 target.node_id
             )?;
         }

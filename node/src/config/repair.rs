@@ -5,12 +5,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::repair::HintOptions;
+use crate::repair::{Budget, HintOptions};
 
 /// How a node repairs its peers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RepairConfig {
+    /// Object data that is sent to peers that lack it, in bytes a second.
+    pub bytes_per_second: u64,
+    /// Batches of it that are under way at once.
+    pub operations_in_flight: usize,
     /// What hints may take on disk, in bytes.
     pub hint_bytes: u64,
     /// A hint that was not delivered in so many hours becomes a dirty range.
@@ -20,6 +24,8 @@ pub struct RepairConfig {
 impl Default for RepairConfig {
     fn default() -> Self {
         RepairConfig {
+            bytes_per_second: limits::REPAIR_BYTES_PER_SECOND,
+            operations_in_flight: limits::REPAIR_OPERATIONS_IN_FLIGHT,
             hint_bytes: limits::HINT_BYTES_MAX,
             hint_max_age_h: limits::HINT_AGE_MAX.as_secs_f64() / 3600.0,
         }
@@ -29,6 +35,14 @@ impl Default for RepairConfig {
 impl RepairConfig {
     /// The first field that is wrong, and why.
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.bytes_per_second < 4096 {
+            let problem = format!("{} is less than 4096", self.bytes_per_second);
+            return Err(("repair.bytes_per_second", problem));
+        }
+        if !(1..=64).contains(&self.operations_in_flight) {
+            let problem = format!("{} is not between 1 and 64", self.operations_in_flight);
+            return Err(("repair.operations_in_flight", problem));
+        }
         let (least, most) = (4096, 1 << 30);
         if !(least..=most).contains(&self.hint_bytes) {
             let problem = format!("{} is not between {least} and {most}", self.hint_bytes);
@@ -40,6 +54,11 @@ impl RepairConfig {
             return Err(("repair.hint_max_age_h", problem));
         }
         Ok(())
+    }
+
+    /// What all repair together may take.
+    pub fn budget(&self) -> Budget {
+        Budget::new(self.bytes_per_second, self.operations_in_flight)
     }
 
     /// The bounds of the log of hints.

@@ -295,6 +295,11 @@ fn bounds_of_hints_that_cannot_be_meant_are_refused() {
             "repair.hint_bytes: 100 is not between 4096 and 1073741824",
         ),
         (
+            "operations_in_flight = 2",
+            "operations_in_flight = 0",
+            "repair.operations_in_flight: 0 is not between 1 and 64",
+        ),
+        (
             "hint_max_age_h = 72",
             "hint_max_age_h = nan",
             "repair.hint_max_age_h: NaN is not between 0.001 and 8760 hours",

@@ -228,8 +228,9 @@ impl Inner {
             replicas.push(joined(node_id.clone(), heads.len(), write));
         }
         drop(batch);
-        self.gather(&placement, &heads, replicas, &reserve, counted, answer).await;
+        let tallies = self.gather(&placement, &heads, replicas, &reserve, counted, answer).await;
         drop(room);
+        self.record_missed(&placement, &tallies).await;
     }
 
     async fn coordinate_large(
@@ -254,11 +255,12 @@ impl Inner {
         let pump = pump(parts, sinks, self.timeout);
         let ids = [head.id];
         let gather = self.gather(&placement, &ids, replicas, &reserve, counted, answer);
-        futures_util::future::join(pump, gather).await;
+        let ((), tallies) = futures_util::future::join(pump, gather).await;
+        self.record_missed(&placement, &tallies).await;
     }
 
-    /// Collects the answers of all replicas, answers the caller as soon as every object is
-    /// decided, and has what was missed recorded.
+    /// Collects the answers of all replicas, and answers the caller as soon as every object
+    /// is decided.
     async fn gather<F>(
         &self,
         placement: &Placement,
@@ -267,7 +269,8 @@ impl Inner {
         reserve: &Reserve,
         mut counted: Undecided,
         answer: oneshot::Sender<Vec<Outcome>>,
-    ) where
+    ) -> Vec<Tally>
+    where
         F: Future<Output = (NodeId, Answers)>,
     {
         let needed = placement.layout().write_quorum;
@@ -299,7 +302,7 @@ impl Inner {
             }
         }
         assert!(open == 0, "all replicas answered, so every object is decided");
-        self.record_missed(placement, &tallies).await;
+        tallies
     }
 
     /// Groups what was missed by a replica that stored the object, and tells that replica.
@@ -317,7 +320,7 @@ impl Inner {
             let count = missed.len() as u64;
             self.counters.update(|stats| stats.replica_failures += count);
             self.remember(&missed);
-            let told = self.tell_one_of(placement, &witnesses, missed).await;
+            let told = self.tell(placement, &witnesses, missed).await;
             self.counters.update(|stats| match told {
                 Some(Recorded { new, already, ranged }) => {
                     stats.missed_recorded += new;
@@ -327,6 +330,26 @@ impl Inner {
                 None => stats.missed_lost += count,
             });
         }
+    }
+
+    /// As `tell_one_of`, more than once when no witness answers: they may all be about to
+    /// restart, and what no witness knows of nobody delivers.
+    async fn tell(
+        &self,
+        placement: &Placement,
+        witnesses: &[NodeId],
+        missed: Vec<Missed>,
+    ) -> Option<Recorded> {
+        let mut wait = limits::MISSED_TOLD_AGAIN_AFTER;
+        for _ in 1..limits::MISSED_TOLD_MAX {
+            let told = self.tell_one_of(placement, witnesses, missed.clone()).await;
+            if told.is_some() || witnesses.is_empty() {
+                return told;
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        self.tell_one_of(placement, witnesses, missed).await
     }
 
     /// What the first witness that answered did with the report; `None` when none did.

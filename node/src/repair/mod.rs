@@ -4,8 +4,10 @@
 //! Invariant: nothing that was acknowledged to a reporter is lost by a crash or at a bound: it
 //! is a hint, or its range of ids is marked dirty; both are listed by `status`.
 
+mod budget;
 pub mod hints;
 mod peers;
 
+pub use budget::Budget;
 pub use hints::{DirtyRanges, HintError, HintLog, HintOptions};
 pub use peers::{PeerTable, probe};

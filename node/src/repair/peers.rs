@@ -1,10 +1,12 @@
 //! Whether this node's peers answer, as its own probe sees it.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gitstratum_proto::v1::PeerStatus;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::layout::LayoutKeeper;
@@ -18,12 +20,19 @@ use crate::wire::replica::RemoteNode;
 pub struct PeerTable {
     ourselves: NodeId,
     peers: Mutex<BTreeMap<NodeId, PeerStatus>>,
+    /// Told when a peer answers that did not, or the members are others. Not a `watch`
+    /// channel, which wakes its waiters in an order that differs from run to run.
+    news: Notify,
 }
 
 impl PeerTable {
     /// All members but ourselves and those that were removed, not yet probed.
     pub fn new(layout: &Layout, ourselves: &NodeId) -> Self {
-        let table = PeerTable { ourselves: ourselves.clone(), peers: Mutex::default() };
+        let table = PeerTable {
+            ourselves: ourselves.clone(),
+            peers: Mutex::default(),
+            news: Notify::new(),
+        };
         table.follow(layout);
         table
     }
@@ -44,6 +53,22 @@ impl PeerTable {
                 round_trip_us: 0,
             });
             peer.address.clone_from(&member.address);
+        }
+        drop(peers);
+        self.news.notify_waiters();
+    }
+
+    /// Waits until a peer answers; returns at once for one that is no member any more. Safe
+    /// to drop at any time.
+    pub async fn reachable(&self, node_id: &NodeId) {
+        loop {
+            let mut news = pin!(self.news.notified());
+            // Registered before looking, so that no news falls between the two.
+            news.as_mut().enable();
+            if self.lock().get(node_id).is_none_or(|peer| peer.reachable) {
+                return;
+            }
+            news.await;
         }
     }
 
@@ -69,6 +94,7 @@ impl PeerTable {
             Ok(round_trip) => {
                 if !peer.reachable {
                     tracing::info!(peer = %node_id, "peer answers");
+                    self.news.notify_waiters();
                 }
                 peer.reachable = true;
                 peer.error.clear();

@@ -81,6 +81,7 @@ pub fn hints_to_wire(numbers: &HintNumbers) -> v1::HintStatus {
         node_id: target.node_id.to_string(),
         pending: target.pending,
         oldest_age_ms: target.oldest_age_ms,
+        trouble: target.trouble.clone(),
     });
     v1::HintStatus {
         pending: numbers.pending,

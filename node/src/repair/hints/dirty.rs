@@ -104,8 +104,8 @@ impl DirtyRanges {
         self.log.clear(range.clone()).await
     }
 
-    /// Waits until something is marked, or a hint recorded, after this was called. Safe to
-    /// drop at any time.
+    /// Waits until something is marked, or a hint recorded, after this was first polled. Safe
+    /// to drop at any time.
     pub async fn changed(&self) {
         self.log.changed().await;
     }

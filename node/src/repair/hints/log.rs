@@ -8,15 +8,17 @@
 //! Invariant: nothing is held that is not in the file under the log's name, and nothing is
 //! appended to a file of which that is in doubt.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use gitstratum_host::disk::{File, OpenMode};
 use gitstratum_host::{Disk, unix_time_ms};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
-use super::entry::{Entry, OtherVersion, Settled, parse};
+use super::entry::{Entry, OtherVersion, parse};
 use super::held::Held;
 use super::{DirtyRange, FILE, Hint, HintError, IdPrefix, Outcome, failed, takeover};
 use crate::limits;
@@ -24,9 +26,11 @@ use crate::object::ObjectId;
 use crate::placement::NodeId;
 use crate::quorum::{Missed, ReasonClass, Recorded};
 
+mod numbers;
 mod plan;
 mod writer;
 
+pub use numbers::{HintNumbers, TargetNumbers};
 use writer::Writer;
 
 /// Bounds of a log.
@@ -50,42 +54,6 @@ impl Default for HintOptions {
     }
 }
 
-/// Counts and sizes of a log. `recorded = pending + settled.sum()`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HintNumbers {
-    /// Hints held.
-    pub pending: u64,
-    /// What they take in the file.
-    pub bytes: u64,
-    /// What they may take.
-    pub bytes_max: u64,
-    /// Age of the oldest.
-    pub oldest_age_ms: u64,
-    /// Since the log was begun, over all restarts.
-    pub recorded: u64,
-    /// What became of those that are not held any more.
-    pub settled: Settled,
-    /// Ranges that are dirty.
-    pub dirty_ranges: u64,
-    /// The first of them, at most `limits::DIRTY_RANGES_LISTED_MAX`.
-    pub dirty: Vec<DirtyRange>,
-    /// Hints by target.
-    pub targets: Vec<TargetNumbers>,
-    /// The oldest hints, at most `limits::MISSED_LISTED_MAX`.
-    pub first: Vec<Hint>,
-}
-
-/// Hints for one node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetNumbers {
-    /// The node.
-    pub node_id: NodeId,
-    /// Hints held for it.
-    pub pending: u64,
-    /// Age of the oldest.
-    pub oldest_age_ms: u64,
-}
-
 /// A report that waits to be written, and for its answer.
 struct Report {
     missed: Vec<Missed>,
@@ -101,6 +69,8 @@ pub struct HintLog {
     held: Mutex<Held>,
     reports: Mutex<Vec<Report>>,
     changed: Notify,
+    /// Why the hints of a node wait.
+    troubles: Mutex<BTreeMap<NodeId, String>>,
 }
 
 impl HintLog {
@@ -135,7 +105,7 @@ impl HintLog {
                     "{FILE}: not all of it holds: everything is to be reconciled"
                 );
                 let known = held.targets().map(|(node, _)| node).chain(others);
-                for target in known.cloned().collect::<std::collections::BTreeSet<_>>() {
+                for target in known.cloned().collect::<BTreeSet<_>>() {
                     let (prefix, instead_of) = (IdPrefix::All, 0);
                     held.apply(&Entry::Dirty { target, prefix, instead_of });
                 }
@@ -147,6 +117,7 @@ impl HintLog {
             held: Mutex::new(held),
             reports: Mutex::default(),
             changed: Notify::new(),
+            troubles: Mutex::default(),
         });
         log.take_over(disk).await?;
         Ok(log)
@@ -187,7 +158,7 @@ impl HintLog {
         let log = self.clone();
         // A task of its own, so that an append is never dropped half-way.
         tokio::spawn(async move { log.write_reports().await });
-        answered.await.unwrap_or(Err(HintError::CutShort))
+        answered.await.unwrap_or(Err(HintError::Closed))
     }
 
     /// Writes the reports that wait, until there are none.
@@ -231,11 +202,14 @@ impl HintLog {
             log.commit(&mut writer, entries).await?;
             Ok(answer)
         });
-        changing.await.unwrap_or(Err(HintError::CutShort))
+        changing.await.unwrap_or(Err(HintError::Closed))
     }
 
     /// Appends, then applies.
     async fn commit(&self, writer: &mut Writer, entries: Vec<Entry>) -> Result<(), HintError> {
+        if writer.is_closed() {
+            return Err(HintError::Closed);
+        }
         if entries.is_empty() {
             return Ok(());
         }
@@ -280,17 +254,17 @@ impl HintLog {
         .await
     }
 
-    /// Settles a hint as replaced, and holds one for each of `targets` instead, in one step.
+    /// Settles hints as replaced, and holds others for the nodes beside each instead, in one
+    /// step.
     ///
     /// # Errors
-    /// [`HintError`]; then the first is held still.
+    /// [`HintError`]; then the first are held still.
     pub async fn replace(
         self: &Arc<Self>,
-        hint: Hint,
-        targets: Vec<NodeId>,
+        hints: Vec<(Hint, Vec<NodeId>)>,
     ) -> Result<(), HintError> {
         let bytes_max = self.options.bytes_max;
-        self.change(move |held| (plan::of_replacement(held, hint, targets, bytes_max), ())).await
+        self.change(move |held| (plan::of_replacement(held, hints, bytes_max), ())).await
     }
 
     /// Turns hints that are too old, at this time by the clock, into dirty ranges; says how
@@ -332,37 +306,24 @@ impl HintLog {
         self.lock().targets().map(|(node, _)| node.clone()).collect()
     }
 
-    /// Waits until something was recorded, settled, marked or cleared after this was called.
-    /// Safe to drop at any time.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Ready when something was recorded, settled, marked or cleared after it was enabled.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
-    /// Counts and sizes.
-    pub fn numbers(&self) -> HintNumbers {
-        let now_ms = unix_time_ms();
-        let age_ms = |hint: &Hint| now_ms.saturating_sub(hint.recorded_at_ms);
-        let held = self.lock();
-        let targets: Vec<_> = held
-            .targets()
-            .map(|(node_id, target)| TargetNumbers {
-                node_id: node_id.clone(),
-                pending: target.hints(),
-                oldest_age_ms: age_ms(target.oldest()),
-            })
-            .collect();
-        HintNumbers {
-            pending: held.hints,
-            bytes: held.hint_bytes,
-            bytes_max: self.options.bytes_max,
-            oldest_age_ms: targets.iter().map(|target| target.oldest_age_ms).max().unwrap_or(0),
-            recorded: held.hints + held.settled.sum(),
-            settled: held.settled,
-            dirty_ranges: held.dirty_count(),
-            dirty: held.dirty().take(limits::DIRTY_RANGES_LISTED_MAX).collect(),
-            targets,
-            first: held.all().take(limits::MISSED_LISTED_MAX).cloned().collect(),
-        }
+    /// Notes why the hints of a node wait, or that they do not.
+    pub(super) fn note_trouble(&self, target: &NodeId, trouble: Option<String>) {
+        let mut troubles = self.troubles.lock().expect("nothing panics while it notes");
+        match trouble {
+            Some(trouble) => troubles.insert(target.clone(), trouble),
+            None => troubles.remove(target),
+        };
+    }
+
+    /// Waits for the append that is under way, and takes no more: the data directory may be
+    /// another process's from now on.
+    pub async fn close(&self) {
+        self.writer.lock().await.close();
     }
 
     pub(super) fn dirty(&self) -> Vec<DirtyRange> {

@@ -15,6 +15,7 @@
 //! range: ids with the same first byte, for one target. There are at most 256 of those a
 //! target, and anti-entropy, which is elsewhere, reconciles them ([`DirtyRanges`]).
 
+mod deliver;
 mod dirty;
 mod entry;
 mod held;
@@ -31,6 +32,7 @@ use crate::object::ObjectId;
 use crate::placement::NodeId;
 use crate::quorum::ReasonClass;
 
+pub use deliver::{Delivery, Targets};
 pub use dirty::{DirtyRange, DirtyRanges, IdPrefix};
 pub use entry::Settled;
 pub use log::{HintLog, HintNumbers, HintOptions, TargetNumbers};
@@ -94,9 +96,9 @@ pub enum HintError {
     /// A newer program wrote it.
     #[error("{FILE} has format version {0}, which this version does not read")]
     Version(String),
-    /// The task that wrote it ended early: the node is going away.
-    #[error("{FILE}: the append was cut short")]
-    CutShort,
+    /// The node is going away.
+    #[error("{FILE} is closed")]
+    Closed,
 }
 
 fn failed(file: &'static str, doing: &'static str) -> impl FnOnce(io::Error) -> HintError {

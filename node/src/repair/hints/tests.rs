@@ -123,9 +123,9 @@ async fn a_replaced_hint_leaves_one_for_each_present_replica() {
     let log = open(&scratch.disk).await;
     log.record(vec![missed("n2", "a"), missed("n3", "a")], 0).await.unwrap();
     let hint = log.oldest(&node("n2"), 1).remove(0);
-    let targets = vec![node("n3"), node("n4")];
-    log.replace(hint.clone(), targets.clone()).await.unwrap();
-    log.replace(hint, targets).await.unwrap();
+    let replacement = vec![(hint, vec![node("n3"), node("n4")])];
+    log.replace(replacement.clone()).await.unwrap();
+    log.replace(replacement).await.unwrap();
     for log in [log, open(&scratch.disk).await] {
         assert_eq!(held(&log), pairs(&[("n3", "a"), ("n4", "a")]));
         assert_eq!((log.numbers().settled.replaced, log.numbers().recorded), (1, 3));

@@ -7,6 +7,7 @@ use super::super::entry::{Entry, hint_len};
 use super::super::held::Held;
 use super::super::{Hint, IdPrefix, Outcome};
 use super::Report;
+use crate::object::ObjectId;
 use crate::placement::NodeId;
 use crate::quorum::Recorded;
 
@@ -15,7 +16,7 @@ struct Room<'a> {
     held: &'a Held,
     bytes_left: u64,
     new: Vec<Hint>,
-    pairs: BTreeSet<(NodeId, crate::object::ObjectId)>,
+    pairs: BTreeSet<(NodeId, ObjectId)>,
     /// What found no room.
     ranged: BTreeMap<(NodeId, IdPrefix), u64>,
 }
@@ -94,23 +95,25 @@ pub(super) fn of_reports(
     (room.entries().collect(), answers)
 }
 
-/// The entries that put hints for `targets` in the place of one that is held; none when it
-/// is not.
+/// The entries that put hints for the nodes beside each of these in its place; none for one
+/// that is not held.
 pub(super) fn of_replacement(
     held: &Held,
-    hint: Hint,
-    targets: Vec<NodeId>,
+    hints: Vec<(Hint, Vec<NodeId>)>,
     bytes_max: u64,
 ) -> Vec<Entry> {
-    if !held.has(&hint.target, &hint.id) {
-        return Vec::new();
-    }
     let mut room = Room::new(held, bytes_max);
-    room.bytes_left += hint_len(&hint);
-    for target in targets {
-        room.take(Hint { target, ..hint.clone() });
+    let mut settled = Vec::with_capacity(hints.len());
+    for (hint, targets) in hints {
+        if !held.has(&hint.target, &hint.id) {
+            continue;
+        }
+        room.bytes_left += hint_len(&hint);
+        for target in targets {
+            room.take(Hint { target, ..hint.clone() });
+        }
+        let Hint { target, id, .. } = hint;
+        settled.push(Entry::Settled { target, id, outcome: Outcome::Replaced });
     }
-    let Hint { target, id, .. } = hint;
-    let settled = Entry::Settled { target, id, outcome: Outcome::Replaced };
-    [settled].into_iter().chain(room.entries()).collect()
+    settled.into_iter().chain(room.entries()).collect()
 }

@@ -19,16 +19,26 @@ pub(super) struct Writer {
     end: u64,
     /// The last frame's number.
     number: u64,
+    closed: bool,
 }
 
 impl Writer {
     pub(super) fn new(disk: Disk) -> Self {
-        Writer { disk, file: None, end: 0, number: 0 }
+        Writer { disk, file: None, end: 0, number: 0, closed: false }
     }
 
     /// Goes on after the frame of this number, which ends there.
     pub(super) fn going_on(self, file: File, end: u64, number: u64) -> Self {
         Writer { file: Some(file), end, number, ..self }
+    }
+
+    /// Nothing is written any more.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Whether it can be appended to; else the file is to be replaced first.

@@ -1,0 +1,78 @@
+//! What a log says of itself: counts, sizes and ages.
+
+use gitstratum_host::unix_time_ms;
+
+use super::super::entry::Settled;
+use super::super::{DirtyRange, Hint};
+use super::HintLog;
+use crate::limits;
+use crate::placement::NodeId;
+
+/// Counts and sizes of a log. `recorded = pending + settled.sum()`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HintNumbers {
+    /// Hints held.
+    pub pending: u64,
+    /// What they take in the file.
+    pub bytes: u64,
+    /// What they may take.
+    pub bytes_max: u64,
+    /// Age of the oldest.
+    pub oldest_age_ms: u64,
+    /// Since the log was begun, over all restarts.
+    pub recorded: u64,
+    /// What became of those that are not held any more.
+    pub settled: Settled,
+    /// Ranges that are dirty.
+    pub dirty_ranges: u64,
+    /// The first of them, at most `limits::DIRTY_RANGES_LISTED_MAX`.
+    pub dirty: Vec<DirtyRange>,
+    /// Hints by target.
+    pub targets: Vec<TargetNumbers>,
+    /// The oldest hints, at most `limits::MISSED_LISTED_MAX`.
+    pub first: Vec<Hint>,
+}
+
+/// Hints for one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetNumbers {
+    /// The node.
+    pub node_id: NodeId,
+    /// Hints held for it.
+    pub pending: u64,
+    /// Age of the oldest.
+    pub oldest_age_ms: u64,
+    /// Why they wait, as far as that is known; empty when they do not.
+    pub trouble: String,
+}
+
+impl HintLog {
+    /// Counts and sizes.
+    pub fn numbers(&self) -> HintNumbers {
+        let now_ms = unix_time_ms();
+        let age_ms = |hint: &Hint| now_ms.saturating_sub(hint.recorded_at_ms);
+        let troubles = self.troubles.lock().expect("nothing panics while it notes").clone();
+        let held = self.lock();
+        let targets: Vec<_> = held
+            .targets()
+            .map(|(node_id, target)| TargetNumbers {
+                trouble: troubles.get(node_id).cloned().unwrap_or_default(),
+                node_id: node_id.clone(),
+                pending: target.hints(),
+                oldest_age_ms: age_ms(target.oldest()),
+            })
+            .collect();
+        HintNumbers {
+            pending: held.hints,
+            bytes: held.hint_bytes,
+            bytes_max: self.options.bytes_max,
+            oldest_age_ms: targets.iter().map(|target| target.oldest_age_ms).max().unwrap_or(0),
+            recorded: held.hints + held.settled.sum(),
+            settled: held.settled,
+            dirty_ranges: held.dirty_count(),
+            dirty: held.dirty().take(limits::DIRTY_RANGES_LISTED_MAX).collect(),
+            targets,
+            first: held.all().take(limits::MISSED_LISTED_MAX).cloned().collect(),
+        }
+    }
+}
