@@ -92,6 +92,7 @@ impl Source<'_> {
             network: self.network(&file.network)?,
             firewall,
             disk: self.disk(&file.disk)?,
+            hint_bytes: file.repair.as_ref().map(|raw| self.hint_bytes(raw)).transpose()?,
             workload,
             steps,
             expect: self.expect(&file.expect)?,
@@ -147,6 +148,13 @@ impl Source<'_> {
         })
     }
 
+    fn hint_bytes(&self, raw: &file::Repair) -> Result<u64, ScenarioError> {
+        self.field("repair.hint_bytes", &raw.hint_bytes, |&bytes| match bytes {
+            0 => Err("must not be zero".to_owned()),
+            bytes => Ok(bytes),
+        })
+    }
+
     fn workload(&self, raw: &file::Workload) -> Result<WorkloadPlan, ScenarioError> {
         Ok(WorkloadPlan {
             clients: self.field("workload.clients", &raw.clients, within(1, 100))?,
@@ -180,6 +188,11 @@ impl Source<'_> {
             failed_in_reach_max: raw.failed_in_reach_max,
             dials_per_10s_max: raw.dials_per_10s_max,
             connections_max: raw.connections_max,
+            converge_within: raw
+                .converge_within
+                .as_ref()
+                .map(|raw| self.duration("expect.converge_within", raw))
+                .transpose()?,
         })
     }
 

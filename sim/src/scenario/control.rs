@@ -1,10 +1,11 @@
-//! The weakened pools that a scenario can name as its controls.
+//! The weakened pools, and weakened hints, that a scenario can name as its controls.
 //!
 //! Only their names are here; what they lack is in `weakened`.
 
 use std::fmt;
 
-/// A pool of the testbed's own that lacks one protection, or all of them.
+/// A pool of the testbed's own that lacks one protection, or all of them; or a cluster whose
+/// hints come to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Control {
     /// Nothing is missing. No scenario can name it: it is what the others are held against.
@@ -31,11 +32,15 @@ pub enum Control {
     NoCatchingUp,
     /// All of these: a map from peer to connection.
     Naive,
+    /// Hints that a witness is said to have, and was never told.
+    LossyHints,
+    /// Hints that nobody delivers.
+    NoDelivery,
 }
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 11] = [
+    pub const ALL: [Control; 13] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -47,6 +52,8 @@ impl Control {
         Control::NoBound,
         Control::NoCatchingUp,
         Control::Naive,
+        Control::LossyHints,
+        Control::NoDelivery,
     ];
 
     /// As scenario files and the command line have it.
@@ -64,7 +71,14 @@ impl Control {
             Control::NoBound => "no-bound",
             Control::NoCatchingUp => "no-catching-up",
             Control::Naive => "naive",
+            Control::LossyHints => "lossy-hints",
+            Control::NoDelivery => "no-delivery",
         }
+    }
+
+    /// Whether it is the clients' pool that is weakened.
+    pub fn is_of_pool(self) -> bool {
+        !matches!(self, Control::LossyHints | Control::NoDelivery)
     }
 
     /// Reads a name.

@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) network: Network,
     pub(super) firewall: Option<Firewall>,
     pub(super) disk: Disk,
+    pub(super) repair: Option<Repair>,
     pub(super) workload: Workload,
     #[serde(default)]
     pub(super) step: Vec<Spanned<Step>>,
@@ -60,6 +61,12 @@ pub(super) struct Disk {
     pub(super) power_loss: Option<Spanned<String>>,
     pub(super) spike_share: Option<Spanned<f64>>,
     pub(super) spike_ms: Option<Spanned<[f64; 2]>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Repair {
+    pub(super) hint_bytes: Spanned<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -122,4 +129,5 @@ pub(super) struct Expect {
     pub(super) failed_in_reach_max: Option<u64>,
     pub(super) dials_per_10s_max: Option<u64>,
     pub(super) connections_max: Option<usize>,
+    pub(super) converge_within: Option<Spanned<String>>,
 }

@@ -40,6 +40,8 @@ pub struct Plan {
     pub firewall: Option<FirewallPlan>,
     /// Every node's disk.
     pub disk: DiskPlan,
+    /// What hints may take on a node's disk, in bytes; the node's own bound if not given.
+    pub hint_bytes: Option<u64>,
     /// Who asks for what.
     pub workload: WorkloadPlan,
     /// Faults and repairs, in the file's order.
@@ -192,6 +194,9 @@ pub struct Expectations {
     pub dials_per_10s_max: Option<u64>,
     /// Most connections that a client has open at a time under load.
     pub connections_max: Option<usize>,
+    /// When the faults are over for so long, every acknowledged object is on all its
+    /// replicas, and no hint is left; not looked at if not given.
+    pub converge_within: Option<Duration>,
 }
 
 /// Why a scenario file cannot be used.

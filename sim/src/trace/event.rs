@@ -143,6 +143,19 @@ pub enum Event {
     Writer(WriterSample),
     /// What a node's status says about writes that others missed.
     Hints(HintSample),
+    /// Ranges that a node says are dirty: the node that may lack objects, and what their ids
+    /// begin with, as `n2:07`.
+    Dirty {
+        /// All of them.
+        ranges: Vec<String>,
+    },
+    /// Who holds an object when the time allowed for convergence is over.
+    Held {
+        /// The object.
+        id: String,
+        /// Replicas that say they hold it.
+        holders: Vec<String>,
+    },
     /// An object as a fresh client finds it after the final power loss.
     Inspected {
         /// The object.

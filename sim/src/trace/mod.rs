@@ -58,6 +58,8 @@ pub struct Setting {
     pub dials_per_10s_max: Option<u64>,
     /// Most connections that a client has open when it dials.
     pub connections_max: Option<usize>,
+    /// `expect.converge_within` in microseconds.
+    pub converge_within_us: Option<u64>,
 }
 
 /// The parts of a run, in order.
@@ -70,6 +72,8 @@ pub enum Phase {
     Load,
     /// All faults are over; wait out the time allowed for recovery.
     Recover,
+    /// The time allowed for convergence is over; who has what?
+    Converged,
     /// Puts that must reach every replica.
     Settled,
     /// Power lost everywhere, started again, everything looked at.

@@ -6,6 +6,7 @@
 //! and nothing else, so a trace made by hand can plant the fault that proves it works.
 
 mod available;
+mod convergent;
 mod deterministic;
 mod durable;
 mod expected;
@@ -96,7 +97,7 @@ impl Verdict {
 /// Every violation of a trace, safety first, each class in the order of time.
 pub fn judge(trace: &[Record]) -> Vec<Violation> {
     let facts = Facts::of(trace);
-    let checkers: [fn(&Facts<'_>) -> Vec<Violation>; 10] = [
+    let checkers: [fn(&Facts<'_>) -> Vec<Violation>; 11] = [
         durable::check,
         intact::check,
         visible::check,
@@ -105,6 +106,7 @@ pub fn judge(trace: &[Record]) -> Vec<Violation> {
         finished::check,
         available::check,
         replicated::check,
+        convergent::check,
         expected::check,
         fresh::check,
     ];

@@ -1,8 +1,10 @@
 //! Each checker is shown a good trace and one with a fault planted by hand.
 
+mod convergent;
 mod disks;
 mod fenced;
 mod fresh;
+mod hints;
 
 use crate::trace::{
     Call, Event, HintSample, Outcome, Phase, Record, Setting, Stop, Wanted, WriterSample,
@@ -62,6 +64,7 @@ impl Trace {
                 failed_in_reach_max: None,
                 dials_per_10s_max: None,
                 connections_max: None,
+                converge_within_us: None,
             }),
         );
         for node in ["n1", "n2", "n3"] {
@@ -236,51 +239,6 @@ fn counters_that_differ_from_the_workload_s_are_not_truthful() {
     assert_eq!(with(WriterSample { succeeded: 1, failed: 0, ..good }), ["I4 truthful"]);
     assert_eq!(with(WriterSample { attempted: 2, failed: 2, ..good }), ["I4 truthful"]);
     assert_eq!(with(WriterSample { replica_failures: 1, ..good }), ["I4 truthful"]);
-}
-
-#[test]
-fn missed_writes_that_no_node_knows_of_are_not_truthful() {
-    let with = |recorded, again| {
-        let mut trace = Trace::begin();
-        let sample = WriterSample {
-            drained: true,
-            attempted: 1,
-            succeeded: 1,
-            replica_failures: 1 + again,
-            missed_recorded: 1,
-            missed_already_recorded: again,
-            ..Default::default()
-        };
-        trace.put("a", acked(&["n1", "n2"])).wait(3).sample(sample);
-        let hints = HintSample { recorded, delivered: recorded, ..Default::default() };
-        trace.add("n1", Event::Hints(hints));
-        trace.inspect("a", ALL, found()).end();
-        trace.rules()
-    };
-    assert_eq!(with(1, 0), Vec::<&str>::new());
-    assert_eq!(with(1, 1), Vec::<&str>::new(), "reported twice, it is one record");
-    assert_eq!(with(0, 1), ["I4 truthful"]);
-}
-
-#[test]
-fn hints_of_which_nobody_knows_what_became_are_not_truthful() {
-    let with = |hints: HintSample| {
-        let mut trace = Trace::begin();
-        trace.add("n1", Event::Hints(hints)).end();
-        trace.rules()
-    };
-    let good = HintSample {
-        recorded: 6,
-        pending: 1,
-        delivered: 3,
-        gone: 1,
-        replaced: 1,
-        ..Default::default()
-    };
-    assert_eq!(with(good), Vec::<&str>::new());
-    assert_eq!(with(HintSample { delivered: 2, ..good }), ["I4 truthful"], "one was dropped");
-    let ranged = HintSample { pending: 0, ranged: 1, dirty_ranges: 1, ..good };
-    assert_eq!(with(ranged), Vec::<&str>::new());
 }
 
 #[test]

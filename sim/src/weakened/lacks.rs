@@ -32,7 +32,8 @@ impl Lacks {
     pub(super) fn of(control: Control) -> Self {
         let none = Lacks::default();
         match control {
-            Control::Whole => none,
+            // What is weakened there is no pool.
+            Control::Whole | Control::LossyHints | Control::NoDelivery => none,
             Control::NoExpiry => Lacks { expiry: true, ..none },
             Control::NoOverlap => Lacks { overlap: true, ..none },
             Control::NoEviction => Lacks { eviction: true, ..none },

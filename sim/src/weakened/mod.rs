@@ -10,6 +10,7 @@
 //! what failed, a back-off, a limit to its connections, and a layout that keeps up with the
 //! nodes'. Each [`Control`] takes one of these away.
 
+mod hints;
 mod lacks;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use tokio::time::Instant;
 
 use crate::scenario::Control;
 
+pub use hints::LossyHints;
 use lacks::Lacks;
 
 /// The age at which a connection is replaced.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gitstratum::client::{Client, ClientOptions};
-use gitstratum::placement::Layout;
-use gitstratum::pool::{Connections, PoolOptions};
+use gitstratum::placement::{CurrentLayout, Layout};
+use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{Cluster, Run};
 use crate::scenario::Control;
 use crate::trace::Event;
-use crate::weakened::{Weakened, follow};
+use crate::weakened::{LossyHints, Weakened, follow};
 use crate::workload::{Lane, stream, writer_sample};
 
 /// How often a client's counters are looked at.
@@ -138,7 +138,21 @@ pub(super) async fn connect(
     loop {
         let (options, dialling) = (options.clone(), net.clone());
         let connected = match control {
+            Some(Control::LossyHints) => {
+                let (rng, bounds) = (rng.clone(), options.pool.clone());
+                let begin = |learned: Arc<Layout>| {
+                    let (layout, dialler) =
+                        (CurrentLayout::new(learned), Dialler::new(net.clone(), ""));
+                    let pool = Pool::new(dialler, &layout, rng, bounds);
+                    (layout, Arc::new(pool) as Arc<dyn Connections>)
+                };
+                let around = LossyHints::around;
+                Client::connect_around(dialling, peers, options, begin, around).await
+            }
             None => Client::connect(dialling, peers, rng.clone(), options).await,
+            Some(control) if !control.is_of_pool() => {
+                Client::connect(dialling, peers, rng.clone(), options).await
+            }
             Some(control) => {
                 let begin = |learned: Arc<Layout>| {
                     let layout = follow(learned, control);

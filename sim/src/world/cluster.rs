@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::strangers::Stranger;
 use super::{Run, disks};
-use crate::scenario::Plan;
+use crate::scenario::{Control, Plan};
 use crate::trace::{Event, Recorder, Stop};
 use crate::workload::stream;
 
@@ -31,6 +31,8 @@ pub struct Cluster {
     /// Every link at the beginning.
     pub(super) first_link: Link,
     pub(super) layout: Layout,
+    /// How nodes repair one another.
+    repair: RepairConfig,
     pub(super) nodes: BTreeMap<String, Machine>,
     others: BTreeMap<String, Machine>,
     /// Nodes that listen.
@@ -89,13 +91,16 @@ impl Cluster {
         let nodes = numbered(plan.node_names(), 1);
         let mut others = numbered(plan.client_names(), 2);
         others.extend(numbered(
-            vec![super::inspection::MACHINE.to_owned(), super::layouts::MACHINE.to_owned()],
+            [super::inspection::MACHINE, super::layouts::MACHINE, super::inspection::OBSERVER]
+                .map(str::to_owned)
+                .into(),
             3,
         ));
         let cluster = Cluster {
             seed,
             recorder: recorder.clone(),
             layout: layout(plan),
+            repair: repair(run),
             nodes,
             others,
             ready: watch::Sender::new(BTreeSet::new()),
@@ -150,7 +155,7 @@ impl Cluster {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)),
             store: StoreConfig { reserve_bytes: 0, ..StoreConfig::default() },
             pool: PoolConfig::default(),
-            repair: RepairConfig::default(),
+            repair: self.repair.clone(),
             layout: self.layout.clone(),
         };
         let (recorder, ready, node) = (self.recorder.clone(), self.ready.clone(), name.to_owned());
@@ -340,6 +345,19 @@ impl Cluster {
 
 fn lock(changes: &Mutex<Changes>) -> MutexGuard<'_, Changes> {
     changes.lock().expect("a run that panicked goes no further")
+}
+
+/// How the nodes of a run repair one another.
+fn repair(run: &Run) -> RepairConfig {
+    let mut repair = RepairConfig::default();
+    if let Some(hint_bytes) = run.plan.hint_bytes {
+        repair.hint_bytes = hint_bytes;
+    }
+    if run.control == Some(Control::NoDelivery) {
+        // Less than any run has time for, once the first batch is gone.
+        repair.bytes_per_second = 1;
+    }
+    repair
 }
 
 fn layout(plan: &Plan) -> Layout {

@@ -12,6 +12,8 @@ use crate::workload::{Known, read_object, stream};
 
 /// The machine that looks; it took no part in the run.
 pub(super) const MACHINE: &str = "inspector";
+/// The machine that looks whether the cluster has converged.
+pub(super) const OBSERVER: &str = "observer";
 /// Objects that are asked for at once.
 const OBJECTS_AT_ONCE: usize = 100;
 
@@ -37,6 +39,11 @@ async fn look(run: &Run, net: Net, peers: &[String]) -> Result<(), String> {
     for objects in run.ledger.all().chunks(OBJECTS_AT_ONCE) {
         look_at(run, &client, objects).await?;
     }
+    ask_for_hints(run, &client).await
+}
+
+/// Records what every node's status says of hints.
+async fn ask_for_hints(run: &Run, client: &Client) -> Result<(), String> {
     for (member, status) in client.status().await {
         let node = member.node_id.as_str();
         let status = status.map_err(|error| format!("status of {node}: {error}"))?;
@@ -51,8 +58,49 @@ async fn look(run: &Run, net: Net, peers: &[String]) -> Result<(), String> {
             dirty_ranges: hints.dirty_ranges,
         };
         run.recorder.record(node, Event::Hints(sample));
+        let ranges = hints.dirty.iter();
+        let ranges: Vec<_> = ranges
+            .map(|range| format!("{}:{}", range.node_id, hex::encode(&range.prefix)))
+            .collect();
+        if !ranges.is_empty() {
+            run.recorder.record(node, Event::Dirty { ranges });
+        }
     }
     Ok(())
+}
+
+/// Records who holds what, and what is left to do, when the time allowed for convergence is
+/// over. It asks and reads nothing, for a read repairs.
+pub(super) async fn observe(run: &Run, cluster: &Cluster) -> Result<(), String> {
+    let (tell, told) = oneshot::channel();
+    let (run, peers) = (run.clone(), cluster.peers());
+    cluster.client_machine(OBSERVER).start(move |host| async move {
+        let observed = async {
+            let rng = stream(run.seed, OBSERVER);
+            let client = connect(&run, (None, None), host.net.clone(), &peers, rng).await;
+            for objects in run.ledger.all().chunks(OBJECTS_AT_ONCE) {
+                let ids: Vec<ObjectId> = objects.iter().map(|known| known.id).collect();
+                for (id, holders) in ids.iter().zip(holders(&client, ids.clone()).await?) {
+                    run.recorder.record(OBSERVER, Event::Held { id: id.to_string(), holders });
+                }
+            }
+            ask_for_hints(&run, &client).await
+        };
+        // The world may have given up waiting.
+        let _ = tell.send(observed.await);
+    });
+    told.await.unwrap_or_else(|_| Err("the observing process died".to_owned()))
+}
+
+/// Names of the replicas that hold each of these.
+async fn holders(client: &Client, ids: Vec<ObjectId>) -> Result<Vec<Vec<String>>, String> {
+    let answers = client.has(ids.clone()).await;
+    let names = ids.into_iter().zip(answers).map(|(id, holders)| match holders {
+        Err(GetError::NotFound { .. }) => Ok(Vec::new()),
+        Err(error) => Err(format!("who holds {id}: {error}")),
+        Ok(holders) => Ok(holders.iter().map(ToString::to_string).collect()),
+    });
+    names.collect()
 }
 
 /// Records what strangers hold, which should be nothing.
@@ -75,14 +123,9 @@ async fn ask_strangers(
 
 async fn look_at(run: &Run, client: &Client, objects: &[Known]) -> Result<(), String> {
     let ids: Vec<ObjectId> = objects.iter().map(|known| known.id).collect();
-    let holders = client.has(ids.clone()).await;
-    for (id, holders) in ids.into_iter().zip(holders) {
-        let holders = match holders {
-            Err(GetError::NotFound { .. }) => Vec::new(),
-            other => other.map_err(|error| format!("who holds {id}: {error}"))?,
-        };
+    let held = holders(client, ids.clone()).await?;
+    for (id, holders) in ids.into_iter().zip(held) {
         let outcome = read_object(client, id).await;
-        let holders = holders.iter().map(ToString::to_string).collect();
         let event = Event::Inspected { id: id.to_string(), holders, outcome };
         run.recorder.record(MACHINE, event);
     }

@@ -86,7 +86,18 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     if !cluster.all_ready(START_TIMEOUT).await {
         return;
     }
-    sleep(run.plan.expect.recover_within).await;
+    let recover_within = run.plan.expect.recover_within;
+    match run.plan.expect.converge_within {
+        None => sleep(recover_within).await,
+        Some(converge_within) => {
+            sleep(converge_within.max(recover_within)).await;
+            enter(Phase::Converged);
+            if let Err(reason) = inspection::observe(run, cluster).await {
+                run.recorder.record("observer", Event::InspectionFailed { reason });
+                return;
+            }
+        }
+    }
 
     enter(Phase::Settled);
     let settled = Instant::now();
@@ -124,5 +135,6 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
         failed_in_reach_max: plan.expect.failed_in_reach_max,
         dials_per_10s_max: plan.expect.dials_per_10s_max,
         connections_max: plan.expect.connections_max,
+        converge_within_us: plan.expect.converge_within.map(micros),
     }
 }

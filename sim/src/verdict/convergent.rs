@@ -1,0 +1,104 @@
+//! I5 Convergent: when the faults are over for as long as the scenario allows, every
+//! acknowledged object is on all of its replicas, and no hint is left.
+//!
+//! What a node lists as a dirty range is not called lost: it is known, and left to
+//! anti-entropy. An object that is lacking outside of every range is what nobody would ever
+//! repair.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::Facts;
+use super::{Class, Violation};
+use crate::trace::{Event, Outcome, Phase};
+
+const RULE: &str = "I5 convergent";
+
+/// Objects that some of their replicas lack, and hints that were not delivered.
+pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
+    let Some(observed) = Observed::of(facts) else { return Vec::new() };
+    let mut violations = Vec::new();
+    let mut complain = |message| {
+        let at_us = observed.at_us;
+        violations.push(Violation { rule: RULE, class: Class::Liveness, at_us, message });
+    };
+    for (node, pending) in &observed.pending {
+        if *pending > 0 {
+            complain(format!("{node} still has {pending} hints"));
+        }
+    }
+    for (_, object, outcome, acked_us) in facts.put_answers() {
+        if !matches!(outcome, Outcome::Acked { .. }) || acked_us > observed.at_us {
+            continue;
+        }
+        let nobody = &Vec::new();
+        let holders = observed.holders.get(object.id.as_str()).copied().unwrap_or(nobody);
+        let lacking: Vec<&String> = object
+            .replicas
+            .iter()
+            .filter(|node| !holders.contains(node) && !observed.is_dirty(node, &object.id))
+            // What rotted is for scrub to find, and who left the layout gets nothing.
+            .filter(|node| !facts.rotted.contains(node.as_str()))
+            .filter(|node| !facts.left.contains(node.as_str()))
+            .collect();
+        if !lacking.is_empty() {
+            let id = &object.id;
+            complain(format!("{id} never came to {lacking:?}; held by {holders:?}"));
+        }
+    }
+    violations
+}
+
+/// What was seen when the time was over.
+struct Observed<'a> {
+    at_us: u64,
+    holders: BTreeMap<&'a str, &'a Vec<String>>,
+    pending: BTreeMap<&'a str, u64>,
+    dirty: BTreeSet<&'a str>,
+}
+
+impl<'a> Observed<'a> {
+    /// `None` in a run that does not look, or never came so far.
+    fn of(facts: &Facts<'a>) -> Option<Self> {
+        facts.setting?.converge_within_us?;
+        let mut observed: Option<Observed<'_>> = None;
+        for record in facts.trace {
+            match &record.event {
+                Event::Phase { phase: Phase::Converged } => {
+                    observed = Some(Observed {
+                        at_us: record.at_us,
+                        holders: BTreeMap::new(),
+                        pending: BTreeMap::new(),
+                        dirty: BTreeSet::new(),
+                    });
+                }
+                // What comes later belongs to another look.
+                Event::Phase { phase: Phase::Settled } => break,
+                event => {
+                    let Some(observed) = &mut observed else { continue };
+                    observed.take(&record.actor, event);
+                }
+            }
+        }
+        observed
+    }
+
+    fn take(&mut self, actor: &'a str, event: &'a Event) {
+        match event {
+            Event::Held { id, holders } => {
+                self.holders.insert(id, holders);
+            }
+            Event::Hints(sample) => {
+                self.pending.insert(actor, sample.pending);
+            }
+            Event::Dirty { ranges } => self.dirty.extend(ranges.iter().map(String::as_str)),
+            _ => {}
+        }
+    }
+
+    /// Whether somebody knows that the node may lack the object.
+    fn is_dirty(&self, node: &str, id: &str) -> bool {
+        let first = id.get(..2).unwrap_or_default();
+        self.dirty.contains(format!("{node}:{first}").as_str())
+            || self.dirty.contains(format!("{node}:").as_str())
+    }
+}

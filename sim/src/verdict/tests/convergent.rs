@@ -1,0 +1,40 @@
+//! Convergence is looked at once, when its time is over.
+
+use super::*;
+
+/// One acknowledged object, and what is seen of it when the time is over.
+fn with(holders: &[&str], pending: u64, ranges: &[&str]) -> Vec<&'static str> {
+    let mut trace = Trace::begin();
+    let Event::Setting(setting) = &mut trace.records[0].event else { panic!("it comes first") };
+    setting.converge_within_us = Some(20 * SECOND);
+    trace.stop("n3").put("0701", acked(&["n1", "n2"])).start("n3", "a").wait(20);
+    trace.add("world", Event::Phase { phase: Phase::Converged });
+    trace.add("observer", Event::Held { id: "0701".into(), holders: text(holders) });
+    let sample = HintSample { recorded: 1, pending, delivered: 1 - pending, ..Default::default() };
+    trace.add("n1", Event::Hints(sample));
+    trace.add("n1", Event::Dirty { ranges: text(ranges) });
+    trace.add("world", Event::Phase { phase: Phase::Settled });
+    // Hints that come after are none of that look's.
+    let later = HintSample { recorded: 2, pending: 1, delivered: 1, ..Default::default() };
+    trace.add("n1", Event::Hints(later));
+    trace.inspect("0701", &["n1", "n2"], found()).end();
+    trace.rules()
+}
+
+#[test]
+fn a_cluster_that_is_whole_in_time_has_converged() {
+    assert_eq!(with(ALL, 0, &[]), Vec::<&str>::new());
+}
+
+#[test]
+fn an_object_that_a_replica_lacks_or_a_hint_that_is_left_is_no_convergence() {
+    assert_eq!(with(&["n1", "n2"], 0, &[]), ["I5 convergent"]);
+    assert_eq!(with(ALL, 1, &[]), ["I5 convergent"]);
+}
+
+#[test]
+fn what_is_in_a_dirty_range_of_the_replica_that_lacks_it_is_known() {
+    assert_eq!(with(&["n1", "n2"], 0, &["n3:07"]), Vec::<&str>::new());
+    assert_eq!(with(&["n1", "n2"], 0, &["n3:"]), Vec::<&str>::new());
+    assert_eq!(with(&["n1", "n2"], 0, &["n3:08", "n2:07"]), ["I5 convergent"]);
+}
