@@ -104,6 +104,7 @@ pub async fn serve(
         boot_id,
         layout: keeper.clone(),
         store: store.clone(),
+        compared: store.clone(),
         hints: hints.clone(),
         peers: peers.clone(),
         connections: pool.clone(),

@@ -3,6 +3,7 @@
 //! Invariant: pure functions of the layout; every machine that has the same layout
 //! computes the same replicas in the same order. Nothing here does I/O.
 
+mod arcs;
 mod current;
 mod layout;
 mod places;
@@ -11,6 +12,7 @@ mod ring;
 #[cfg(test)]
 mod tests;
 
+pub use arcs::Arcs;
 pub use current::{CurrentLayout, LayoutRefused};
 pub use layout::{Layout, LayoutError, Member, MemberState, NodeId};
 pub use places::{Placement, ReadSet};

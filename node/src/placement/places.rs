@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::{Layout, MemberState, NodeId, Ring};
+use super::{Arcs, Layout, MemberState, NodeId, Ring};
 use crate::object::ObjectId;
 
 /// A layout with all rings that its readers and writers need.
@@ -60,6 +60,11 @@ impl Placement {
     /// The N replicas that `id` is written to, the first being its primary.
     pub fn replicas(&self, id: &ObjectId) -> Arc<[NodeId]> {
         self.ring.replicas(id)
+    }
+
+    /// The positions whose objects are written to both of two nodes.
+    pub fn shared_by(&self, one: &NodeId, other: &NodeId) -> Arcs {
+        self.ring.shared_by(&[one, other])
     }
 
     /// Where `id` is looked for.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Layout, Member, MemberState, NodeId};
+use super::{Arcs, Layout, Member, MemberState, NodeId};
 use crate::limits::VIRTUAL_NODES_PER_WEIGHT;
 use crate::object::ObjectId;
 
@@ -82,6 +82,27 @@ impl Ring {
         // Past the last point the circle closes at the first.
         let point = self.points.get(next).unwrap_or(&self.points[0]);
         Arc::clone(&point.replicas)
+    }
+
+    /// The positions whose objects all of `nodes` hold.
+    pub fn shared_by(&self, nodes: &[&NodeId]) -> Arcs {
+        let is_shared = |point: &Point| nodes.iter().all(|node| point.replicas.contains(node));
+        let mut arcs = Arcs::default();
+        let mut first = 0;
+        for point in self.points.iter() {
+            // Of two points on one position the first decides, as it does for `replicas`.
+            if point.position >= first && is_shared(point) {
+                arcs.push(first..=point.position);
+            }
+            match point.position.checked_add(1) {
+                Some(next) => first = first.max(next),
+                None => return arcs,
+            }
+        }
+        if is_shared(&self.points[0]) {
+            arcs.push(first..=u64::MAX);
+        }
+        arcs
     }
 }
 

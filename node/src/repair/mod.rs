@@ -7,6 +7,7 @@
 mod budget;
 pub mod hints;
 mod peers;
+pub mod reconcile;
 
 pub use budget::Budget;
 pub use hints::{DirtyRanges, HintError, HintLog, HintOptions};

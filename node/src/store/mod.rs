@@ -14,6 +14,7 @@ mod engine;
 mod files;
 mod format;
 mod identity;
+mod inventory;
 mod large;
 mod lookup;
 mod maintain;
@@ -43,6 +44,7 @@ use crate::placement::NodeId;
 
 pub use compact::{CompactOptions, Compacted};
 pub use engine::SegmentStore;
+pub use inventory::{Inventory, Standing};
 pub use maintain::{Maintenance, maintain};
 pub use options::{Compression, Fsync, StoreOptions};
 pub use scrub::Scrubbed;

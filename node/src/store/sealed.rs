@@ -170,6 +170,50 @@ impl Sealed {
         head.into_iter().flat_map(IndexHead::buckets)
     }
 
+    /// How many entries it has at most at positions `first` to `last`: whole buckets are
+    /// counted. Costs no read.
+    pub(super) fn entries_between_max(&self, first: u64, last: u64) -> u64 {
+        match &self.index {
+            Index::File { head, .. } => head.entries_between(first, last),
+            Index::Memory { places, .. } => places.len() as u64,
+        }
+    }
+
+    /// Its entries at positions `first` to `last`, with one read; in the order of the ids,
+    /// but for a segment without an index file.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(super) async fn entries_between(
+        &self,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Entry>, IndexError> {
+        let within = |(id, _): &Entry| (first..=last).contains(&id.prefix_u64());
+        let mut entries = match &self.index {
+            Index::Memory { places, .. } => places.entries(),
+            Index::File { file, head, .. } => {
+                let buckets: Vec<Bucket> = head.buckets_between(first, last).collect();
+                // They follow one another in the file.
+                let len = buckets.iter().map(|bucket| bucket.len).sum();
+                let bytes = file.read_at(buckets[0].offset, len).await?;
+                let mut rest = &bytes[..];
+                let mut entries = Vec::with_capacity(
+                    usize::try_from(head.entries_between(first, last)).unwrap_or(0),
+                );
+                for bucket in buckets {
+                    let (bytes, after) =
+                        rest.split_at_checked(bucket.len).ok_or(IndexError::Damaged)?;
+                    entries.extend(head.all(bucket, bytes).map_err(|_| IndexError::Damaged)?);
+                    rest = after;
+                }
+                entries
+            }
+        };
+        entries.retain(within);
+        Ok(entries)
+    }
+
     /// All entries of a bucket.
     ///
     /// # Errors

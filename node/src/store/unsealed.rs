@@ -63,6 +63,12 @@ impl Places {
         self.0.capacity() * (size_of::<(Key, Place)>() + 1)
     }
 
+    /// The ids that `wanted` says, each with whether it is an object's, in no order.
+    pub(super) fn known(&self, wanted: impl Fn(&ObjectId) -> bool) -> Vec<(ObjectId, bool)> {
+        let all = self.0.iter().filter(|(Key(id), _)| wanted(id));
+        all.map(|(Key(id), place)| (*id, matches!(place, Place::Object { .. }))).collect()
+    }
+
     /// All ids with their places, in no order.
     pub(super) fn entries(&self) -> Vec<Entry> {
         self.0.iter().map(|(Key(id), place)| (*id, *place)).collect()

@@ -9,12 +9,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use gitstratum_proto::v1::{Failure, FailureKind};
 use prost::Message;
 use tonic::{Code, Status};
 
 use crate::object::ObjectId;
-use crate::placement::{CurrentLayout, MemberState, NodeId};
+use crate::placement::{CurrentLayout, MemberState, NodeId, Placement};
 
 /// Whether `ourselves` may store these objects for a caller with layout `caller`; one that
 /// does not say which layout it goes by is held to ours.
@@ -41,6 +43,20 @@ pub fn admit(
         Some(MemberState::Removed) | None => "was removed".to_owned(),
     };
     Err(stale(version, format!("node {ourselves} {part} in layout {version}")))
+}
+
+/// Whether `caller` goes by the same layout as we. What two nodes share is computed on both
+/// sides, so they compare by one layout or not at all.
+///
+/// # Errors
+/// A status with a `STALE_LAYOUT` failure that says which version this node holds.
+pub fn admit_same(layout: &CurrentLayout, caller: u64) -> Result<Arc<Placement>, Status> {
+    let placement = layout.placement();
+    let version = placement.layout().version;
+    match caller == version {
+        true => Ok(placement),
+        false => Err(stale(version, format!("comparing by layout {caller}; {version} is ours"))),
+    }
 }
 
 fn stale(version: u64, message: String) -> Status {

@@ -4,6 +4,7 @@
 //! answers, which are passed on as they are); below it nobody sees an object.
 
 pub(crate) mod codec;
+pub mod compare;
 mod fence;
 pub(crate) mod numbers;
 pub mod replica;

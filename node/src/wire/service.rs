@@ -1,5 +1,7 @@
 //! The contract's service over a store: checks what came, asks the store, answers.
 
+mod comparing;
+
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -11,18 +13,18 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::codec::{self, Malformed};
-use super::fence;
 use super::numbers::{hints_to_wire, missed_to_wire, pool_to_wire};
 use super::server::Requests;
 use super::stamp;
 use super::status::status_of;
+use super::{compare, fence};
 use crate::layout::{KeepError, LayoutKeeper};
 use crate::limits;
 use crate::object::{Object, ObjectId};
 use crate::placement::{LayoutError, NodeId};
 use crate::pool::Connections;
 use crate::repair::{HintLog, PeerTable};
-use crate::store::{LargeReader, LargeWriter, Snapshot, Store, StoreStats};
+use crate::store::{LargeReader, LargeWriter, SegmentStore, Snapshot, Store, StoreStats};
 
 /// Everything a node answers from.
 pub struct NodeService {
@@ -34,6 +36,8 @@ pub struct NodeService {
     pub layout: LayoutKeeper,
     /// Where its objects are.
     pub store: Arc<dyn Store>,
+    /// The same, to be compared with those of peers.
+    pub compared: Arc<SegmentStore>,
     /// What other replicas lack, as callers said.
     pub hints: Arc<HintLog>,
     /// What the probe last saw of its peers.
@@ -323,6 +327,19 @@ impl Node for NodeService {
         })?;
         let version = self.layout.current().version();
         Ok(Response::new(v1::ApplyLayoutResponse { version, changed }))
+    }
+
+    async fn compare(&self, request: Request<v1::CompareRequest>) -> Answer<v1::CompareResponse> {
+        self.compare_with(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn wants(&self, request: Request<v1::WantsRequest>) -> Answer<v1::WantsResponse> {
+        let ids = request.into_inner().ids;
+        within_batch(ids.len())?;
+        let ids = codec::ids_from_wire(&ids)?;
+        let standing = self.compared.standing(&ids).await.map_err(|error| status_of(&error))?;
+        let wants = standing.into_iter().map(|standing| compare::want_to_wire(standing).into());
+        Ok(Response::new(v1::WantsResponse { wants: wants.collect() }))
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {

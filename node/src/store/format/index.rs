@@ -145,8 +145,12 @@ fn filter_blocks(entries: usize) -> usize {
 }
 
 fn bucket_of(id: &ObjectId, bits: u32) -> usize {
+    bucket_at(id.prefix_u64(), bits)
+}
+
+fn bucket_at(position: u64, bits: u32) -> usize {
     // A shift by 64 is no shift at all in the processor, and an error here.
-    let place = id.prefix_u64().checked_shr(64 - bits).unwrap_or(0);
+    let place = position.checked_shr(64 - bits).unwrap_or(0);
     usize::try_from(place).expect("a few bits")
 }
 
@@ -227,6 +231,26 @@ impl IndexHead {
     /// All buckets, in the order of the ids.
     pub(in crate::store) fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
         (0..self.crcs.len()).map(|number| self.bucket(number))
+    }
+
+    /// The buckets that may have ids at positions `first` to `last`, in the order of the ids.
+    pub(in crate::store) fn buckets_between(
+        &self,
+        first: u64,
+        last: u64,
+    ) -> impl Iterator<Item = Bucket> + '_ {
+        let numbers = self.numbers_between(first, last);
+        numbers.map(|number| self.bucket(number))
+    }
+
+    /// How many entries those buckets have. Costs no read.
+    pub(in crate::store) fn entries_between(&self, first: u64, last: u64) -> u64 {
+        let numbers = self.numbers_between(first, last);
+        u64::from(self.starts[*numbers.end() + 1] - self.starts[*numbers.start()])
+    }
+
+    fn numbers_between(&self, first: u64, last: u64) -> std::ops::RangeInclusive<usize> {
+        bucket_at(first, self.bucket_bits)..=bucket_at(last, self.bucket_bits)
     }
 
     fn bucket(&self, number: usize) -> Bucket {

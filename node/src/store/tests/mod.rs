@@ -2,6 +2,7 @@
 
 mod damage;
 mod durability;
+mod inventory;
 mod large;
 mod maintenance;
 
