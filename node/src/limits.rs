@@ -2,11 +2,13 @@
 //! between them checked when the crate is compiled.
 
 mod pool;
+mod reconcile;
 mod repair;
 
 use std::time::Duration;
 
 pub use pool::*;
+pub use reconcile::*;
 pub use repair::*;
 
 /// Data of an object that travels and is held whole. Larger ones go in parts.

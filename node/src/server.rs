@@ -14,11 +14,13 @@ use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
 use crate::layout::{KeepError, LayoutKeeper, follow};
+use crate::limits;
 use crate::placement::{CurrentLayout, Layout, NodeId};
 use crate::pool::{Connections, Dialler, Pool};
 use crate::quorum::NodeWriter;
 use crate::repair::hints::{Delivery, Targets};
-use crate::repair::{HintError, HintLog, PeerTable, probe};
+use crate::repair::reconcile::{Numbers, Options, Reconciler};
+use crate::repair::{Budget, HintError, HintLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
 };
@@ -99,6 +101,8 @@ pub async fn serve(
     let pool = Pool::new(dialler, &layout, pool_rng, config.pool.options());
     let pool: Arc<dyn Connections> = Arc::new(pool);
     let hints_rng = ChaCha12Rng::from_rng(&mut rng);
+    let reconcile_rng = ChaCha12Rng::from_rng(&mut rng);
+    let reconciler = reconciler(&config.node_id, &store, &layout, &pool);
     let service = NodeService {
         node_id: config.node_id.clone(),
         boot_id,
@@ -108,6 +112,7 @@ pub async fn serve(
         hints: hints.clone(),
         peers: peers.clone(),
         connections: pool.clone(),
+        reconciled: reconciler.numbers.clone(),
         requests: requests.clone(),
         started: Instant::now(),
     };
@@ -128,6 +133,7 @@ pub async fn serve(
         tokio::spawn(following),
         tokio::spawn(delivery.run(hints_rng)),
         tokio::spawn(maintain(store.clone(), maintenance)),
+        tokio::spawn(reconciler.run(reconcile_rng)),
     ]);
     tracing::info!(node = %config.node_id, %address, "serving");
     ready(Serving { address, layout: keeper });
@@ -152,6 +158,24 @@ fn targets(connections: &Arc<dyn Connections>, layout: &CurrentLayout) -> Target
 fn others(layout: &Layout, ourselves: &NodeId) -> Vec<NodeId> {
     let ids = layout.members.iter().map(|member| &member.node_id);
     ids.filter(|node_id| *node_id != ourselves).cloned().collect()
+}
+
+fn reconciler(
+    ourselves: &NodeId,
+    store: &Arc<SegmentStore>,
+    layout: &CurrentLayout,
+    connections: &Arc<dyn Connections>,
+) -> Reconciler {
+    let options = Options::default();
+    Reconciler {
+        ourselves: ourselves.clone(),
+        store: store.clone(),
+        layout: layout.clone(),
+        connections: connections.clone(),
+        budget: Budget::new(options.bytes_per_second, limits::RECONCILE_OPERATIONS_MAX),
+        numbers: Arc::new(Numbers::default()),
+        options,
+    }
 }
 
 fn store_options(node_id: &NodeId, config: &StoreConfig) -> StoreOptions {

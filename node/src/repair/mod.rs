@@ -1,5 +1,5 @@
 //! What a node knows of the health of its cluster, and does for it: hints of writes that
-//! others missed, and whether its peers answer.
+//! others missed, whether its peers answer, and anti-entropy.
 //!
 //! Invariant: nothing that was acknowledged to a reporter is lost by a crash or at a bound: it
 //! is a hint, or its range of ids is marked dirty; both are listed by `status`.

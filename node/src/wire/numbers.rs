@@ -1,11 +1,42 @@
-//! The numbers of a pool and of a log of hints, as messages.
+//! The numbers of a pool, of a log of hints, and of anti-entropy, as messages.
 
 use bytes::Bytes;
 use gitstratum_proto::v1;
 
 use super::codec::id_to_wire;
+use crate::placement::NodeId;
 use crate::pool::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers, Stage};
 use crate::repair::hints::{HintNumbers, Settled};
+use crate::repair::reconcile::{PeerReport, Report};
+
+/// All of anti-entropy.
+pub fn reconcile_to_wire(report: &Report) -> v1::ReconcileStatus {
+    v1::ReconcileStatus {
+        catching_up: report.catching_up,
+        peers: report.peers.iter().map(reconciled).collect(),
+    }
+}
+
+fn reconciled((node_id, report): (&NodeId, &PeerReport)) -> v1::ReconcilePeer {
+    let counts = report.counts.clone();
+    let ago_ms = |ago: std::time::Duration| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+    v1::ReconcilePeer {
+        node_id: node_id.to_string(),
+        rounds: counts.rounds,
+        rounds_failed: counts.rounds_failed,
+        round_trips: counts.round_trips,
+        differing: counts.differing,
+        pulled: counts.pulled,
+        pushed: counts.pushed,
+        withheld: counts.withheld,
+        bytes_pulled: counts.bytes_pulled,
+        bytes_pushed: counts.bytes_pushed,
+        objects_failed: counts.objects_failed,
+        last_error: counts.last_error.unwrap_or_default(),
+        compared_ago_ms: report.compared_ago.map(ago_ms),
+        done_permille: report.done_permille,
+    }
+}
 
 /// All of a pool.
 pub fn pool_to_wire(numbers: &PoolNumbers) -> v1::PoolStatus {

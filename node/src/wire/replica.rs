@@ -4,6 +4,7 @@
 //! on a fresh one; that is safe because objects are immutable. A broken connection is
 //! evicted so that the next caller dials.
 
+mod comparing;
 mod operator;
 
 use std::sync::Arc;

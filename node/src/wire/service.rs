@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::codec::{self, Malformed};
-use super::numbers::{hints_to_wire, missed_to_wire, pool_to_wire};
+use super::numbers::{hints_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire};
 use super::server::Requests;
 use super::stamp;
 use super::status::status_of;
@@ -23,6 +23,7 @@ use crate::limits;
 use crate::object::{Object, ObjectId};
 use crate::placement::{LayoutError, NodeId};
 use crate::pool::Connections;
+use crate::repair::reconcile::Numbers;
 use crate::repair::{HintLog, PeerTable};
 use crate::store::{LargeReader, LargeWriter, SegmentStore, Snapshot, Store, StoreStats};
 
@@ -44,6 +45,8 @@ pub struct NodeService {
     pub peers: Arc<PeerTable>,
     /// The connections that the node itself opens.
     pub connections: Arc<dyn Connections>,
+    /// What anti-entropy did.
+    pub reconciled: Arc<Numbers>,
     /// Counters of the server loop.
     pub requests: Arc<Requests>,
     /// When it started.
@@ -356,6 +359,7 @@ impl Node for NodeService {
             hints: Some(hints_to_wire(&hints)),
             peers: self.peers.status(),
             pool: Some(pool_to_wire(&self.connections.numbers())),
+            reconcile: Some(reconcile_to_wire(&self.reconciled.report())),
         }))
     }
 }

@@ -2,4 +2,5 @@
 
 mod object;
 mod placement;
+mod reconcile;
 mod store_files;

@@ -48,8 +48,12 @@
 //! that put by their hints, not from here.
 
 mod answer;
+mod exchange;
 mod listing;
 mod message;
+mod numbers;
+mod round;
+mod schedule;
 mod session;
 mod span;
 mod tags;
@@ -58,8 +62,12 @@ mod tags;
 mod tests;
 
 pub use answer::answer;
+pub use exchange::Counterpart;
 pub use listing::{Listing, Shared};
 pub use message::{Difference, Item, Question, Reply, Stated, What, Wrong};
+pub use numbers::{Counts, Numbers, PeerReport, Report};
+pub use round::{Round, RoundError};
+pub use schedule::{Options, Reconciler};
 pub use session::{Found, Session, Step, TakeError};
 pub use span::Span;
 pub use tags::Key;

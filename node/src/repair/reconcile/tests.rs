@@ -1,5 +1,7 @@
 //! Two sets in memory, compared: what is found, and what it takes.
 
+mod round;
+
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;

@@ -1,0 +1,122 @@
+//! What anti-entropy did, by peer; kept per node value, since it started.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::placement::NodeId;
+
+/// Counts of the comparisons that this node began with one peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Comparisons that came to their end.
+    pub rounds: u64,
+    /// Those that did not; they are gone on with.
+    pub rounds_failed: u64,
+    /// Questions that were answered.
+    pub round_trips: u64,
+    /// Ids that one side alone had, as it seemed.
+    pub differing: u64,
+    /// Objects that we lacked and have now.
+    pub pulled: u64,
+    /// Objects that the peer lacked and has now.
+    pub pushed: u64,
+    /// Of the differing: deleted on the side that has them no more, and so not brought there.
+    pub withheld: u64,
+    /// Object data that came.
+    pub bytes_pulled: u64,
+    /// Object data that went.
+    pub bytes_pushed: u64,
+    /// Objects that one side could not give, or not take.
+    pub objects_failed: u64,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+}
+
+/// One peer's part of a [`Report`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerReport {
+    /// What was done with it.
+    pub counts: Counts,
+    /// Since the last comparison that came to its end.
+    pub compared_ago: Option<Duration>,
+    /// How much of the comparison under way is done, in thousandths; `None` between two.
+    pub done_permille: Option<u32>,
+}
+
+/// What anti-entropy says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Not yet compared with every peer since the node started.
+    pub catching_up: bool,
+    /// By peer.
+    pub peers: BTreeMap<NodeId, PeerReport>,
+}
+
+/// The numbers of a node.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    peers: Mutex<BTreeMap<NodeId, Peer>>,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    counts: Counts,
+    compared_at: Option<Instant>,
+    /// Everything below this position was compared.
+    position: Option<u64>,
+}
+
+impl Numbers {
+    fn peers(&self) -> MutexGuard<'_, BTreeMap<NodeId, Peer>> {
+        self.peers.lock().expect("nothing panics while it counts")
+    }
+
+    /// Begins to count for these peers, and ends for all others.
+    pub(super) fn follow(&self, peers: &[NodeId]) {
+        let mut known = self.peers();
+        known.retain(|peer, _| peers.contains(peer));
+        for peer in peers {
+            known.entry(peer.clone()).or_default();
+        }
+    }
+
+    /// Changes the counts of a peer; nothing happens when it is none any more.
+    pub(super) fn count(&self, peer: &NodeId, change: &dyn Fn(&mut Counts)) {
+        if let Some(peer) = self.peers().get_mut(peer) {
+            change(&mut peer.counts);
+        }
+    }
+
+    /// Says how far the comparison under way is, or that there is none.
+    pub(super) fn reached(&self, peer: &NodeId, position: Option<u64>) {
+        if let Some(peer) = self.peers().get_mut(peer) {
+            peer.position = position;
+        }
+    }
+
+    /// Counts a comparison that came to its end.
+    pub(super) fn compared(&self, peer: &NodeId) {
+        if let Some(peer) = self.peers().get_mut(peer) {
+            peer.counts.rounds += 1;
+            peer.compared_at = Some(Instant::now());
+            peer.position = None;
+        }
+    }
+
+    /// All of it.
+    pub fn report(&self) -> Report {
+        let peers = self.peers();
+        let report = |peer: &Peer| PeerReport {
+            counts: peer.counts.clone(),
+            compared_ago: peer.compared_at.map(|at| at.elapsed()),
+            done_permille: peer.position.map(|at| (at / (u64::MAX / 1000)) as u32),
+        };
+        Report {
+            catching_up: peers.values().any(|peer| peer.compared_at.is_none()),
+            peers: peers.iter().map(|(id, peer)| (id.clone(), report(peer))).collect(),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! One comparison with one peer, and the exchange of what differs.
+
+use super::exchange::{Exchange, ExchangeError};
+use super::{Counterpart, Key, Numbers, Session, Shared, Span, Step, TakeError};
+use crate::placement::{CurrentLayout, NodeId};
+use crate::quorum::NodeError;
+use crate::repair::Budget;
+use crate::store::{SegmentStore, StoreError};
+
+/// What a round works with.
+pub struct Round<'a> {
+    /// Who we are.
+    pub ourselves: &'a NodeId,
+    /// What we hold.
+    pub store: &'a SegmentStore,
+    /// What we go by.
+    pub layout: &'a CurrentLayout,
+    /// With whom.
+    pub peer: &'a dyn Counterpart,
+    /// What it may take.
+    pub budget: &'a Budget,
+    /// Where it is counted.
+    pub numbers: &'a Numbers,
+}
+
+/// Why a round ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum RoundError {
+    /// The peer did not answer, or refused.
+    #[error(transparent)]
+    Peer(#[from] NodeError),
+    /// Its answer was not taken.
+    #[error(transparent)]
+    Taken(#[from] TakeError),
+    /// Our own ids could not be read.
+    #[error("our store: {0}")]
+    Store(#[from] StoreError),
+    /// What differs could not be exchanged.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+}
+
+impl Round<'_> {
+    /// Compares the positions of `span` that we share with the peer, and exchanges what
+    /// differs. `position` is moved on: below it all is compared and exchanged, so a round
+    /// that failed is gone on with from there, though not under another layout.
+    ///
+    /// # Errors
+    /// [`RoundError`]; what was exchanged until then stays.
+    pub async fn run(&self, key: Key, span: Span, position: &mut u64) -> Result<(), RoundError> {
+        let placement = self.layout.placement();
+        let version = placement.layout().version;
+        let peer = self.peer.node_id();
+        let arcs = placement.shared_by(self.ourselves, peer);
+        let count = |change: &dyn Fn(&mut super::Counts)| self.numbers.count(peer, change);
+        let exchange =
+            Exchange { store: self.store, peer: self.peer, budget: self.budget, count: &count };
+        let mut session = Session::new(key, span);
+        if arcs.is_empty() {
+            return Ok(());
+        }
+        while let Some(from) = session.position() {
+            *position = from;
+            self.numbers.reached(peer, Some(from));
+            let inventory = self.store.inventory(from, span.last).await;
+            let listing = Shared::new(inventory, arcs.clone());
+            let found = match session.next(&listing).await? {
+                Step::Done => break,
+                Step::Found(found) => found,
+                Step::Ask(question) => {
+                    let operation = self.budget.operation().await;
+                    let reply = self.peer.compare(&question, self.ourselves, version).await?;
+                    drop(operation);
+                    count(&|counts| counts.round_trips += 1);
+                    session.take(&listing, reply).await?
+                }
+            };
+            exchange.run(&found).await?;
+        }
+        Ok(())
+    }
+}
