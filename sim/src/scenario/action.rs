@@ -163,6 +163,11 @@ pub enum Action {
         /// So many on each.
         bits: u32,
     },
+    /// Cuts the power and replaces disks by empty ones.
+    Wipe {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
     /// Makes disks slow.
     Slow {
         /// Of these nodes.

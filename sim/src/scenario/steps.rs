@@ -214,6 +214,7 @@ impl Fields {
                 dir: self.needed("dir", &raw.dir, action)?.clone(),
                 bits: self.number("bits", &raw.bits, action)?,
             }),
+            "wipe" => Ok(Action::Wipe { nodes: self.nodes(raw, names)? }),
             "slow" => Ok(Action::Slow {
                 nodes: self.nodes(raw, names)?,
                 factor: self.number("factor", &raw.factor, action)?,
@@ -237,7 +238,7 @@ impl Fields {
             other => Err(format!(
                 "action: {other:?} is none of cut, link, heal, crash, power_off, start, restart, \
                  flap, move, pause, throttle, resume, dns, dns_delay, forget, quiet, burst, rot, \
-                 slow, stall, fill, layout, release"
+                 wipe, slow, stall, fill, layout, release"
             )),
         }
     }

@@ -5,7 +5,7 @@ use gitstratum_host::simulated::DiskProfile;
 
 use super::Cluster;
 use crate::scenario::{DiskOperations, DiskPlan, PowerLoss};
-use crate::trace::Event;
+use crate::trace::{Event, Stop};
 
 /// How the disks of a plan behave.
 pub(super) fn profile(plan: &DiskPlan) -> DiskProfile {
@@ -34,6 +34,14 @@ impl Cluster {
             let Some((path, bit)) = self.disk(name).flip_drawn_bit(dir) else { return };
             self.recorder.record(name, Event::Rotted { path, bit });
         }
+    }
+
+    /// Cuts a node's power and gives its machine an empty disk.
+    pub fn wipe(&self, name: &str) {
+        self.stop(name, Stop::PowerOff);
+        self.disk(name).replaced();
+        let trouble = "replaced by an empty one".to_owned();
+        self.recorder.record(name, Event::Disk { trouble, stores: true });
     }
 
     /// Makes a node's disk so many times as slow as it was at first.

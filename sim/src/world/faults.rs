@@ -75,6 +75,7 @@ impl World<'_> {
             }
             Action::Resume { nodes } => each(nodes, |node| cluster.resume(node)),
             Action::Rot { nodes, dir, bits } => each(nodes, |node| cluster.rot(node, dir, *bits)),
+            Action::Wipe { nodes } => each(nodes, |node| cluster.wipe(node)),
             Action::Slow { nodes, factor } => each(nodes, |node| cluster.slow(node, *factor)),
             Action::Stall { nodes, operations } => {
                 each(nodes, |node| cluster.stall(node, *operations));

@@ -10,6 +10,7 @@ use rand::RngCore;
 
 use super::inode::Inode;
 use super::loss::Outcome;
+use super::tree::Tree;
 use super::{Disk, Loss, State};
 
 impl Disk {
@@ -37,6 +38,12 @@ impl Disk {
         let state = &mut *self.state();
         let outcome = Outcome::new(state.loss, state.losses.next_u64());
         state.tree = state.tree.survivors(&outcome);
+    }
+
+    /// The disk is another one, without a file: as `process_gone`, and nothing remains.
+    pub fn replaced(&self) {
+        self.process_gone();
+        self.state().tree = Tree::default();
     }
 
     /// Sets what a power loss may take; any subset, with torn writes, at first.
