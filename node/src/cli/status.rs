@@ -1,5 +1,7 @@
 //! `status`: what every node knows of itself, and what could not be asked.
 
+mod reconcile;
+
 use std::fmt::{self, Write as _};
 
 use gitstratum_proto::v1::{HintStatus, PoolCounts, PoolStatus, StatusResponse, Tally};
@@ -100,6 +102,7 @@ fn as_json((member, answer): &Answer) -> Value {
         "hints": hints(&status.hints.clone().unwrap_or_default()),
         "peers": peers.collect::<Vec<_>>(),
         "pool": pool(&status.pool.clone().unwrap_or_default()),
+        "reconcile": reconcile::as_json(&status.reconcile.clone().unwrap_or_default()),
     })
 }
 
@@ -230,6 +233,7 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
     }
     list_unreached(&mut out, answers)?;
     list_hints(&mut out, answers)?;
+    reconcile::list(&mut out, answers)?;
     list_missed(&mut out, answers)?;
     let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
     if unasked > 0 {

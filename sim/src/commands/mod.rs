@@ -28,6 +28,8 @@ const EXIT_USAGE: u8 = 2;
 const SCENARIOS: &str = "scenarios";
 /// Where those about connections are.
 const POOL_SCENARIOS: &str = "scenarios/pool";
+/// Where those about repair are.
+const REPAIR_SCENARIOS: &str = "scenarios/repair";
 
 /// GitStratum on simulated machines: every run is replayed by its scenario and its seed.
 #[derive(Debug, Parser)]
@@ -47,7 +49,7 @@ enum Command {
     },
     /// Run one scenario with one seed, twice, and judge it.
     Run {
-        /// The scenario file, or its name in `scenarios` or `scenarios/pool`.
+        /// The scenario file, or its name in `scenarios` or a directory below it.
         scenario: PathBuf,
         /// What decides all that the scenario leaves open.
         #[arg(long, default_value_t = 0)]
@@ -195,7 +197,7 @@ fn list(paths: &[PathBuf]) -> Result<u8, CommandError> {
 /// A scenario by its file, or by its name.
 fn find(scenario: &Path) -> Result<Plan, CommandError> {
     let by_name = scenario.components().count() == 1 && !scenario.exists();
-    let dirs = [SCENARIOS, POOL_SCENARIOS].map(Path::new);
+    let dirs = [SCENARIOS, POOL_SCENARIOS, REPAIR_SCENARIOS].map(Path::new);
     let mut named = dirs.iter().map(|dir| dir.join(scenario).with_extension("toml"));
     match named.find(|path| by_name && path.exists()) {
         Some(path) => Ok(Plan::load(&path)?),
