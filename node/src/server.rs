@@ -26,7 +26,7 @@ use crate::store::{
 };
 use crate::wire::replica::RemoteNode;
 use crate::wire::server::{self, Requests};
-use crate::wire::service::NodeService;
+use crate::wire::service::{Compared, NodeService};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +108,7 @@ pub async fn serve(
         boot_id,
         layout: keeper.clone(),
         store: store.clone(),
-        compared: store.clone(),
+        compared: Compared::new(store.clone()),
         hints: hints.clone(),
         peers: peers.clone(),
         connections: pool.clone(),

@@ -18,6 +18,11 @@ pub const RECONCILE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const RECONCILE_BATCH_BYTES: usize = 1 << 20;
 /// Ids of the first fetch, before it is known how large the objects are.
 pub const RECONCILE_FETCH_OBJECTS_MIN: usize = 16;
+/// Ids of one fetch at most: each may be of an object as large as one held whole may be.
+pub const RECONCILE_FETCH_OBJECTS_MAX: usize = 64;
+/// Comparisons that a node answers at a time; each holds the ids of what is not sealed, and
+/// two windows of others.
+pub const RECONCILE_ANSWERS_MAX: usize = 2;
 /// Object data that a node exchanges in a second, in both directions together.
 pub const RECONCILE_BYTES_PER_SECOND: u64 = 32 << 20;
 /// Requests that a node makes for it at a time.
@@ -25,5 +30,6 @@ pub const RECONCILE_OPERATIONS_MAX: usize = 2;
 /// How often it is looked whether damage was found.
 pub const RECONCILE_LOOK_INTERVAL: Duration = Duration::from_secs(30);
 
-const _: () = assert!(RECONCILE_FETCH_OBJECTS_MIN <= BATCH_OBJECTS_MAX);
+const _: () = assert!(RECONCILE_FETCH_OBJECTS_MIN <= RECONCILE_FETCH_OBJECTS_MAX);
+const _: () = assert!(RECONCILE_FETCH_OBJECTS_MAX <= BATCH_OBJECTS_MAX);
 const _: () = assert!(RECONCILE_BATCH_BYTES >= OBJECT_BYTES_WHOLE_MAX);

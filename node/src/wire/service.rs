@@ -25,7 +25,9 @@ use crate::placement::{LayoutError, NodeId};
 use crate::pool::Connections;
 use crate::repair::reconcile::Numbers;
 use crate::repair::{HintLog, PeerTable};
-use crate::store::{LargeReader, LargeWriter, SegmentStore, Snapshot, Store, StoreStats};
+use crate::store::{LargeReader, LargeWriter, Snapshot, Store, StoreStats};
+
+pub use comparing::Compared;
 
 /// Everything a node answers from.
 pub struct NodeService {
@@ -38,7 +40,7 @@ pub struct NodeService {
     /// Where its objects are.
     pub store: Arc<dyn Store>,
     /// The same, to be compared with those of peers.
-    pub compared: Arc<SegmentStore>,
+    pub compared: Compared,
     /// What other replicas lack, as callers said.
     pub hints: Arc<HintLog>,
     /// What the probe last saw of its peers.
@@ -340,7 +342,8 @@ impl Node for NodeService {
         let ids = request.into_inner().ids;
         within_batch(ids.len())?;
         let ids = codec::ids_from_wire(&ids)?;
-        let standing = self.compared.standing(&ids).await.map_err(|error| status_of(&error))?;
+        let standing =
+            self.compared.store.standing(&ids).await.map_err(|error| status_of(&error))?;
         let wants = standing.into_iter().map(|standing| compare::want_to_wire(standing).into());
         Ok(Response::new(v1::WantsResponse { wants: wants.collect() }))
     }

@@ -226,7 +226,7 @@ impl Exchange<'_> {
             self.budget.bytes(bytes as u64).await;
             // As many as would have filled a batch, if all were like these.
             let fitting = ids.len() * limits::RECONCILE_BATCH_BYTES / bytes.max(1);
-            at_once = fitting.clamp(1, (at_once * 4).min(limits::BATCH_OBJECTS_MAX));
+            at_once = fitting.clamp(1, (at_once * 4).min(limits::RECONCILE_FETCH_OBJECTS_MAX));
         }
         Ok(())
     }

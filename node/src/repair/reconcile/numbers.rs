@@ -58,7 +58,14 @@ pub struct Report {
 /// The numbers of a node.
 #[derive(Debug, Default)]
 pub struct Numbers {
-    peers: Mutex<BTreeMap<NodeId, Peer>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    peers: BTreeMap<NodeId, Peer>,
+    /// Whether it is known who the peers are.
+    followed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -70,53 +77,58 @@ struct Peer {
 }
 
 impl Numbers {
-    fn peers(&self) -> MutexGuard<'_, BTreeMap<NodeId, Peer>> {
-        self.peers.lock().expect("nothing panics while it counts")
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().expect("nothing panics while it counts")
+    }
+
+    fn change(&self, peer: &NodeId, change: impl FnOnce(&mut Peer)) {
+        // One that shares nothing with us any more has no numbers either.
+        if let Some(peer) = self.lock().peers.get_mut(peer) {
+            change(peer);
+        }
     }
 
     /// Begins to count for these peers, and ends for all others.
     pub(super) fn follow(&self, peers: &[NodeId]) {
-        let mut known = self.peers();
-        known.retain(|peer, _| peers.contains(peer));
+        let mut known = self.lock();
+        known.followed = true;
+        known.peers.retain(|peer, _| peers.contains(peer));
         for peer in peers {
-            known.entry(peer.clone()).or_default();
+            known.peers.entry(peer.clone()).or_default();
         }
     }
 
     /// Changes the counts of a peer; nothing happens when it is none any more.
     pub(super) fn count(&self, peer: &NodeId, change: &dyn Fn(&mut Counts)) {
-        if let Some(peer) = self.peers().get_mut(peer) {
-            change(&mut peer.counts);
-        }
+        self.change(peer, |peer| change(&mut peer.counts));
     }
 
     /// Says how far the comparison under way is, or that there is none.
     pub(super) fn reached(&self, peer: &NodeId, position: Option<u64>) {
-        if let Some(peer) = self.peers().get_mut(peer) {
-            peer.position = position;
-        }
+        self.change(peer, |peer| peer.position = position);
     }
 
     /// Counts a comparison that came to its end.
     pub(super) fn compared(&self, peer: &NodeId) {
-        if let Some(peer) = self.peers().get_mut(peer) {
+        self.change(peer, |peer| {
             peer.counts.rounds += 1;
             peer.compared_at = Some(Instant::now());
             peer.position = None;
-        }
+        });
     }
 
     /// All of it.
     pub fn report(&self) -> Report {
-        let peers = self.peers();
+        let known = self.lock();
         let report = |peer: &Peer| PeerReport {
             counts: peer.counts.clone(),
             compared_ago: peer.compared_at.map(|at| at.elapsed()),
             done_permille: peer.position.map(|at| (at / (u64::MAX / 1000)) as u32),
         };
         Report {
-            catching_up: peers.values().any(|peer| peer.compared_at.is_none()),
-            peers: peers.iter().map(|(id, peer)| (id.clone(), report(peer))).collect(),
+            catching_up: !known.followed
+                || known.peers.values().any(|peer| peer.compared_at.is_none()),
+            peers: known.peers.iter().map(|(id, peer)| (id.clone(), report(peer))).collect(),
         }
     }
 }

@@ -2,14 +2,33 @@
 //!
 //! Invariant: compared is what both are replicas of by the one layout that both go by.
 
+use std::sync::Arc;
+
 use gitstratum_proto::v1;
+use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::NodeService;
+use crate::limits;
 use crate::placement::NodeId;
 use crate::repair::reconcile::{Shared, answer};
+use crate::store::SegmentStore;
 use crate::wire::status::status_of;
 use crate::wire::{compare, fence};
+
+/// A node's store as its peers compare it with theirs.
+pub struct Compared {
+    pub(super) store: Arc<SegmentStore>,
+    /// A comparison takes memory and time: the others wait.
+    answers: Semaphore,
+}
+
+impl Compared {
+    /// Lets peers compare this store.
+    pub fn new(store: Arc<SegmentStore>) -> Self {
+        Compared { store, answers: Semaphore::new(limits::RECONCILE_ANSWERS_MAX) }
+    }
+}
 
 impl NodeService {
     /// Compares what the caller states.
@@ -27,7 +46,9 @@ impl NodeService {
             return Ok(v1::CompareResponse::default());
         };
         let arcs = placement.shared_by(&self.node_id, &caller);
-        let inventory = self.compared.inventory(first.span.first, last.span.last).await;
+        let answers = &self.compared.answers;
+        let _answer = answers.acquire().await.expect("the semaphore is never closed");
+        let inventory = self.compared.store.inventory(first.span.first, last.span.last).await;
         let reply = answer(&Shared::new(inventory, arcs), &question).await;
         Ok(compare::reply_to_wire(reply.map_err(|error| status_of(&error))?))
     }
