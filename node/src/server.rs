@@ -14,13 +14,12 @@ use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
 use crate::layout::{KeepError, LayoutKeeper, follow};
-use crate::limits;
 use crate::placement::{CurrentLayout, Layout, NodeId};
 use crate::pool::{Connections, Dialler, Pool};
 use crate::quorum::NodeWriter;
 use crate::repair::hints::{Delivery, Targets};
-use crate::repair::reconcile::{Numbers, Options, Reconciler};
-use crate::repair::{Budget, HintError, HintLog, PeerTable, probe};
+use crate::repair::reconcile::{Numbers, Reconciler};
+use crate::repair::{DirtyRanges, HintError, HintLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
 };
@@ -102,7 +101,9 @@ pub async fn serve(
     let pool: Arc<dyn Connections> = Arc::new(pool);
     let hints_rng = ChaCha12Rng::from_rng(&mut rng);
     let reconcile_rng = ChaCha12Rng::from_rng(&mut rng);
-    let reconciler = reconciler(&config.node_id, &store, &layout, &pool);
+    let compare_interval = config.repair.compare_interval();
+    let reconciled = Arc::new(Numbers::new(compare_interval.is_some()));
+    let budget = config.repair.budget();
     let service = NodeService {
         node_id: config.node_id.clone(),
         boot_id,
@@ -112,7 +113,7 @@ pub async fn serve(
         hints: hints.clone(),
         peers: peers.clone(),
         connections: pool.clone(),
-        reconciled: reconciler.numbers.clone(),
+        reconciled: reconciled.clone(),
         requests: requests.clone(),
         started: Instant::now(),
     };
@@ -124,17 +125,30 @@ pub async fn serve(
         layout: layout.clone(),
         targets: targets(&pool, &layout),
         ourselves: config.node_id.clone(),
-        budget: config.repair.budget(),
+        budget: budget.clone(),
     };
+    let reconciler = |interval| Reconciler {
+        ourselves: config.node_id.clone(),
+        store: store.clone(),
+        layout: layout.clone(),
+        connections: pool.clone(),
+        peers: delivery.peers.clone(),
+        dirty: DirtyRanges::of(&hints),
+        budget,
+        numbers: reconciled,
+        interval,
+    };
+    let reconciler = compare_interval.map(reconciler);
     let following = keep_up(&keeper, pool, &config.node_id);
     let maintenance = maintenance(&config.store);
-    let background = Background(vec![
+    let mut background = vec![
         tokio::spawn(probes),
         tokio::spawn(following),
         tokio::spawn(delivery.run(hints_rng)),
         tokio::spawn(maintain(store.clone(), maintenance)),
-        tokio::spawn(reconciler.run(reconcile_rng)),
-    ]);
+    ];
+    background.extend(reconciler.map(|reconciler| tokio::spawn(reconciler.run(reconcile_rng))));
+    let background = Background(background);
     tracing::info!(node = %config.node_id, %address, "serving");
     ready(Serving { address, layout: keeper });
     server::run(listener, service, requests, layout, shutdown).await;
@@ -158,24 +172,6 @@ fn targets(connections: &Arc<dyn Connections>, layout: &CurrentLayout) -> Target
 fn others(layout: &Layout, ourselves: &NodeId) -> Vec<NodeId> {
     let ids = layout.members.iter().map(|member| &member.node_id);
     ids.filter(|node_id| *node_id != ourselves).cloned().collect()
-}
-
-fn reconciler(
-    ourselves: &NodeId,
-    store: &Arc<SegmentStore>,
-    layout: &CurrentLayout,
-    connections: &Arc<dyn Connections>,
-) -> Reconciler {
-    let options = Options::default();
-    Reconciler {
-        ourselves: ourselves.clone(),
-        store: store.clone(),
-        layout: layout.clone(),
-        connections: connections.clone(),
-        budget: Budget::new(options.bytes_per_second, limits::RECONCILE_OPERATIONS_MAX),
-        numbers: Arc::new(Numbers::default()),
-        options,
-    }
 }
 
 fn store_options(node_id: &NodeId, config: &StoreConfig) -> StoreOptions {

@@ -149,7 +149,7 @@ struct Compared {
 }
 
 async fn compare(one: &SegmentStore, other: &SegmentStore, key: Key) -> Outcome<Compared> {
-    let mut session = Session::new(key, Span::ALL);
+    let mut session = Session::new(key, &[Span::ALL]);
     let mut compared = Compared::default();
     let begun = now();
     loop {

@@ -11,7 +11,8 @@ use crate::repair::{Budget, HintOptions};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RepairConfig {
-    /// Object data that is sent to peers that lack it, in bytes a second.
+    /// Object data that is exchanged with peers where one of the two lacks it, in bytes a
+    /// second.
     pub bytes_per_second: u64,
     /// Batches of it that are under way at once.
     pub operations_in_flight: usize,
@@ -19,6 +20,8 @@ pub struct RepairConfig {
     pub hint_bytes: u64,
     /// A hint that was not delivered in so many hours becomes a dirty range.
     pub hint_max_age_h: f64,
+    /// Hours between two comparisons of what this node and a peer hold; 0 for none at all.
+    pub compare_interval_h: f64,
 }
 
 impl Default for RepairConfig {
@@ -28,6 +31,7 @@ impl Default for RepairConfig {
             operations_in_flight: limits::REPAIR_OPERATIONS_IN_FLIGHT,
             hint_bytes: limits::HINT_BYTES_MAX,
             hint_max_age_h: limits::HINT_AGE_MAX.as_secs_f64() / 3600.0,
+            compare_interval_h: limits::RECONCILE_INTERVAL.as_secs_f64() / 3600.0,
         }
     }
 }
@@ -53,12 +57,23 @@ impl RepairConfig {
             let problem = format!("{} is not between 0.001 and 8760 hours", self.hint_max_age_h);
             return Err(("repair.hint_max_age_h", problem));
         }
+        let interval = self.compare_interval_h;
+        if interval != 0.0 && !(0.001..=8_760.0).contains(&interval) {
+            let problem = format!("{interval} is neither 0 nor between 0.001 and 8760 hours");
+            return Err(("repair.compare_interval_h", problem));
+        }
         Ok(())
     }
 
     /// What all repair together may take.
     pub fn budget(&self) -> Budget {
         Budget::new(self.bytes_per_second, self.operations_in_flight)
+    }
+
+    /// Between two comparisons with a peer; `None` when there are none.
+    pub fn compare_interval(&self) -> Option<Duration> {
+        let hours = self.compare_interval_h;
+        (hours > 0.0).then(|| Duration::from_secs_f64(hours * 3600.0))
     }
 
     /// The bounds of the log of hints.

@@ -23,10 +23,6 @@ pub const RECONCILE_FETCH_OBJECTS_MAX: usize = 64;
 /// Comparisons that a node answers at a time; each holds the ids of what is not sealed, and
 /// two windows of others.
 pub const RECONCILE_ANSWERS_MAX: usize = 2;
-/// Object data that a node exchanges in a second, in both directions together.
-pub const RECONCILE_BYTES_PER_SECOND: u64 = 32 << 20;
-/// Requests that a node makes for it at a time.
-pub const RECONCILE_OPERATIONS_MAX: usize = 2;
 /// How often it is looked whether damage was found.
 pub const RECONCILE_LOOK_INTERVAL: Duration = Duration::from_secs(30);
 

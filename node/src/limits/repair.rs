@@ -29,8 +29,8 @@ pub const HINT_TIMEOUT: Duration = REQUEST_TIMEOUT;
 pub const HINT_BACKOFF_MIN: Duration = Duration::from_millis(500);
 /// Longest time between two attempts to deliver to a target that answers.
 pub const HINT_BACKOFF_MAX: Duration = Duration::from_secs(15);
-/// Object data that a node sends to repair others, in a second.
-pub const REPAIR_BYTES_PER_SECOND: u64 = 16 << 20;
+/// Object data that a node exchanges in a second to repair itself and others.
+pub const REPAIR_BYTES_PER_SECOND: u64 = 32 << 20;
 /// Batches of repair that are under way at once.
 pub const REPAIR_OPERATIONS_IN_FLIGHT: usize = 2;
 /// Times a writer tells its witnesses what others missed, when none of them answers.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gitstratum_proto::v1::PeerStatus;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::task::JoinHandle;
 
 use crate::layout::LayoutKeeper;
@@ -70,6 +71,17 @@ impl PeerTable {
             }
             news.await;
         }
+    }
+
+    /// Whether a peer answered the last time it was asked.
+    pub fn is_reachable(&self, node_id: &NodeId) -> bool {
+        self.lock().get(node_id).is_some_and(|peer| peer.reachable)
+    }
+
+    /// Ready when a peer answers that did not, or the members are others, after it was
+    /// enabled.
+    pub fn news(&self) -> Notified<'_> {
+        self.news.notified()
     }
 
     fn has(&self, node_id: &NodeId) -> bool {

@@ -12,6 +12,7 @@ use crate::repair::reconcile::{PeerReport, Report};
 /// All of anti-entropy.
 pub fn reconcile_to_wire(report: &Report) -> v1::ReconcileStatus {
     v1::ReconcileStatus {
+        off: report.off,
         catching_up: report.catching_up,
         peers: report.peers.iter().map(reconciled).collect(),
     }

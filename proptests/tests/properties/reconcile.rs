@@ -52,7 +52,7 @@ struct Compared {
 fn compare(ours: &Set, theirs: &Set, key: Key) -> Compared {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
-        let mut session = Session::new(key, Span::ALL);
+        let mut session = Session::new(key, &[Span::ALL]);
         let mut compared = Compared::default();
         loop {
             let found = match session.next(ours).await.expect("sets in memory can be read") {

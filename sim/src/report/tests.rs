@@ -20,6 +20,7 @@ fn trace() -> Vec<Record> {
         dials_per_10s_max: None,
         connections_max: None,
         converge_within_us: None,
+        compares: true,
     };
     let wanted = Wanted { id: "ab".into(), bytes: 1, content: None, replicas: vec!["n1".into()] };
     let failed = Outcome::PutFailed { replicas: vec![], error: "refused".into() };

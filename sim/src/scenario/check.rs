@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::steps::{self, Names, check_step};
 use super::{
     Action, ClusterPlan, Control, DiskPlan, Expectations, FirewallPlan, NetworkPlan, Plan,
-    PowerLoss, ScenarioError, Step, WorkloadPlan, file, units,
+    PowerLoss, RepairPlan, ScenarioError, Step, WorkloadPlan, file, units,
 };
 
 /// Reads the text of one file.
@@ -92,7 +92,7 @@ impl Source<'_> {
             network: self.network(&file.network)?,
             firewall,
             disk: self.disk(&file.disk)?,
-            hint_bytes: file.repair.as_ref().map(|raw| self.hint_bytes(raw)).transpose()?,
+            repair: self.repair(file.repair.as_ref())?,
             workload,
             steps,
             expect: self.expect(&file.expect)?,
@@ -148,11 +148,14 @@ impl Source<'_> {
         })
     }
 
-    fn hint_bytes(&self, raw: &file::Repair) -> Result<u64, ScenarioError> {
-        self.field("repair.hint_bytes", &raw.hint_bytes, |&bytes| match bytes {
+    fn repair(&self, raw: Option<&file::Repair>) -> Result<RepairPlan, ScenarioError> {
+        let Some(raw) = raw else { return Ok(RepairPlan { hint_bytes: None, compares: true }) };
+        let hint_bytes = self.optional("repair.hint_bytes", &raw.hint_bytes, |&bytes| match bytes {
             0 => Err("must not be zero".to_owned()),
-            bytes => Ok(bytes),
-        })
+            bytes => Ok(Some(bytes)),
+        })?;
+        let compares = raw.compares.as_ref().is_none_or(|compares| *compares.get_ref());
+        Ok(RepairPlan { hint_bytes, compares })
     }
 
     fn workload(&self, raw: &file::Workload) -> Result<WorkloadPlan, ScenarioError> {

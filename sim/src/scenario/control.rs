@@ -1,11 +1,11 @@
-//! The weakened pools, and weakened hints, that a scenario can name as its controls.
+//! The weakened pools, and weakened repair, that a scenario can name as its controls.
 //!
 //! Only their names are here; what they lack is in `weakened`.
 
 use std::fmt;
 
-/// A pool of the testbed's own that lacks one protection, or all of them; or a cluster whose
-/// hints come to nothing.
+/// A pool of the testbed's own that lacks one protection, or all of them; or a cluster that
+/// lacks part of its repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Control {
     /// Nothing is missing. No scenario can name it: it is what the others are held against.
@@ -36,11 +36,13 @@ pub enum Control {
     LossyHints,
     /// Hints that nobody delivers.
     NoDelivery,
+    /// Nodes that never compare what they hold.
+    NoAntiEntropy,
 }
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 13] = [
+    pub const ALL: [Control; 14] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -54,6 +56,7 @@ impl Control {
         Control::Naive,
         Control::LossyHints,
         Control::NoDelivery,
+        Control::NoAntiEntropy,
     ];
 
     /// As scenario files and the command line have it.
@@ -73,12 +76,13 @@ impl Control {
             Control::Naive => "naive",
             Control::LossyHints => "lossy-hints",
             Control::NoDelivery => "no-delivery",
+            Control::NoAntiEntropy => "no-anti-entropy",
         }
     }
 
     /// Whether it is the clients' pool that is weakened.
     pub fn is_of_pool(self) -> bool {
-        !matches!(self, Control::LossyHints | Control::NoDelivery)
+        !matches!(self, Control::LossyHints | Control::NoDelivery | Control::NoAntiEntropy)
     }
 
     /// Reads a name.

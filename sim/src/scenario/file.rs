@@ -66,7 +66,8 @@ pub(super) struct Disk {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Repair {
-    pub(super) hint_bytes: Spanned<u64>,
+    pub(super) hint_bytes: Option<Spanned<u64>>,
+    pub(super) compares: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Deserialize)]

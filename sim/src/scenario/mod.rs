@@ -40,8 +40,8 @@ pub struct Plan {
     pub firewall: Option<FirewallPlan>,
     /// Every node's disk.
     pub disk: DiskPlan,
-    /// What hints may take on a node's disk, in bytes; the node's own bound if not given.
-    pub hint_bytes: Option<u64>,
+    /// How nodes repair one another.
+    pub repair: RepairPlan,
     /// Who asks for what.
     pub workload: WorkloadPlan,
     /// Faults and repairs, in the file's order.
@@ -87,6 +87,15 @@ pub struct FirewallPlan {
     pub forgets_after: RangeInclusive<Duration>,
     /// What it does with packets of connections that it does not know.
     pub strays: Stray,
+}
+
+/// How nodes repair one another.
+#[derive(Clone, Debug)]
+pub struct RepairPlan {
+    /// What hints may take on a node's disk, in bytes; the node's own bound if not given.
+    pub hint_bytes: Option<u64>,
+    /// Whether nodes compare what they hold.
+    pub compares: bool,
 }
 
 /// How long disks take.

@@ -60,6 +60,8 @@ pub struct Setting {
     pub connections_max: Option<usize>,
     /// `expect.converge_within` in microseconds.
     pub converge_within_us: Option<u64>,
+    /// Whether nodes compare what they hold: then no range stays dirty.
+    pub compares: bool,
 }
 
 /// The parts of a run, in order.

@@ -1,8 +1,9 @@
 //! I5 Convergent: when the faults are over for as long as the scenario allows, every
 //! acknowledged object is on all of its replicas, and no hint is left.
 //!
-//! What a node lists as a dirty range is not called lost: it is known, and left to
-//! anti-entropy. An object that is lacking outside of every range is what nobody would ever
+//! Where nodes compare what they hold, no range of ids stays dirty either. Where the scenario
+//! has them not, hints are looked at alone: what a node lists as a dirty range is not called
+//! lost then, and an object that is lacking outside of every range is what nobody would ever
 //! repair.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,11 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     for (node, pending) in &observed.pending {
         if *pending > 0 {
             complain(format!("{node} still has {pending} hints"));
+        }
+    }
+    if observed.compares {
+        for range in &observed.dirty {
+            complain(format!("{range}* is a dirty range still"));
         }
     }
     for (_, object, outcome, acked_us) in facts.put_answers() {
@@ -51,6 +57,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
 /// What was seen when the time was over.
 struct Observed<'a> {
     at_us: u64,
+    compares: bool,
     holders: BTreeMap<&'a str, &'a Vec<String>>,
     pending: BTreeMap<&'a str, u64>,
     dirty: BTreeSet<&'a str>,
@@ -59,13 +66,15 @@ struct Observed<'a> {
 impl<'a> Observed<'a> {
     /// `None` in a run that does not look, or never came so far.
     fn of(facts: &Facts<'a>) -> Option<Self> {
-        facts.setting?.converge_within_us?;
+        let setting = facts.setting?;
+        setting.converge_within_us?;
         let mut observed: Option<Observed<'_>> = None;
         for record in facts.trace {
             match &record.event {
                 Event::Phase { phase: Phase::Converged } => {
                     observed = Some(Observed {
                         at_us: record.at_us,
+                        compares: setting.compares,
                         holders: BTreeMap::new(),
                         pending: BTreeMap::new(),
                         dirty: BTreeSet::new(),
@@ -95,8 +104,12 @@ impl<'a> Observed<'a> {
         }
     }
 
-    /// Whether somebody knows that the node may lack the object.
+    /// Whether somebody knows that the node may lack the object, and nobody is there to
+    /// compare.
     fn is_dirty(&self, node: &str, id: &str) -> bool {
+        if self.compares {
+            return false;
+        }
         let first = id.get(..2).unwrap_or_default();
         self.dirty.contains(format!("{node}:{first}").as_str())
             || self.dirty.contains(format!("{node}:").as_str())

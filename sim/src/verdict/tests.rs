@@ -65,6 +65,7 @@ impl Trace {
                 dials_per_10s_max: None,
                 connections_max: None,
                 converge_within_us: None,
+                compares: true,
             }),
         );
         for node in ["n1", "n2", "n3"] {

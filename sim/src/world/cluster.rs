@@ -350,8 +350,11 @@ fn lock(changes: &Mutex<Changes>) -> MutexGuard<'_, Changes> {
 /// How the nodes of a run repair one another.
 fn repair(run: &Run) -> RepairConfig {
     let mut repair = RepairConfig::default();
-    if let Some(hint_bytes) = run.plan.hint_bytes {
+    if let Some(hint_bytes) = run.plan.repair.hint_bytes {
         repair.hint_bytes = hint_bytes;
+    }
+    if !run.plan.repair.compares || run.control == Some(Control::NoAntiEntropy) {
+        repair.compare_interval_h = 0.0;
     }
     if run.control == Some(Control::NoDelivery) {
         // Less than any run has time for, once the first batch is gone.

@@ -136,5 +136,6 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
         dials_per_10s_max: plan.expect.dials_per_10s_max,
         connections_max: plan.expect.connections_max,
         converge_within_us: plan.expect.converge_within.map(micros),
+        compares: plan.repair.compares,
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn as_json(status: &ReconcileStatus) -> Value {
         })
     };
     let peers: Vec<Value> = status.peers.iter().map(peer).collect();
-    json!({ "catching_up": status.catching_up, "peers": peers })
+    json!({ "off": status.off, "catching_up": status.catching_up, "peers": peers })
 }
 
 /// Comparisons under way, and what went wrong in others; nothing where all is well.
@@ -38,6 +38,9 @@ pub(super) fn list(out: &mut String, answers: &[Answer]) -> fmt::Result {
             continue;
         };
         let node = &member.node_id;
+        if status.off {
+            writeln!(out, "{node} is not compared with its peers: repair.compare_interval_h is 0")?;
+        }
         for peer in &status.peers {
             let other = &peer.node_id;
             if let Some(done) = peer.done_permille {

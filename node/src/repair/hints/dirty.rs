@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::futures::Notified;
+
 use super::{HintError, HintLog};
 use crate::object::ObjectId;
 use crate::placement::NodeId;
@@ -95,18 +97,18 @@ impl DirtyRanges {
         self.log.mark(target.clone(), prefix).await
     }
 
-    /// Says that a range, as it was listed, was reconciled with its target. `false`, and it
-    /// stays dirty, when it was marked once more since it was listed.
+    /// Says that these ranges, as they were listed, were reconciled with their targets. One
+    /// that was marked once more since it was listed stays dirty. Says how many do not.
     ///
     /// # Errors
-    /// [`HintError`]; then it is dirty still.
-    pub async fn clear(&self, range: &DirtyRange) -> Result<bool, HintError> {
-        self.log.clear(range.clone()).await
+    /// [`HintError`]; then all of them are dirty still.
+    pub async fn clear(&self, ranges: &[DirtyRange]) -> Result<usize, HintError> {
+        self.log.clear(ranges.to_vec()).await
     }
 
-    /// Waits until something is marked, or a hint recorded, after this was first polled. Safe
-    /// to drop at any time.
-    pub async fn changed(&self) {
-        self.log.changed().await;
+    /// Ready when something was marked or cleared, or a hint recorded or settled, after it
+    /// was enabled.
+    pub fn changed(&self) -> Notified<'_> {
+        self.log.changed()
     }
 }

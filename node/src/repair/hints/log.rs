@@ -338,12 +338,16 @@ impl HintLog {
         self.change(move |_| (vec![Entry::Dirty { target, prefix, instead_of: 0 }], ())).await
     }
 
-    pub(super) async fn clear(self: &Arc<Self>, range: DirtyRange) -> Result<bool, HintError> {
+    pub(super) async fn clear(
+        self: &Arc<Self>,
+        ranges: Vec<DirtyRange>,
+    ) -> Result<usize, HintError> {
         self.change(move |held| {
-            if !held.is_marked(&range) {
-                return (Vec::new(), false);
-            }
-            (vec![Entry::Clean { target: range.target, prefix: range.prefix }], true)
+            let ranges = ranges.into_iter().filter(|range| held.is_marked(range));
+            let clean = |DirtyRange { target, prefix, .. }| Entry::Clean { target, prefix };
+            let entries: Vec<_> = ranges.map(clean).collect();
+            let count = entries.len();
+            (entries, count)
         })
         .await
     }

@@ -13,7 +13,7 @@
 //!
 //! Invariant (I7): hints are bounded in bytes and in age. Past a bound a hint becomes a dirty
 //! range: ids with the same first byte, for one target. There are at most 256 of those a
-//! target, and anti-entropy, which is elsewhere, reconciles them ([`DirtyRanges`]).
+//! target, and anti-entropy reconciles them ([`DirtyRanges`]).
 
 mod deliver;
 mod dirty;

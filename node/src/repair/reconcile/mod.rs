@@ -67,7 +67,7 @@ pub use listing::{Listing, Shared};
 pub use message::{Difference, Item, Question, Reply, Stated, What, Wrong};
 pub use numbers::{Counts, Numbers, PeerReport, Report};
 pub use round::{Round, RoundError};
-pub use schedule::{Options, Reconciler};
+pub use schedule::Reconciler;
 pub use session::{Found, Session, Step, TakeError};
 pub use span::Span;
 pub use tags::Key;

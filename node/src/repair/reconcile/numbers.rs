@@ -40,7 +40,7 @@ pub struct Counts {
 pub struct PeerReport {
     /// What was done with it.
     pub counts: Counts,
-    /// Since the last comparison that came to its end.
+    /// Since the last comparison over everything that came to its end.
     pub compared_ago: Option<Duration>,
     /// How much of the comparison under way is done, in thousandths; `None` between two.
     pub done_permille: Option<u32>,
@@ -49,6 +49,8 @@ pub struct PeerReport {
 /// What anti-entropy says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
+    /// This node begins no comparisons.
+    pub off: bool,
     /// Not yet compared with every peer since the node started.
     pub catching_up: bool,
     /// By peer.
@@ -56,8 +58,10 @@ pub struct Report {
 }
 
 /// The numbers of a node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Numbers {
+    /// Whether anything is compared at all.
+    on: bool,
     known: Mutex<Known>,
 }
 
@@ -77,6 +81,11 @@ struct Peer {
 }
 
 impl Numbers {
+    /// Of a node that compares itself, or of one that was told not to.
+    pub fn new(on: bool) -> Self {
+        Numbers { on, known: Mutex::default() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().expect("nothing panics while it counts")
     }
@@ -108,11 +117,18 @@ impl Numbers {
         self.change(peer, |peer| peer.position = position);
     }
 
-    /// Counts a comparison that came to its end.
-    pub(super) fn compared(&self, peer: &NodeId) {
+    /// Objects that could not be exchanged with a peer so far.
+    pub(super) fn objects_failed(&self, peer: &NodeId) -> u64 {
+        self.lock().peers.get(peer).map_or(0, |peer| peer.counts.objects_failed)
+    }
+
+    /// Counts a comparison that came to its end, and whether it was over everything.
+    pub(super) fn compared(&self, peer: &NodeId, all: bool) {
         self.change(peer, |peer| {
             peer.counts.rounds += 1;
-            peer.compared_at = Some(Instant::now());
+            if all {
+                peer.compared_at = Some(Instant::now());
+            }
             peer.position = None;
         });
     }
@@ -126,8 +142,10 @@ impl Numbers {
             done_permille: peer.position.map(|at| (at / (u64::MAX / 1000)) as u32),
         };
         Report {
-            catching_up: !known.followed
-                || known.peers.values().any(|peer| peer.compared_at.is_none()),
+            off: !self.on,
+            catching_up: self.on
+                && (!known.followed
+                    || known.peers.values().any(|peer| peer.compared_at.is_none())),
             peers: known.peers.iter().map(|(id, peer)| (id.clone(), report(peer))).collect(),
         }
     }

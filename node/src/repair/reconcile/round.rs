@@ -41,13 +41,19 @@ pub enum RoundError {
 }
 
 impl Round<'_> {
-    /// Compares the positions of `span` that we share with the peer, and exchanges what
-    /// differs. `position` is moved on: below it all is compared and exchanged, so a round
-    /// that failed is gone on with from there, though not under another layout.
+    /// Compares the positions of `spans`, from `position` on, that we share with the peer,
+    /// and exchanges what differs. `position` is moved on: below it all is compared and
+    /// exchanged, so a round that failed is gone on with from there, though not under another
+    /// layout.
     ///
     /// # Errors
     /// [`RoundError`]; what was exchanged until then stays.
-    pub async fn run(&self, key: Key, span: Span, position: &mut u64) -> Result<(), RoundError> {
+    pub async fn run(
+        &self,
+        key: Key,
+        spans: &[Span],
+        position: &mut u64,
+    ) -> Result<(), RoundError> {
         let placement = self.layout.placement();
         let version = placement.layout().version;
         let peer = self.peer.node_id();
@@ -55,14 +61,17 @@ impl Round<'_> {
         let count = |change: &dyn Fn(&mut super::Counts)| self.numbers.count(peer, change);
         let exchange =
             Exchange { store: self.store, peer: self.peer, budget: self.budget, count: &count };
-        let mut session = Session::new(key, span);
+        let left = spans.iter().filter_map(|span| span.at_or_above(*position));
+        let left: Vec<Span> = left.collect();
+        let Some(last) = left.last().map(|span| span.last) else { return Ok(()) };
+        let mut session = Session::new(key, &left);
         if arcs.is_empty() {
             return Ok(());
         }
         while let Some(from) = session.position() {
             *position = from;
             self.numbers.reached(peer, Some(from));
-            let inventory = self.store.inventory(from, span.last).await;
+            let inventory = self.store.inventory(from, last).await;
             let listing = Shared::new(inventory, arcs.clone());
             let found = match session.next(&listing).await? {
                 Step::Done => break,

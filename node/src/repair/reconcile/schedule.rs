@@ -1,47 +1,35 @@
-//! When a node compares itself with whom.
+//! When a node compares itself with whom, and over what.
 //!
-//! With every peer that it shares objects with, one after another: soon after it started,
-//! because it may have missed writes while it was away, or have lost its disk; again when the
-//! layout changed what is shared; when damage was found; and then from time to time. Of a
-//! pair, the node with the lesser id begins the comparisons that are due by time: they go both
-//! ways, so one is enough.
+//! With every peer that it shares objects with, one after another: over everything soon
+//! after it started, because it may have missed writes while it was away, or have lost its
+//! disk; again when the layout changed what is shared; when damage was found; and then from
+//! time to time. Of a pair, the node with the lesser id begins the comparisons that are due by
+//! time: they go both ways, so one is enough. In between, over the ranges of ids that are
+//! marked dirty for a peer, as soon as it answers.
 //!
-//! Invariant: dropping the future ends it at any moment; what was exchanged stays, and a start
-//! begins again with everything.
+//! Invariant: a range is called clean only after a comparison that began after it was marked
+//! came to its end and brought everything it found. Dropping the future ends it at any moment;
+//! what was exchanged stays, and a start begins again with everything.
 
-use std::collections::BTreeMap;
+mod due;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Key, Numbers, Round, Span};
+use super::{Key, Numbers, Round};
 use crate::limits;
 use crate::placement::{CurrentLayout, NodeId};
 use crate::pool::Connections;
-use crate::repair::Budget;
+use crate::repair::hints::{DirtyRange, DirtyRanges};
+use crate::repair::{Budget, PeerTable};
 use crate::store::{SegmentStore, Store};
 use crate::wire::replica::RemoteNode;
-
-/// How a node compares itself.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Between two comparisons of a pair, give or take a quarter.
-    pub interval: Duration,
-    /// Object data exchanged in a second.
-    pub bytes_per_second: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            interval: limits::RECONCILE_INTERVAL,
-            bytes_per_second: limits::RECONCILE_BYTES_PER_SECOND,
-        }
-    }
-}
+use due::Due;
 
 /// What it works with.
 pub struct Reconciler {
@@ -53,80 +41,120 @@ pub struct Reconciler {
     pub layout: CurrentLayout,
     /// How peers are reached.
     pub connections: Arc<dyn Connections>,
+    /// Who answers.
+    pub peers: Arc<PeerTable>,
+    /// Of which ids a peer may lack some.
+    pub dirty: DirtyRanges,
     /// What it may take.
     pub budget: Budget,
     /// Where it is counted.
     pub numbers: Arc<Numbers>,
-    /// How.
-    pub options: Options,
+    /// Between two comparisons of a pair over everything, give or take a quarter.
+    pub interval: Duration,
 }
 
-/// A peer, and when it is compared with next.
-struct Due {
-    /// `None`: it begins, when it is time.
-    at: Option<Instant>,
-    /// From where an interrupted comparison goes on.
-    position: u64,
-    failures: u32,
+/// What is known of the peers under one layout.
+struct Schedule {
+    peers: BTreeMap<NodeId, Due>,
+    strays: Strays,
 }
 
-impl Due {
-    fn soon(now: Instant, rng: &mut ChaCha12Rng) -> Self {
-        let after = limits::RECONCILE_START_AFTER.mul_f64(rng.random_range(0.5..1.5));
-        Due { at: Some(now + after), position: 0, failures: 0 }
-    }
+/// Dirty ranges of nodes that we share nothing with: they left the layout, or are
+/// ourselves. Whoever holds their ids now is among the peers, so they are clean when each of
+/// those was compared over everything.
+#[derive(Default)]
+struct Strays {
+    ranges: Vec<DirtyRange>,
+    /// Peers that are still to be compared.
+    awaited: BTreeSet<NodeId>,
 }
 
 impl Reconciler {
     /// Compares until dropped.
     pub async fn run(self, mut rng: ChaCha12Rng) {
-        let mut peers: BTreeMap<NodeId, Due> = BTreeMap::new();
-        let mut version = None;
+        let layout = self.layout.get();
+        let (mut version, mut schedule) = (layout.version, self.follow(&mut rng));
         let mut damaged = 0;
         loop {
+            let (mut marked, mut answering) = (pin!(self.dirty.changed()), pin!(self.peers.news()));
+            // Registered before looking, so that nothing falls between the two.
+            marked.as_mut().enable();
+            answering.as_mut().enable();
             let layout = self.layout.get();
-            if version != Some(layout.version) {
-                version = Some(layout.version);
-                self.follow(&mut peers, &mut rng);
+            if layout.version != version {
+                (version, schedule) = (layout.version, self.follow(&mut rng));
             }
             let known = self.store.stats().damaged_objects;
             if known > damaged {
-                peers.values_mut().for_each(|due| *due = Due::soon(Instant::now(), &mut rng));
+                schedule.peers.values_mut().for_each(|due| due.all_soon(&mut rng));
             }
             damaged = known;
+            let dirty = self.dirty.list();
+            self.settle_strays(&mut schedule, &dirty, &mut rng).await;
+            let dirty_targets: BTreeSet<_> = dirty.iter().map(|range| &range.target).collect();
+            let ready = schedule.peers.iter().filter_map(|(peer, due)| {
+                let at = due.at(dirty_targets.contains(peer))?;
+                self.peers.is_reachable(peer).then_some((at, peer))
+            });
+            let next = ready.min().map(|(at, peer)| (at, peer.clone()));
             let look = Instant::now() + limits::RECONCILE_LOOK_INTERVAL;
-            let next = peers.iter().filter_map(|(peer, due)| Some((due.at?, peer.clone()))).min();
-            let at = next.as_ref().map_or(look, |(at, _)| (*at).min(look));
-            if at > Instant::now() {
-                tokio::select! {
-                    biased;
-                    _ = self.layout.changed_since(layout.version) => {}
-                    () = sleep_until(at) => {}
+            match next {
+                Some((at, peer)) if at <= Instant::now() => {
+                    let due = schedule.peers.get_mut(&peer).expect("one of the schedule's");
+                    due.begin(dirty.into_iter().filter(|range| range.target == peer));
+                    if self.compare(&peer, due, &mut rng).await {
+                        schedule.strays.awaited.remove(&peer);
+                    }
                 }
-                continue;
-            }
-            if let Some((_, peer)) = next
-                && let Some(due) = peers.get_mut(&peer)
-            {
-                self.compare(&peer, due, &mut rng).await;
+                next => {
+                    let at = next.map_or(look, |(at, _)| at.min(look));
+                    tokio::select! {
+                        biased;
+                        _ = self.layout.changed_since(version) => {}
+                        () = marked => {}
+                        () = answering => {}
+                        () = sleep_until(at) => {}
+                    }
+                }
             }
         }
     }
 
-    /// Brings the peers to the layout in force: what is shared with any may be another.
-    fn follow(&self, peers: &mut BTreeMap<NodeId, Due>, rng: &mut ChaCha12Rng) {
+    /// Everything anew, by the layout in force: what is shared with any may be another.
+    fn follow(&self, rng: &mut ChaCha12Rng) -> Schedule {
         let placement = self.layout.placement();
         let members = placement.layout().members.iter().map(|member| &member.node_id);
         let others = members.filter(|node_id| **node_id != self.ourselves);
         let sharing = others.filter(|peer| !placement.shared_by(&self.ourselves, peer).is_empty());
         let sharing: Vec<NodeId> = sharing.cloned().collect();
         self.numbers.follow(&sharing);
-        let now = Instant::now();
-        *peers = sharing.into_iter().map(|peer| (peer, Due::soon(now, rng))).collect();
+        let peers = sharing.into_iter().map(|peer| (peer, Due::new(rng))).collect();
+        Schedule { peers, strays: Strays::default() }
     }
 
-    /// One round, or what was left of one.
-    async fn compare(&self, peer: &NodeId, due: &mut Due, rng: &mut ChaCha12Rng) {
+    /// Calls the strays clean that every peer was compared over, and looks for others.
+    async fn settle_strays(
+        &self,
+        schedule: &mut Schedule,
+        dirty: &[DirtyRange],
+        rng: &mut ChaCha12Rng,
+    ) {
+        let Schedule { peers, strays } = schedule;
+        if !strays.awaited.is_empty() {
+            return;
+        }
+        self.clean(&std::mem::take(&mut strays.ranges)).await;
+        let others = dirty.iter().filter(|range| !peers.contains_key(&range.target));
+        strays.ranges = others.cloned().collect();
+        if !strays.ranges.is_empty() {
+            peers.values_mut().for_each(|due| due.all_soon(rng));
+            strays.awaited = peers.keys().cloned().collect();
+        }
+    }
+
+    /// Goes on with the comparison that was begun with a peer. Says whether one over
+    /// everything came to its end.
+    async fn compare(&self, peer: &NodeId, due: &mut Due, rng: &mut ChaCha12Rng) -> bool {
         let (connections, layout) = (self.connections.clone(), self.layout.clone());
         let remote = RemoteNode::new(peer.clone(), connections, layout);
         let round = Round {
@@ -137,14 +165,18 @@ impl Reconciler {
             budget: &self.budget,
             numbers: &self.numbers,
         };
-        let (key, span) = (Key::draw(rng), Span::from(due.position));
-        match round.run(key, span, &mut due.position).await {
+        let failed_before = self.numbers.objects_failed(peer);
+        let begun = due.begun();
+        match round.run(Key::draw(rng), &begun.spans, &mut begun.position).await {
             Ok(()) => {
-                self.numbers.compared(peer);
-                tracing::debug!(%peer, "compared");
+                self.numbers.compared(peer, begun.all);
+                let complete = self.numbers.objects_failed(peer) == failed_before;
+                tracing::debug!(%peer, all = begun.all, complete, "compared");
+                if complete {
+                    self.clean(&begun.cleans).await;
+                }
                 let begins = self.ourselves < *peer;
-                let after = self.options.interval.mul_f64(rng.random_range(0.75..1.25));
-                *due = Due { at: begins.then(|| Instant::now() + after), position: 0, failures: 0 };
+                due.ended(complete, begins.then_some(self.interval), rng)
             }
             Err(error) => {
                 tracing::debug!(%peer, %error, "comparison will go on later");
@@ -153,11 +185,16 @@ impl Reconciler {
                     counts.rounds_failed += 1;
                     counts.last_error = Some(error.clone());
                 });
-                let doubled = limits::RECONCILE_BACKOFF_MIN * (1 << due.failures.min(10));
-                let after = doubled.min(limits::RECONCILE_BACKOFF_MAX);
-                due.at = Some(Instant::now() + after.mul_f64(rng.random_range(0.5..1.0)));
-                due.failures += 1;
+                due.failed(rng);
+                false
             }
+        }
+    }
+
+    /// What cannot be called clean is compared once more, later.
+    async fn clean(&self, ranges: &[DirtyRange]) {
+        if let Err(error) = self.dirty.clear(ranges).await {
+            tracing::warn!(%error, "ranges that were reconciled stay dirty");
         }
     }
 }

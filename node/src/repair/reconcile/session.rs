@@ -56,11 +56,16 @@ pub struct Found {
 }
 
 impl Session {
-    /// A session over all positions of `span`.
-    pub fn new(key: Key, span: Span) -> Self {
+    /// A session over all positions of these spans.
+    ///
+    /// # Panics
+    /// When they overlap, or do not ascend.
+    pub fn new(key: Key, spans: &[Span]) -> Self {
+        let ascend = spans.windows(2).all(|pair| pair[0].last < pair[1].first);
+        assert!(ascend, "spans are compared in ascending order");
         Session {
             key,
-            stack: vec![span],
+            stack: spans.iter().rev().copied().collect(),
             ours_alone: Vec::new(),
             asked: None,
             items_max: ITEMS_MAX,

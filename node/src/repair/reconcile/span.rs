@@ -15,9 +15,16 @@ impl Span {
     /// Every position.
     pub const ALL: Span = Span { first: 0, last: u64::MAX };
 
-    /// All positions from `first` on.
-    pub fn from(first: u64) -> Self {
-        Span { first, last: u64::MAX }
+    /// The positions of the ids with this first byte.
+    pub fn of_first_byte(byte: u8) -> Self {
+        let first = u64::from(byte) << 56;
+        Span { first, last: first | (u64::MAX >> 8) }
+    }
+
+    /// What of it is at `position` or above; `None` when nothing is.
+    pub(super) fn at_or_above(self, position: u64) -> Option<Span> {
+        let first = self.first.max(position);
+        (first <= self.last).then_some(Span { first, ..self })
     }
 
     /// How many positions there are.

@@ -50,7 +50,7 @@ struct Compared {
 
 async fn compare(ours: &dyn Listing, theirs: &dyn Listing) -> Compared {
     let key = Key { low: 1, high: 2 };
-    let mut session = Session::new(key, Span::ALL);
+    let mut session = Session::new(key, &[Span::ALL]);
     let mut compared = Compared::default();
     loop {
         let before = session.position();
@@ -140,7 +140,7 @@ async fn ids_on_one_position_are_told_apart() {
 async fn answers_lost_and_sets_changing_do_not_stop_it() {
     let mut rng = ChaCha12Rng::seed_from_u64(5);
     let (mut ours, mut theirs) = (random_ids(20_000, 1), random_ids(20_000, 2));
-    let mut session = Session::new(Key { low: 1, high: 2 }, Span::ALL);
+    let mut session = Session::new(Key { low: 1, high: 2 }, &[Span::ALL]);
     let mut steps = 0;
     loop {
         steps += 1;
@@ -226,7 +226,7 @@ async fn a_reply_to_something_else_is_refused() {
         wrong(What::Sums(vec![1; 17])),
         wrong(lists(vec![20])),
     ] {
-        let mut session = Session::new(Key { low: 1, high: 2 }, Span::ALL);
+        let mut session = Session::new(Key { low: 1, high: 2 }, &[Span::ALL]);
         let Step::Ask(question) = session.next(&ours).await.unwrap() else { panic!("no question") };
         assert!(session.take(&ours, reply.clone()).await.is_err(), "{reply:?}");
         // What was refused is asked again.

@@ -4,9 +4,15 @@ use super::*;
 
 /// One acknowledged object, and what is seen of it when the time is over.
 fn with(holders: &[&str], pending: u64, ranges: &[&str]) -> Vec<&'static str> {
+    among(true, holders, pending, ranges)
+}
+
+/// The same, among nodes that compare what they hold, or not.
+fn among(compares: bool, holders: &[&str], pending: u64, ranges: &[&str]) -> Vec<&'static str> {
     let mut trace = Trace::begin();
     let Event::Setting(setting) = &mut trace.records[0].event else { panic!("it comes first") };
     setting.converge_within_us = Some(20 * SECOND);
+    setting.compares = compares;
     trace.stop("n3").put("0701", acked(&["n1", "n2"])).start("n3", "a").wait(20);
     trace.add("world", Event::Phase { phase: Phase::Converged });
     trace.add("observer", Event::Held { id: "0701".into(), holders: text(holders) });
@@ -33,8 +39,15 @@ fn an_object_that_a_replica_lacks_or_a_hint_that_is_left_is_no_convergence() {
 }
 
 #[test]
-fn what_is_in_a_dirty_range_of_the_replica_that_lacks_it_is_known() {
-    assert_eq!(with(&["n1", "n2"], 0, &["n3:07"]), Vec::<&str>::new());
-    assert_eq!(with(&["n1", "n2"], 0, &["n3:"]), Vec::<&str>::new());
-    assert_eq!(with(&["n1", "n2"], 0, &["n3:08", "n2:07"]), ["I5 convergent"]);
+fn what_is_in_a_dirty_range_of_the_replica_that_lacks_it_is_known_where_nobody_compares() {
+    let with = |holders: &[&str], ranges: &[&str]| among(false, holders, 0, ranges);
+    assert_eq!(with(&["n1", "n2"], &["n3:07"]), Vec::<&str>::new());
+    assert_eq!(with(&["n1", "n2"], &["n3:"]), Vec::<&str>::new());
+    assert_eq!(with(&["n1", "n2"], &["n3:08", "n2:07"]), ["I5 convergent"]);
+}
+
+#[test]
+fn among_nodes_that_compare_a_range_that_stays_dirty_is_no_convergence() {
+    assert_eq!(with(ALL, 0, &["n3:07"]), ["I5 convergent"]);
+    assert_eq!(with(&["n1", "n2"], 0, &["n3:07"]), ["I5 convergent"; 2]);
 }

@@ -117,7 +117,7 @@ impl Pair {
         let members = members.iter().map(member).collect();
         let layout = Layout::first((2, 2, 1), members).validated().unwrap();
         let layout = CurrentLayout::new(layout);
-        let numbers = Numbers::default();
+        let numbers = Numbers::new(true);
         numbers.follow(&[NodeId::new("n2")]);
         let peer = Peer {
             node_id: NodeId::new("n2"),
@@ -139,7 +139,7 @@ impl Pair {
             numbers: &self.numbers,
         };
         let key = Key { low: 3, high: 4 };
-        let done = round.run(key, Span::from(*position), position).await;
+        let done = round.run(key, &[Span::ALL], position).await;
         done.map_err(|error| error.to_string())
     }
 
