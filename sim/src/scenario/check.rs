@@ -150,10 +150,11 @@ impl Source<'_> {
 
     fn repair(&self, raw: Option<&file::Repair>) -> Result<RepairPlan, ScenarioError> {
         let Some(raw) = raw else { return Ok(RepairPlan { hint_bytes: None, compares: true }) };
-        let hint_bytes = self.optional("repair.hint_bytes", &raw.hint_bytes, |&bytes| match bytes {
-            0 => Err("must not be zero".to_owned()),
-            bytes => Ok(Some(bytes)),
-        })?;
+        let hint_bytes =
+            self.optional("repair.hint_bytes", &raw.hint_bytes, |&bytes| match bytes {
+                0 => Err("must not be zero".to_owned()),
+                bytes => Ok(Some(bytes)),
+            })?;
         let compares = raw.compares.as_ref().is_none_or(|compares| *compares.get_ref());
         Ok(RepairPlan { hint_bytes, compares })
     }

@@ -33,10 +33,9 @@ impl Lacks {
         let none = Lacks::default();
         match control {
             // What is weakened there is no pool.
-            Control::Whole
-            | Control::LossyHints
-            | Control::NoDelivery
-            | Control::NoAntiEntropy => none,
+            Control::Whole | Control::LossyHints | Control::NoDelivery | Control::NoAntiEntropy => {
+                none
+            }
             Control::NoExpiry => Lacks { expiry: true, ..none },
             Control::NoOverlap => Lacks { overlap: true, ..none },
             Control::NoEviction => Lacks { eviction: true, ..none },

@@ -12,7 +12,7 @@ use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
 use crate::quorum::{NodeError, Parts};
 use crate::repair::Budget;
-use crate::repair::reconcile::Counts;
+use crate::repair::reconcile::{Counts, Numbers};
 use crate::store::{Found, LargeReader, SegmentStore, Standing, Store, StoreError, Stored};
 
 /// The other side of a comparison.
@@ -71,8 +71,8 @@ pub(super) struct Exchange<'a> {
     pub(super) store: &'a SegmentStore,
     pub(super) peer: &'a dyn Counterpart,
     pub(super) budget: &'a Budget,
-    /// What was done is added here, as it is done.
-    pub(super) count: &'a (dyn Fn(&dyn Fn(&mut Counts)) + Send + Sync),
+    /// What was done is counted here, as it is done.
+    pub(super) numbers: &'a Numbers,
 }
 
 /// Why an exchange ended before its time.
@@ -112,10 +112,14 @@ impl Exchange<'_> {
         Ok(())
     }
 
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        self.numbers.count(self.peer.node_id(), change);
+    }
+
     fn lacking(&self, ids: &[ObjectId], standing: &[Standing]) -> Vec<ObjectId> {
         let differing = ids.len() as u64;
         let deleted = standing.iter().filter(|standing| **standing == Standing::Deleted).count();
-        (self.count)(&|counts| {
+        self.count(|counts| {
             counts.differing += differing;
             counts.withheld += deleted as u64;
         });
@@ -163,7 +167,7 @@ impl Exchange<'_> {
     }
 
     fn pushed(&self, stored: Stored, size: u64) {
-        (self.count)(&|counts| {
+        self.count(|counts| {
             counts.pushed += u64::from(!stored.already_present);
             counts.bytes_pushed += size;
         });
@@ -172,9 +176,9 @@ impl Exchange<'_> {
     fn failed(&self, id: ObjectId, error: &StoreError) {
         tracing::warn!(%id, peer = %self.peer.node_id(), %error, "not brought to where it lacks");
         let error = format!("{id}: {error}");
-        (self.count)(&|counts| {
+        self.count(|counts| {
             counts.objects_failed += 1;
-            counts.last_error = Some(error.clone());
+            counts.last_error = Some(error);
         });
     }
 
@@ -263,7 +267,7 @@ impl Exchange<'_> {
     }
 
     fn pulled(&self, stored: Stored, size: u64) {
-        (self.count)(&|counts| {
+        self.count(|counts| {
             counts.pulled += u64::from(!stored.already_present);
             counts.bytes_pulled += size;
         });

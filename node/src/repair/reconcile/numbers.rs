@@ -108,7 +108,7 @@ impl Numbers {
     }
 
     /// Changes the counts of a peer; nothing happens when it is none any more.
-    pub(super) fn count(&self, peer: &NodeId, change: &dyn Fn(&mut Counts)) {
+    pub(super) fn count(&self, peer: &NodeId, change: impl FnOnce(&mut Counts)) {
         self.change(peer, |peer| change(&mut peer.counts));
     }
 
@@ -144,8 +144,7 @@ impl Numbers {
         Report {
             off: !self.on,
             catching_up: self.on
-                && (!known.followed
-                    || known.peers.values().any(|peer| peer.compared_at.is_none())),
+                && (!known.followed || known.peers.values().any(|peer| peer.compared_at.is_none())),
             peers: known.peers.iter().map(|(id, peer)| (id.clone(), report(peer))).collect(),
         }
     }

@@ -58,9 +58,12 @@ impl Round<'_> {
         let version = placement.layout().version;
         let peer = self.peer.node_id();
         let arcs = placement.shared_by(self.ourselves, peer);
-        let count = |change: &dyn Fn(&mut super::Counts)| self.numbers.count(peer, change);
-        let exchange =
-            Exchange { store: self.store, peer: self.peer, budget: self.budget, count: &count };
+        let exchange = Exchange {
+            store: self.store,
+            peer: self.peer,
+            budget: self.budget,
+            numbers: self.numbers,
+        };
         let left = spans.iter().filter_map(|span| span.at_or_above(*position));
         let left: Vec<Span> = left.collect();
         let Some(last) = left.last().map(|span| span.last) else { return Ok(()) };
@@ -80,7 +83,7 @@ impl Round<'_> {
                     let operation = self.budget.operation().await;
                     let reply = self.peer.compare(&question, self.ourselves, version).await?;
                     drop(operation);
-                    count(&|counts| counts.round_trips += 1);
+                    self.numbers.count(peer, |counts| counts.round_trips += 1);
                     session.take(&listing, reply).await?
                 }
             };

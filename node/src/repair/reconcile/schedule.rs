@@ -180,10 +180,9 @@ impl Reconciler {
             }
             Err(error) => {
                 tracing::debug!(%peer, %error, "comparison will go on later");
-                let error = error.to_string();
-                self.numbers.count(peer, &|counts| {
+                self.numbers.count(peer, |counts| {
                     counts.rounds_failed += 1;
-                    counts.last_error = Some(error.clone());
+                    counts.last_error = Some(error.to_string());
                 });
                 due.failed(rng);
                 false
