@@ -125,6 +125,8 @@ pub const HEDGE_AFTER: Duration = Duration::from_millis(200);
 pub const SUSPECT_FOR: Duration = Duration::from_secs(2);
 /// How often a node asks its peers who they are.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+/// And one that did not answer the first time; doubled each time, up to that.
+pub const PROBE_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Between two rounds of questions for a newer layout.
 pub const LAYOUT_ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// What is in flight at shutdown may take this long.

@@ -19,7 +19,7 @@ use crate::pool::{Connections, Dialler, Pool};
 use crate::quorum::NodeWriter;
 use crate::repair::hints::{Delivery, Targets};
 use crate::repair::reconcile::{Numbers, Reconciler};
-use crate::repair::{DirtyRanges, HintError, HintLog, PeerTable, probe};
+use crate::repair::{CatchingUp, DirtyRanges, HintError, HintLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
 };
@@ -55,6 +55,8 @@ pub struct Serving {
     pub address: SocketAddr,
     /// Where newer layouts are handed in.
     pub layout: LayoutKeeper,
+    /// Whether what the node lacks counts as absent.
+    pub catching_up: Arc<CatchingUp>,
 }
 
 /// Tasks that end with the node.
@@ -84,6 +86,7 @@ pub async fn serve(
     let listener = host.net.listen(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let options = store_options(&config.node_id, &config.store);
+    let catching_up = CatchingUp::open(&host.disk).await?;
     let store = SegmentStore::open(host.disk.clone(), options).await?;
     let keeper = LayoutKeeper::open(host.disk.clone(), config.layout).await?;
     let layout = keeper.current().clone();
@@ -108,7 +111,8 @@ pub async fn serve(
         node_id: config.node_id.clone(),
         boot_id,
         layout: keeper.clone(),
-        store: store.clone(),
+        store: catching_up.refuses_absent(store.clone()),
+        catching_up: catching_up.clone(),
         compared: Compared::new(store.clone()),
         hints: hints.clone(),
         peers: peers.clone(),
@@ -135,10 +139,15 @@ pub async fn serve(
         peers: delivery.peers.clone(),
         dirty: DirtyRanges::of(&hints),
         budget,
+        catching_up: catching_up.clone(),
         numbers: reconciled,
         interval,
     };
     let reconciler = compare_interval.map(reconciler);
+    if reconciler.is_none() {
+        // Nobody else would ever say so.
+        catching_up.done().await;
+    }
     let following = keep_up(&keeper, pool, &config.node_id);
     let maintenance = maintenance(&config.store);
     let mut background = vec![
@@ -150,7 +159,7 @@ pub async fn serve(
     background.extend(reconciler.map(|reconciler| tokio::spawn(reconciler.run(reconcile_rng))));
     let background = Background(background);
     tracing::info!(node = %config.node_id, %address, "serving");
-    ready(Serving { address, layout: keeper });
+    ready(Serving { address, layout: keeper, catching_up });
     server::run(listener, service, requests, layout, shutdown).await;
     drop(background);
     hints.close().await;

@@ -47,7 +47,7 @@ pub fn run_once(plan: &Plan, seed: u64) -> Run {
     Run::of(trace_of(plan, None, seed), Vec::new())
 }
 
-/// Runs a seed once with clients that use a weakened pool, and judges it.
+/// Runs a seed once with what a control weakens, and judges it.
 pub fn run_weakened(plan: &Plan, control: Control, seed: u64) -> Run {
     Run::of(trace_of(plan, Some(control), seed), Vec::new())
 }

@@ -25,7 +25,7 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
     let node_id = loaded.config.node_id.clone();
-    let ready = move |Serving { address, layout }: Serving| {
+    let ready = move |Serving { address, layout, .. }: Serving| {
         tokio::spawn(follow_file(hangups, asked.config, overrides, layout));
         // Whoever started us may wait for this line; if nobody reads it, nobody waits.
         let _ = writeln!(std::io::stdout(), "listening node={node_id} address={address}");

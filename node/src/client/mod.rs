@@ -31,8 +31,10 @@ use crate::pool::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
 use crate::quorum::decorate::{
     AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies,
 };
-use crate::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumReader, QuorumWriter, Writers};
-use crate::store::LargeReader;
+use crate::quorum::{
+    Missed, NodeError, NodeReader, NodeWriter, Parts, QuorumReader, QuorumWriter, Writers,
+};
+use crate::store::{LargeReader, StoreError};
 use learn::{check_peers, learn_layout};
 use replicas::{Replicas, remote};
 
@@ -62,6 +64,23 @@ impl Default for ClientOptions {
             breaker: BreakerOptions::default(),
             deadlines: AdaptiveOptions::default(),
         }
+    }
+}
+
+/// Makes of a replica one with something around it.
+pub type Decorator<T> = Box<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
+
+/// What stands between a client and each replica, outermost: nothing, by default.
+pub struct Around {
+    /// Around one that is written to.
+    pub writer: Decorator<dyn NodeWriter>,
+    /// Around one that is read from.
+    pub reader: Decorator<dyn NodeReader>,
+}
+
+impl Default for Around {
+    fn default() -> Self {
+        Around { writer: Box::new(|writer| writer), reader: Box::new(|reader| reader) }
     }
 }
 
@@ -129,11 +148,10 @@ impl Client {
         options: ClientOptions,
         begin: impl FnOnce(Arc<Layout>) -> (CurrentLayout, Arc<dyn Connections>) + Send,
     ) -> Result<Self, ConnectError> {
-        Self::connect_around(net, peers, options, begin, |writer| writer).await
+        Self::connect_around(net, peers, options, begin, Around::default()).await
     }
 
-    /// As [`Client::connect_through`], with something of the caller's `around` each replica
-    /// that is written to.
+    /// As [`Client::connect_through`], with something of the caller's `around` each replica.
     ///
     /// # Errors
     /// [`ConnectError`].
@@ -142,7 +160,7 @@ impl Client {
         peers: &[String],
         options: ClientOptions,
         begin: impl FnOnce(Arc<Layout>) -> (CurrentLayout, Arc<dyn Connections>) + Send,
-        around: impl Fn(Arc<dyn NodeWriter>) -> Arc<dyn NodeWriter> + Send + Sync + 'static,
+        around: Around,
     ) -> Result<Self, ConnectError> {
         check_peers(peers)?;
         let (layout, connections) = begin(learn_layout(net, peers).await?);
@@ -156,9 +174,10 @@ impl Client {
         };
         let for_writes = replicas.clone();
         let writers: Writers =
-            Arc::new(move |member: &Member| around(Arc::new(for_writes.replica(member))));
+            Arc::new(move |member: &Member| (around.writer)(Arc::new(for_writes.replica(member))));
         let writer = QuorumWriter::new(layout.clone(), writers.clone(), timeout);
-        let readers = Arc::new(move |member: &Member| Arc::new(replicas.replica(member)) as _);
+        let readers =
+            Arc::new(move |member: &Member| (around.reader)(Arc::new(replicas.replica(member))));
         let reader = QuorumReader::repairing(layout.clone(), readers, writers, timeout);
         let catching_up = Arc::default();
         Ok(Client { layout, connections, breakers, writer, reader, options, catching_up })
@@ -269,7 +288,7 @@ impl Client {
         let members = placement.layout().members.iter();
         let asked = members.filter(|member| member.state != MemberState::Removed).map(|member| {
             let (node, ids) = (remote(&self.layout, &self.connections, member), ids.clone());
-            async move { (&member.node_id, node.has(ids, timeout).await) }
+            async move { (&member.node_id, node.presence(&ids, timeout).await) }
         });
         let answers = join_all(asked).await;
         let holders = |place: usize, id: &ObjectId| {
@@ -278,7 +297,11 @@ impl Client {
             for replica in read_set.nodes() {
                 let answer = answers.iter().find(|(node_id, _)| *node_id == replica);
                 match &answer.expect("whoever is read from was asked").1 {
-                    Ok(present) if present[place] => holds.push(replica.clone()),
+                    Ok(answer) if answer.present[place] => holds.push(replica.clone()),
+                    Ok(answer) if answer.catching_up => {
+                        let error = NodeError::Rejected(StoreError::CatchingUp);
+                        failed.push((replica.clone(), error));
+                    }
                     Ok(_) => absent.push(replica.clone()),
                     Err(error) => failed.push((replica.clone(), error.clone())),
                 }

@@ -5,10 +5,12 @@
 //! is a hint, or its range of ids is marked dirty; both are listed by `status`.
 
 mod budget;
+mod catching_up;
 pub mod hints;
 mod peers;
 pub mod reconcile;
 
 pub use budget::Budget;
+pub use catching_up::CatchingUp;
 pub use hints::{DirtyRanges, HintError, HintLog, HintOptions};
 pub use peers::{PeerTable, probe};

@@ -166,12 +166,16 @@ async fn probe_one(
     keeper: LayoutKeeper,
     ourselves: NodeId,
 ) {
+    let mut pause = limits::PROBE_AGAIN_AFTER;
     loop {
         let probed = peer.identify(ourselves.as_str(), limits::PROBE_TIMEOUT).await;
         if let Ok((held, _)) = &probed {
             keeper.offer(held).await;
         }
+        // One that starts when we do is there soon.
+        pause = if probed.is_ok() { limits::PROBE_INTERVAL } else { pause * 2 };
+        pause = pause.min(limits::PROBE_INTERVAL);
         table.set(NodeWriter::node_id(&peer), probed.map(|(_, round_trip)| round_trip));
-        tokio::time::sleep(limits::PROBE_INTERVAL).await;
+        tokio::time::sleep(pause).await;
     }
 }

@@ -35,7 +35,10 @@ pub(super) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, Ope
 }
 
 /// Whose data it is; `None` in a directory that is no store's.
-pub(super) async fn owner(disk: &Disk) -> Result<Option<NodeId>, OpenError> {
+///
+/// # Errors
+/// [`OpenError`] when the file that says it cannot be read, or is damaged.
+pub async fn owner(disk: &Disk) -> Result<Option<NodeId>, OpenError> {
     read(disk).await
 }
 

@@ -44,6 +44,7 @@ use crate::placement::NodeId;
 
 pub use compact::{CompactOptions, Compacted};
 pub use engine::SegmentStore;
+pub use identity::owner;
 pub use inventory::{Inventory, Standing};
 pub use maintain::{Maintenance, maintain};
 pub use options::{Compression, Fsync, StoreOptions};
@@ -133,6 +134,9 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// It is not here, which proves nothing: see [`crate::repair::CatchingUp`].
+    #[error("absent, but this replica has not caught up since its data directory was new")]
+    CatchingUp,
     /// A write or sync failed; the store takes no writes until it is opened again.
     #[error("the store stopped taking writes: {reason}")]
     Failed {

@@ -9,10 +9,11 @@ use crate::pool::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumb
 use crate::repair::hints::{HintNumbers, Settled};
 use crate::repair::reconcile::{PeerReport, Report};
 
-/// All of anti-entropy.
-pub fn reconcile_to_wire(report: &Report) -> v1::ReconcileStatus {
+/// All of anti-entropy, and whether what the node says is absent proves nothing.
+pub fn reconcile_to_wire(report: &Report, proves_nothing: bool) -> v1::ReconcileStatus {
     v1::ReconcileStatus {
         off: report.off,
+        proves_nothing,
         catching_up: report.catching_up,
         peers: report.peers.iter().map(reconciled).collect(),
     }

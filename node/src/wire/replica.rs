@@ -39,6 +39,15 @@ pub struct RemoteNode {
     layout: CurrentLayout,
 }
 
+/// What a peer has of some objects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Presence {
+    /// One each, in order.
+    pub(crate) present: Vec<bool>,
+    /// What is not present may have been: see [`crate::repair::CatchingUp`].
+    pub(crate) catching_up: bool,
+}
+
 impl From<Malformed> for NodeError {
     fn from(error: Malformed) -> Self {
         NodeError::Protocol { reason: error.0 }
@@ -49,6 +58,31 @@ impl RemoteNode {
     /// The peer `node_id`, for a caller that goes by `layout`.
     pub fn new(node_id: NodeId, connections: Arc<dyn Connections>, layout: CurrentLayout) -> Self {
         RemoteNode { node_id, connections, layout }
+    }
+
+    /// Which of these objects are held durably, and whether absence proves anything.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub(crate) async fn presence(
+        &self,
+        ids: &[ObjectId],
+        timeout: Duration,
+    ) -> Result<Presence, NodeError> {
+        let mut presence = Presence::default();
+        for ids in ids.chunks(limits::BATCH_OBJECTS_MAX) {
+            let response = self
+                .call(timeout, 0, |mut rpc, timeout| {
+                    let message = v1::HasRequest { ids: codec::ids_to_wire(ids) };
+                    async move { rpc.has(with_timeout(message, timeout)).await }
+                })
+                .await?
+                .into_inner();
+            same_number(response.present.len(), ids.len())?;
+            presence.present.extend(response.present);
+            presence.catching_up |= response.catching_up;
+        }
+        Ok(presence)
     }
 
     /// Runs one request, once more on a fresh connection if its own broke or could not be
@@ -262,19 +296,7 @@ impl NodeWriter for RemoteNode {
     }
 
     async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
-        let mut present = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(limits::BATCH_OBJECTS_MAX) {
-            let response = self
-                .call(timeout, 0, |mut rpc, timeout| {
-                    let message = v1::HasRequest { ids: codec::ids_to_wire(ids) };
-                    async move { rpc.has(with_timeout(message, timeout)).await }
-                })
-                .await?;
-            let answered = response.into_inner().present;
-            same_number(answered.len(), ids.len())?;
-            present.extend(answered);
-        }
-        Ok(present)
+        self.presence(&ids, timeout).await.map(|presence| presence.present)
     }
 
     async fn record_missed(

@@ -24,7 +24,7 @@ use crate::object::{Object, ObjectId};
 use crate::placement::{LayoutError, NodeId};
 use crate::pool::Connections;
 use crate::repair::reconcile::Numbers;
-use crate::repair::{HintLog, PeerTable};
+use crate::repair::{CatchingUp, HintLog, PeerTable};
 use crate::store::{LargeReader, LargeWriter, Snapshot, Store, StoreStats};
 
 pub use comparing::Compared;
@@ -39,6 +39,8 @@ pub struct NodeService {
     pub layout: LayoutKeeper,
     /// Where its objects are.
     pub store: Arc<dyn Store>,
+    /// Whether what it says is absent proves anything.
+    pub catching_up: Arc<CatchingUp>,
     /// The same, to be compared with those of peers.
     pub compared: Compared,
     /// What other replicas lack, as callers said.
@@ -215,8 +217,10 @@ impl Node for NodeService {
         let ids = request.into_inner().ids;
         within_batch(ids.len())?;
         let ids = codec::ids_from_wire(&ids)?;
+        // Before looking, as a get does.
+        let catching_up = self.catching_up.is_pending();
         let present = self.store.has(&ids).await.map_err(|error| status_of(&error))?;
-        Ok(Response::new(v1::HasResponse { present }))
+        Ok(Response::new(v1::HasResponse { present, catching_up }))
     }
 
     type PutBatchStream = AnswerStream<v1::PutBatchResponse>;
@@ -350,6 +354,7 @@ impl Node for NodeService {
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
         let hints = self.hints.numbers();
+        let proves_nothing = self.catching_up.is_pending();
         Ok(Response::new(v1::StatusResponse {
             node_id: self.node_id.to_string(),
             boot_id: self.boot_id,
@@ -362,7 +367,7 @@ impl Node for NodeService {
             hints: Some(hints_to_wire(&hints)),
             peers: self.peers.status(),
             pool: Some(pool_to_wire(&self.connections.numbers())),
-            reconcile: Some(reconcile_to_wire(&self.reconciled.report())),
+            reconcile: Some(reconcile_to_wire(&self.reconciled.report(), proves_nothing)),
         }))
     }
 }

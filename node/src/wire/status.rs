@@ -24,6 +24,7 @@ pub fn failure_of(error: &StoreError) -> Failure {
         StoreError::Overloaded { .. } => FailureKind::Overloaded,
         StoreError::DiskFull => FailureKind::DiskFull,
         StoreError::Damaged { .. } => FailureKind::Damaged,
+        StoreError::CatchingUp => FailureKind::CatchingUp,
         StoreError::Failed { .. } => FailureKind::StoreFailed,
         StoreError::Closed => FailureKind::ShuttingDown,
         StoreError::Snapshot { .. } => FailureKind::Invalid,
@@ -38,6 +39,7 @@ pub fn store_error_of(failure: Failure, id: ObjectId) -> StoreError {
         FailureKind::DiskFull => StoreError::DiskFull,
         FailureKind::ShuttingDown => StoreError::Closed,
         FailureKind::Damaged => StoreError::Damaged { id, reason: failure.message },
+        FailureKind::CatchingUp => StoreError::CatchingUp,
         FailureKind::StoreFailed => StoreError::Failed { reason: failure.message },
         _ => StoreError::Remote { reason: failure.message },
     }
@@ -52,7 +54,9 @@ pub fn status_of(error: &StoreError) -> Status {
         }
         FailureKind::Overloaded | FailureKind::DiskFull => Code::ResourceExhausted,
         FailureKind::Damaged => Code::DataLoss,
-        FailureKind::StoreFailed | FailureKind::ShuttingDown => Code::Unavailable,
+        FailureKind::StoreFailed | FailureKind::ShuttingDown | FailureKind::CatchingUp => {
+            Code::Unavailable
+        }
         _ => Code::Internal,
     };
     let details = failure.encode_to_vec();
@@ -94,6 +98,7 @@ fn rejected(failure: Failure) -> NodeError {
         FailureKind::DiskFull => NodeError::Rejected(StoreError::DiskFull),
         FailureKind::Overloaded => NodeError::Overloaded { reason: failure.message },
         FailureKind::ShuttingDown => NodeError::ShuttingDown,
+        FailureKind::CatchingUp => NodeError::Rejected(StoreError::CatchingUp),
         FailureKind::StaleLayout => {
             let (version, reason) = (failure.layout_version, failure.message);
             NodeError::StaleLayout { version, reason }

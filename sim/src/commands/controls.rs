@@ -1,7 +1,8 @@
-//! `controls`: weakened pools must fail the scenarios that name them.
+//! `controls`: what is weakened must fail the scenarios that name it.
 //!
-//! A scenario that a weakened pool passes with every seed proves nothing about what that
-//! pool lacks; nor does one that the same pool fails when nothing is taken away from it.
+//! A scenario that a control passes with every seed proves nothing about what that control
+//! lacks; nor does one that fails when nothing is taken away: from the testbed's own pool where
+//! the control is one, and from the product where it is not.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,14 +10,14 @@ use std::path::PathBuf;
 
 use super::CommandError;
 use super::output::Progress;
-use crate::runner::{in_parallel, run_weakened};
+use crate::runner::{in_parallel, run_once, run_weakened};
 use crate::scenario::{Control, Plan, load_all};
 use crate::verdict::Verdict;
 
-/// Exit code when a weakened pool passes.
+/// Exit code when a control passes.
 const EXIT_PROVES_NOTHING: u8 = 1;
 
-/// How a weakened pool was found out.
+/// How a control was found out.
 struct Caught {
     seed: u64,
     /// The first of what was wrong, in words.
@@ -28,9 +29,9 @@ struct Caught {
 /// What a run that did not pass shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shows {
-    /// What the pool lacks.
+    /// What is lacking.
     Weakness,
-    /// Nothing: the pool fails when it lacks nothing, too.
+    /// Nothing: it fails when nothing is lacking, too.
     Nothing,
     /// That the code is wrong: it panicked.
     Panic,
@@ -73,7 +74,10 @@ fn first_that_catches(plan: &Plan, control: Control, seeds: &Range<u64>) -> Opti
             Verdict::Pass => continue,
             Verdict::Panicked => Shows::Panic,
             Verdict::Fail | Verdict::Stuck => {
-                let whole = run_weakened(plan, Control::Whole, seed);
+                let whole = match control.is_of_pool() {
+                    true => run_weakened(plan, Control::Whole, seed),
+                    false => run_once(plan, seed),
+                };
                 if whole.verdict == Verdict::Pass { Shows::Weakness } else { Shows::Nothing }
             }
         };
@@ -100,8 +104,8 @@ fn print(
             }
             Some(Caught { seed, why, shows: Shows::Nothing }) => {
                 println!(
-                    "{name:<28} {control:<18} fails with seed {seed}, but so does a pool that lacks \
-                     nothing: this proves nothing: {why}"
+                    "{name:<28} {control:<18} fails with seed {seed}, but also when nothing is \
+                     lacking: this proves nothing: {why}"
                 );
                 code = code.max(EXIT_PROVES_NOTHING);
             }
@@ -121,7 +125,7 @@ fn print(
     let weak = |caught: &&Caught| caught.shows == Shows::Weakness;
     let caught = found.values().flatten().filter(weak).count();
     println!(
-        "{caught} of {} weakened pools were caught by seeds {}..{}",
+        "{caught} of {} controls were caught by seeds {}..{}",
         found.len(),
         seeds.start,
         seeds.end

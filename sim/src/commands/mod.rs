@@ -78,10 +78,10 @@ enum Command {
         #[command(flatten)]
         many: Many,
     },
-    /// Run scenarios with the weakened pools that they name as controls: each must fail.
+    /// Run scenarios with their controls, each of which lacks a protection and must fail.
     ///
-    /// A weakened pool lacks one protection. It is run with one seed after another until a
-    /// run does not pass, and that seed is printed. Exit code 1 when one passes with every
+    /// A control is a pool, a client or a cluster without it. It is run with one seed after
+    /// another until a run does not pass, and that seed is printed. Exit code 1 when one passes with every
     /// seed: its scenario then proves nothing about that protection.
     Controls {
         #[command(flatten)]

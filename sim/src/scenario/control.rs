@@ -1,11 +1,11 @@
-//! The weakened pools, and weakened repair, that a scenario can name as its controls.
+//! The weakened pools, repair, writers and readers that a scenario can name as its controls.
 //!
 //! Only their names are here; what they lack is in `weakened`.
 
 use std::fmt;
 
 /// A pool of the testbed's own that lacks one protection, or all of them; or a cluster that
-/// lacks part of its repair.
+/// lacks part of its repair; or a client that writes or reads carelessly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Control {
     /// Nothing is missing. No scenario can name it: it is what the others are held against.
@@ -38,11 +38,19 @@ pub enum Control {
     NoDelivery,
     /// Nodes that never compare what they hold.
     NoAntiEntropy,
+    /// A writer that sends to W replicas and calls it N.
+    FirstW,
+    /// A writer that drops what was not acknowledged when W were.
+    CancelAtW,
+    /// A reader that takes every error for "absent".
+    ErrorsAsAbsent,
+    /// A reader to whom the "absent" of a replica that has not caught up is a proof.
+    EmptyAsProof,
 }
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 14] = [
+    pub const ALL: [Control; 18] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -57,6 +65,10 @@ impl Control {
         Control::LossyHints,
         Control::NoDelivery,
         Control::NoAntiEntropy,
+        Control::FirstW,
+        Control::CancelAtW,
+        Control::ErrorsAsAbsent,
+        Control::EmptyAsProof,
     ];
 
     /// As scenario files and the command line have it.
@@ -77,12 +89,25 @@ impl Control {
             Control::LossyHints => "lossy-hints",
             Control::NoDelivery => "no-delivery",
             Control::NoAntiEntropy => "no-anti-entropy",
+            Control::FirstW => "first-w",
+            Control::CancelAtW => "cancel-at-w",
+            Control::ErrorsAsAbsent => "errors-as-absent",
+            Control::EmptyAsProof => "empty-as-proof",
         }
     }
 
     /// Whether it is the clients' pool that is weakened.
     pub fn is_of_pool(self) -> bool {
-        !matches!(self, Control::LossyHints | Control::NoDelivery | Control::NoAntiEntropy)
+        !matches!(
+            self,
+            Control::LossyHints
+                | Control::NoDelivery
+                | Control::NoAntiEntropy
+                | Control::FirstW
+                | Control::CancelAtW
+                | Control::ErrorsAsAbsent
+                | Control::EmptyAsProof
+        )
     }
 
     /// Reads a name.

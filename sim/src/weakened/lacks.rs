@@ -32,10 +32,6 @@ impl Lacks {
     pub(super) fn of(control: Control) -> Self {
         let none = Lacks::default();
         match control {
-            // What is weakened there is no pool.
-            Control::Whole | Control::LossyHints | Control::NoDelivery | Control::NoAntiEntropy => {
-                none
-            }
             Control::NoExpiry => Lacks { expiry: true, ..none },
             Control::NoOverlap => Lacks { overlap: true, ..none },
             Control::NoEviction => Lacks { eviction: true, ..none },
@@ -58,6 +54,8 @@ impl Lacks {
                 bound: true,
                 catching_up: true,
             },
+            // What is weakened there, if anything, is no pool.
+            _ => none,
         }
     }
 }

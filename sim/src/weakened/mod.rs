@@ -12,6 +12,8 @@
 
 mod hints;
 mod lacks;
+mod readers;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,6 +32,8 @@ use crate::scenario::Control;
 
 pub use hints::LossyHints;
 use lacks::Lacks;
+pub use readers::{Belief, Credulous};
+pub use writers::{Neglect, Neglected, Quorum};
 
 /// The age at which a connection is replaced.
 const AGE_MAX: Duration = Duration::from_secs(300);

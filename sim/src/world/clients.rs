@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gitstratum::client::{Client, ClientOptions};
+use gitstratum::client::{Around, Client, ClientOptions};
 use gitstratum::placement::{CurrentLayout, Layout};
 use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
 use gitstratum_host::Net;
@@ -16,7 +16,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{Cluster, Run};
 use crate::scenario::Control;
 use crate::trace::Event;
-use crate::weakened::{LossyHints, Weakened, follow};
+use crate::weakened::{
+    Belief, Credulous, LossyHints, Neglect, Neglected, Quorum, Weakened, follow,
+};
 use crate::workload::{Lane, stream, writer_sample};
 
 /// How often a client's counters are looked at.
@@ -138,7 +140,7 @@ pub(super) async fn connect(
     loop {
         let (options, dialling) = (options.clone(), net.clone());
         let connected = match control {
-            Some(Control::LossyHints) => {
+            Some(control) if is_around(control) => {
                 let (rng, bounds) = (rng.clone(), options.pool.clone());
                 let begin = |learned: Arc<Layout>| {
                     let (layout, dialler) =
@@ -146,7 +148,7 @@ pub(super) async fn connect(
                     let pool = Pool::new(dialler, &layout, rng, bounds);
                     (layout, Arc::new(pool) as Arc<dyn Connections>)
                 };
-                let around = LossyHints::around;
+                let around = around(control, run.plan.cluster.write_quorum);
                 Client::connect_around(dialling, peers, options, begin, around).await
             }
             None => Client::connect(dialling, peers, rng.clone(), options).await,
@@ -166,6 +168,32 @@ pub(super) async fn connect(
             Ok(client) => return client,
             Err(_) => sleep(CONNECT_PAUSE).await,
         }
+    }
+}
+
+/// Whether a control is something around each replica.
+fn is_around(control: Control) -> bool {
+    !control.is_of_pool() && !matches!(control, Control::NoDelivery | Control::NoAntiEntropy)
+}
+
+/// What a control puts around each replica.
+fn around(control: Control, write_quorum: usize) -> Around {
+    let neglecting = |neglect| {
+        let quorum = Quorum::new(neglect, write_quorum);
+        let writer = move |inner| Neglected::around(inner, quorum.clone());
+        Around { writer: Box::new(writer), ..Around::default() }
+    };
+    let believing = |belief| {
+        let reader = move |inner| Credulous::around(inner, belief);
+        Around { reader: Box::new(reader), ..Around::default() }
+    };
+    match control {
+        Control::LossyHints => Around { writer: Box::new(LossyHints::around), ..Around::default() },
+        Control::FirstW => neglecting(Neglect::Unsent),
+        Control::CancelAtW => neglecting(Neglect::Cancelled),
+        Control::ErrorsAsAbsent => believing(Belief::Errors),
+        Control::EmptyAsProof => believing(Belief::CatchingUp),
+        _ => Around::default(),
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
 use gitstratum::placement::{Layout, Member, NodeId};
-use gitstratum::server;
+use gitstratum::repair::CatchingUp;
+use gitstratum::server::{self, Serving};
 use gitstratum_host::simulated::{Link, Machine, Network};
 use gitstratum_host::{Disk, signal};
 use rand::RngCore;
@@ -22,6 +23,9 @@ use crate::workload::stream;
 
 /// Where every node listens.
 pub(super) const PORT: u16 = 7000;
+
+/// How often it is looked whether nodes have caught up.
+const CAUGHT_UP_LOOK: Duration = Duration::from_millis(50);
 
 /// The machines of a run.
 pub struct Cluster {
@@ -43,6 +47,8 @@ pub struct Cluster {
 /// What the scenario changed so far.
 #[derive(Default)]
 pub(super) struct Changes {
+    /// Whether what each node lacks counts as absent, as it was started last.
+    catching_up: BTreeMap<String, Arc<CatchingUp>>,
     /// How often each node was started; no process draws what one before it drew.
     starts: BTreeMap<String, u64>,
     pub(super) cuts: BTreeSet<(String, String)>,
@@ -166,8 +172,10 @@ impl Cluster {
         machine.start(move |host| async move {
             let listening = {
                 let (recorder, ready, node) = (recorder.clone(), ready.clone(), node.clone());
-                move |_| {
+                let changes = changes.clone();
+                move |serving: Serving| {
                     recorder.record(&node, Event::Ready);
+                    lock(&changes).catching_up.insert(node.clone(), serving.catching_up);
                     ready.send_modify(|ready| {
                         ready.insert(node);
                     });
@@ -236,6 +244,17 @@ impl Cluster {
             self.recorder.record(name, Event::NotReady);
         }
         false
+    }
+
+    /// Waits until no node has to catch up: a cluster that nobody has used yet.
+    pub async fn all_caught_up(&self, within: Duration) -> bool {
+        let pending = || self.changes().catching_up.values().any(|node| node.is_pending());
+        let all = async {
+            while pending() {
+                sleep(CAUGHT_UP_LOOK).await;
+            }
+        };
+        timeout(within, all).await.is_ok()
     }
 
     /// Gives a node that is off another address: the one that `takes_from` had at the

@@ -70,7 +70,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     };
     enter(Phase::Boot);
     cluster.start_all();
-    if !cluster.all_ready(START_TIMEOUT).await {
+    if !cluster.all_ready(START_TIMEOUT).await || !cluster.all_caught_up(START_TIMEOUT).await {
         return;
     }
     let clients = Clients::start(run, cluster).await;

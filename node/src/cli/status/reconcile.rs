@@ -28,7 +28,12 @@ pub(super) fn as_json(status: &ReconcileStatus) -> Value {
         })
     };
     let peers: Vec<Value> = status.peers.iter().map(peer).collect();
-    json!({ "off": status.off, "catching_up": status.catching_up, "peers": peers })
+    json!({
+        "off": status.off,
+        "catching_up": status.catching_up,
+        "proves_nothing": status.proves_nothing,
+        "peers": peers,
+    })
 }
 
 /// Comparisons under way, and what went wrong in others; nothing where all is well.
@@ -38,6 +43,13 @@ pub(super) fn list(out: &mut String, answers: &[Answer]) -> fmt::Result {
             continue;
         };
         let node = &member.node_id;
+        if status.proves_nothing {
+            writeln!(
+                out,
+                "{node} catches up: its data directory was new, and that it lacks an object \
+                 proves nothing until it was compared with every peer"
+            )?;
+        }
         if status.off {
             writeln!(out, "{node} is not compared with its peers: repair.compare_interval_h is 0")?;
         }

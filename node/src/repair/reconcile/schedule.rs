@@ -26,7 +26,7 @@ use crate::limits;
 use crate::placement::{CurrentLayout, NodeId};
 use crate::pool::Connections;
 use crate::repair::hints::{DirtyRange, DirtyRanges};
-use crate::repair::{Budget, PeerTable};
+use crate::repair::{Budget, CatchingUp, PeerTable};
 use crate::store::{SegmentStore, Store};
 use crate::wire::replica::RemoteNode;
 use due::Due;
@@ -47,6 +47,8 @@ pub struct Reconciler {
     pub dirty: DirtyRanges,
     /// What it may take.
     pub budget: Budget,
+    /// Told when everything was compared with everyone.
+    pub catching_up: Arc<CatchingUp>,
     /// Where it is counted.
     pub numbers: Arc<Numbers>,
     /// Between two comparisons of a pair over everything, give or take a quarter.
@@ -56,6 +58,8 @@ pub struct Reconciler {
 /// What is known of the peers under one layout.
 struct Schedule {
     peers: BTreeMap<NodeId, Due>,
+    /// Peers with whom everything is still to be compared for the first time.
+    behind: BTreeSet<NodeId>,
     strays: Strays,
 }
 
@@ -89,6 +93,9 @@ impl Reconciler {
                 schedule.peers.values_mut().for_each(|due| due.all_soon(&mut rng));
             }
             damaged = known;
+            if schedule.behind.is_empty() {
+                self.catching_up.done().await;
+            }
             let dirty = self.dirty.list();
             self.settle_strays(&mut schedule, &dirty, &mut rng).await;
             let dirty_targets: BTreeSet<_> = dirty.iter().map(|range| &range.target).collect();
@@ -103,6 +110,7 @@ impl Reconciler {
                     let due = schedule.peers.get_mut(&peer).expect("one of the schedule's");
                     due.begin(dirty.into_iter().filter(|range| range.target == peer));
                     if self.compare(&peer, due, &mut rng).await {
+                        schedule.behind.remove(&peer);
                         schedule.strays.awaited.remove(&peer);
                     }
                 }
@@ -128,8 +136,13 @@ impl Reconciler {
         let sharing = others.filter(|peer| !placement.shared_by(&self.ourselves, peer).is_empty());
         let sharing: Vec<NodeId> = sharing.cloned().collect();
         self.numbers.follow(&sharing);
-        let peers = sharing.into_iter().map(|peer| (peer, Due::new(rng))).collect();
-        Schedule { peers, strays: Strays::default() }
+        let behind = sharing.iter().cloned().collect();
+        let first = |peer| {
+            let due = Due::new(rng);
+            (peer, if self.catching_up.is_pending() { due.at_once() } else { due })
+        };
+        let peers = sharing.into_iter().map(first).collect();
+        Schedule { peers, behind, strays: Strays::default() }
     }
 
     /// Calls the strays clean that every peer was compared over, and looks for others.
@@ -139,7 +152,7 @@ impl Reconciler {
         dirty: &[DirtyRange],
         rng: &mut ChaCha12Rng,
     ) {
-        let Schedule { peers, strays } = schedule;
+        let Schedule { peers, strays, .. } = schedule;
         if !strays.awaited.is_empty() {
             return;
         }

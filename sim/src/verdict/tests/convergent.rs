@@ -49,5 +49,5 @@ fn what_is_in_a_dirty_range_of_the_replica_that_lacks_it_is_known_where_nobody_c
 #[test]
 fn among_nodes_that_compare_a_range_that_stays_dirty_is_no_convergence() {
     assert_eq!(with(ALL, 0, &["n3:07"]), ["I5 convergent"]);
-    assert_eq!(with(&["n1", "n2"], 0, &["n3:07"]), ["I5 convergent"; 2]);
+    assert_eq!(with(&["n1", "n2"], 0, &["n3:07"]), ["I5 convergent"]);
 }

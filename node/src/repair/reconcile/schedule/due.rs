@@ -41,6 +41,11 @@ impl Due {
         due
     }
 
+    /// Everything, without delay.
+    pub(super) fn at_once(self) -> Self {
+        Due { all_at: Some(self.not_before), ..self }
+    }
+
     /// Everything is compared soon, from the beginning.
     pub(super) fn all_soon(&mut self, rng: &mut ChaCha12Rng) {
         let after = limits::RECONCILE_START_AFTER.mul_f64(rng.random_range(0.5..1.5));

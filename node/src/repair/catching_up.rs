@@ -1,0 +1,191 @@
+//! Whether a node may have lost what it acknowledged, and what it says "absent" with then.
+//!
+//! A node that was merely down lacks what it did not acknowledge, and "not found" allows for
+//! that: of R replicas that say "absent", one would have the object. A node whose disk was
+//! replaced by an empty one lacks what it did acknowledge. Counted among the R, it would make
+//! "not found" of an object that is safe on others. It is like a replica of Viewstamped
+//! Replication that recovers from amnesia (Liskov and Cowling, "Viewstamped Replication
+//! Revisited", 2012): it takes part in writes, and proves nothing until it has caught up.
+//!
+//! Invariant: a data directory is remembered as new before it is named, and until the node
+//! that it is has compared all that it should hold with every peer that shares it. Until then
+//! [`CatchingUp::refuses_absent`] stands between the store and whoever is told "absent".
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gitstratum_host::Disk;
+
+use crate::object::{Object, ObjectHead, ObjectId};
+use crate::store::{
+    self, Deleted, Found, LargeReader, LargeWriter, OpenError, Snapshot, Store, StoreError,
+    StoreStats, Stored,
+};
+
+/// The file that says it, in the root of the data directory.
+const FILE: &str = "catching-up";
+const TEXT: &str = "This directory was new when its node started. The file goes when the node \
+                    has compared what it holds with all of its peers.\n";
+
+/// Whether a node has to catch up before its "absent" proves anything.
+#[derive(Debug)]
+pub struct CatchingUp {
+    disk: Disk,
+    pending: AtomicBool,
+}
+
+impl CatchingUp {
+    /// Looks at a data directory before a store is opened in it.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it cannot be read or written.
+    pub async fn open(disk: &Disk) -> Result<Arc<Self>, OpenError> {
+        let failed = |doing: &str| {
+            let doing = format!("{doing} {FILE}");
+            move |source| OpenError::Io { doing, source }
+        };
+        if store::owner(disk).await?.is_none() {
+            let named = async {
+                disk.create_dir_all("").await?;
+                disk.replace(FILE, Bytes::from_static(TEXT.as_bytes())).await
+            };
+            named.await.map_err(failed("write"))?;
+        }
+        let pending = disk.exists(FILE).await.map_err(failed("look for"))?;
+        Ok(Arc::new(CatchingUp { disk: disk.clone(), pending: AtomicBool::new(pending) }))
+    }
+
+    /// Whether it has to.
+    pub fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// Remembers that it has caught up. What the disk does not take is told it again after
+    /// the next start.
+    pub async fn done(&self) {
+        if !self.pending.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let forgotten = async {
+            self.disk.remove(FILE).await?;
+            self.disk.sync_dir("").await
+        };
+        match forgotten.await {
+            Ok(()) => tracing::info!("caught up: compared with every peer"),
+            Err(error) => {
+                tracing::warn!(%error, "{FILE} stays, and with it the next start's doubt")
+            }
+        }
+    }
+
+    /// The same store, which answers [`StoreError::CatchingUp`] in the place of "absent" for
+    /// as long as this is pending.
+    pub fn refuses_absent(self: &Arc<Self>, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        Arc::new(Doubtful { store, catching_up: self.clone() })
+    }
+}
+
+/// A store whose "absent" may prove nothing.
+struct Doubtful {
+    store: Arc<dyn Store>,
+    catching_up: Arc<CatchingUp>,
+}
+
+#[async_trait]
+impl Store for Doubtful {
+    async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>> {
+        self.store.put(objects).await
+    }
+
+    async fn get(&self, id: ObjectId) -> Result<Found, StoreError> {
+        // Asked first: what comes between the two must not make a proof of an old "absent".
+        let pending = self.catching_up.is_pending();
+        match self.store.get(id).await? {
+            Found::Absent if pending => Err(StoreError::CatchingUp),
+            found => Ok(found),
+        }
+    }
+
+    async fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>, StoreError> {
+        self.store.has(ids).await
+    }
+
+    async fn put_large(&self, head: ObjectHead) -> Result<Box<dyn LargeWriter>, StoreError> {
+        self.store.put_large(head).await
+    }
+
+    async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError> {
+        let pending = self.catching_up.is_pending();
+        match self.store.get_large(id).await? {
+            None if pending => Err(StoreError::CatchingUp),
+            found => Ok(found),
+        }
+    }
+
+    async fn delete(&self, ids: &[ObjectId]) -> Result<Deleted, StoreError> {
+        self.store.delete(ids).await
+    }
+
+    async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError> {
+        self.store.snapshot(name).await
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.store.stats()
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gitstratum_host::disk::scratch;
+
+    use super::*;
+    use crate::object::{HashAlgorithm, Kind};
+    use crate::placement::NodeId;
+    use crate::store::{Fsync, SegmentStore, StoreOptions};
+
+    async fn open(disk: &Disk) -> (Arc<CatchingUp>, Arc<SegmentStore>) {
+        let catching_up = CatchingUp::open(disk).await.unwrap();
+        let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
+        let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+        (catching_up, store)
+    }
+
+    #[tokio::test]
+    async fn a_new_directory_proves_nothing_until_it_has_caught_up_even_after_a_restart() {
+        let scratch = scratch();
+        let id = ObjectId::from_bytes(&[7; 20]).unwrap();
+        let kept = Object::hash(HashAlgorithm::Sha1, Kind::Blob, "kept".into()).unwrap();
+        for restart in 0..2 {
+            let (catching_up, store) = open(&scratch.disk).await;
+            let doubtful = catching_up.refuses_absent(store.clone());
+            store.put(vec![kept.clone()]).await.pop().unwrap().unwrap();
+            assert!(matches!(doubtful.get(kept.id()).await, Ok(Found::Object(_))));
+            let refused = doubtful.get(id).await;
+            assert!(matches!(refused, Err(StoreError::CatchingUp)), "{refused:?}");
+            assert!(doubtful.get_large(id).await.is_err());
+            if restart == 1 {
+                catching_up.done().await;
+                assert!(matches!(doubtful.get(id).await, Ok(Found::Absent)));
+                assert!(doubtful.get_large(id).await.unwrap().is_none());
+            }
+            store.close().await;
+        }
+        let (catching_up, _store) = open(&scratch.disk).await;
+        assert!(!catching_up.is_pending(), "it is over for good");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_has_a_name_is_not_new() {
+        let scratch = scratch();
+        let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
+        SegmentStore::open(scratch.disk.clone(), options).await.unwrap().close().await;
+        assert!(!CatchingUp::open(&scratch.disk).await.unwrap().is_pending());
+    }
+}

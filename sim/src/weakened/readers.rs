@@ -1,0 +1,71 @@
+//! Replicas of which a reader believes too much.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gitstratum::object::ObjectId;
+use gitstratum::placement::NodeId;
+use gitstratum::quorum::{NodeError, NodeReader};
+use gitstratum::store::{Found, LargeReader, StoreError};
+
+/// What a credulous reader takes for "absent".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belief {
+    /// What a replica says that has not caught up.
+    CatchingUp,
+    /// Every error.
+    Errors,
+}
+
+/// What is around a replica whose answers are believed.
+pub struct Credulous {
+    inner: Arc<dyn NodeReader>,
+    belief: Belief,
+}
+
+impl Credulous {
+    /// Around this replica.
+    pub fn around(inner: Arc<dyn NodeReader>, belief: Belief) -> Arc<dyn NodeReader> {
+        Arc::new(Credulous { inner, belief })
+    }
+
+    fn believes(&self, error: &StoreError) -> bool {
+        self.belief == Belief::Errors || matches!(error, StoreError::CatchingUp)
+    }
+}
+
+#[async_trait::async_trait]
+impl NodeReader for Credulous {
+    fn node_id(&self) -> &NodeId {
+        self.inner.node_id()
+    }
+
+    async fn get(
+        &self,
+        ids: Arc<[ObjectId]>,
+        timeout: Duration,
+    ) -> Result<Vec<Result<Found, StoreError>>, NodeError> {
+        let count = ids.len();
+        let answers = match self.inner.get(ids, timeout).await {
+            Err(_) if self.belief == Belief::Errors => return Ok(vec![Ok(Found::Absent); count]),
+            answers => answers?,
+        };
+        let believed = answers.into_iter().map(|answer| match answer {
+            Err(error) if self.believes(&error) => Ok(Found::Absent),
+            answer => answer,
+        });
+        Ok(believed.collect())
+    }
+
+    async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
+        match self.inner.get_large(id).await {
+            Err(NodeError::Rejected(error)) if self.believes(&error) => Ok(None),
+            Err(_) if self.belief == Belief::Errors => Ok(None),
+            answer => answer,
+        }
+    }
+
+    fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
+        self.inner.insistent().map(|inner| Credulous::around(inner, self.belief))
+    }
+}
