@@ -81,8 +81,8 @@ enum Command {
     /// Run scenarios with their controls, each of which lacks a protection and must fail.
     ///
     /// A control is a pool, a client or a cluster without it. It is run with one seed after
-    /// another until a run does not pass, and that seed is printed. Exit code 1 when one passes with every
-    /// seed: its scenario then proves nothing about that protection.
+    /// another until a run does not pass, and that seed is printed. Exit code 1 when one passes
+    /// with every seed: its scenario then proves nothing about that protection.
     Controls {
         #[command(flatten)]
         many: Many,
