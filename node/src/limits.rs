@@ -123,6 +123,8 @@ pub const SERVER_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 pub const HEDGE_AFTER: Duration = Duration::from_millis(200);
 /// A replica that failed is read from last for this long.
 pub const SUSPECT_FOR: Duration = Duration::from_secs(2);
+/// A node that does not say within this how it is, is shown as one that could not be asked.
+pub const STATUS_TIMEOUT: Duration = Duration::from_millis(900);
 /// How often a node asks its peers who they are.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 /// And one that did not answer the first time; doubled each time, up to that.

@@ -19,13 +19,13 @@ use crate::pool::{Connections, Dialler, Pool};
 use crate::quorum::NodeWriter;
 use crate::repair::hints::{Delivery, Targets};
 use crate::repair::reconcile::{Numbers, Reconciler};
-use crate::repair::{CatchingUp, DirtyRanges, HintError, HintLog, PeerTable, probe};
+use crate::repair::{CatchingUp, Control, DirtyRanges, Felt, HintError, HintLog, PeerTable, probe};
 use crate::store::{
     CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
 };
 use crate::wire::replica::RemoteNode;
 use crate::wire::server::{self, Requests};
-use crate::wire::service::{Compared, NodeService};
+use crate::wire::service::{Compared, NodeService, Stores};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -106,12 +106,14 @@ pub async fn serve(
     let reconcile_rng = ChaCha12Rng::from_rng(&mut rng);
     let compare_interval = config.repair.compare_interval();
     let reconciled = Arc::new(Numbers::new(compare_interval.is_some()));
-    let budget = config.repair.budget();
+    let felt = Arc::new(Felt::default());
+    let control = Control::new(config.repair.budget(felt.clone()));
     let service = NodeService {
         node_id: config.node_id.clone(),
         boot_id,
         layout: keeper.clone(),
-        store: catching_up.refuses_absent(store.clone()),
+        stores: Stores::new(catching_up.refuses_absent(store.clone()), felt),
+        control: control.clone(),
         catching_up: catching_up.clone(),
         compared: Compared::new(store.clone()),
         hints: hints.clone(),
@@ -129,7 +131,7 @@ pub async fn serve(
         layout: layout.clone(),
         targets: targets(&pool, &layout),
         ourselves: config.node_id.clone(),
-        budget: budget.clone(),
+        budget: control.budget().clone(),
     };
     let reconciler = |interval| Reconciler {
         ourselves: config.node_id.clone(),
@@ -138,7 +140,7 @@ pub async fn serve(
         connections: pool.clone(),
         peers: delivery.peers.clone(),
         dirty: DirtyRanges::of(&hints),
-        budget,
+        control,
         catching_up: catching_up.clone(),
         numbers: reconciled,
         interval,
@@ -173,7 +175,7 @@ fn targets(connections: &Arc<dyn Connections>, layout: &CurrentLayout) -> Target
     let (connections, layout) = (connections.clone(), layout.clone());
     Arc::new(move |node_id| {
         let node = RemoteNode::new(node_id.clone(), connections.clone(), layout.clone());
-        Arc::new(node) as Arc<dyn NodeWriter>
+        Arc::new(node.in_background()) as Arc<dyn NodeWriter>
     })
 }
 

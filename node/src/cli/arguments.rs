@@ -68,6 +68,8 @@ pub enum Command {
     Status(Status),
     /// Show, check or change who the cluster is: its nodes, their states, N, W and R
     Layout(LayoutArguments),
+    /// Show what lacks a replica and how long it will take; start, pause or cancel repair
+    Repair(RepairArguments),
     /// Have every node make a consistent copy of its store, to back up from
     Snapshot(Snapshot),
     /// Look at a store's files: a snapshot's, or those of a node that is stopped
@@ -126,9 +128,16 @@ pub struct ClientArguments {
         required = true
     )]
     pub peers: Vec<String>,
-    /// How long one request may take, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub timeout: Duration,
+    /// How long one request may take, in seconds [default: 10; for a status: 0.9]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+impl ClientArguments {
+    /// What was given, or else this.
+    pub fn timeout_or(&self, usual: Duration) -> Duration {
+        self.timeout.unwrap_or(usual)
+    }
 }
 
 /// `put`
@@ -248,6 +257,53 @@ pub enum LayoutCommand {
     Apply {
         /// The layout
         file: PathBuf,
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+}
+
+const REPAIR_HELP: &str = "\
+Repair needs nobody: nodes deliver what others missed, and compare what they hold soon after a
+start, when damage was found, and from time to time. How fast is set in [repair] of each node's
+configuration; it gives way to clients by itself. These orders go to every node that answers, and
+last until it restarts.";
+
+/// `repair`
+#[derive(Debug, Args)]
+#[command(after_help = REPAIR_HELP)]
+pub struct RepairArguments {
+    /// What to do
+    #[command(subcommand)]
+    pub command: RepairCommand,
+}
+
+/// What repair can be asked, and told.
+#[derive(Debug, Subcommand)]
+pub enum RepairCommand {
+    /// How much lacks a replica, what is under way, how fast, and how long it will take
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// End a pause, and compare everything with everyone now
+    Start {
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Let what is under way come to its end, and begin nothing
+    Pause {
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Give up the comparisons that are under way; hints and dirty ranges stay
+    Cancel {
         /// The cluster
         #[command(flatten)]
         client: ClientArguments,

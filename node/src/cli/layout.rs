@@ -11,6 +11,7 @@ use super::{Failure, connect, show, wrong_configuration};
 use crate::client::LayoutAnswer;
 use crate::config::{layout_to_toml, load_layout};
 use crate::layout::apply;
+use crate::limits;
 use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId};
 
 /// Does what the arguments say.
@@ -93,7 +94,13 @@ async fn apply_layout(file: &Path, arguments: &ClientArguments) -> Result<(), Fa
     for member in in_force.members.iter().chain(&next.members) {
         members.insert(member.node_id.clone(), member.clone());
     }
-    let told = apply(Net::new(), &next, members.into_values().collect(), arguments.timeout).await;
+    let told = apply(
+        Net::new(),
+        &next,
+        members.into_values().collect(),
+        arguments.timeout_or(limits::REQUEST_TIMEOUT),
+    )
+    .await;
     let mut without = 0;
     for (member, answer) in &told {
         let Member { node_id, address, .. } = member;

@@ -6,6 +6,7 @@ mod dev;
 mod layout;
 mod objects;
 mod progress;
+mod repair;
 mod repositories;
 mod serve;
 mod snapshot;
@@ -15,6 +16,7 @@ mod store;
 use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
+use std::time::Duration;
 
 pub use arguments::Arguments;
 use arguments::{ClientArguments, Command, LogFormat};
@@ -26,6 +28,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::client::{Client, ClientOptions, ConnectError};
 use crate::config::ConfigError;
+use crate::limits;
 use crate::wire::status::chain;
 
 /// Why the program ends with another code than 0.
@@ -106,6 +109,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Export(asked) => repositories::export(asked).await,
             Command::Status(asked) => status::status(asked).await,
             Command::Layout(asked) => layout::layout(asked).await,
+            Command::Repair(asked) => repair::repair(asked).await,
             Command::Snapshot(asked) => snapshot::snapshot(asked).await,
             Command::Store(asked) => store::store(asked).await,
         }
@@ -138,7 +142,15 @@ fn show(text: &str) -> Result<(), Failure> {
 }
 
 async fn connect(arguments: &ClientArguments) -> Result<Client, Failure> {
-    let options = ClientOptions { request_timeout: arguments.timeout, ..ClientOptions::default() };
+    connect_with(arguments, arguments.timeout_or(limits::REQUEST_TIMEOUT)).await
+}
+
+/// The same, with so much time for each request.
+async fn connect_with(
+    arguments: &ClientArguments,
+    request_timeout: Duration,
+) -> Result<Client, Failure> {
+    let options = ClientOptions { request_timeout, ..ClientOptions::default() };
     let rng = seeded_by_the_system()?;
     let connected = Client::connect(Net::new(), &arguments.peers, rng, options).await;
     connected.map_err(|error| match error {

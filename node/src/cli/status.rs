@@ -8,19 +8,20 @@ use gitstratum_proto::v1::{HintStatus, PoolCounts, PoolStatus, StatusResponse, T
 use serde_json::{Value, json};
 
 use super::arguments::Status;
-use super::{Failure, connect, show};
+use super::{Failure, connect_with, show};
+use crate::client::Answered;
+use crate::limits;
 use crate::object::ObjectId;
-use crate::placement::Member;
-use crate::quorum::NodeError;
 
 /// Dirty ranges of one node that the table for people names.
 const DIRTY_RANGES_SHOWN: usize = 8;
 
-type Answer = (Member, Result<StatusResponse, NodeError>);
+type Answer = Answered<StatusResponse>;
 
 /// Asks every node and prints what it said.
 pub(super) async fn status(asked: Status) -> Result<(), Failure> {
-    let client = connect(&asked.client).await?;
+    let timeout = asked.client.timeout_or(limits::STATUS_TIMEOUT);
+    let client = connect_with(&asked.client, timeout).await?;
     let answers = client.status().await;
     if asked.json {
         let nodes: Vec<_> = answers.iter().map(as_json).collect();

@@ -10,6 +10,7 @@ pub mod import;
 mod learn;
 #[cfg(feature = "cli")]
 pub mod manifest;
+mod operator;
 #[cfg(feature = "cli")]
 mod progress;
 mod replicas;
@@ -19,7 +20,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gitstratum_host::Net;
-use gitstratum_proto::v1::{SnapshotResponse, StatusResponse};
 use rand_chacha::ChaCha12Rng;
 use tokio::time::Instant;
 
@@ -39,6 +39,7 @@ use learn::{check_peers, learn_layout};
 use replicas::{Replicas, remote};
 
 #[cfg(feature = "cli")]
+pub use operator::Answered;
 pub use progress::Progress;
 
 pub use crate::quorum::{GetError, Got, PutError, PutReport, ReadRepairStats, WriterStats};
@@ -101,7 +102,7 @@ fn described(peers: &[(String, NodeError)]) -> String {
 }
 
 /// A member, and the layout that it holds.
-pub type LayoutAnswer = (Member, Result<Arc<Layout>, NodeError>);
+pub type LayoutAnswer = Answered<Arc<Layout>>;
 
 /// A connection to a cluster. Cheap to clone.
 #[derive(Clone)]
@@ -317,17 +318,6 @@ impl Client {
         ids.iter().enumerate().map(|(place, id)| holders(place, id)).collect()
     }
 
-    /// Asks every member for the layout that it holds, all at once.
-    pub async fn layouts(&self) -> Vec<LayoutAnswer> {
-        let timeout = self.options.request_timeout;
-        let layout = self.layout();
-        let asked = layout.members.iter().map(|member| async move {
-            let node = remote(&self.layout, &self.connections, member);
-            (member.clone(), node.identify("", timeout).await.map(|(held, _)| held))
-        });
-        join_all(asked).await
-    }
-
     /// Whether there is a layout that says more than `placement` did: then "absent" was said
     /// of the wrong places, perhaps, and is to be asked again.
     async fn learned_since(&self, placement: &Arc<Placement>) -> bool {
@@ -353,29 +343,6 @@ impl Client {
         if self.layout.version() < wanted {
             self.layout.forget(wanted);
         }
-    }
-
-    /// Asks every member for its status, all at once.
-    pub async fn status(&self) -> Vec<(Member, Result<StatusResponse, NodeError>)> {
-        let timeout = self.options.request_timeout;
-        let layout = self.layout();
-        let asked = layout.members.iter().map(|member| async move {
-            (member.clone(), remote(&self.layout, &self.connections, member).status(timeout).await)
-        });
-        join_all(asked).await
-    }
-
-    /// Has every member make a snapshot of its store, all at once.
-    pub async fn snapshot(&self, name: &str) -> Vec<(Member, Result<SnapshotResponse, NodeError>)> {
-        let timeout = self.options.request_timeout;
-        let layout = self.layout();
-        let asked = layout.members.iter().map(|member| async move {
-            (
-                member.clone(),
-                remote(&self.layout, &self.connections, member).snapshot(name, timeout).await,
-            )
-        });
-        join_all(asked).await
     }
 
     /// What its pool of connections has and did.

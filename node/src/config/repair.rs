@@ -1,11 +1,12 @@
 //! The `[repair]` part of a configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::repair::{Budget, HintOptions};
+use crate::repair::{Budget, Felt, HintOptions};
 
 /// How a node repairs its peers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,9 +66,9 @@ impl RepairConfig {
         Ok(())
     }
 
-    /// What all repair together may take.
-    pub fn budget(&self) -> Budget {
-        Budget::new(self.bytes_per_second, self.operations_in_flight)
+    /// What all repair together may take, giving way to what clients feel.
+    pub fn budget(&self, felt: Arc<Felt>) -> Budget {
+        Budget::yielding(self.bytes_per_second, self.operations_in_flight, felt)
     }
 
     /// Between two comparisons with a peer; `None` when there are none.

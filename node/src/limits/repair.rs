@@ -43,6 +43,13 @@ pub const READ_REPAIR_BYTES_IN_FLIGHT_MAX: usize = 4 << 20;
 /// What each object counts at least.
 pub const READ_REPAIR_BYTES_EACH_MIN: usize = 8 << 10;
 
+/// How often it is looked whether clients feel what repair does.
+pub const YIELD_LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// Requests in that time that tell anything.
+pub const YIELD_REQUESTS_MIN: u64 = 5;
+/// Repair gives way when they take so many times what they take without it.
+pub const YIELD_AT_TIMES: f64 = 1.5;
+
 /// The longest entry: a tag, a name, an id, and three numbers, with their lengths.
 const HINT_ENTRY_BYTES_MAX: usize = NAME_BYTES_MAX + 64;
 

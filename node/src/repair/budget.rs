@@ -1,21 +1,52 @@
-//! What work in the background may take: bytes in a second, and operations at a time.
+//! What repair may take: bytes in a second, and operations at a time; less while clients feel
+//! it, and nothing while an operator has paused it.
 //!
 //! Whoever asks first goes first. What was asked for and then given up counts all the same:
 //! the rate is a bound, not a goal.
 
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
+
+use super::yielding::{Felt, Share};
 
 /// A budget. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     bytes_per_second: u64,
-    /// When all bytes that were let pass so far have had their time.
-    free_at: Arc<Mutex<Option<Instant>>>,
+    pace: Mutex<Pace>,
     operations: Arc<Semaphore>,
+    paused: AtomicBool,
+    resumed: Notify,
+    /// What clients feel; nothing is yielded to nobody.
+    felt: Option<Arc<Felt>>,
+}
+
+#[derive(Debug)]
+struct Pace {
+    /// When all bytes that were let pass so far have had their time.
+    free_at: Option<Instant>,
+    share: Share,
+}
+
+/// What a budget says of itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BudgetNumbers {
+    /// What repair may take when clients do not mind.
+    pub bytes_per_second: u64,
+    /// How much of it repair takes now, in thousandths.
+    pub share_permille: u32,
+    /// An operator has paused it.
+    pub paused: bool,
 }
 
 impl Budget {
@@ -24,19 +55,41 @@ impl Budget {
     /// # Panics
     /// When either is 0.
     pub fn new(bytes_per_second: u64, operations: usize) -> Self {
+        Self::made(bytes_per_second, operations, None)
+    }
+
+    /// The same, which gives way to clients as far as they feel it.
+    ///
+    /// # Panics
+    /// When either number is 0.
+    pub fn yielding(bytes_per_second: u64, operations: usize, felt: Arc<Felt>) -> Self {
+        Self::made(bytes_per_second, operations, Some(felt))
+    }
+
+    fn made(bytes_per_second: u64, operations: usize, felt: Option<Arc<Felt>>) -> Self {
         assert!(bytes_per_second > 0 && operations > 0, "a budget of nothing never ends");
+        let pace = Mutex::new(Pace { free_at: None, share: Share::default() });
         let operations = Arc::new(Semaphore::new(operations));
-        Budget { bytes_per_second, free_at: Arc::default(), operations }
+        let (paused, resumed) = (AtomicBool::new(false), Notify::new());
+        let inner = Inner { bytes_per_second, pace, operations, paused, resumed, felt };
+        Budget { inner: Arc::new(inner) }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.inner.pace.lock().expect("nothing panics while it adds times")
     }
 
     /// Waits until so many bytes may go.
     pub async fn bytes(&self, bytes: u64) {
         let at = {
-            let mut free_at = self.free_at.lock().expect("nothing panics while it adds times");
+            let mut pace = self.pace();
             let now = Instant::now();
-            let at = free_at.map_or(now, |free_at| free_at.max(now));
-            let takes = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
-            *free_at = Some(at + takes);
+            if let Some(felt) = &self.inner.felt {
+                pace.share.look(felt, now, bytes);
+            }
+            let at = pace.free_at.map_or(now, |free_at| free_at.max(now));
+            let rate = self.inner.bytes_per_second as f64 * pace.share.of_one();
+            pace.free_at = Some(at + Duration::from_secs_f64(bytes as f64 / rate));
             at
         };
         if at > Instant::now() {
@@ -46,7 +99,82 @@ impl Budget {
 
     /// Waits until an operation may begin. It has ended when what is returned is dropped.
     pub async fn operation(&self) -> OwnedSemaphorePermit {
-        let permit = self.operations.clone().acquire_owned().await;
-        permit.expect("the semaphore is never closed")
+        loop {
+            self.not_paused().await;
+            let permit = self.inner.operations.clone().acquire_owned().await;
+            let permit = permit.expect("the semaphore is never closed");
+            if !self.is_paused() {
+                return permit;
+            }
+        }
+    }
+
+    async fn not_paused(&self) {
+        loop {
+            let mut resumed = pin!(self.inner.resumed.notified());
+            // Registered before looking, so that no end of a pause falls between the two.
+            resumed.as_mut().enable();
+            if !self.is_paused() {
+                return;
+            }
+            resumed.await;
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.inner.paused.load(Ordering::Acquire)
+    }
+
+    /// Lets no operation begin until [`Budget::resume`]; says whether that is new.
+    pub fn pause(&self) -> bool {
+        !self.inner.paused.swap(true, Ordering::AcqRel)
+    }
+
+    /// Ends a pause; says whether there was one.
+    pub fn resume(&self) -> bool {
+        let was_paused = self.inner.paused.swap(false, Ordering::AcqRel);
+        self.inner.resumed.notify_waiters();
+        was_paused
+    }
+
+    /// How it stands.
+    pub fn numbers(&self) -> BudgetNumbers {
+        BudgetNumbers {
+            bytes_per_second: self.inner.bytes_per_second,
+            share_permille: (self.pace().share.of_one() * 1000.0) as u32,
+            paused: self.is_paused(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_go_no_faster_than_the_rate() {
+        let budget = Budget::new(100_000, 1);
+        let began = Instant::now();
+        for _ in 0..5 {
+            budget.bytes(5_000).await;
+        }
+        // The last have their time after they went.
+        assert!(began.elapsed() >= Duration::from_millis(200));
+    }
+
+    #[tokio::test]
+    async fn nothing_begins_during_a_pause_and_everything_after_it() {
+        let budget = Budget::new(1000, 1);
+        assert!(budget.pause());
+        assert!(!budget.pause(), "it is no news");
+        let (waiting, resuming) = (budget.clone(), budget.clone());
+        let began = Instant::now();
+        let resume = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(resuming.resume());
+        };
+        let (_permit, ()) = tokio::join!(waiting.operation(), resume);
+        assert!(began.elapsed() >= Duration::from_millis(100));
+        assert!(!budget.resume());
     }
 }

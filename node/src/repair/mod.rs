@@ -6,11 +6,15 @@
 
 mod budget;
 mod catching_up;
+mod control;
 pub mod hints;
 mod peers;
 pub mod reconcile;
+mod yielding;
 
-pub use budget::Budget;
+pub use budget::{Budget, BudgetNumbers};
 pub use catching_up::CatchingUp;
+pub use control::{Control, Order};
 pub use hints::{DirtyRanges, HintError, HintLog, HintOptions};
 pub use peers::{PeerTable, probe};
+pub use yielding::{Feeling, Felt};

@@ -34,6 +34,7 @@ pub fn question_to_wire(
         key_low: question.key.low,
         key_high: question.key.high,
         items: items.collect(),
+        count_to: question.count_to,
     }
 }
 
@@ -49,7 +50,7 @@ pub fn question_from_wire(request: v1::CompareRequest) -> Result<Question, Malfo
     });
     let items = items.collect::<Result<_, _>>()?;
     let key = Key { low: request.key_low, high: request.key_high };
-    let question = Question { key, items };
+    let question = Question { key, items, count_to: request.count_to };
     question.check()?;
     Ok(question)
 }
@@ -68,7 +69,8 @@ pub fn reply_to_wire(reply: Reply) -> v1::CompareResponse {
         };
         v1::CompareDifference { item, part, what: Some(what) }
     });
-    v1::CompareResponse { compared: reply.compared, differences: differences.collect() }
+    let differences = differences.collect();
+    v1::CompareResponse { compared: reply.compared, differences, held: reply.held }
 }
 
 /// The reply; whether it answers its question is for whoever asked to check.
@@ -87,7 +89,7 @@ pub fn reply_from_wire(response: v1::CompareResponse) -> Result<Reply, Malformed
         Ok(Difference { item: difference.item, part: difference.part, what })
     });
     let differences = differences.collect::<Result<_, _>>()?;
-    Ok(Reply { compared: response.compared, differences })
+    Ok(Reply { compared: response.compared, differences, held: response.held })
 }
 
 /// Ids of either algorithm, one after another.

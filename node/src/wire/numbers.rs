@@ -6,8 +6,9 @@ use gitstratum_proto::v1;
 use super::codec::id_to_wire;
 use crate::placement::NodeId;
 use crate::pool::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers, Stage};
+use crate::repair::BudgetNumbers;
 use crate::repair::hints::{HintNumbers, Settled};
-use crate::repair::reconcile::{PeerReport, Report};
+use crate::repair::reconcile::{PeerReport, Progress, Report};
 
 /// All of anti-entropy, and whether what the node says is absent proves nothing.
 pub fn reconcile_to_wire(report: &Report, proves_nothing: bool) -> v1::ReconcileStatus {
@@ -36,8 +37,27 @@ fn reconciled((node_id, report): (&NodeId, &PeerReport)) -> v1::ReconcilePeer {
         objects_failed: counts.objects_failed,
         last_error: counts.last_error.unwrap_or_default(),
         compared_ago_ms: report.compared_ago.map(ago_ms),
-        done_permille: report.done_permille,
+        progress: report.progress.as_ref().map(progress_to_wire),
     }
+}
+
+fn progress_to_wire(progress: &Progress) -> v1::ReconcileProgress {
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    v1::ReconcileProgress {
+        done_permille: progress.done_permille,
+        lacking_here: progress.lacking_here,
+        lacking_there: progress.lacking_there,
+        brought: progress.brought,
+        bytes_brought: progress.bytes_brought,
+        elapsed_ms: millis(progress.elapsed),
+        left_ms: progress.left().map(millis),
+    }
+}
+
+/// What repair may take, and was told.
+pub fn budget_to_wire(numbers: BudgetNumbers) -> v1::RepairStatus {
+    let BudgetNumbers { bytes_per_second, share_permille, paused } = numbers;
+    v1::RepairStatus { bytes_per_second, share_permille, paused }
 }
 
 /// All of a pool.

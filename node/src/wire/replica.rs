@@ -37,6 +37,8 @@ pub struct RemoteNode {
     connections: Arc<dyn Connections>,
     /// What the caller goes by: stated with every request.
     layout: CurrentLayout,
+    /// Nobody waits for its requests.
+    background: bool,
 }
 
 /// What a peer has of some objects.
@@ -57,7 +59,13 @@ impl From<Malformed> for NodeError {
 impl RemoteNode {
     /// The peer `node_id`, for a caller that goes by `layout`.
     pub fn new(node_id: NodeId, connections: Arc<dyn Connections>, layout: CurrentLayout) -> Self {
-        RemoteNode { node_id, connections, layout }
+        RemoteNode { node_id, connections, layout, background: false }
+    }
+
+    /// The same for repair: the peer does not count its requests among those that clients
+    /// wait for.
+    pub fn in_background(self) -> Self {
+        RemoteNode { background: true, ..self }
     }
 
     /// Which of these objects are held durably, and whether absence proves anything.
@@ -125,12 +133,15 @@ impl RemoteNode {
         let deadline = began + timeout;
         let lease = self.lease(want, deadline, timeout).await?;
         let left = deadline.saturating_duration_since(Instant::now());
-        let answer =
-            match tokio::time::timeout(left, request(stamp::rpc(&lease, &self.layout), left)).await
-            {
-                Ok(answer) => answer.map_err(|status| failed(&lease, &status, timeout)),
-                Err(_) => Err(late("waiting for the answer", timeout)),
-            };
+        let answer = match tokio::time::timeout(
+            left,
+            request(stamp::rpc(&lease, &self.layout, self.background), left),
+        )
+        .await
+        {
+            Ok(answer) => answer.map_err(|status| failed(&lease, &status, timeout)),
+            Err(_) => Err(late("waiting for the answer", timeout)),
+        };
         self.connections.ended(&self.node_id, &lease, answer.as_ref().map(drop));
         answer
     }
@@ -287,7 +298,7 @@ impl NodeWriter for RemoteNode {
         let messages = stream::iter([first])
             .chain(rest.map(v1::put_large_request::Part::Data))
             .map(|part| v1::PutLargeRequest { part: Some(part) });
-        let answer = stamp::rpc(&lease, &self.layout).put_large(messages).await;
+        let answer = stamp::rpc(&lease, &self.layout, self.background).put_large(messages).await;
         let answer = answer.map_err(|status| failed(&lease, &status, timeout));
         self.connections.ended(&self.node_id, &lease, answer.as_ref().map(drop));
         let stored = answer?.into_inner().stored;

@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::codec::{self, Malformed};
-use super::numbers::{hints_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire};
+use super::numbers::{
+    budget_to_wire, hints_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire,
+};
 use super::server::Requests;
 use super::stamp;
 use super::status::status_of;
@@ -24,10 +26,31 @@ use crate::object::{Object, ObjectId};
 use crate::placement::{LayoutError, NodeId};
 use crate::pool::Connections;
 use crate::repair::reconcile::Numbers;
-use crate::repair::{CatchingUp, HintLog, PeerTable};
+use crate::repair::{CatchingUp, Control, Feeling, Felt, HintLog, Order, PeerTable};
 use crate::store::{LargeReader, LargeWriter, Snapshot, Store, StoreStats};
 
 pub use comparing::Compared;
+
+/// A node's store, as clients use it and as repair does.
+pub struct Stores {
+    quiet: Arc<dyn Store>,
+    felt: Arc<dyn Store>,
+}
+
+impl Stores {
+    /// Of this store; what clients feel is noted.
+    pub fn new(store: Arc<dyn Store>, felt: Arc<Felt>) -> Self {
+        Stores { felt: Feeling::around(store.clone(), felt), quiet: store }
+    }
+
+    /// The store for a request that came with this metadata.
+    fn of<T>(&self, request: &Request<T>) -> &Arc<dyn Store> {
+        match stamp::is_background(request.metadata().as_ref()) {
+            true => &self.quiet,
+            false => &self.felt,
+        }
+    }
+}
 
 /// Everything a node answers from.
 pub struct NodeService {
@@ -38,7 +61,9 @@ pub struct NodeService {
     /// The layout it goes by.
     pub layout: LayoutKeeper,
     /// Where its objects are.
-    pub store: Arc<dyn Store>,
+    pub stores: Stores,
+    /// What repair is told.
+    pub control: Control,
     /// Whether what it says is absent proves anything.
     pub catching_up: Arc<CatchingUp>,
     /// The same, to be compared with those of peers.
@@ -199,17 +224,19 @@ impl Node for NodeService {
 
     async fn put(&self, request: Request<v1::PutRequest>) -> Answer<v1::PutResponse> {
         let caller = stamp::version_of(request.metadata().as_ref());
+        let store = self.stores.of(&request).clone();
         let object = checked(request.into_inner().object)?;
         fence::admit(self.layout.current(), &self.node_id, caller, [object.id()])?;
-        let outcome = self.store.put(vec![object]).await.pop();
+        let outcome = store.put(vec![object]).await.pop();
         let outcome = outcome.expect("the store answers for every object");
         let stored = outcome.map_err(|error| status_of(&error))?;
         Ok(Response::new(v1::PutResponse { stored: Some(codec::stored_to_wire(stored)) }))
     }
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Answer<v1::GetResponse> {
+        let store = self.stores.of(&request).clone();
         let id = codec::id_from_wire(&request.into_inner().id)?;
-        let outcome = codec::get_outcome_to_wire(self.store.get(id).await);
+        let outcome = codec::get_outcome_to_wire(store.get(id).await);
         Ok(Response::new(v1::GetResponse { outcome: Some(outcome) }))
     }
 
@@ -219,7 +246,7 @@ impl Node for NodeService {
         let ids = codec::ids_from_wire(&ids)?;
         // Before looking, as a get does.
         let catching_up = self.catching_up.is_pending();
-        let present = self.store.has(&ids).await.map_err(|error| status_of(&error))?;
+        let present = self.stores.quiet.has(&ids).await.map_err(|error| status_of(&error))?;
         Ok(Response::new(v1::HasResponse { present, catching_up }))
     }
 
@@ -230,7 +257,7 @@ impl Node for NodeService {
         request: Request<Streaming<v1::PutBatchRequest>>,
     ) -> Answer<Self::PutBatchStream> {
         let caller = stamp::version_of(request.metadata().as_ref());
-        let (store, layout) = (self.store.clone(), self.layout.current().clone());
+        let (store, layout) = (self.stores.of(&request).clone(), self.layout.current().clone());
         let ourselves = self.node_id.clone();
         // One foreign object refuses its batch: whoever sent it has to place them all anew.
         let admit = move |objects: &[Object]| {
@@ -249,7 +276,7 @@ impl Node for NodeService {
         &self,
         request: Request<Streaming<v1::GetBatchRequest>>,
     ) -> Answer<Self::GetBatchStream> {
-        let store = self.store.clone();
+        let store = self.stores.of(&request).clone();
         let answers = request.into_inner().flat_map(move |batch| {
             // Pinned, because the stream is flattened as it is polled.
             Box::pin(get_batch(store.clone(), batch))
@@ -269,7 +296,7 @@ impl Node for NodeService {
         };
         let head = codec::head_from_wire(&head)?;
         fence::admit(self.layout.current(), &self.node_id, caller, [head.id])?;
-        let writer = self.store.put_large(head).await.map_err(|error| status_of(&error))?;
+        let writer = self.stores.quiet.put_large(head).await.map_err(|error| status_of(&error))?;
         receive_large(writer, parts).await
     }
 
@@ -277,7 +304,7 @@ impl Node for NodeService {
 
     async fn get_large(&self, request: Request<v1::GetRequest>) -> Answer<Self::GetLargeStream> {
         let id = codec::id_from_wire(&request.into_inner().id)?;
-        let reader = self.store.get_large(id).await.map_err(|error| status_of(&error))?;
+        let reader = self.stores.quiet.get_large(id).await.map_err(|error| status_of(&error))?;
         Ok(Response::new(match reader {
             Some(reader) => send_large(reader),
             None => {
@@ -317,7 +344,7 @@ impl Node for NodeService {
         &self,
         request: Request<v1::SnapshotRequest>,
     ) -> Answer<v1::SnapshotResponse> {
-        let made = self.store.snapshot(&request.into_inner().name).await;
+        let made = self.stores.quiet.snapshot(&request.into_inner().name).await;
         let Snapshot { path, files } = made.map_err(|error| status_of(&error))?;
         Ok(Response::new(v1::SnapshotResponse { path, files }))
     }
@@ -352,6 +379,20 @@ impl Node for NodeService {
         Ok(Response::new(v1::WantsResponse { wants: wants.collect() }))
     }
 
+    async fn repair(&self, request: Request<v1::RepairRequest>) -> Answer<v1::RepairResponse> {
+        let order = match request.into_inner().order() {
+            v1::RepairOrder::Start => Order::Start,
+            v1::RepairOrder::Pause => Order::Pause,
+            v1::RepairOrder::Cancel => Order::Cancel,
+            v1::RepairOrder::Unspecified => {
+                return Err(Malformed("an order that says nothing".into()).into());
+            }
+        };
+        self.control.give(order);
+        let repair = Some(budget_to_wire(self.control.budget().numbers()));
+        Ok(Response::new(v1::RepairResponse { repair }))
+    }
+
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
         let hints = self.hints.numbers();
         let proves_nothing = self.catching_up.is_pending();
@@ -361,12 +402,13 @@ impl Node for NodeService {
             layout_version: self.layout.current().version(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
-            store: Some(store_status(self.store.stats())),
+            store: Some(store_status(self.stores.quiet.stats())),
             server: Some(self.requests.status()),
             missed: Some(missed_to_wire(&hints)),
             hints: Some(hints_to_wire(&hints)),
             peers: self.peers.status(),
             pool: Some(pool_to_wire(&self.connections.numbers())),
+            repair: Some(budget_to_wire(self.control.budget().numbers())),
             reconcile: Some(reconcile_to_wire(&self.reconciled.report(), proves_nothing)),
         }))
     }

@@ -1,4 +1,5 @@
-//! The layout version that goes with every request and every answer, as metadata.
+//! What goes with requests and answers as metadata: the layout version with all of them, and
+//! with those of repair that they are.
 //!
 //! It costs a header and saves a question: whoever is behind hears of it from the first
 //! that is not, whichever way the request goes.
@@ -16,6 +17,14 @@ use crate::pool::{Channel, Lease};
 
 /// The version that the sender goes by, in decimal.
 const LAYOUT: HeaderName = HeaderName::from_static("gitstratum-layout");
+
+/// That a request is part of repair: nobody waits for it.
+const BACKGROUND: HeaderName = HeaderName::from_static("gitstratum-background");
+
+/// Whether a request is part of repair.
+pub fn is_background(headers: &HeaderMap) -> bool {
+    headers.contains_key(BACKGROUND)
+}
 
 /// The version that a message came with. A text that is no number says nothing.
 pub fn version_of(headers: &HeaderMap) -> Option<u64> {
@@ -38,10 +47,10 @@ pub fn hear(headers: &HeaderMap, layout: &CurrentLayout) {
 /// answers are listened to.
 pub type Rpc = NodeClient<Stamped>;
 
-/// A client over a lease's connection.
-pub fn rpc(lease: &Lease, layout: &CurrentLayout) -> Rpc {
+/// A client over a lease's connection, whose requests are part of repair or not.
+pub fn rpc(lease: &Lease, layout: &CurrentLayout, background: bool) -> Rpc {
     let channel = lease.connection().channel().clone();
-    let stamped = Stamped { channel, layout: layout.clone() };
+    let stamped = Stamped { channel, layout: layout.clone(), background };
     NodeClient::with_origin(stamped, http::Uri::from_static("http://gitstratum"))
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
@@ -52,6 +61,7 @@ pub fn rpc(lease: &Lease, layout: &CurrentLayout) -> Rpc {
 pub struct Stamped {
     channel: Channel,
     layout: CurrentLayout,
+    background: bool,
 }
 
 impl tower_service::Service<http::Request<Body>> for Stamped {
@@ -66,6 +76,9 @@ impl tower_service::Service<http::Request<Body>> for Stamped {
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         stamp(request.headers_mut(), &self.layout);
+        if self.background {
+            request.headers_mut().insert(BACKGROUND, HeaderValue::from_static("1"));
+        }
         let layout = self.layout.clone();
         let answered = self.channel.call(request);
         Box::pin(async move {

@@ -24,7 +24,7 @@ pub(super) fn as_json(status: &ReconcileStatus) -> Value {
             "objects_failed": peer.objects_failed,
             "last_error": peer.last_error,
             "compared_ago_ms": peer.compared_ago_ms,
-            "done_permille": peer.done_permille,
+            "done_permille": peer.progress.as_ref().map(|progress| progress.done_permille),
         })
     };
     let peers: Vec<Value> = status.peers.iter().map(peer).collect();
@@ -55,9 +55,9 @@ pub(super) fn list(out: &mut String, answers: &[Answer]) -> fmt::Result {
         }
         for peer in &status.peers {
             let other = &peer.node_id;
-            if let Some(done) = peer.done_permille {
+            if let Some(progress) = &peer.progress {
                 let (pulled, pushed) = (peer.pulled, peer.pushed);
-                let percent = f64::from(done) / 10.0;
+                let percent = f64::from(progress.done_permille) / 10.0;
                 writeln!(
                     out,
                     "{node} is compared with {other}: {percent:.1} %, {pulled} objects came, {pushed} went"

@@ -17,6 +17,9 @@ use crate::store::StoreError;
 pub async fn answer(listing: &dyn Listing, question: &Question) -> Result<Reply, StoreError> {
     let mut window = Window::new(listing, question.key);
     let mut reply = Reply::default();
+    if let (Some(first), Some(last)) = (question.items.first(), question.count_to) {
+        reply.held = Some(listing.count_about(Span { first: first.span.first, last }));
+    }
     let mut reply_bytes = 0;
     for (index, item) in question.items.iter().enumerate() {
         let parts = item.parts();

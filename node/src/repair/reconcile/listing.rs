@@ -14,6 +14,11 @@ pub trait Listing: Send + Sync {
     /// How many ids there are at most in a range. Cheap.
     fn count_max(&self, span: Span) -> u64;
 
+    /// How many ids there are about, as closely as can be told without reading them.
+    fn count_about(&self, span: Span) -> u64 {
+        self.count_max(span)
+    }
+
     /// The ids in a range, in order.
     ///
     /// # Errors
@@ -54,6 +59,13 @@ impl<L: Listing> Listing for Shared<L> {
         // than it is worth.
         let last = last.unwrap_or_else(|| first.clone());
         self.listing.count_max(Span { first: *first.start(), last: *last.end() })
+    }
+
+    fn count_about(&self, span: Span) -> u64 {
+        let arcs = self.arcs.within(span.range());
+        let counts = arcs
+            .map(|arc| self.listing.count_about(Span { first: *arc.start(), last: *arc.end() }));
+        counts.sum()
     }
 
     async fn ids(&self, span: Span) -> Result<Vec<ObjectId>, StoreError> {

@@ -14,6 +14,8 @@ pub struct Question {
     pub key: Key,
     /// The ranges.
     pub items: Vec<Item>,
+    /// If there: how many ids are held from the first range to this position?
+    pub count_to: Option<u64>,
 }
 
 /// What the asking side holds in one range.
@@ -41,6 +43,8 @@ pub struct Reply {
     pub compared: u32,
     /// The parts that differ, in order. What is not among them is the same on both sides.
     pub differences: Vec<Difference>,
+    /// How many ids the answering side has from the first item to [`Question::count_to`].
+    pub held: Option<u64>,
 }
 
 /// A part that differs.

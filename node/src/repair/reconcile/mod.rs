@@ -65,7 +65,7 @@ pub use answer::answer;
 pub use exchange::Counterpart;
 pub use listing::{Listing, Shared};
 pub use message::{Difference, Item, Question, Reply, Stated, What, Wrong};
-pub use numbers::{Counts, Numbers, PeerReport, Report};
+pub use numbers::{Counts, Numbers, PeerReport, Progress, Report};
 pub use round::{Round, RoundError};
 pub use schedule::Reconciler;
 pub use session::{Found, Session, Step, TakeError};

@@ -42,8 +42,46 @@ pub struct PeerReport {
     pub counts: Counts,
     /// Since the last comparison over everything that came to its end.
     pub compared_ago: Option<Duration>,
-    /// How much of the comparison under way is done, in thousandths; `None` between two.
-    pub done_permille: Option<u32>,
+    /// How far the comparison under way is; `None` between two.
+    pub progress: Option<Progress>,
+}
+
+/// How far a comparison is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How much of the positions is done, in thousandths.
+    pub done_permille: u32,
+    /// Objects that we lack and the peer has, about, of those not compared yet.
+    pub lacking_here: u64,
+    /// The other way round.
+    pub lacking_there: u64,
+    /// Objects that it brought so far, to either side.
+    pub brought: u64,
+    /// And their data.
+    pub bytes_brought: u64,
+    /// Since it began, or was gone on with.
+    pub elapsed: Duration,
+}
+
+impl Progress {
+    /// Objects in a second, so far.
+    pub fn rate(&self) -> f64 {
+        self.brought as f64 / self.elapsed.as_secs_f64().max(0.001)
+    }
+
+    /// About how long the rest takes: what lacks still, at the rate so far; or, where nothing
+    /// was brought, the positions that are left. `None` as long as nothing tells.
+    pub fn left(&self) -> Option<Duration> {
+        let lacking = self.lacking_here + self.lacking_there;
+        let left = match (self.brought, self.done_permille) {
+            (0, 0) => return None,
+            (0, done) => {
+                self.elapsed.as_secs_f64() * f64::from(1000 - done.min(1000)) / f64::from(done)
+            }
+            _ => lacking as f64 / self.rate(),
+        };
+        Duration::try_from_secs_f64(left).ok()
+    }
 }
 
 /// What anti-entropy says of itself.
@@ -76,8 +114,40 @@ struct Known {
 struct Peer {
     counts: Counts,
     compared_at: Option<Instant>,
+    under_way: Option<UnderWay>,
+}
+
+/// A comparison under way.
+#[derive(Debug)]
+struct UnderWay {
+    began: Instant,
+    /// What was brought before it.
+    brought_before: u64,
+    bytes_before: u64,
     /// Everything below this position was compared.
-    position: Option<u64>,
+    position: u64,
+    lacking_here: u64,
+    lacking_there: u64,
+}
+
+impl Peer {
+    fn brought(&self) -> (u64, u64) {
+        let counts = &self.counts;
+        (counts.pulled + counts.pushed, counts.bytes_pulled + counts.bytes_pushed)
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        let under_way = self.under_way.as_ref()?;
+        let (brought, bytes_brought) = self.brought();
+        Some(Progress {
+            done_permille: (under_way.position / (u64::MAX / 1000)) as u32,
+            lacking_here: under_way.lacking_here,
+            lacking_there: under_way.lacking_there,
+            brought: brought - under_way.brought_before,
+            bytes_brought: bytes_brought - under_way.bytes_before,
+            elapsed: under_way.began.elapsed(),
+        })
+    }
 }
 
 impl Numbers {
@@ -112,9 +182,43 @@ impl Numbers {
         self.change(peer, |peer| change(&mut peer.counts));
     }
 
-    /// Says how far the comparison under way is, or that there is none.
-    pub(super) fn reached(&self, peer: &NodeId, position: Option<u64>) {
-        self.change(peer, |peer| peer.position = position);
+    /// Says that a comparison begins, or is gone on with.
+    pub(super) fn begun(&self, peer: &NodeId, position: u64) {
+        self.change(peer, |peer| {
+            let (brought_before, bytes_before) = peer.brought();
+            peer.under_way = Some(UnderWay {
+                began: Instant::now(),
+                brought_before,
+                bytes_before,
+                position,
+                lacking_here: 0,
+                lacking_there: 0,
+            });
+        });
+    }
+
+    /// Says how far the comparison under way is.
+    pub(super) fn reached(&self, peer: &NodeId, position: u64) {
+        self.change(peer, |peer| {
+            if let Some(under_way) = &mut peer.under_way {
+                under_way.position = position;
+            }
+        });
+    }
+
+    /// Says how many ids either side has, about, where they were not compared yet.
+    pub(super) fn left(&self, peer: &NodeId, ours: u64, theirs: u64) {
+        self.change(peer, |peer| {
+            if let Some(under_way) = &mut peer.under_way {
+                under_way.lacking_here = theirs.saturating_sub(ours);
+                under_way.lacking_there = ours.saturating_sub(theirs);
+            }
+        });
+    }
+
+    /// Says that a comparison was given up.
+    pub(super) fn given_up(&self, peer: &NodeId) {
+        self.change(peer, |peer| peer.under_way = None);
     }
 
     /// Objects that could not be exchanged with a peer so far.
@@ -129,7 +233,7 @@ impl Numbers {
             if all {
                 peer.compared_at = Some(Instant::now());
             }
-            peer.position = None;
+            peer.under_way = None;
         });
     }
 
@@ -139,7 +243,7 @@ impl Numbers {
         let report = |peer: &Peer| PeerReport {
             counts: peer.counts.clone(),
             compared_ago: peer.compared_at.map(|at| at.elapsed()),
-            done_permille: peer.position.map(|at| (at / (u64::MAX / 1000)) as u32),
+            progress: peer.progress(),
         };
         Report {
             off: !self.on,

@@ -1,11 +1,18 @@
 //! One comparison with one peer, and the exchange of what differs.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::exchange::{Exchange, ExchangeError};
-use super::{Counterpart, Key, Numbers, Session, Shared, Span, Step, TakeError};
+use super::{Counterpart, Key, Listing, Numbers, Session, Shared, Span, Step, TakeError};
 use crate::placement::{CurrentLayout, NodeId};
 use crate::quorum::NodeError;
 use crate::repair::Budget;
 use crate::store::{SegmentStore, StoreError};
+
+/// How often it is asked how much is left.
+const COUNT_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a round works with.
 pub struct Round<'a> {
@@ -71,19 +78,29 @@ impl Round<'_> {
         if arcs.is_empty() {
             return Ok(());
         }
+        self.numbers.begun(peer, *position);
+        let mut counted_at = None;
         while let Some(from) = session.position() {
             *position = from;
-            self.numbers.reached(peer, Some(from));
+            self.numbers.reached(peer, from);
             let inventory = self.store.inventory(from, last).await;
             let listing = Shared::new(inventory, arcs.clone());
             let found = match session.next(&listing).await? {
                 Step::Done => break,
                 Step::Found(found) => found,
-                Step::Ask(question) => {
+                Step::Ask(mut question) => {
+                    // Counting costs a look at every index.
+                    let count = counted_at.is_none_or(|at: Instant| at.elapsed() >= COUNT_AGAIN);
+                    question.count_to = count.then_some(last);
                     let operation = self.budget.operation().await;
                     let reply = self.peer.compare(&question, self.ourselves, version).await?;
                     drop(operation);
                     self.numbers.count(peer, |counts| counts.round_trips += 1);
+                    if let Some(theirs) = reply.held {
+                        counted_at = Some(Instant::now());
+                        let ours = listing.count_about(Span { first: from, last });
+                        self.numbers.left(peer, ours, theirs);
+                    }
                     session.take(&listing, reply).await?
                 }
             };

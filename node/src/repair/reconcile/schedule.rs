@@ -26,7 +26,7 @@ use crate::limits;
 use crate::placement::{CurrentLayout, NodeId};
 use crate::pool::Connections;
 use crate::repair::hints::{DirtyRange, DirtyRanges};
-use crate::repair::{Budget, CatchingUp, PeerTable};
+use crate::repair::{CatchingUp, Control, PeerTable};
 use crate::store::{SegmentStore, Store};
 use crate::wire::replica::RemoteNode;
 use due::Due;
@@ -45,8 +45,8 @@ pub struct Reconciler {
     pub peers: Arc<PeerTable>,
     /// Of which ids a peer may lack some.
     pub dirty: DirtyRanges,
-    /// What it may take.
-    pub budget: Budget,
+    /// What it may take, and is told to do.
+    pub control: Control,
     /// Told when everything was compared with everyone.
     pub catching_up: Arc<CatchingUp>,
     /// Where it is counted.
@@ -88,6 +88,15 @@ impl Reconciler {
             if layout.version != version {
                 (version, schedule) = (layout.version, self.follow(&mut rng));
             }
+            if self.control.take_cancel() {
+                for (peer, due) in &mut schedule.peers {
+                    due.give_up(self.interval);
+                    self.numbers.given_up(peer);
+                }
+            }
+            if self.control.take_start() {
+                schedule.peers.values_mut().for_each(Due::all_now);
+            }
             let known = self.store.stats().damaged_objects;
             if known > damaged {
                 schedule.peers.values_mut().for_each(|due| due.all_soon(&mut rng));
@@ -109,7 +118,13 @@ impl Reconciler {
                 Some((at, peer)) if at <= Instant::now() => {
                     let due = schedule.peers.get_mut(&peer).expect("one of the schedule's");
                     due.begin(dirty.into_iter().filter(|range| range.target == peer));
-                    if self.compare(&peer, due, &mut rng).await {
+                    let compared = tokio::select! {
+                        biased;
+                        // Taken when the loop comes by again.
+                        () = self.control.cancelled() => false,
+                        compared = self.compare(&peer, due, &mut rng) => compared,
+                    };
+                    if compared {
                         schedule.behind.remove(&peer);
                         schedule.strays.awaited.remove(&peer);
                     }
@@ -121,6 +136,7 @@ impl Reconciler {
                         _ = self.layout.changed_since(version) => {}
                         () = marked => {}
                         () = answering => {}
+                        () = self.control.ordered() => {}
                         () = sleep_until(at) => {}
                     }
                 }
@@ -138,8 +154,11 @@ impl Reconciler {
         self.numbers.follow(&sharing);
         let behind = sharing.iter().cloned().collect();
         let first = |peer| {
-            let due = Due::new(rng);
-            (peer, if self.catching_up.is_pending() { due.at_once() } else { due })
+            let mut due = Due::new(rng);
+            if self.catching_up.is_pending() {
+                due.all_now();
+            }
+            (peer, due)
         };
         let peers = sharing.into_iter().map(first).collect();
         Schedule { peers, behind, strays: Strays::default() }
@@ -169,13 +188,13 @@ impl Reconciler {
     /// everything came to its end.
     async fn compare(&self, peer: &NodeId, due: &mut Due, rng: &mut ChaCha12Rng) -> bool {
         let (connections, layout) = (self.connections.clone(), self.layout.clone());
-        let remote = RemoteNode::new(peer.clone(), connections, layout);
+        let remote = RemoteNode::new(peer.clone(), connections, layout).in_background();
         let round = Round {
             ourselves: &self.ourselves,
             store: &self.store,
             layout: &self.layout,
             peer: &remote,
-            budget: &self.budget,
+            budget: self.control.budget(),
             numbers: &self.numbers,
         };
         let failed_before = self.numbers.objects_failed(peer);
@@ -197,6 +216,7 @@ impl Reconciler {
                     counts.rounds_failed += 1;
                     counts.last_error = Some(error.to_string());
                 });
+                self.numbers.given_up(peer);
                 due.failed(rng);
                 false
             }

@@ -117,7 +117,7 @@ impl Session {
 
     /// States what we hold in the lowest ranges of the stack.
     async fn ask(&mut self, listing: &dyn Listing) -> Result<Asked, StoreError> {
-        let question = Question { key: self.key, items: Vec::new() };
+        let question = Question { key: self.key, items: Vec::new(), count_to: None };
         let mut asked = Asked { question, listed: Vec::new() };
         let mut window = Window::new(listing, self.key);
         let mut bytes = 0;

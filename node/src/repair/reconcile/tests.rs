@@ -215,13 +215,14 @@ async fn a_reply_to_something_else_is_refused() {
     let wrong = |what: What| Reply {
         compared: 1,
         differences: vec![Difference { item: 0, part: 0, what }],
+        held: None,
     };
     let elsewhere = Difference { item: 1, part: 0, what: What::Divide };
     let lists = |indexes: Vec<u32>| What::Members { besides: vec![id], lacking: indexes };
     for reply in [
         Reply::default(),
-        Reply { compared: 2, differences: Vec::new() },
-        Reply { compared: 1, differences: vec![elsewhere] },
+        Reply { compared: 2, differences: Vec::new(), held: None },
+        Reply { compared: 1, differences: vec![elsewhere], held: None },
         wrong(What::Sums(vec![1])),
         wrong(What::Sums(vec![1; 17])),
         wrong(lists(vec![20])),

@@ -1,5 +1,5 @@
 //! What operators and peers ask of a node beside objects: who it is, how it is, and that it
-//! take a snapshot or a layout.
+//! take a snapshot, a layout, or an order to its repair.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,22 @@ impl RemoteNode {
         };
         let answer = self.attempt(Want::default(), Instant::now(), timeout, &request).await?;
         Ok(answer.into_inner())
+    }
+
+    /// Has the node's repair do something; says how it stands then.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn repair(
+        &self,
+        order: v1::RepairOrder,
+        timeout: Duration,
+    ) -> Result<v1::RepairStatus, NodeError> {
+        let answer = self.call(timeout, 0, |mut rpc, timeout| async move {
+            let request = v1::RepairRequest { order: order.into() };
+            rpc.repair(with_timeout(request, timeout)).await
+        });
+        Ok(answer.await?.into_inner().repair.unwrap_or_default())
     }
 
     /// Brings a layout into force at the node; says which version is then in force there,

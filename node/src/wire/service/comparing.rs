@@ -48,7 +48,8 @@ impl NodeService {
         let arcs = placement.shared_by(&self.node_id, &caller);
         let answers = &self.compared.answers;
         let _answer = answers.acquire().await.expect("the semaphore is never closed");
-        let inventory = self.compared.store.inventory(first.span.first, last.span.last).await;
+        let last = question.count_to.map_or(last.span.last, |to| to.max(last.span.last));
+        let inventory = self.compared.store.inventory(first.span.first, last).await;
         let reply = answer(&Shared::new(inventory, arcs), &question).await;
         Ok(compare::reply_to_wire(reply.map_err(|error| status_of(&error))?))
     }

@@ -41,9 +41,18 @@ impl Due {
         due
     }
 
-    /// Everything, without delay.
-    pub(super) fn at_once(self) -> Self {
-        Due { all_at: Some(self.not_before), ..self }
+    /// Everything is compared without delay, from the beginning.
+    pub(super) fn all_now(&mut self) {
+        let now = Instant::now();
+        (self.all_at, self.not_before, self.begun) = (Some(now), now, None);
+    }
+
+    /// Gives up what was begun; over everything it is compared when `interval` has passed.
+    pub(super) fn give_up(&mut self, interval: Duration) {
+        if self.begun.take().is_some_and(|begun| begun.all) {
+            self.all_at = Some(Instant::now() + interval);
+        }
+        self.not_before = Instant::now() + limits::RECONCILE_BACKOFF_MAX;
     }
 
     /// Everything is compared soon, from the beginning.

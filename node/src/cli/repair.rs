@@ -1,0 +1,61 @@
+//! `repair status`, `start`, `pause` and `cancel`.
+
+mod report;
+
+use gitstratum_proto::v1::RepairOrder;
+
+use super::arguments::{ClientArguments, RepairArguments, RepairCommand};
+use super::{Failure, connect, connect_with, show};
+use crate::limits;
+
+/// Does what the arguments say.
+pub(super) async fn repair(asked: RepairArguments) -> Result<(), Failure> {
+    match asked.command {
+        RepairCommand::Status { json, client } => status(json, &client).await,
+        RepairCommand::Start { client } => order(RepairOrder::Start, &client).await,
+        RepairCommand::Pause { client } => order(RepairOrder::Pause, &client).await,
+        RepairCommand::Cancel { client } => order(RepairOrder::Cancel, &client).await,
+    }
+}
+
+async fn status(as_json: bool, client: &ClientArguments) -> Result<(), Failure> {
+    let client = connect_with(client, client.timeout_or(limits::STATUS_TIMEOUT)).await?;
+    let answers = client.status().await;
+    match as_json {
+        true => show(&format!("{:#}\n", report::as_json(&answers))),
+        false => show(&report::as_text(&answers)?),
+    }
+}
+
+async fn order(order: RepairOrder, client: &ClientArguments) -> Result<(), Failure> {
+    let answers = connect(client).await?.repair(order).await;
+    let mut failed = 0;
+    for (member, answer) in &answers {
+        let node = &member.node_id;
+        match answer {
+            Ok(_) => show(&format!("{node}: {}\n", done(order)))?,
+            Err(error) => {
+                failed += 1;
+                eprintln!("{node}: {error}");
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::Operation(format!("{failed} of {} nodes were not told", answers.len()))),
+    }
+}
+
+fn done(order: RepairOrder) -> &'static str {
+    match order {
+        RepairOrder::Start => "compares everything with every peer now",
+        RepairOrder::Pause => "paused until `repair start`, or until it restarts",
+        RepairOrder::Cancel => "gave up the comparisons that were under way",
+        RepairOrder::Unspecified => "was told nothing",
+    }
+}
+
+/// Shares of a thousand, as percent.
+fn percent(permille: u32) -> String {
+    format!("{}.{} %", permille / 10, permille % 10)
+}

@@ -1,0 +1,205 @@
+//! How far repair is, for people and for programs.
+
+use std::fmt::{self, Write as _};
+
+use gitstratum_proto::v1::{ReconcileProgress, StatusResponse};
+use indicatif::{HumanBytes, HumanCount};
+use serde_json::{Value, json};
+
+use super::percent;
+use crate::client::Answered;
+
+/// What is known to be on fewer replicas than it should be.
+#[derive(Default)]
+struct Lacking {
+    /// Pairs of an object and a replica that lacks it, about.
+    objects: u64,
+    bytes: f64,
+    dirty_ranges: u64,
+    /// The longest of the comparisons under way, if it is known.
+    left_ms: Option<u64>,
+}
+
+impl Lacking {
+    fn of(answers: &[Answered<StatusResponse>]) -> Self {
+        let mut lacking = Lacking::default();
+        for status in answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()) {
+            let hints = status.hints.as_ref();
+            let pending = hints.map_or(0, |hints| hints.pending);
+            lacking.dirty_ranges += hints.map_or(0, |hints| hints.dirty_ranges);
+            lacking.objects += pending;
+            lacking.bytes += pending as f64 * usual_bytes(status);
+            for progress in under_way(status).map(|(_, progress)| progress) {
+                let objects = progress.lacking_here + progress.lacking_there;
+                lacking.objects += objects;
+                lacking.bytes += objects as f64 * bytes_each(status, progress);
+                lacking.left_ms = lacking.left_ms.max(progress.left_ms);
+            }
+        }
+        lacking
+    }
+
+    fn is_none(&self) -> bool {
+        self.objects == 0 && self.dirty_ranges == 0
+    }
+}
+
+/// The comparisons that a node has under way, with whom.
+fn under_way(status: &StatusResponse) -> impl Iterator<Item = (&str, &ReconcileProgress)> {
+    let peers = status.reconcile.iter().flat_map(|reconcile| &reconcile.peers);
+    peers.filter_map(|peer| Some((peer.node_id.as_str(), peer.progress.as_ref()?)))
+}
+
+fn usual_bytes(status: &StatusResponse) -> f64 {
+    let store = status.store.as_ref();
+    store.map_or(0.0, |store| store.payload_bytes as f64 / store.objects.max(1) as f64)
+}
+
+/// What an object has on average: of those that came, or else of those that are there.
+fn bytes_each(status: &StatusResponse, progress: &ReconcileProgress) -> f64 {
+    match progress.brought {
+        0 => usual_bytes(status),
+        brought => progress.bytes_brought as f64 / brought as f64,
+    }
+}
+
+/// For programs.
+pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
+    let lacking = Lacking::of(answers);
+    let nodes = answers.iter().map(|(member, answer)| {
+        let status = match answer {
+            Ok(status) => status,
+            Err(error) => {
+                let node = member.node_id.as_str();
+                return json!({ "node": node, "reachable": false, "error": error.to_string() });
+            }
+        };
+        let repair = status.repair.unwrap_or_default();
+        let reconcile = status.reconcile.clone().unwrap_or_default();
+        let hints = status.hints.clone().unwrap_or_default();
+        let comparisons = under_way(status).map(|(peer, progress)| {
+            json!({
+                "peer": peer,
+                "done_permille": progress.done_permille,
+                "lacking_here": progress.lacking_here,
+                "lacking_there": progress.lacking_there,
+                "brought": progress.brought,
+                "bytes_brought": progress.bytes_brought,
+                "elapsed_ms": progress.elapsed_ms,
+                "left_ms": progress.left_ms,
+            })
+        });
+        let failed = reconcile.peers.iter().filter(|peer| !peer.last_error.is_empty());
+        json!({
+            "node": status.node_id,
+            "reachable": true,
+            "paused": repair.paused,
+            "bytes_per_second": repair.bytes_per_second,
+            "share_permille": repair.share_permille,
+            "catching_up": reconcile.catching_up,
+            "proves_nothing": reconcile.proves_nothing,
+            "hints_pending": hints.pending,
+            "dirty_ranges": hints.dirty_ranges,
+            "comparisons": comparisons.collect::<Vec<_>>(),
+            "errors": failed
+                .map(|peer| json!({ "peer": peer.node_id, "error": peer.last_error }))
+                .collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "partial": answers.iter().any(|(_, answer)| answer.is_err()),
+        "lacking": {
+            "objects": lacking.objects,
+            "bytes": lacking.bytes.round() as u64,
+            "dirty_ranges": lacking.dirty_ranges,
+            "left_ms": lacking.left_ms,
+        },
+        "nodes": nodes.collect::<Vec<_>>(),
+    })
+}
+
+/// For people.
+pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fmt::Error> {
+    let mut out = String::new();
+    for (member, answer) in answers {
+        let node = member.node_id.as_str();
+        match answer {
+            Ok(status) => describe(&mut out, node, status)?,
+            Err(error) => writeln!(out, "{node:<12} not asked: {error}")?,
+        }
+    }
+    let lacking = Lacking::of(answers);
+    if lacking.is_none() {
+        writeln!(out, "nothing is known to lack a replica")?;
+    } else {
+        let left = lacking.left_ms.map_or_else(String::new, |ms| format!(", {}", left(ms)));
+        writeln!(
+            out,
+            "about {} objects ({}) lack a replica, and {} ranges are dirty{left}",
+            HumanCount(lacking.objects),
+            HumanBytes(lacking.bytes as u64),
+            lacking.dirty_ranges
+        )?;
+    }
+    let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
+    if unasked > 0 {
+        writeln!(out, "partial: {unasked} of {} nodes could not be asked", answers.len())?;
+    }
+    Ok(out)
+}
+
+fn describe(out: &mut String, node: &str, status: &StatusResponse) -> fmt::Result {
+    let repair = status.repair.unwrap_or_default();
+    let reconcile = status.reconcile.clone().unwrap_or_default();
+    let hints = status.hints.clone().unwrap_or_default();
+    let state = match (repair.paused, reconcile.off, reconcile.catching_up) {
+        (true, ..) => "paused",
+        (_, true, _) => "does not compare itself",
+        (.., true) => "catching up",
+        _ => "ok",
+    };
+    write!(out, "{node:<12} {state}; {} a second at most", HumanBytes(repair.bytes_per_second))?;
+    if repair.share_permille < 1000 {
+        write!(out, ", {} of it now, giving way to clients", percent(repair.share_permille))?;
+    }
+    writeln!(out)?;
+    for target in &hints.targets {
+        let trouble = match target.trouble.as_str() {
+            "" => String::new(),
+            trouble => format!("; they wait: {trouble}"),
+        };
+        writeln!(out, "  {} hints for {}{trouble}", HumanCount(target.pending), target.node_id)?;
+    }
+    if hints.dirty_ranges > 0 {
+        writeln!(out, "  {} dirty ranges", hints.dirty_ranges)?;
+    }
+    for (peer, progress) in under_way(status) {
+        let ReconcileProgress { done_permille, lacking_here, lacking_there, .. } = *progress;
+        let rate = progress.brought as f64 * 1000.0 / progress.elapsed_ms.max(1) as f64;
+        writeln!(
+            out,
+            "  with {peer}: {} compared, about {} objects lack here and {} there; {} brought, \
+             {} a second{}",
+            percent(done_permille),
+            HumanCount(lacking_here),
+            HumanCount(lacking_there),
+            HumanCount(progress.brought),
+            HumanCount(rate.round() as u64),
+            progress.left_ms.map_or_else(String::new, |ms| format!("; {}", left(ms)))
+        )?;
+    }
+    for peer in reconcile.peers.iter().filter(|peer| peer.progress.is_none()) {
+        if peer.compared_ago_ms.is_none() && !peer.last_error.is_empty() {
+            writeln!(out, "  not compared with {} yet: {}", peer.node_id, peer.last_error)?;
+        }
+    }
+    Ok(())
+}
+
+fn left(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        seconds if seconds < 120 => format!("about {seconds} s left"),
+        seconds if seconds < 7200 => format!("about {} min left", seconds.div_ceil(60)),
+        seconds => format!("about {} h left", seconds.div_ceil(3600)),
+    }
+}
