@@ -25,7 +25,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Running nodes.
 pub struct Cluster {
+    dir: PathBuf,
     nodes: Vec<Child>,
+    configured: Vec<LoadedConfig>,
     /// `HOST:PORT` of each.
     pub peers: Vec<String>,
 }
@@ -53,7 +55,8 @@ impl Cluster {
         });
         let layout = Layout::first((REPLICAS, 2, 2), members.collect());
         let peers = listens.iter().map(SocketAddr::to_string).collect();
-        let mut cluster = Cluster { nodes: Vec::new(), peers };
+        let (nodes, configured) = (Vec::new(), Vec::new());
+        let mut cluster = Cluster { dir: dir.to_owned(), nodes, configured, peers };
         for (member, listen) in layout.members.iter().zip(listens) {
             let config = Config {
                 node_id: member.node_id.clone(),
@@ -65,9 +68,23 @@ impl Cluster {
             };
             let loaded = LoadedConfig { config, data: dir.join(member.node_id.as_str()) };
             cluster.nodes.push(start_node(dir, &loaded)?);
+            cluster.configured.push(loaded);
         }
         cluster.wait_until_all_answer().await?;
         Ok(cluster)
+    }
+
+    /// Kills a node, and deletes its data directory.
+    pub fn lose(&mut self, node: usize) -> Outcome<()> {
+        self.nodes[node].kill()?;
+        self.nodes[node].wait()?;
+        Ok(fs::remove_dir_all(&self.configured[node].data)?)
+    }
+
+    /// Starts a node that was lost, with an empty data directory.
+    pub fn start_again(&mut self, node: usize) -> Outcome<()> {
+        self.nodes[node] = start_node(&self.dir, &self.configured[node])?;
+        Ok(())
     }
 
     /// A client of its own connections; `seed` makes its choices.

@@ -7,6 +7,7 @@
 
 mod bare;
 mod cluster;
+mod heal;
 mod import;
 mod process;
 mod puts;
@@ -42,6 +43,10 @@ struct Options {
     /// Leave the import out.
     #[arg(long)]
     puts_only: bool,
+    /// Instead of all else: put so many objects, delete a node's data, and see it refilled
+    /// while a client writes.
+    #[arg(long, value_name = "OBJECTS")]
+    heal: Option<usize>,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -64,6 +69,10 @@ fn main() -> Outcome<()> {
 
 async fn run(root: &Path, dir: &Path, options: &Options) -> Outcome<()> {
     let seconds = Duration::from_secs(options.seconds);
+    if let Some(objects) = options.heal {
+        let mut cluster = Cluster::start(&dir.join("heal")).await?;
+        return heal::measure(&mut cluster, objects).await;
+    }
     if !options.puts_only {
         let repo = match &options.repo {
             Some(repo) => repo.clone(),
