@@ -38,8 +38,8 @@ use crate::store::{LargeReader, StoreError};
 use learn::{check_peers, learn_layout};
 use replicas::{Replicas, remote};
 
-#[cfg(feature = "cli")]
 pub use operator::Answered;
+#[cfg(feature = "cli")]
 pub use progress::Progress;
 
 pub use crate::quorum::{GetError, Got, PutError, PutReport, ReadRepairStats, WriterStats};
