@@ -7,6 +7,7 @@
 
 mod connections;
 mod layout;
+mod repair;
 mod store;
 mod support;
 
