@@ -121,6 +121,16 @@ pub const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 pub const SERVER_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// A read that is not answered by then is sent to the next replica too.
 pub const HEDGE_AFTER: Duration = Duration::from_millis(200);
+/// No replica is taken for late sooner than this.
+pub const HEDGE_AFTER_MIN: Duration = Duration::from_millis(2);
+/// Of a hundred reads, how many may be asked of a second replica before `HEDGE_AFTER`.
+pub const HEDGE_PERCENT: u64 = 5;
+/// And how many at once after a time in which none was.
+pub const HEDGES_MAX: u64 = 20;
+/// A replica whose reads take so many times as long as the best's is read from later.
+pub const MUCH_SLOWER: u32 = 4;
+/// Of so many reads one begins in the ring's order, slow replicas included.
+pub const READS_BEFORE_A_TRIAL: u64 = 50;
 /// A replica that failed is read from last for this long.
 pub const SUSPECT_FOR: Duration = Duration::from_secs(2);
 /// A node that does not say within this how it is, is shown as one that could not be asked.

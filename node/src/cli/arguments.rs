@@ -131,6 +131,9 @@ pub struct ClientArguments {
     /// How long one request may take, in seconds [default: 10; for a status: 0.9]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+    /// Where this machine is: replicas in this zone of the layout are read from first
+    #[arg(long, value_name = "ZONE", env = "GITSTRATUM_ZONE")]
+    pub zone: Option<String>,
 }
 
 impl ClientArguments {
@@ -138,6 +141,18 @@ impl ClientArguments {
     pub fn timeout_or(&self, usual: Duration) -> Duration {
         self.timeout.unwrap_or(usual)
     }
+}
+
+/// How many replicas must have an object when it counts as stored. All are sent it in any
+/// case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Consistency {
+    /// The fastest: lost if that one is lost before the others have it
+    One,
+    /// W of the layout
+    Quorum,
+    /// All N: fails while one of them is down
+    All,
 }
 
 /// `put`
@@ -152,6 +167,9 @@ pub struct Put {
     /// Name the objects by SHA-256 instead of SHA-1
     #[arg(long)]
     pub sha256: bool,
+    /// Replicas that must have an object before its id is printed
+    #[arg(long, value_enum, default_value = "quorum")]
+    pub consistency: Consistency,
     /// The cluster
     #[command(flatten)]
     pub client: ClientArguments,
@@ -185,6 +203,9 @@ pub struct Has {
 pub struct Import {
     /// The repository: a work tree, a bare repository or a .git directory
     pub repository: PathBuf,
+    /// Replicas that must have an object before it counts as stored
+    #[arg(long, value_enum, default_value = "quorum")]
+    pub consistency: Consistency,
     /// The cluster
     #[command(flatten)]
     pub client: ClientArguments,

@@ -16,7 +16,6 @@ mod store;
 use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
-use std::time::Duration;
 
 pub use arguments::Arguments;
 use arguments::{ClientArguments, Command, LogFormat};
@@ -29,6 +28,7 @@ use rand_chacha::rand_core::SeedableRng;
 use crate::client::{Client, ClientOptions, ConnectError};
 use crate::config::ConfigError;
 use crate::limits;
+use crate::quorum::Consistency;
 use crate::wire::status::chain;
 
 /// Why the program ends with another code than 0.
@@ -142,15 +142,35 @@ fn show(text: &str) -> Result<(), Failure> {
 }
 
 async fn connect(arguments: &ClientArguments) -> Result<Client, Failure> {
-    connect_with(arguments, arguments.timeout_or(limits::REQUEST_TIMEOUT)).await
+    connect_with(arguments, ClientOptions::default()).await
 }
 
-/// The same, with so much time for each request.
+/// The same, for puts that return when so many replicas have acknowledged.
+async fn connect_for_puts(
+    arguments: &ClientArguments,
+    consistency: arguments::Consistency,
+) -> Result<Client, Failure> {
+    let consistency = match consistency {
+        arguments::Consistency::One => Consistency::One,
+        arguments::Consistency::Quorum => Consistency::Quorum,
+        arguments::Consistency::All => Consistency::All,
+    };
+    connect_with(arguments, ClientOptions { consistency, ..ClientOptions::default() }).await
+}
+
+/// The same, to ask nodes how they are.
+async fn connect_for_status(arguments: &ClientArguments) -> Result<Client, Failure> {
+    let request_timeout = limits::STATUS_TIMEOUT;
+    connect_with(arguments, ClientOptions { request_timeout, ..ClientOptions::default() }).await
+}
+
+/// The same, with what the arguments leave to these options.
 async fn connect_with(
     arguments: &ClientArguments,
-    request_timeout: Duration,
+    options: ClientOptions,
 ) -> Result<Client, Failure> {
-    let options = ClientOptions { request_timeout, ..ClientOptions::default() };
+    let request_timeout = arguments.timeout_or(options.request_timeout);
+    let options = ClientOptions { request_timeout, zone: arguments.zone.clone(), ..options };
     let rng = seeded_by_the_system()?;
     let connected = Client::connect(Net::new(), &arguments.peers, rng, options).await;
     connected.map_err(|error| match error {

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use super::arguments::{Get, Has, Put};
-use super::{Failure, connect};
+use super::{Failure, connect, connect_for_puts};
 use crate::client::{Client, Got, PutReport};
 use crate::limits;
 use crate::object::{HashAlgorithm, Kind, Object, ObjectHasher, ObjectHead, ObjectId};
@@ -16,7 +16,7 @@ use crate::store::LargeReader;
 
 /// Stores files.
 pub(super) async fn put(asked: Put) -> Result<(), Failure> {
-    let client = connect(&asked.client).await?;
+    let client = connect_for_puts(&asked.client, asked.consistency).await?;
     let algorithm = match asked.sha256 {
         true => HashAlgorithm::Sha256,
         false => HashAlgorithm::Sha1,

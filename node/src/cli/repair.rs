@@ -5,8 +5,7 @@ mod report;
 use gitstratum_proto::v1::RepairOrder;
 
 use super::arguments::{ClientArguments, RepairArguments, RepairCommand};
-use super::{Failure, connect, connect_with, show};
-use crate::limits;
+use super::{Failure, connect, connect_for_status, show};
 
 /// Does what the arguments say.
 pub(super) async fn repair(asked: RepairArguments) -> Result<(), Failure> {
@@ -19,7 +18,7 @@ pub(super) async fn repair(asked: RepairArguments) -> Result<(), Failure> {
 }
 
 async fn status(as_json: bool, client: &ClientArguments) -> Result<(), Failure> {
-    let client = connect_with(client, client.timeout_or(limits::STATUS_TIMEOUT)).await?;
+    let client = connect_for_status(client).await?;
     let answers = client.status().await;
     match as_json {
         true => show(&format!("{:#}\n", report::as_json(&answers))),

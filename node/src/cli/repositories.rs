@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::arguments::{Export, Import};
 use super::progress::Shown;
-use super::{Failure, connect, interruptible};
+use super::{Failure, connect, connect_for_puts, interruptible};
 use crate::client::Client;
 use crate::client::export::{self, ExportReport};
 use crate::client::import::{self, ImportReport};
@@ -13,7 +13,7 @@ const GO_ON: &str = "run the same command again: what is there already is not se
 
 /// Stores a repository and prints its manifest's id, last.
 pub(super) async fn import(asked: Import) -> Result<(), Failure> {
-    let client = connect(&asked.client).await?;
+    let client = connect_for_puts(&asked.client, asked.consistency).await?;
     let report = interruptible(GO_ON, import_into(&client, &asked.repository)).await?;
     println!("{}", report.manifest);
     Ok(())

@@ -8,9 +8,8 @@ use gitstratum_proto::v1::{HintStatus, PoolCounts, PoolStatus, StatusResponse, T
 use serde_json::{Value, json};
 
 use super::arguments::Status;
-use super::{Failure, connect_with, show};
+use super::{Failure, connect_for_status, show};
 use crate::client::Answered;
-use crate::limits;
 use crate::object::ObjectId;
 
 /// Dirty ranges of one node that the table for people names.
@@ -20,8 +19,7 @@ type Answer = Answered<StatusResponse>;
 
 /// Asks every node and prints what it said.
 pub(super) async fn status(asked: Status) -> Result<(), Failure> {
-    let timeout = asked.client.timeout_or(limits::STATUS_TIMEOUT);
-    let client = connect_with(&asked.client, timeout).await?;
+    let client = connect_for_status(&asked.client).await?;
     let answers = client.status().await;
     if asked.json {
         let nodes: Vec<_> = answers.iter().map(as_json).collect();

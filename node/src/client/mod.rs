@@ -32,7 +32,8 @@ use crate::quorum::decorate::{
     AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies,
 };
 use crate::quorum::{
-    Missed, NodeError, NodeReader, NodeWriter, Parts, QuorumReader, QuorumWriter, Writers,
+    Consistency, Missed, NodeError, NodeReader, NodeWriter, Parts, Preference, QuorumReader,
+    QuorumWriter, Writers,
 };
 use crate::store::{LargeReader, StoreError};
 use learn::{check_peers, learn_layout};
@@ -55,6 +56,10 @@ pub struct ClientOptions {
     pub breaker: BreakerOptions,
     /// How deadlines follow what a replica usually takes.
     pub deadlines: AdaptiveOptions,
+    /// Where the client is: replicas of this zone are read from first.
+    pub zone: Option<String>,
+    /// How many replicas must have acknowledged when a put returns.
+    pub consistency: Consistency,
 }
 
 impl Default for ClientOptions {
@@ -64,6 +69,8 @@ impl Default for ClientOptions {
             pool: PoolOptions::default(),
             breaker: BreakerOptions::default(),
             deadlines: AdaptiveOptions::default(),
+            zone: None,
+            consistency: Consistency::Quorum,
         }
     }
 }
@@ -173,13 +180,16 @@ impl Client {
             breakers: breakers.clone(),
             latencies: Latencies::new(options.deadlines.clone()),
         };
+        let preference =
+            Preference { zone: options.zone.clone(), latencies: replicas.latencies.clone() };
         let for_writes = replicas.clone();
         let writers: Writers =
             Arc::new(move |member: &Member| (around.writer)(Arc::new(for_writes.replica(member))));
-        let writer = QuorumWriter::new(layout.clone(), writers.clone(), timeout);
+        let writer = QuorumWriter::new(layout.clone(), writers.clone(), timeout)
+            .consistency(options.consistency);
         let readers =
             Arc::new(move |member: &Member| (around.reader)(Arc::new(replicas.replica(member))));
-        let reader = QuorumReader::repairing(layout.clone(), readers, writers, timeout);
+        let reader = QuorumReader::repairing(layout.clone(), readers, writers, timeout, preference);
         let catching_up = Arc::default();
         Ok(Client { layout, connections, breakers, writer, reader, options, catching_up })
     }

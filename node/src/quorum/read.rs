@@ -3,16 +3,19 @@
 //! Invariant (I2, I3): what is returned hashes to its id, and "not found" is said only when
 //! R replicas answered "absent", which with R + W > N contradicts every acknowledged put.
 
+mod health;
 mod repair;
 mod resume;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::Instant;
+use tokio::time::timeout;
 
+use health::Health;
+pub use health::Preference;
 use repair::ReadRepair;
 use resume::{Opening, ResumingReader};
 
@@ -64,8 +67,7 @@ struct Inner {
     layout: CurrentLayout,
     nodes: Readers,
     timeout: Duration,
-    /// Replicas that failed lately, and until when they are asked last.
-    suspects: Mutex<BTreeMap<NodeId, Instant>>,
+    health: Health,
     repair: Option<ReadRepair>,
 }
 
@@ -114,21 +116,22 @@ impl QuorumReader {
     /// A reader from the members of `layout`, which it follows; `timeout` bounds each
     /// replica's answer.
     pub fn new(layout: CurrentLayout, nodes: Readers, timeout: Duration) -> Self {
-        let inner = Inner { layout, nodes, timeout, suspects: Mutex::default(), repair: None };
-        QuorumReader { inner: Arc::new(inner) }
+        let health = Health::new(Preference::default());
+        QuorumReader { inner: Arc::new(Inner { layout, nodes, timeout, health, repair: None }) }
     }
 
     /// As `new`; and a replica that is found to lack an object, or to have it damaged, is
-    /// given it through `writers` once another had it.
+    /// given it through `writers` once another had it. Which is asked first follows
+    /// `preference`.
     pub fn repairing(
         layout: CurrentLayout,
         nodes: Readers,
         writers: Writers,
         timeout: Duration,
+        preference: Preference,
     ) -> Self {
-        let repair = Some(ReadRepair::new(writers, timeout));
-        let inner = Inner { layout, nodes, timeout, suspects: Mutex::default(), repair };
-        QuorumReader { inner: Arc::new(inner) }
+        let (health, repair) = (Health::new(preference), Some(ReadRepair::new(writers, timeout)));
+        QuorumReader { inner: Arc::new(Inner { layout, nodes, timeout, health, repair }) }
     }
 
     /// What came of replicas that were found lacking.
@@ -171,7 +174,7 @@ impl QuorumReader {
     pub async fn get_large(&self, id: ObjectId) -> Result<Box<dyn LargeReader>, GetError> {
         let placement = self.inner.layout.placement();
         let read_set = placement.read_set(&id);
-        let untried = self.inner.ranked(read_set.nodes()).into_iter();
+        let untried = self.inner.health.ranked(&placement, read_set.nodes()).into_iter();
         let mut search = Search::new(0, id, read_set);
         let mut opening = Opening { inner: self.inner.clone(), placement, untried };
         match opening.next(&mut search).await {
@@ -188,23 +191,6 @@ impl QuorumReader {
 }
 
 impl Inner {
-    fn lock_suspects(&self) -> std::sync::MutexGuard<'_, BTreeMap<NodeId, Instant>> {
-        self.suspects.lock().expect("nothing panics while it ranks")
-    }
-
-    fn suspect(&self, node_id: &NodeId) {
-        self.lock_suspects().insert(node_id.clone(), Instant::now() + limits::SUSPECT_FOR);
-    }
-
-    /// Ring order, but replicas that failed lately last.
-    fn ranked(&self, replicas: &[NodeId]) -> Vec<NodeId> {
-        let now = Instant::now();
-        let suspects = self.lock_suspects();
-        let mut ranked = replicas.to_vec();
-        ranked.sort_by_key(|node_id| suspects.get(node_id).is_some_and(|until| now < *until));
-        ranked
-    }
-
     fn reader(&self, placement: &Placement, node_id: &NodeId) -> Arc<dyn NodeReader> {
         let member = placement.layout().member(node_id);
         (self.nodes)(member.expect("only members are read from"))
@@ -225,7 +211,8 @@ impl Inner {
     }
 
     /// Asks replica after replica for what is still sought: the next one when an answer
-    /// leaves something unfound, or when no answer came for `limits::HEDGE_AFTER`.
+    /// leaves something unfound, when no answer came for as long as the one that was asked
+    /// usually takes, if the budget allows, or for `limits::HEDGE_AFTER`.
     async fn search(
         &self,
         placement: &Placement,
@@ -237,43 +224,63 @@ impl Inner {
             sought.entry(search.id).or_default().push(search);
         }
         let mut results = Vec::new();
-        let untried = self.ranked(read_set.nodes()).into_iter();
+        let untried = self.health.ranked(placement, read_set.nodes()).into_iter();
         let mut untried: VecDeque<_> =
             untried.map(|node_id| Untried { node_id, insist: false }).collect();
         let mut asked = FuturesUnordered::new();
         let mut insisted = BTreeSet::new();
+        let mut patience = limits::HEDGE_AFTER;
+        self.health.earn();
         while !sought.is_empty() {
             if asked.is_empty() {
                 let Some(next) = untried.pop_front() else { break };
+                patience = self.health.patience(&next.node_id);
                 asked.push(self.ask(placement, next, sought.keys().copied().collect()));
             }
             let reply = match untried.is_empty() {
-                true => Ok(asked.next().await),
-                false => tokio::time::timeout(limits::HEDGE_AFTER, asked.next()).await,
+                true => asked.next().await,
+                false => self.reply_in_time(&mut asked, patience).await,
             };
             let unsatisfied = match reply {
-                Ok(reply) => match reply.expect("something was asked") {
-                    // Asked all the same when nobody else has it all.
-                    (node_id, _, Err(NodeError::CircuitOpen { .. }))
-                        if insisted.insert(node_id.clone()) =>
-                    {
-                        untried.push_back(Untried { node_id, insist: true });
-                        true
-                    }
-                    reply => self.take(placement, reply, &mut sought, &mut results),
-                },
-                Err(_) => true,
+                // Asked all the same when nobody else has it all.
+                Some((node_id, _, Err(NodeError::CircuitOpen { .. })))
+                    if insisted.insert(node_id.clone()) =>
+                {
+                    untried.push_back(Untried { node_id, insist: true });
+                    true
+                }
+                Some(reply) => self.take(placement, reply, &mut sought, &mut results),
+                None => true,
             };
             if unsatisfied
                 && !sought.is_empty()
                 && let Some(next) = untried.pop_front()
             {
+                patience = self.health.patience(&next.node_id);
                 asked.push(self.ask(placement, next, sought.keys().copied().collect()));
             }
         }
         let unfound = sought.into_values().flatten();
         results.extend(unfound.map(|s| (s.place, Err(s.conclude()))));
         results
+    }
+
+    /// The next reply; `None` when it is time to ask another replica too.
+    async fn reply_in_time<F>(
+        &self,
+        asked: &mut FuturesUnordered<F>,
+        patience: Duration,
+    ) -> Option<Replies>
+    where
+        F: Future<Output = Replies>,
+    {
+        if let Ok(reply) = timeout(patience, asked.next()).await {
+            return reply;
+        }
+        if patience >= limits::HEDGE_AFTER || self.health.may_ask_early() {
+            return None;
+        }
+        timeout(limits::HEDGE_AFTER - patience, asked.next()).await.ok().flatten()
     }
 
     /// Takes one replica's answers; says whether it left something unfound.
@@ -287,7 +294,7 @@ impl Inner {
         let answers: Vec<Result<Found, NodeError>> = match answer {
             Ok(answers) => answers.into_iter().map(|answer| Ok(answer?)).collect(),
             Err(error) => {
-                self.suspect(&node_id);
+                self.health.suspect(&node_id);
                 vec![Err(error); ids.len()]
             }
         };

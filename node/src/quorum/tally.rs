@@ -135,7 +135,8 @@ impl Tally {
         }
         if self.stored.len() >= self.needed {
             self.decided = true;
-            return Some(Ok(PutReport { stored: self.stored.clone() }));
+            let (stored, failed) = (self.stored.clone(), self.failed.clone());
+            return Some(Ok(PutReport { stored, failed, waiting: self.waiting }));
         }
         if self.stored.len() + self.waiting < self.needed {
             self.decided = true;

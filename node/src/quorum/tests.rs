@@ -236,7 +236,8 @@ fn trio(moods: [Mood; 3]) -> Trio {
     let writers: Writers = Arc::new(move |member: &Member| find(member));
     let writer = QuorumWriter::new(layout.clone(), writers.clone(), timeout);
     let readers: Readers = Arc::new(move |member: &Member| find_too(member));
-    let reader = QuorumReader::repairing(layout, readers, writers, timeout);
+    let preference = Preference::default();
+    let reader = QuorumReader::repairing(layout, readers, writers, timeout, preference);
     Trio { nodes, writer, reader }
 }
 
@@ -270,6 +271,25 @@ async fn a_put_answers_at_w_and_the_last_replica_still_gets_the_object() {
     trio.nodes[0].release.notify_one();
     trio.writer.drain().await;
     assert!(trio.nodes[0].holds(object().id()), "the write was not cancelled at W");
+}
+
+#[tokio::test]
+async fn a_put_asks_for_as_many_replicas_as_its_caller_does() {
+    let put = async |trio: &Trio, consistency| {
+        let writer = trio.writer.consistency(consistency);
+        writer.put(vec![object()], false).await.pop().unwrap()
+    };
+    let one = trio([Mood::Well, Mood::Dead, Mood::Dead]);
+    let report = put(&one, Consistency::One).await.unwrap();
+    assert_eq!(report.stored[0].0, one.nodes[0].node_id);
+    assert_eq!(put(&one, Consistency::Quorum).await.unwrap_err().needed, 2);
+    let two = trio([Mood::Well, Mood::Well, Mood::Dead]);
+    let error = put(&two, Consistency::All).await.unwrap_err();
+    assert_eq!((error.needed, error.failed.len()), (3, 1));
+    let report = put(&two, Consistency::Quorum).await.unwrap();
+    assert_eq!(report.stored.len() + report.failed.len() + report.waiting, 3);
+    two.writer.drain().await;
+    assert_eq!(two.writer.stats().missed_lost, 0, "whatever was asked for, it is remembered");
 }
 
 #[tokio::test]

@@ -27,11 +27,40 @@ use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{CurrentLayout, NodeId, Placement};
 use crate::store::Stored;
 
+/// How many replicas must have acknowledged an object when its put returns. All of them are
+/// sent it in any case, and what any of them misses is remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// One: the fastest, and gone if that one is lost before the others have it. A get may
+    /// say "not found" until they do.
+    One,
+    /// W, as the layout says: every get that reaches a read quorum finds it.
+    #[default]
+    Quorum,
+    /// All N: the put fails while any of them cannot take it.
+    All,
+}
+
+impl Consistency {
+    fn needed(self, placement: &Placement) -> usize {
+        match self {
+            Consistency::One => 1,
+            Consistency::Quorum => placement.layout().write_quorum,
+            Consistency::All => placement.layout().replicas,
+        }
+    }
+}
+
 /// A put that reached its write quorum.
 #[derive(Clone, Debug)]
 pub struct PutReport {
-    /// Replicas that had acknowledged when W was reached.
+    /// Replicas that had acknowledged when enough of them had.
     pub stored: Vec<(NodeId, Stored)>,
+    /// Replicas that had failed by then, and why: what they missed is kept for them by one
+    /// that stored the object.
+    pub failed: Vec<(NodeId, NodeError)>,
+    /// Replicas that had not answered yet. Each write goes on, and what fails is kept too.
+    pub waiting: usize,
 }
 
 /// A put that did not.
@@ -73,6 +102,7 @@ struct Inner {
 #[derive(Clone)]
 pub struct QuorumWriter {
     inner: Arc<Inner>,
+    consistency: Consistency,
 }
 
 impl QuorumWriter {
@@ -88,7 +118,13 @@ impl QuorumWriter {
             coordinators: TaskTracker::new(),
             latest_missed: Mutex::default(),
         };
-        QuorumWriter { inner: Arc::new(inner) }
+        QuorumWriter { inner: Arc::new(inner), consistency: Consistency::default() }
+    }
+
+    /// The same writer for puts that return when so many replicas have acknowledged. It
+    /// shares everything else, counters and bounds included.
+    pub fn consistency(&self, consistency: Consistency) -> Self {
+        QuorumWriter { consistency, ..self.clone() }
     }
 
     /// Stores objects; one outcome each, in order. With `skip_present`, each replica is
@@ -114,6 +150,7 @@ impl QuorumWriter {
         let mut groups: BTreeMap<Arc<[NodeId]>, Group> = BTreeMap::new();
         // One layout from beginning to end, whatever comes into force meanwhile.
         let placement = self.inner.layout.placement();
+        let needed = self.consistency.needed(&placement);
         for (place, object) in objects.into_iter().enumerate() {
             let replicas = placement.replicas(&object.id());
             let group = groups.entry(replicas).or_default();
@@ -125,7 +162,7 @@ impl QuorumWriter {
             let counted = count(self.inner.counters.clone(), objects.len() as u64);
             let (answer, outcome) = oneshot::channel();
             let coordinator = self.inner.clone().coordinate(
-                Batch { objects: objects.into(), replicas, skip_present },
+                Batch { objects: objects.into(), replicas, skip_present, needed },
                 placement.clone(),
                 counted,
                 answer,
@@ -150,7 +187,9 @@ impl QuorumWriter {
     pub async fn put_large(&self, head: ObjectHead, parts: Parts) -> Outcome {
         let counted = Undecided::new(self.inner.counters.clone(), 1);
         let (answer, outcome) = oneshot::channel();
-        let coordinator = self.inner.clone().coordinate_large(head, parts, counted, answer);
+        let consistency = self.consistency;
+        let coordinator =
+            self.inner.clone().coordinate_large((head, parts), consistency, counted, answer);
         tokio::spawn(self.inner.coordinators.track_future(coordinator));
         let mut outcome = outcome.await.expect("a coordinator answers before it ends");
         outcome.pop().expect("one object, one outcome")
@@ -185,6 +224,8 @@ struct Batch {
     objects: Arc<[Object]>,
     replicas: Arc<[NodeId]>,
     skip_present: bool,
+    /// Acknowledgements of a put that succeeds.
+    needed: usize,
 }
 
 impl Inner {
@@ -215,7 +256,7 @@ impl Inner {
         let room = self.room_for(bytes).await;
         let heads: Vec<_> = batch.objects.iter().map(Object::id).collect();
         let replicas = FuturesUnordered::new();
-        let needed = placement.layout().write_quorum;
+        let needed = batch.needed;
         let reserve = Arc::new(Reserve::new(batch.replicas.len(), needed));
         for node_id in batch.replicas.iter() {
             let node = self.writer(&placement, node_id);
@@ -228,15 +269,16 @@ impl Inner {
             replicas.push(joined(node_id.clone(), heads.len(), write));
         }
         drop(batch);
-        let tallies = self.gather(&placement, &heads, replicas, &reserve, counted, answer).await;
+        let gathered = self.gather(&heads, replicas, &reserve, needed, counted, answer);
+        let tallies = gathered.await;
         drop(room);
         self.record_missed(&placement, &tallies).await;
     }
 
     async fn coordinate_large(
         self: Arc<Self>,
-        head: ObjectHead,
-        parts: Parts,
+        (head, parts): (ObjectHead, Parts),
+        consistency: Consistency,
         counted: Undecided,
         answer: oneshot::Sender<Vec<Outcome>>,
     ) {
@@ -254,7 +296,8 @@ impl Inner {
         let reserve = Reserve::new(sinks.len(), sinks.len());
         let pump = pump(parts, sinks, self.timeout);
         let ids = [head.id];
-        let gather = self.gather(&placement, &ids, replicas, &reserve, counted, answer);
+        let needed = consistency.needed(&placement);
+        let gather = self.gather(&ids, replicas, &reserve, needed, counted, answer);
         let ((), tallies) = futures_util::future::join(pump, gather).await;
         self.record_missed(&placement, &tallies).await;
     }
@@ -263,17 +306,16 @@ impl Inner {
     /// is decided.
     async fn gather<F>(
         &self,
-        placement: &Placement,
         ids: &[ObjectId],
         mut replicas: FuturesUnordered<F>,
         reserve: &Reserve,
+        needed: usize,
         mut counted: Undecided,
         answer: oneshot::Sender<Vec<Outcome>>,
     ) -> Vec<Tally>
     where
         F: Future<Output = (NodeId, Answers)>,
     {
-        let needed = placement.layout().write_quorum;
         let mut tallies: Vec<_> =
             ids.iter().map(|id| Tally::new(*id, needed, replicas.len())).collect();
         let mut outcomes: Vec<Option<Outcome>> = ids.iter().map(|_| None).collect();

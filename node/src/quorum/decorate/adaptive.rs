@@ -54,6 +54,12 @@ struct Histogram {
     since_halved: u32,
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Histogram { counts: [0; BUCKETS], total: 0, since_halved: 0 }
+    }
+}
+
 impl Histogram {
     fn record(&mut self, took: Duration, half_life: u32) {
         self.counts[bucket(took)] += 1;
@@ -66,9 +72,9 @@ impl Histogram {
         }
     }
 
-    /// What 99 of a hundred requests did not exceed.
-    fn p99(&self) -> Duration {
-        let beyond = self.total / 100;
+    /// What so many of a hundred requests did not exceed.
+    fn percentile(&self, percent: u32) -> Duration {
+        let beyond = self.total / 100 * (100 - percent) + self.total % 100 * (100 - percent) / 100;
         let mut seen = 0;
         for at in (0..BUCKETS).rev() {
             seen += self.counts[at];
@@ -97,22 +103,61 @@ fn upper(bucket: usize) -> Duration {
 #[derive(Clone, Default)]
 pub struct Latencies {
     options: AdaptiveOptions,
-    histograms: Arc<Mutex<BTreeMap<NodeId, Arc<Mutex<Histogram>>>>>,
+    replicas: Arc<Mutex<BTreeMap<NodeId, Replica>>>,
+}
+
+/// What is known of one replica.
+#[derive(Clone, Default)]
+struct Replica {
+    all: Arc<Mutex<Histogram>>,
+    reads: Arc<Mutex<Histogram>>,
 }
 
 impl Latencies {
     /// Nothing is known yet.
     pub fn new(options: AdaptiveOptions) -> Self {
-        Latencies { options, histograms: Arc::default() }
+        Latencies { options, replicas: Arc::default() }
     }
 
-    fn of(&self, node_id: &NodeId) -> Arc<Mutex<Histogram>> {
-        let mut histograms = self.histograms.lock().expect("nothing panics while it looks");
-        let empty = || {
-            let counts = [0; BUCKETS];
-            Arc::new(Mutex::new(Histogram { counts, total: 0, since_halved: 0 }))
-        };
-        histograms.entry(node_id.clone()).or_insert_with(empty).clone()
+    /// What half of a replica's reads took, if enough is known.
+    pub fn usual_read(&self, node_id: &NodeId) -> Option<Duration> {
+        self.read_percentile(node_id, 50)
+    }
+
+    /// What 95 of a hundred of a replica's reads did not exceed, if enough is known.
+    pub fn read_p95(&self, node_id: &NodeId) -> Option<Duration> {
+        self.read_percentile(node_id, 95)
+    }
+
+    fn read_percentile(&self, node_id: &NodeId, percent: u32) -> Option<Duration> {
+        let reads = self.of(node_id).reads;
+        let reads = reads.lock().expect("nothing panics while it counts");
+        (reads.total >= self.options.requests_min).then(|| reads.percentile(percent))
+    }
+
+    /// Counts a read that took so long.
+    pub fn record_read(&self, node_id: &NodeId, took: Duration) {
+        self.of(node_id).record_read(took, self.options.half_life);
+    }
+
+    fn of(&self, node_id: &NodeId) -> Replica {
+        let mut replicas = self.replicas.lock().expect("nothing panics while it looks");
+        if let Some(replica) = replicas.get(node_id) {
+            return replica.clone();
+        }
+        replicas.entry(node_id.clone()).or_default().clone()
+    }
+}
+
+impl Replica {
+    fn record(&self, took: Duration, half_life: u32) {
+        let mut all = self.all.lock().expect("nothing panics while it counts");
+        all.record(took, half_life);
+    }
+
+    fn record_read(&self, took: Duration, half_life: u32) {
+        let mut reads = self.reads.lock().expect("nothing panics while it counts");
+        reads.record(took, half_life);
     }
 }
 
@@ -121,14 +166,14 @@ impl Latencies {
 pub struct Adaptive<N> {
     inner: N,
     options: AdaptiveOptions,
-    histogram: Arc<Mutex<Histogram>>,
+    replica: Replica,
 }
 
 impl<N: NodeWriter> Adaptive<N> {
     /// `inner`, with what `latencies` knows of it.
     pub fn new(inner: N, latencies: &Latencies) -> Self {
-        let histogram = latencies.of(inner.node_id());
-        Adaptive { inner, options: latencies.options.clone(), histogram }
+        let replica = latencies.of(inner.node_id());
+        Adaptive { inner, options: latencies.options.clone(), replica }
     }
 }
 
@@ -136,9 +181,9 @@ impl<N> Adaptive<N> {
     /// The deadline of a request whose caller gives it `given`.
     pub fn deadline(&self, given: Duration) -> Duration {
         let AdaptiveOptions { deadline_min, deadline_max, factor, requests_min, .. } = self.options;
-        let histogram = self.histogram.lock().expect("nothing panics while it counts");
+        let histogram = self.replica.all.lock().expect("nothing panics while it counts");
         let usual = match histogram.total >= requests_min {
-            true => histogram.p99() * factor,
+            true => histogram.percentile(99) * factor,
             false => deadline_max,
         };
         given.min(usual.max(deadline_min).min(deadline_max))
@@ -153,8 +198,7 @@ impl<N> Adaptive<N> {
         // One that was too late counts for what it took, so that the next has longer; one
         // that failed at once says nothing of how long an answer takes.
         if matches!(answer, Ok(_) | Err(NodeError::TimedOut { .. })) {
-            let mut histogram = self.histogram.lock().expect("nothing panics while it counts");
-            histogram.record(began.elapsed(), self.options.half_life);
+            self.replica.record(began.elapsed(), self.options.half_life);
         }
         answer
     }
@@ -206,7 +250,12 @@ impl<N: NodeReader + Clone + 'static> NodeReader for Adaptive<N> {
         ids: Arc<[ObjectId]>,
         timeout: Duration,
     ) -> Result<Vec<Result<Found, StoreError>>, NodeError> {
-        self.timed(self.inner.get(ids, self.deadline(timeout))).await
+        let began = Instant::now();
+        let answer = self.timed(self.inner.get(ids, self.deadline(timeout))).await;
+        if matches!(answer, Ok(_) | Err(NodeError::TimedOut { .. })) {
+            self.replica.record_read(began.elapsed(), self.options.half_life);
+        }
+        answer
     }
 
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {

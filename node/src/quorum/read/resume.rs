@@ -32,7 +32,7 @@ impl Opening {
                 Ok(Some(reader)) => return Some((node_id, reader)),
                 Ok(None) => search.absent.push(node_id),
                 Err(error) => {
-                    self.inner.suspect(&node_id);
+                    self.inner.health.suspect(&node_id);
                     search.failed.push((node_id, error));
                 }
             }
@@ -80,7 +80,7 @@ impl ResumingReader {
                 (self.node_id, self.reader) = (node_id, reader);
                 return Ok(());
             }
-            self.opening.inner.suspect(&node_id);
+            self.opening.inner.health.suspect(&node_id);
         }
         Err(broken)
     }
@@ -93,7 +93,7 @@ impl ResumingReader {
             return Err(StoreError::Truncated { id, received_bytes, size_bytes });
         }
         hasher.verify(id).map_err(|mismatch| {
-            self.opening.inner.suspect(&self.node_id);
+            self.opening.inner.health.suspect(&self.node_id);
             let reason = format!("what was delivered is to be thrown away: {mismatch}");
             StoreError::Damaged { id, reason }
         })
@@ -128,7 +128,7 @@ impl LargeReader for ResumingReader {
                     return Ok(None);
                 }
                 Err(error) => {
-                    self.opening.inner.suspect(&self.node_id);
+                    self.opening.inner.health.suspect(&self.node_id);
                     tracing::debug!(node = %self.node_id, %error, "a large object broke off");
                     self.resume(error).await?;
                     skip = self.delivered_bytes;
