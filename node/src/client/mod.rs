@@ -29,7 +29,7 @@ use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId, Placement};
 use crate::pool::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
 use crate::quorum::decorate::{
-    AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies,
+    AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies, Meters, ReplicaCounts,
 };
 use crate::quorum::{
     Consistency, Missed, NodeError, NodeReader, NodeWriter, Parts, Preference, QuorumReader,
@@ -117,6 +117,7 @@ pub struct Client {
     layout: CurrentLayout,
     connections: Arc<dyn Connections>,
     breakers: Breakers,
+    meters: Meters,
     writer: QuorumWriter,
     reader: QuorumReader,
     options: ClientOptions,
@@ -179,7 +180,9 @@ impl Client {
             connections: connections.clone(),
             breakers: breakers.clone(),
             latencies: Latencies::new(options.deadlines.clone()),
+            meters: Meters::default(),
         };
+        let meters = replicas.meters.clone();
         let preference =
             Preference { zone: options.zone.clone(), latencies: replicas.latencies.clone() };
         let for_writes = replicas.clone();
@@ -191,7 +194,7 @@ impl Client {
             Arc::new(move |member: &Member| (around.reader)(Arc::new(replicas.replica(member))));
         let reader = QuorumReader::repairing(layout.clone(), readers, writers, timeout, preference);
         let catching_up = Arc::default();
-        Ok(Client { layout, connections, breakers, writer, reader, options, catching_up })
+        Ok(Client { layout, connections, breakers, meters, writer, reader, options, catching_up })
     }
 
     /// The layout in use now.
@@ -363,6 +366,11 @@ impl Client {
     /// The circuit breakers of the replicas that were used so far.
     pub fn breakers(&self) -> Vec<BreakerNumbers> {
         self.breakers.list()
+    }
+
+    /// Requests to the replicas that were used so far.
+    pub fn requests(&self) -> Vec<(NodeId, ReplicaCounts)> {
+        self.meters.list()
     }
 
     /// Counters of the writer.

@@ -1,11 +1,11 @@
-//! What a client's quorums see of its peers: replicas with deadlines that follow their
-//! latency, behind circuit breakers.
+//! What a client's quorums see of its peers: replicas whose requests are traced and counted,
+//! with deadlines that follow their latency, behind circuit breakers.
 
 use std::sync::Arc;
 
 use crate::placement::{CurrentLayout, Member};
 use crate::pool::Connections;
-use crate::quorum::decorate::{Adaptive, Breakers, Guarded, Latencies};
+use crate::quorum::decorate::{Adaptive, Breakers, Guarded, Latencies, Metered, Meters, Traced};
 use crate::wire::replica::RemoteNode;
 
 /// What stands between a quorum and its replicas.
@@ -16,13 +16,19 @@ pub(super) struct Replicas {
     pub(super) connections: Arc<dyn Connections>,
     pub(super) breakers: Breakers,
     pub(super) latencies: Latencies,
+    pub(super) meters: Meters,
 }
 
 impl Replicas {
-    /// The replica of a member. The breaker is outside, so that what it refuses is no latency.
-    pub(super) fn replica(&self, member: &Member) -> Guarded<Adaptive<RemoteNode>> {
-        let remote = remote(&self.layout, &self.connections, member);
-        Guarded::new(Adaptive::new(remote, &self.latencies), &self.breakers)
+    /// The replica of a member. The breaker is outside, so that what it refuses is neither
+    /// latency nor request.
+    pub(super) fn replica(
+        &self,
+        member: &Member,
+    ) -> Guarded<Adaptive<Metered<Traced<RemoteNode>>>> {
+        let remote = Traced::new(remote(&self.layout, &self.connections, member));
+        let counted = Metered::new(remote, &self.meters);
+        Guarded::new(Adaptive::new(counted, &self.latencies), &self.breakers)
     }
 }
 

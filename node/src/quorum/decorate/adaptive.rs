@@ -178,6 +178,11 @@ impl<N: NodeWriter> Adaptive<N> {
 }
 
 impl<N> Adaptive<N> {
+    /// The same around another.
+    fn around<M>(&self, inner: M) -> Adaptive<M> {
+        Adaptive { inner, options: self.options.clone(), replica: self.replica.clone() }
+    }
+
     /// The deadline of a request whose caller gives it `given`.
     pub fn deadline(&self, given: Duration) -> Duration {
         let AdaptiveOptions { deadline_min, deadline_max, factor, requests_min, .. } = self.options;
@@ -235,7 +240,8 @@ impl<N: NodeWriter + Clone + 'static> NodeWriter for Adaptive<N> {
     }
 
     fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
-        self.inner.insistent()
+        let inner = self.inner.insistent()?;
+        Some(Arc::new(self.around(inner)))
     }
 }
 
@@ -263,6 +269,7 @@ impl<N: NodeReader + Clone + 'static> NodeReader for Adaptive<N> {
     }
 
     fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
-        self.inner.insistent()
+        let inner = self.inner.insistent()?;
+        Some(Arc::new(self.around(inner)))
     }
 }

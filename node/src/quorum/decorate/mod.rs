@@ -4,6 +4,9 @@
 mod adaptive;
 mod breaker;
 mod guarded;
+mod metered;
+mod shared;
+mod traced;
 
 #[cfg(test)]
 mod tests;
@@ -11,3 +14,5 @@ mod tests;
 pub use adaptive::{Adaptive, AdaptiveOptions, Latencies};
 pub use breaker::{BreakerNumbers, BreakerOptions, BreakerState, Breakers};
 pub use guarded::Guarded;
+pub use metered::{Metered, Meters, ReplicaCounts, RequestCounts};
+pub use traced::Traced;

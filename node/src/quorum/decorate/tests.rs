@@ -271,3 +271,25 @@ async fn deadlines_follow_latencies_within_bounds_and_the_callers_own_goes_first
     assert!(matches!(put(&node).await, Err(NodeError::TimedOut { after, .. }) if after == quick));
     put(&node).await.expect("what it takes is known now");
 }
+
+#[tokio::test]
+async fn decorators_count_what_they_let_through_in_any_order() {
+    let breakers = breakers();
+    let (inside, outside) = (Meters::default(), Meters::default());
+    let replica = Scripted::new("n1", true);
+    // Whether a counter is inside of a breaker decides if refused requests count.
+    let guarded = Guarded::new(Metered::new(Traced::new(replica.clone()), &inside), &breakers);
+    let node = Traced::new(Metered::new(guarded, &outside));
+    for _ in 0..40 {
+        let _ = put(&node).await;
+    }
+    let puts = |meters: &Meters| meters.list()[0].1.puts;
+    assert_eq!(puts(&outside).begun, 40);
+    assert_eq!(puts(&outside).failed, 40);
+    assert!(puts(&inside).begun < 40, "the circuit opened: {:?}", puts(&inside));
+    assert_eq!(puts(&inside).begun, replica.calls() as u64);
+    *replica.fails.lock().unwrap() = false;
+    let insistent = NodeWriter::insistent(&node).expect("there is a breaker");
+    put(&insistent).await.expect("it passes every layer");
+    assert_eq!((puts(&inside).answered, puts(&outside).answered), (1, 1), "and is counted");
+}
