@@ -110,6 +110,22 @@ struct Untried {
     insist: bool,
 }
 
+/// What came of waiting for those that were asked.
+enum Waited {
+    /// One of them answered.
+    Reply(Replies),
+    /// None did in the time that it usually takes, and another may be asked already.
+    Usual,
+    /// None did for so long that they are asked last for a while.
+    Long,
+}
+
+impl Waited {
+    fn of(reply: Option<Replies>) -> Self {
+        Waited::Reply(reply.expect("something was asked"))
+    }
+}
+
 type Replies = (NodeId, Arc<[ObjectId]>, Result<Vec<Result<Found, StoreError>>, NodeError>);
 
 impl QuorumReader {
@@ -228,35 +244,45 @@ impl Inner {
         let mut untried: VecDeque<_> =
             untried.map(|node_id| Untried { node_id, insist: false }).collect();
         let mut asked = FuturesUnordered::new();
-        let mut insisted = BTreeSet::new();
+        let (mut insisted, mut waiting_for) = (BTreeSet::new(), BTreeSet::new());
         let mut patience = limits::HEDGE_AFTER;
         self.health.earn();
         while !sought.is_empty() {
             if asked.is_empty() {
                 let Some(next) = untried.pop_front() else { break };
                 patience = self.health.patience(&next.node_id);
+                waiting_for.insert(next.node_id.clone());
                 asked.push(self.ask(placement, next, sought.keys().copied().collect()));
             }
-            let reply = match untried.is_empty() {
-                true => asked.next().await,
-                false => self.reply_in_time(&mut asked, patience).await,
+            let waited = match untried.is_empty() {
+                true => Waited::of(asked.next().await),
+                false => self.wait_for_reply(&mut asked, patience).await,
             };
-            let unsatisfied = match reply {
+            let unsatisfied = match waited {
                 // Asked all the same when nobody else has it all.
-                Some((node_id, _, Err(NodeError::CircuitOpen { .. })))
+                Waited::Reply((node_id, _, Err(NodeError::CircuitOpen { .. })))
                     if insisted.insert(node_id.clone()) =>
                 {
+                    waiting_for.remove(&node_id);
                     untried.push_back(Untried { node_id, insist: true });
                     true
                 }
-                Some(reply) => self.take(placement, reply, &mut sought, &mut results),
-                None => true,
+                Waited::Reply(reply) => {
+                    waiting_for.remove(&reply.0);
+                    self.take(placement, reply, &mut sought, &mut results)
+                }
+                Waited::Usual => true,
+                Waited::Long => {
+                    waiting_for.iter().for_each(|node_id| self.health.suspect(node_id));
+                    true
+                }
             };
             if unsatisfied
                 && !sought.is_empty()
                 && let Some(next) = untried.pop_front()
             {
                 patience = self.health.patience(&next.node_id);
+                waiting_for.insert(next.node_id.clone());
                 asked.push(self.ask(placement, next, sought.keys().copied().collect()));
             }
         }
@@ -265,22 +291,20 @@ impl Inner {
         results
     }
 
-    /// The next reply; `None` when it is time to ask another replica too.
-    async fn reply_in_time<F>(
-        &self,
-        asked: &mut FuturesUnordered<F>,
-        patience: Duration,
-    ) -> Option<Replies>
+    /// Waits for the next reply, or until it is time to ask another replica too.
+    async fn wait_for_reply<F>(&self, asked: &mut FuturesUnordered<F>, patience: Duration) -> Waited
     where
         F: Future<Output = Replies>,
     {
         if let Ok(reply) = timeout(patience, asked.next()).await {
-            return reply;
+            return Waited::of(reply);
         }
-        if patience >= limits::HEDGE_AFTER || self.health.may_ask_early() {
-            return None;
+        let rest = limits::HEDGE_AFTER.saturating_sub(patience);
+        if !rest.is_zero() && self.health.may_ask_early() {
+            return Waited::Usual;
         }
-        timeout(limits::HEDGE_AFTER - patience, asked.next()).await.ok().flatten()
+        let late = timeout(rest, asked.next()).await;
+        late.map_or(Waited::Long, Waited::of)
     }
 
     /// Takes one replica's answers; says whether it left something unfound.
