@@ -89,6 +89,7 @@ fn events(trace: &[Record]) -> String {
             Event::Paused => format!("{actor} stands still"),
             Event::Throttled { factor } => format!("{actor} is {factor} times slower"),
             Event::Resumed => format!("{actor} goes on"),
+            Event::ClockSet { ahead_ms } => format!("{actor}'s clock is {ahead_ms} ms ahead"),
             Event::ConnectionsForgotten => "the firewall forgets all connections".to_owned(),
             Event::NameServiceDelay { delay_us } => {
                 format!("the name service answers {delay_us} us late")

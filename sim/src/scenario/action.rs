@@ -98,6 +98,25 @@ pub enum Action {
         /// And how long up.
         up_for: RangeInclusive<Duration>,
     },
+    /// Cuts the power of client machines, each time in the moment in which a put was
+    /// acknowledged there, and starts them again.
+    FlapClients {
+        /// These clients.
+        clients: Vec<String>,
+        /// So many times.
+        times: u32,
+        /// How long they are down each time.
+        down_for: RangeInclusive<Duration>,
+        /// How long they are up before the acknowledgement that it waits for.
+        up_for: RangeInclusive<Duration>,
+    },
+    /// Sets the time of day of machines.
+    Clock {
+        /// Of these nodes.
+        nodes: Vec<String>,
+        /// How far ahead of the others'; zero sets it right.
+        ahead: Duration,
+    },
     /// Stops processes where they are; their kernels live on.
     Pause {
         /// Of these nodes.

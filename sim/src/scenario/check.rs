@@ -149,14 +149,29 @@ impl Source<'_> {
     }
 
     fn repair(&self, raw: Option<&file::Repair>) -> Result<RepairPlan, ScenarioError> {
-        let Some(raw) = raw else { return Ok(RepairPlan { hint_bytes: None, compares: true }) };
+        let Some(raw) = raw else { return Ok(RepairPlan::default()) };
         let hint_bytes =
             self.optional("repair.hint_bytes", &raw.hint_bytes, |&bytes| match bytes {
                 0 => Err("must not be zero".to_owned()),
                 bytes => Ok(Some(bytes)),
             })?;
-        let compares = raw.compares.as_ref().is_none_or(|compares| *compares.get_ref());
-        Ok(RepairPlan { hint_bytes, compares })
+        let span = |field: &str, raw: &Option<Spanned<String>>| {
+            raw.as_ref().map(|raw| self.duration(field, raw)).transpose()
+        };
+        Ok(RepairPlan {
+            hint_bytes,
+            compares: raw.compares.as_ref().is_none_or(|compares| *compares.get_ref()),
+            compare_interval: span("repair.compare_interval", &raw.compare_interval)?,
+            hint_age: span("repair.hint_age", &raw.hint_age)?,
+            scrub_interval_days: self.optional(
+                "repair.scrub_interval_days",
+                &raw.scrub_interval_days,
+                |&days| match days {
+                    0 => Err("must not be zero".to_owned()),
+                    days => Ok(Some(days)),
+                },
+            )?,
+        })
     }
 
     fn workload(&self, raw: &file::Workload) -> Result<WorkloadPlan, ScenarioError> {

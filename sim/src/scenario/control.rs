@@ -38,6 +38,8 @@ pub enum Control {
     NoDelivery,
     /// Nodes that never compare what they hold.
     NoAntiEntropy,
+    /// Nodes that never look through what they hold.
+    NoScrub,
     /// A writer that sends to W replicas and calls it N.
     FirstW,
     /// A writer that drops what was not acknowledged when W were.
@@ -50,7 +52,7 @@ pub enum Control {
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 18] = [
+    pub const ALL: [Control; 19] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -65,6 +67,7 @@ impl Control {
         Control::LossyHints,
         Control::NoDelivery,
         Control::NoAntiEntropy,
+        Control::NoScrub,
         Control::FirstW,
         Control::CancelAtW,
         Control::ErrorsAsAbsent,
@@ -89,6 +92,7 @@ impl Control {
             Control::LossyHints => "lossy-hints",
             Control::NoDelivery => "no-delivery",
             Control::NoAntiEntropy => "no-anti-entropy",
+            Control::NoScrub => "no-scrub",
             Control::FirstW => "first-w",
             Control::CancelAtW => "cancel-at-w",
             Control::ErrorsAsAbsent => "errors-as-absent",
@@ -103,6 +107,7 @@ impl Control {
             Control::LossyHints
                 | Control::NoDelivery
                 | Control::NoAntiEntropy
+                | Control::NoScrub
                 | Control::FirstW
                 | Control::CancelAtW
                 | Control::ErrorsAsAbsent

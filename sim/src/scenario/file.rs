@@ -68,6 +68,9 @@ pub(super) struct Disk {
 pub(super) struct Repair {
     pub(super) hint_bytes: Option<Spanned<u64>>,
     pub(super) compares: Option<Spanned<bool>>,
+    pub(super) compare_interval: Option<Spanned<String>>,
+    pub(super) hint_age: Option<Spanned<String>>,
+    pub(super) scrub_interval_days: Option<Spanned<u32>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,6 +121,7 @@ pub(super) struct Step {
     pub(super) drain: Option<Vec<String>>,
     pub(super) remove: Option<Vec<String>>,
     pub(super) tell: Option<Vec<String>>,
+    pub(super) ahead: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -96,6 +96,13 @@ pub struct RepairPlan {
     pub hint_bytes: Option<u64>,
     /// Whether nodes compare what they hold.
     pub compares: bool,
+    /// Between two comparisons of a pair, about; the node's own interval if not given.
+    pub compare_interval: Option<Duration>,
+    /// A hint that is older becomes a dirty range; the node's own age if not given.
+    pub hint_age: Option<Duration>,
+    /// Days between two scrubs of a store; the node's own number if not given. Only then is
+    /// what rotted held against the nodes.
+    pub scrub_interval_days: Option<u32>,
 }
 
 /// How long disks take.
@@ -230,6 +237,19 @@ impl fmt::Display for ScenarioError {
 }
 
 impl std::error::Error for ScenarioError {}
+
+impl Default for RepairPlan {
+    /// As nodes do it when nobody says otherwise.
+    fn default() -> Self {
+        RepairPlan {
+            hint_bytes: None,
+            compares: true,
+            compare_interval: None,
+            hint_age: None,
+            scrub_interval_days: None,
+        }
+    }
+}
 
 impl Plan {
     /// Reads and checks one file.

@@ -135,6 +135,7 @@ impl Fields {
             ("drain", raw.drain.is_some()),
             ("remove", raw.remove.is_some()),
             ("tell", raw.tell.is_some()),
+            ("ahead", raw.ahead.is_some()),
         ];
         let unused = present.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
         Fields { unused }
@@ -189,6 +190,17 @@ impl Fields {
                 down_for: self.span("down_for", &raw.down_for, action)?,
                 up_for: self.span("up_for", &raw.up_for, action)?,
             }),
+            "flap_clients" => Ok(Action::FlapClients {
+                clients: self.clients(raw, names)?,
+                times: self.number("times", &raw.times, action)?,
+                down_for: self.span("down_for", &raw.down_for, action)?,
+                up_for: self.span("up_for", &raw.up_for, action)?,
+            }),
+            "clock" => {
+                let ahead = units::duration(self.needed("ahead", &raw.ahead, action)?);
+                let nodes = self.nodes(raw, names)?;
+                Ok(Action::Clock { nodes, ahead: in_field("ahead", ahead)? })
+            }
             "pause" => Ok(Action::Pause { nodes: self.nodes(raw, names)? }),
             "throttle" => Ok(Action::Throttle {
                 nodes: self.nodes(raw, names)?,
@@ -203,10 +215,7 @@ impl Fields {
             }
             "quiet" => Ok(Action::Quiet { lasts: self.span("lasts", &raw.lasts, action)? }),
             "burst" => Ok(Action::Burst {
-                clients: in_field(
-                    "clients",
-                    names.clients(self.needed("clients", &raw.clients, action)?),
-                )?,
+                clients: self.clients(raw, names)?,
                 callers: self.number("callers", &raw.callers, action)? as usize,
             }),
             "rot" => Ok(Action::Rot {
@@ -237,8 +246,8 @@ impl Fields {
             }
             other => Err(format!(
                 "action: {other:?} is none of cut, link, heal, crash, power_off, start, restart, \
-                 flap, move, pause, throttle, resume, dns, dns_delay, forget, quiet, burst, rot, \
-                 wipe, slow, stall, fill, layout, release"
+                 flap, flap_clients, move, clock, pause, throttle, resume, dns, dns_delay, forget, \
+                 quiet, burst, rot, wipe, slow, stall, fill, layout, release"
             )),
         }
     }
@@ -246,6 +255,11 @@ impl Fields {
     fn nodes(&mut self, raw: &file::Step, names: Names) -> Result<Vec<String>, String> {
         let nodes = self.needed("nodes", &raw.nodes, &raw.action)?;
         in_field("nodes", names.nodes(nodes))
+    }
+
+    fn clients(&mut self, raw: &file::Step, names: Names) -> Result<Vec<String>, String> {
+        let clients = self.needed("clients", &raw.clients, &raw.action)?;
+        in_field("clients", names.clients(clients))
     }
 
     fn layout(&mut self, raw: &file::Step, names: Names) -> Result<Action, String> {

@@ -204,3 +204,36 @@ fn controls_are_known_by_name() {
     let unknown = "\ncontrols = [\"no-evictoin\"]\n\n[cluster]";
     refused("\n[cluster]", unknown, "toml:4: controls: \"no-evictoin\" is none of no-expiry");
 }
+
+#[test]
+fn how_nodes_repair_one_another_is_checked() {
+    let expect = "\n[expect]";
+    let with = |keys: &str| format!("\n[repair]\n{keys}\n{expect}");
+    let good = "compare_interval = \"2m\"\nhint_age = \"12h\"\nscrub_interval_days = 1";
+    let repair = parse(&GOOD.replacen(expect, &with(good), 1)).unwrap().repair;
+    assert_eq!(repair.compare_interval, Some(Duration::from_secs(120)));
+    assert_eq!(repair.hint_age, Some(Duration::from_secs(12 * 3600)));
+    assert_eq!(repair.scrub_interval_days, Some(1));
+    assert!(repair.compares && repair.hint_bytes.is_none());
+    refused(
+        expect,
+        &with("compare_interval = \"0s\""),
+        "repair.compare_interval: must not be zero",
+    );
+    refused(expect, &with("hint_age = \"old\""), "repair.hint_age: \"old\" is no length");
+    refused(expect, &with("scrub_interval_days = 0"), "repair.scrub_interval_days: must not be");
+}
+
+#[test]
+fn steps_about_clocks_and_client_machines_are_checked() {
+    let check = |step: &str, message: &str| {
+        refused("action = \"heal\"", &format!("action = {step}"), message);
+    };
+    check("\"clock\"\nnodes = [\"n1\"]", "step[1].ahead: needed by \"clock\"");
+    check("\"clock\"\nnodes = [\"c1\"]\nahead = \"24h\"", "step[1].nodes: no node \"c1\"");
+    let flap = "\"flap_clients\"\ntimes = 2\nup_for = \"1s\"\ndown_for = \"1s\"\nclients";
+    check(&format!("{flap} = [\"n1\"]"), "step[1].clients: no client \"n1\"");
+    let good = format!("action = {flap} = [\"c2\"]");
+    let plan = parse(&GOOD.replacen("action = \"heal\"", &good, 1)).unwrap();
+    assert!(matches!(&plan.steps[1].action, Action::FlapClients { times: 2, .. }));
+}

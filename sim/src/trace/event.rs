@@ -67,6 +67,11 @@ pub enum Event {
     },
     /// A node's process has the processor to itself again.
     Resumed,
+    /// The time of day of the actor's machine was set.
+    ClockSet {
+        /// So far ahead of the others'.
+        ahead_ms: u64,
+    },
     /// The firewall forgot every connection.
     ConnectionsForgotten,
     /// The name service answers so much later than usual from now on.

@@ -62,6 +62,8 @@ pub struct Setting {
     pub converge_within_us: Option<u64>,
     /// Whether nodes compare what they hold: then no range stays dirty.
     pub compares: bool,
+    /// Whether what rotted is found by scrub, and replaced, before convergence is looked at.
+    pub scrubs: bool,
 }
 
 /// The parts of a run, in order.

@@ -4,7 +4,8 @@
 //! Where nodes compare what they hold, no range of ids stays dirty either. Where the scenario
 //! has them not, hints are looked at alone: what a node lists as a dirty range is not called
 //! lost then, and an object that is lacking outside of every range is what nobody would ever
-//! repair.
+//! repair. What rotted counts as lacking where the scenario leaves scrub the time to find it;
+//! elsewhere a node that rotted is believed whatever it lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +44,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             .iter()
             .filter(|node| !holders.contains(node) && !observed.is_dirty(node, &object.id))
             // What rotted is for scrub to find, and who left the layout gets nothing.
-            .filter(|node| !facts.rotted.contains(node.as_str()))
+            .filter(|node| observed.scrubs || !facts.rotted.contains(node.as_str()))
             .filter(|node| !facts.left.contains(node.as_str()))
             .collect();
         if !lacking.is_empty() {
@@ -58,6 +59,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
 struct Observed<'a> {
     at_us: u64,
     compares: bool,
+    scrubs: bool,
     holders: BTreeMap<&'a str, &'a Vec<String>>,
     pending: BTreeMap<&'a str, u64>,
     dirty: BTreeSet<&'a str>,
@@ -75,6 +77,7 @@ impl<'a> Observed<'a> {
                     observed = Some(Observed {
                         at_us: record.at_us,
                         compares: setting.compares,
+                        scrubs: setting.scrubs,
                         holders: BTreeMap::new(),
                         pending: BTreeMap::new(),
                         dirty: BTreeSet::new(),

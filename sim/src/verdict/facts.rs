@@ -43,7 +43,7 @@ pub struct Facts<'a> {
     pub trace: &'a [Record],
     /// The scenario, unless the run broke before it was written down.
     pub setting: Option<&'a Setting>,
-    /// Calls by number, which is by client, lane and order.
+    /// Calls by number, which is by start of the client, client, lane and order.
     pub operations: BTreeMap<u64, Operation<'a>>,
     /// What the final inspection found, by object.
     pub inspected: BTreeMap<&'a str, (&'a [String], &'a Outcome)>,

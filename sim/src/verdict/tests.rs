@@ -66,6 +66,7 @@ impl Trace {
                 connections_max: None,
                 converge_within_us: None,
                 compares: true,
+                scrubs: false,
             }),
         );
         for node in ["n1", "n2", "n3"] {
@@ -240,6 +241,20 @@ fn counters_that_differ_from_the_workload_s_are_not_truthful() {
     assert_eq!(with(WriterSample { succeeded: 1, failed: 0, ..good }), ["I4 truthful"]);
     assert_eq!(with(WriterSample { attempted: 2, failed: 2, ..good }), ["I4 truthful"]);
     assert_eq!(with(WriterSample { replica_failures: 1, ..good }), ["I4 truthful"]);
+}
+
+#[test]
+fn a_client_that_was_started_again_counts_anew() {
+    let with = |attempted| {
+        let mut trace = Trace::begin();
+        trace.put("a", acked(ALL)).stop("c1").wait(1).put("b", acked(ALL));
+        let sample =
+            WriterSample { drained: true, attempted, succeeded: attempted, ..Default::default() };
+        trace.sample(sample).inspect("a", ALL, found()).inspect("b", ALL, found()).end();
+        trace.rules()
+    };
+    assert_eq!(with(1), Vec::<&str>::new());
+    assert_eq!(with(2), ["I4 truthful"]);
 }
 
 #[test]

@@ -28,10 +28,18 @@ struct Seen {
     failed: u64,
 }
 
+/// Of its present process: one that was started again counts anew.
 fn seen(facts: &Facts<'_>, client: &str, until_us: u64) -> Seen {
     let mut seen = Seen { offered: 0, acked: 0, failed: 0 };
+    let stops = facts
+        .trace
+        .iter()
+        .filter(|record| record.actor == client && matches!(record.event, Event::Stopped { .. }));
+    let stops = stops.map(|record| record.at_us).filter(|at_us| *at_us <= until_us);
+    let since_us = stops.max().unwrap_or(0);
     let puts = facts.operations.values().filter(|operation| {
-        operation.call.is_put() && operation.client == client && operation.began_us <= until_us
+        let by_it = operation.call.is_put() && operation.client == client;
+        by_it && (since_us..=until_us).contains(&operation.began_us)
     });
     for operation in puts {
         seen.offered += operation.objects.len() as u64;

@@ -41,23 +41,28 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Lane `number` (below 1,000) of client `client_number` (from 1).
+    /// Lane `number` (below 1,000) of client `client_number` (from 1, below 1,000), whose
+    /// process was started `starts` times before.
     pub fn new(
         seed: u64,
-        (client_number, number): (usize, usize),
+        (client_number, number, starts): (usize, usize, usize),
         client: Client,
         plan: WorkloadPlan,
         (ledger, quiet): (Ledger, Quiet),
         recorder: Recorder,
     ) -> Self {
         let machine = format!("c{client_number}");
-        let name = format!("{machine}.{number}");
+        // No process puts or draws what one before it did.
+        let name = match starts {
+            0 => format!("{machine}.{number}"),
+            starts => format!("{machine}.{number}.{starts}"),
+        };
         Lane {
             choices: stream(seed, &format!("choices/{name}")),
             targets: stream(seed, &format!("targets/{name}")),
             pauses: stream(seed, &format!("pauses/{name}")),
             // Numbers of operations are unique in the run without a shared counter.
-            operations: (client_number * 1_000 + number) as u64 * 1_000_000,
+            operations: ((starts * 1_000 + client_number) * 1_000 + number) as u64 * 1_000_000,
             puts: 0,
             seed,
             machine,
@@ -206,7 +211,11 @@ impl Lane {
     }
 
     fn end(&self, op: u64, outcomes: Vec<Outcome>) {
+        let acked = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Acked { .. }));
         self.recorder.record(&self.machine, Event::OpFinished { op, outcomes });
+        if acked {
+            self.ledger.tell_ack(&self.machine);
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the clients of a run put, and whether it was acknowledged.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gitstratum::object::ObjectId;
 use rand::Rng;
+use tokio::sync::Notify;
 
 /// An object that was put, or meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct Ledger(Arc<Mutex<Entries>>);
 struct Entries {
     acked: Vec<Known>,
     in_doubt: Vec<Known>,
+    /// By client, for whoever waits for an acknowledgement to it.
+    acks: BTreeMap<String, Arc<Notify>>,
 }
 
 impl Ledger {
@@ -46,6 +50,20 @@ impl Ledger {
                 if acked { entries.acked.push(known) } else { entries.in_doubt.push(known) }
             },
         );
+    }
+
+    /// Tells whoever waits for it that a client was told that a put is safe.
+    pub fn tell_ack(&self, client: &str) {
+        self.acks_of(client).notify_waiters();
+    }
+
+    /// Waits for the next acknowledgement to a client.
+    pub async fn next_ack(&self, client: &str) {
+        self.acks_of(client).notified().await;
+    }
+
+    fn acks_of(&self, client: &str) -> Arc<Notify> {
+        self.with(|entries| entries.acks.entry(client.to_owned()).or_default().clone())
     }
 
     /// Any acknowledged object, if there is one.

@@ -1,7 +1,8 @@
-//! Client processes: each runs the real client on a machine of its own, and its lanes.
+//! Client processes: each runs the real client on a machine of its own, and its lanes. One
+//! whose machine loses power is started again and goes on with the load.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Cluster, Run};
 use crate::scenario::Control;
-use crate::trace::Event;
+use crate::trace::{Event, Stop};
 use crate::weakened::{
     Belief, Credulous, LossyHints, Neglect, Neglected, Quorum, Weakened, follow,
 };
@@ -47,37 +48,87 @@ type Burst = (usize, oneshot::Sender<()>);
 
 /// The client processes of a run.
 pub struct Clients {
-    orders: Vec<mpsc::Sender<Errand>>,
-    bursts: BTreeMap<String, mpsc::Sender<Burst>>,
+    running: Mutex<BTreeMap<String, Running>>,
+    /// What clients that were started again have been told to do.
+    resumed: Mutex<Vec<oneshot::Receiver<()>>>,
+}
+
+/// A client's process, and how often one was started before it.
+struct Running {
+    orders: mpsc::Sender<Errand>,
+    bursts: mpsc::Sender<Burst>,
+    starts: usize,
 }
 
 impl Clients {
     /// Starts every client process and waits until each has found the cluster.
     pub async fn start(run: &Run, cluster: &Cluster) -> Self {
-        let mut orders = Vec::new();
-        let mut bursts = BTreeMap::new();
-        let mut connected = Vec::new();
-        for (index, name) in run.plan.client_names().into_iter().enumerate() {
-            let (sender, receiver) = mpsc::channel(ORDERS_WAITING);
-            let (burst_sender, burst_receiver) = mpsc::channel(ORDERS_WAITING);
-            bursts.insert(name.clone(), burst_sender);
-            let (tell, told) = oneshot::channel();
-            let (run, peers) = (run.clone(), cluster.peers());
-            let rng = stream(run.seed, &format!("client/{name}"));
-            cluster.client_machine(&name).start(move |host| async move {
-                let bound = run.plan.workload.pool_connections_max;
-                let client = connect(&run, (run.control, bound), host.net, &peers, rng).await;
-                let lanes = lanes(&run, index + 1, &client);
-                tokio::spawn(answer_bursts(run.clone(), index + 1, client.clone(), burst_receiver));
-                // The world may have given up waiting.
-                let _ = tell.send(());
-                carry_out(&run, &name, client, lanes, receiver).await;
-            });
-            orders.push(sender);
-            connected.push(told);
+        let clients = Clients { running: Mutex::default(), resumed: Mutex::default() };
+        let names = run.plan.client_names();
+        join_all(names.iter().map(|name| clients.boot(run, cluster, name, 0))).await;
+        clients
+    }
+
+    /// Starts a client's process; the future ends when that has found the cluster.
+    fn boot(
+        &self,
+        run: &Run,
+        cluster: &Cluster,
+        name: &str,
+        starts: usize,
+    ) -> impl Future<Output = ()> + use<> {
+        let (orders, receiver) = mpsc::channel(ORDERS_WAITING);
+        let (bursts, burst_receiver) = mpsc::channel(ORDERS_WAITING);
+        let (tell, told) = oneshot::channel();
+        let (run, name, peers) = (run.clone(), name.to_owned(), cluster.peers());
+        let purpose = match starts {
+            0 => format!("client/{name}"),
+            starts => format!("client/{name}/{starts}"),
+        };
+        let rng = stream(run.seed, &purpose);
+        self.running().insert(name.clone(), Running { orders, bursts, starts });
+        cluster.client_machine(&name).start(move |host| async move {
+            let bound = run.plan.workload.pool_connections_max;
+            let client = connect(&run, (run.control, bound), host.net, &peers, rng).await;
+            let index = run.plan.client_names().iter().position(|client| *client == name);
+            let numbers = (index.expect("a client of the plan") + 1, starts);
+            let lanes = lanes(&run, numbers, &client);
+            tokio::spawn(answer_bursts(run.clone(), numbers, client.clone(), burst_receiver));
+            // The world may have given up waiting.
+            let _ = tell.send(());
+            carry_out(&run, &name, client, lanes, receiver).await;
+        });
+        async move {
+            // A client that is gone again by now has found nobody.
+            let _ = told.await;
         }
-        join_all(connected).await;
-        Clients { orders, bursts }
+    }
+
+    /// Cuts the power of a client's machine; `down_for` later it is back, and goes on with
+    /// the load until `end`.
+    pub async fn restart(
+        &self,
+        run: &Run,
+        cluster: &Cluster,
+        name: &str,
+        (down_for, end): (Duration, Instant),
+    ) {
+        let machine = cluster.client_machine(name);
+        machine.power_off();
+        run.recorder.record(name, Event::Stopped { by: Stop::PowerOff });
+        sleep(down_for).await;
+        let starts = self.running()[name].starts + 1;
+        run.recorder.record(name, Event::Started { address: machine.address().to_string() });
+        self.boot(run, cluster, name, starts).await;
+        let load = self.order(name, Order::Load(end));
+        self.resumed.lock().expect("nothing panics while it notes").push(load);
+    }
+
+    /// Waits for the load of clients that were started again.
+    pub async fn rejoined(&self) {
+        let resumed =
+            std::mem::take(&mut *self.resumed.lock().expect("nothing panics while it notes"));
+        join_all(resumed).await;
     }
 
     /// Lets every lane put and get until `end`. The load begins at once, whether or not
@@ -101,7 +152,7 @@ impl Clients {
     pub async fn burst(&self, clients: &[String], callers: usize) {
         let done = clients.iter().map(|name| {
             let (tell, told) = oneshot::channel();
-            let sent = self.bursts[name].try_send((callers, tell));
+            let sent = self.running()[name].bursts.try_send((callers, tell));
             assert!(sent.is_ok(), "a client is given a burst while others wait");
             told
         });
@@ -109,15 +160,24 @@ impl Clients {
     }
 
     fn give(&self, order: Order) -> impl Future<Output = ()> + use<> {
-        let done = self.orders.iter().map(|orders| {
-            let (tell, told) = oneshot::channel();
-            assert!(orders.try_send((order, tell)).is_ok(), "clients run until the run ends");
-            told
-        });
-        let done: Vec<_> = done.collect();
+        let names: Vec<String> = self.running().keys().cloned().collect();
+        let done: Vec<_> = names.iter().map(|name| self.order(name, order)).collect();
         async move {
             join_all(done).await;
         }
+    }
+
+    /// Gives a client an order; it is told, or gone, when that was carried out.
+    fn order(&self, name: &str, order: Order) -> oneshot::Receiver<()> {
+        let (tell, told) = oneshot::channel();
+        let sent = self.running()[name].orders.try_send((order, tell));
+        assert!(sent.is_ok(), "clients run until the run ends");
+        told
+    }
+
+    /// One thread runs everything, so this never waits.
+    fn running(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+        self.running.lock().expect("a run that panicked goes no further")
     }
 }
 
@@ -173,7 +233,9 @@ pub(super) async fn connect(
 
 /// Whether a control is something around each replica.
 fn is_around(control: Control) -> bool {
-    !control.is_of_pool() && !matches!(control, Control::NoDelivery | Control::NoAntiEntropy)
+    let of_nodes =
+        matches!(control, Control::NoDelivery | Control::NoAntiEntropy | Control::NoScrub);
+    !control.is_of_pool() && !of_nodes
 }
 
 /// What a control puts around each replica.
@@ -197,11 +259,12 @@ fn around(control: Control, write_quorum: usize) -> Around {
     }
 }
 
-fn lanes(run: &Run, number: usize, client: &Client) -> Vec<Lane> {
-    (0..run.plan.workload.lanes).map(|index| lane(run, (number, index), client)).collect()
+/// The lanes of a client by its number and how often it was started before.
+fn lanes(run: &Run, (number, starts): (usize, usize), client: &Client) -> Vec<Lane> {
+    (0..run.plan.workload.lanes).map(|index| lane(run, (number, index, starts), client)).collect()
 }
 
-fn lane(run: &Run, numbers: (usize, usize), client: &Client) -> Lane {
+fn lane(run: &Run, numbers: (usize, usize, usize), client: &Client) -> Lane {
     Lane::new(
         run.seed,
         numbers,
@@ -213,8 +276,13 @@ fn lane(run: &Run, numbers: (usize, usize), client: &Client) -> Lane {
 }
 
 /// Carries out bursts, one after another, in a lane of their own.
-async fn answer_bursts(run: Run, number: usize, client: Client, mut bursts: mpsc::Receiver<Burst>) {
-    let mut lane = lane(&run, (number, run.plan.workload.lanes), &client);
+async fn answer_bursts(
+    run: Run,
+    (number, starts): (usize, usize),
+    client: Client,
+    mut bursts: mpsc::Receiver<Burst>,
+) {
+    let mut lane = lane(&run, (number, run.plan.workload.lanes, starts), &client);
     while let Some((callers, done)) = bursts.recv().await {
         lane.put_at_once(callers).await;
         // The world may have given up waiting.

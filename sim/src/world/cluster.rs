@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
-use gitstratum::placement::{Layout, Member, NodeId};
+use gitstratum::placement::{Layout, NodeId};
 use gitstratum::repair::CatchingUp;
 use gitstratum::server::{self, Serving};
 use gitstratum_host::simulated::{Link, Machine, Network};
@@ -16,8 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::strangers::Stranger;
-use super::{Run, disks};
-use crate::scenario::{Control, Plan};
+use super::{Run, configs, disks};
 use crate::trace::{Event, Recorder, Stop};
 use crate::workload::stream;
 
@@ -37,6 +36,8 @@ pub struct Cluster {
     pub(super) layout: Layout,
     /// How nodes repair one another.
     repair: RepairConfig,
+    /// How nodes store.
+    store: StoreConfig,
     pub(super) nodes: BTreeMap<String, Machine>,
     others: BTreeMap<String, Machine>,
     /// Nodes that listen.
@@ -68,6 +69,8 @@ pub(super) struct Changes {
     pub(super) layout: Option<Layout>,
     /// Nodes whose disks are slow, stalled or full.
     pub(super) troubled: BTreeSet<String>,
+    /// How far clocks are ahead.
+    pub(super) ahead: BTreeMap<String, Duration>,
     /// Addresses given out since the beginning.
     moves: u8,
 }
@@ -105,8 +108,9 @@ impl Cluster {
         let cluster = Cluster {
             seed,
             recorder: recorder.clone(),
-            layout: layout(plan),
-            repair: repair(run),
+            layout: configs::layout(plan),
+            repair: configs::repair(run),
+            store: configs::store(run),
             nodes,
             others,
             ready: watch::Sender::new(BTreeSet::new()),
@@ -159,7 +163,7 @@ impl Cluster {
         let config = Config {
             node_id: NodeId::new(name),
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)),
-            store: StoreConfig { reserve_bytes: 0, ..StoreConfig::default() },
+            store: self.store.clone(),
             pool: PoolConfig::default(),
             repair: self.repair.clone(),
             layout: self.layout.clone(),
@@ -318,6 +322,7 @@ impl Cluster {
         for name in self.nodes.keys() {
             self.release_disk(name);
             self.resume(name);
+            self.set_clock(name, Duration::ZERO);
         }
         self.start_all();
         for name in self.nodes.keys() {
@@ -364,39 +369,4 @@ impl Cluster {
 
 fn lock(changes: &Mutex<Changes>) -> MutexGuard<'_, Changes> {
     changes.lock().expect("a run that panicked goes no further")
-}
-
-/// How the nodes of a run repair one another.
-fn repair(run: &Run) -> RepairConfig {
-    let mut repair = RepairConfig::default();
-    if let Some(hint_bytes) = run.plan.repair.hint_bytes {
-        repair.hint_bytes = hint_bytes;
-    }
-    if !run.plan.repair.compares || run.control == Some(Control::NoAntiEntropy) {
-        repair.compare_interval_h = 0.0;
-    }
-    if run.control == Some(Control::NoDelivery) {
-        // Less than any run has time for, once the first batch is gone.
-        repair.bytes_per_second = 1;
-    }
-    repair
-}
-
-fn layout(plan: &Plan) -> Layout {
-    let member = |(number, name): (usize, String)| {
-        let (address, zone) =
-            (format!("{name}:{PORT}"), format!("z{}", number % plan.cluster.zones + 1));
-        Member::active(NodeId::new(name), address, zone, 1)
-    };
-    let members = plan.node_names().into_iter().enumerate().map(member).collect();
-    let plan = &plan.cluster;
-    let layout = Layout::first((plan.replicas, plan.write_quorum, plan.read_quorum), members);
-    layout.validated().expect("a checked plan makes a valid layout")
-}
-
-/// The layout of a node that is a cluster by itself.
-pub(super) fn layout_of_one(name: &str, address: Ipv4Addr) -> Layout {
-    let address = format!("{address}:{PORT}");
-    let member = Member::active(NodeId::new(name), address, "z1".to_owned(), 1);
-    Layout::first((1, 1, 1), vec![member]).validated().expect("one member is a layout")
 }

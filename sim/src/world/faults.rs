@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rand_chacha::ChaCha12Rng;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Clients, Cluster, Run};
 use crate::scenario::{Action, Direction, When};
@@ -13,7 +13,8 @@ use crate::workload::{draw_duration, stream};
 
 /// Takes every step at its time after `began`; returns when the last one is done.
 pub(super) async fn take_steps(run: &Run, cluster: &Cluster, clients: &Clients, began: Instant) {
-    let world = World { run, cluster, clients };
+    let end = began + run.plan.workload.duration;
+    let world = World { run, cluster, clients, end };
     let mut due = began;
     let steps = run.plan.steps.iter().enumerate().map(|(index, step)| {
         let mut rng = stream(run.seed, &format!("step/{index}"));
@@ -36,11 +37,13 @@ struct World<'a> {
     run: &'a Run,
     cluster: &'a Cluster,
     clients: &'a Clients,
+    /// When the load ends.
+    end: Instant,
 }
 
 impl World<'_> {
     async fn take(self, action: &Action, rng: &mut ChaCha12Rng) {
-        let World { run, cluster, clients } = self;
+        let World { run, cluster, clients, .. } = self;
         match action {
             Action::Cut { nodes, from, direction } => {
                 let cut = |from: &str, to: &str| cluster.cut(from, to);
@@ -69,6 +72,15 @@ impl World<'_> {
                     sleep(draw_duration(rng, up_for)).await;
                 }
             }
+            Action::FlapClients { clients, times, down_for, up_for } => {
+                for _ in 0..*times {
+                    sleep(draw_duration(rng, up_for)).await;
+                    for client in clients {
+                        self.strike(client, draw_duration(rng, down_for)).await;
+                    }
+                }
+            }
+            Action::Clock { nodes, ahead } => each(nodes, |node| cluster.set_clock(node, *ahead)),
             Action::Pause { nodes } => each(nodes, |node| cluster.pause(node)),
             Action::Throttle { nodes, factor } => {
                 each(nodes, |node| cluster.throttle(node, *factor));
@@ -125,6 +137,15 @@ impl World<'_> {
         cluster.start(node);
         sleep(draw_duration(rng, dns_after)).await;
         cluster.dns_follows(node, true);
+    }
+
+    /// Cuts the power of a client's machine in the moment of its next acknowledgement, if
+    /// there is one before the load ends.
+    async fn strike(self, client: &str, down_for: Duration) {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if timeout(left, self.run.ledger.next_ack(client)).await.is_ok() {
+            self.clients.restart(self.run, self.cluster, client, (down_for, self.end)).await;
+        }
     }
 
     /// Lets the lanes begin nothing for a time.

@@ -7,6 +7,7 @@
 
 mod clients;
 mod cluster;
+mod configs;
 mod disks;
 mod faults;
 mod inspection;
@@ -80,6 +81,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     let load = clients.load(began + run.plan.workload.duration);
     faults::take_steps(run, cluster, &clients, began).await;
     load.await;
+    clients.rejoined().await;
 
     enter(Phase::Recover);
     cluster.restore();
@@ -137,5 +139,6 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
         connections_max: plan.expect.connections_max,
         converge_within_us: plan.expect.converge_within.map(micros),
         compares: plan.repair.compares,
+        scrubs: plan.repair.scrub_interval_days.is_some(),
     }
 }

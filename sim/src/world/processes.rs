@@ -1,4 +1,5 @@
-//! What a scenario does to processes without ending them, and their end in good order.
+//! What a scenario does to processes without ending them, to the clocks they go by, and their
+//! end in good order.
 
 use std::time::Duration;
 
@@ -35,6 +36,16 @@ impl Cluster {
         if self.changes().held.remove(name) {
             self.nodes[name].resume();
             self.recorder.record(name, Event::Resumed);
+        }
+    }
+
+    /// Sets a machine's time of day so far ahead of the others'.
+    pub fn set_clock(&self, name: &str, ahead: Duration) {
+        let was = self.changes().ahead.insert(name.to_owned(), ahead).unwrap_or_default();
+        if was != ahead {
+            self.nodes[name].set_clock(ahead);
+            let ahead_ms = u64::try_from(ahead.as_millis()).expect("far below an age");
+            self.recorder.record(name, Event::ClockSet { ahead_ms });
         }
     }
 

@@ -10,7 +10,8 @@ use gitstratum_host::{Host, net};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Cluster;
-use super::cluster::{PORT, layout_of_one};
+use super::cluster::PORT;
+use super::configs::layout_of_one;
 use crate::scenario::Speech;
 use crate::trace::Event;
 use crate::workload::stream;

@@ -11,6 +11,7 @@ use madsim::task::NodeId;
 use tokio::time::sleep;
 
 use super::kernel::Kernel;
+use super::time_of_day::set_ahead;
 use super::wire::MachineId;
 use super::{DiskProfile, Network};
 use crate::{Disk, Host, Net};
@@ -40,6 +41,8 @@ struct State {
     process: Option<Process>,
     /// Counts orders about the processor, so that one that was given before ends.
     processor_orders: u64,
+    /// How far its clock is ahead of the run's.
+    ahead: Duration,
     /// How often it was switched on; a kernel draws nothing that one before it drew.
     boots: u64,
 }
@@ -78,6 +81,7 @@ impl Machine {
                     power: None,
                     process: None,
                     processor_orders: 0,
+                    ahead: Duration::ZERO,
                     boots: 0,
                 }),
             }),
@@ -111,7 +115,11 @@ impl Machine {
         assert!(!self.is_running(), "a process runs on {} already", self.shared.name);
         let kernel = self.power_on();
         let node = self.shared.network.create_node(&self.shared.name);
-        self.state().process = Some(Process { node: node.id() });
+        {
+            let mut state = self.state();
+            state.process = Some(Process { node: node.id() });
+            set_ahead(node.id(), state.ahead);
+        }
 
         let net = Net::simulated(
             self.shared.network.clone(),
@@ -217,6 +225,16 @@ impl Machine {
                 runtime.pause(process);
             }
         });
+    }
+
+    /// Sets the machine's time of day so far ahead of the run's, for its present process and
+    /// those after it; zero sets it right. No timer goes by it.
+    pub fn set_clock(&self, ahead: Duration) {
+        let mut state = self.state();
+        state.ahead = ahead;
+        if let Some(process) = &state.process {
+            set_ahead(process.node, ahead);
+        }
     }
 
     /// Gives an order about the process that runs, if one does; says which and to whom.

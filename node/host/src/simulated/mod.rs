@@ -20,9 +20,11 @@ mod sockets;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod time_of_day;
 pub(crate) mod wire;
 
 pub use crate::disk::simulated::DiskProfile;
 pub use firewall::{Firewall, Stray};
 pub use machine::Machine;
 pub use network::{Link, Network, WireStats};
+pub(crate) use time_of_day::time_of_day_ahead;

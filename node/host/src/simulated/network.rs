@@ -16,6 +16,7 @@ use super::firewall::{Firewall, Guard};
 use super::kernel::Kernel;
 use super::names::Names;
 use super::packet::Packet;
+use super::time_of_day::set_all_right;
 use super::wire::{MachineId, Wire};
 
 /// How many packets are delivered before madsim's list of tasks is cleared of dead ones.
@@ -89,6 +90,7 @@ impl Network {
     /// Outside a madsim runtime, or when the link is not a possible one.
     pub fn new(seed: u64, default_link: Link) -> Self {
         default_link.check();
+        set_all_right();
         let network = Network {
             shared: Arc::new(Shared {
                 clock: Clock::current(),

@@ -51,3 +51,22 @@ fn among_nodes_that_compare_a_range_that_stays_dirty_is_no_convergence() {
     assert_eq!(with(ALL, 0, &["n3:07"]), ["I5 convergent"]);
     assert_eq!(with(&["n1", "n2"], 0, &["n3:07"]), ["I5 convergent"]);
 }
+
+#[test]
+fn what_rotted_is_held_against_nodes_that_had_the_time_to_scrub() {
+    let with = |scrubs| {
+        let mut trace = Trace::begin();
+        let Event::Setting(setting) = &mut trace.records[0].event else { panic!("it comes first") };
+        setting.converge_within_us = Some(20 * SECOND);
+        setting.scrubs = scrubs;
+        trace.put("0701", acked(&["n1", "n2"]));
+        trace.add("n2", Event::Rotted { path: "segments/1".into(), bit: 7 }).wait(20);
+        trace.add("world", Event::Phase { phase: Phase::Converged });
+        trace.add("observer", Event::Held { id: "0701".into(), holders: text(&["n1", "n3"]) });
+        trace.add("world", Event::Phase { phase: Phase::Settled });
+        trace.inspect("0701", ALL, found()).end();
+        trace.rules()
+    };
+    assert_eq!(with(false), Vec::<&str>::new());
+    assert_eq!(with(true), ["I5 convergent"]);
+}

@@ -1,10 +1,12 @@
-//! Processes that are stopped where they are, or get little of the processor.
+//! Processes that are stopped where they are, get little of the processor, or go by a wrong
+//! clock.
 
 use std::io::ErrorKind;
 
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
+use crate::unix_time_ms;
 
 async fn connected(network: &Network) -> (Machine, Machine, Stream, Host) {
     let (server, client) = (machine(network, "server", SERVER), machine(network, "client", CLIENT));
@@ -122,5 +124,27 @@ fn orders_about_the_processor_replace_each_other() {
         server.throttle(1);
         server.resume();
         assert!(server.is_running());
+    });
+}
+
+#[test]
+fn a_clock_that_is_set_is_set_for_every_process_of_one_machine() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    async fn now(machine: &Machine) -> u64 {
+        let now_ms = on(machine, |_| async { unix_time_ms() }).await;
+        machine.crash();
+        now_ms
+    }
+    simulate(88, |network| async move {
+        let server = machine(&network, "server", SERVER);
+        let client = machine(&network, "client", CLIENT);
+        let right_ms = now(&client).await;
+        server.set_clock(DAY);
+        for _ in 0..2 {
+            let ahead = Duration::from_millis(now(&server).await - now(&client).await);
+            assert!(DAY.abs_diff(ahead) < Duration::from_secs(1), "{ahead:?}");
+        }
+        server.set_clock(Duration::ZERO);
+        assert!(now(&server).await.abs_diff(right_ms) < 1000, "set right, it is back");
     });
 }

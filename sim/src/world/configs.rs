@@ -1,0 +1,67 @@
+//! What the nodes of a run are configured with: the node's own defaults, but for what the
+//! scenario sets and what a control takes away.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use gitstratum::config::{RepairConfig, StoreConfig};
+use gitstratum::placement::{Layout, Member, NodeId};
+
+use super::Run;
+use super::cluster::PORT;
+use crate::scenario::{Control, Plan};
+
+/// How the nodes of a run repair one another.
+pub(super) fn repair(run: &Run) -> RepairConfig {
+    let mut repair = RepairConfig::default();
+    if let Some(hint_bytes) = run.plan.repair.hint_bytes {
+        repair.hint_bytes = hint_bytes;
+    }
+    let hours = |time: Duration| time.as_secs_f64() / 3600.0;
+    if let Some(interval) = run.plan.repair.compare_interval {
+        repair.compare_interval_h = hours(interval);
+    }
+    if let Some(age) = run.plan.repair.hint_age {
+        repair.hint_max_age_h = hours(age);
+    }
+    if !run.plan.repair.compares || run.control == Some(Control::NoAntiEntropy) {
+        repair.compare_interval_h = 0.0;
+    }
+    if run.control == Some(Control::NoDelivery) {
+        // Less than any run has time for, once the first batch is gone.
+        repair.bytes_per_second = 1;
+    }
+    repair
+}
+
+/// How the nodes of a run store.
+pub(super) fn store(run: &Run) -> StoreConfig {
+    let mut store = StoreConfig { reserve_bytes: 0, ..StoreConfig::default() };
+    if let Some(days) = run.plan.repair.scrub_interval_days {
+        store.scrub_interval_days = days;
+    }
+    if run.control == Some(Control::NoScrub) {
+        store.scrub_interval_days = 0;
+    }
+    store
+}
+
+/// The first layout of a run.
+pub(super) fn layout(plan: &Plan) -> Layout {
+    let member = |(number, name): (usize, String)| {
+        let (address, zone) =
+            (format!("{name}:{PORT}"), format!("z{}", number % plan.cluster.zones + 1));
+        Member::active(NodeId::new(name), address, zone, 1)
+    };
+    let members = plan.node_names().into_iter().enumerate().map(member).collect();
+    let plan = &plan.cluster;
+    let layout = Layout::first((plan.replicas, plan.write_quorum, plan.read_quorum), members);
+    layout.validated().expect("a checked plan makes a valid layout")
+}
+
+/// The layout of a node that is a cluster by itself.
+pub(super) fn layout_of_one(name: &str, address: Ipv4Addr) -> Layout {
+    let address = format!("{address}:{PORT}");
+    let member = Member::active(NodeId::new(name), address, "z1".to_owned(), 1);
+    Layout::first((1, 1, 1), vec![member]).validated().expect("one member is a layout")
+}
