@@ -6,6 +6,7 @@ use gitstratum_host::Net;
 use tokio::sync::oneshot;
 
 use super::clients::connect;
+use super::soundness::Soundness;
 use super::{Cluster, Run};
 use crate::trace::{Event, HintSample};
 use crate::workload::{Known, read_object, stream};
@@ -70,7 +71,8 @@ async fn ask_for_hints(run: &Run, client: &Client) -> Result<(), String> {
 }
 
 /// Records who holds what, and what is left to do, when the time allowed for convergence is
-/// over. It asks and reads nothing, for a read repairs.
+/// over. It asks and reads nothing, for a read repairs; but where scrub had its time, each
+/// replica by itself must give what it says it holds.
 pub(super) async fn observe(run: &Run, cluster: &Cluster) -> Result<(), String> {
     let (tell, told) = oneshot::channel();
     let (run, peers) = (run.clone(), cluster.peers());
@@ -78,9 +80,18 @@ pub(super) async fn observe(run: &Run, cluster: &Cluster) -> Result<(), String> 
         let observed = async {
             let rng = stream(run.seed, OBSERVER);
             let client = connect(&run, (None, None), host.net.clone(), &peers, rng).await;
+            let soundness = run.plan.repair.scrub_interval_days.map(|_| {
+                let rng = stream(run.seed, &format!("{OBSERVER}/soundness"));
+                let timeout = run.plan.workload.request_timeout;
+                Soundness::new(host.net.clone(), &client, rng, timeout)
+            });
             for objects in run.ledger.all().chunks(OBJECTS_AT_ONCE) {
                 let ids: Vec<ObjectId> = objects.iter().map(|known| known.id).collect();
                 for (id, holders) in ids.iter().zip(holders(&client, ids.clone()).await?) {
+                    let holders = match &soundness {
+                        Some(soundness) => soundness.of(*id, holders).await,
+                        None => holders,
+                    };
                     run.recorder.record(OBSERVER, Event::Held { id: id.to_string(), holders });
                 }
             }

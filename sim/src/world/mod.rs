@@ -14,6 +14,7 @@ mod inspection;
 mod layouts;
 mod links;
 mod processes;
+mod soundness;
 mod strangers;
 
 use std::time::Duration;
