@@ -4,3 +4,4 @@ mod object;
 mod placement;
 mod reconcile;
 mod store_files;
+mod writer;
