@@ -3,6 +3,10 @@
 //! It goes from the large objects to the oldest segment and on to the newest, and keeps
 //! how far it has come in a small file, so that it goes on there after a restart. What it
 //! finds damaged is noted, as a get would; an index that does not hold is made again.
+//!
+//! A record whose head is damaged hides itself from whoever goes from record to record. So
+//! each object that the index has in a segment, and that was not met there, is read as a get
+//! would read it.
 
 use std::sync::Arc;
 
@@ -14,6 +18,7 @@ use super::StoreError;
 use super::compact::Throttle;
 use super::engine::SegmentStore;
 use super::files::segment_path;
+use super::format::index::{Entry, Place};
 use super::format::record::{Content, RecordHead};
 use super::format::segment::SegmentId;
 use super::large::ObjectReader;
@@ -21,12 +26,16 @@ use super::lookup::{Held, Latest, object_of};
 use super::scan::{Reader, Scanned, read_accounts};
 use super::sealed::Sealed;
 use super::shared::{Shared, read_failed};
+use super::unsealed::Unsealed;
 use super::view::{Bad, BadPlace};
 use crate::object::ObjectId;
 
 /// How far scrub has come.
 pub(super) const FILE: &str = "scrub";
 const FIRST_LINE: &str = "gitstratum scrub 1\n";
+
+/// Parts into which ids are divided, so that an index is not held whole.
+const INDEX_PARTS: u64 = 16;
 
 /// What a scrub found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -154,7 +163,10 @@ impl Scrub<'_> {
         let read = |error| read_failed(&path, &error);
         let (_, begin) = read_accounts(&file, id).await.map_err(read)?;
         let mut reader = Reader::new(file, id, len, begin);
+        // Ascending, because records are met in their order.
+        let mut met = Vec::new();
         while let Some(record) = reader.next().await.map_err(read)? {
+            met.push(record.offset);
             let bytes = record.head.record_len();
             self.found.records += 1;
             self.found.bytes += bytes;
@@ -167,6 +179,62 @@ impl Scrub<'_> {
             }
             self.throttle.pass(bytes).await;
             tokio::task::yield_now().await;
+        }
+        for part in 0..INDEX_PARTS {
+            self.hidden(id, len, part, &met).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads what the index has in a segment, of one part of the ids, where no record was met.
+    async fn hidden(
+        &mut self,
+        segment: SegmentId,
+        len: u64,
+        part: u64,
+        met: &[u32],
+    ) -> Result<(), StoreError> {
+        let first = part * (u64::MAX / INDEX_PARTS + 1);
+        let last = first + u64::MAX / INDEX_PARTS;
+        let (open, sealed) = {
+            let view = self.shared.view();
+            let unsealed = view.frozen.iter().map(|frozen| &**frozen).chain(view.active.iter());
+            let within = |(id, _): &Entry| (first..=last).contains(&id.prefix_u64());
+            let entries = |open: &Unsealed| open.places.entries().into_iter().filter(within);
+            let open = unsealed.into_iter().find(|open| open.id == segment);
+            let sealed = view.sealed.iter().find(|sealed| sealed.id() == segment).cloned();
+            (open.map(|open| entries(open).collect::<Vec<_>>()), sealed)
+        };
+        let entries = match (open, sealed) {
+            (Some(entries), _) => entries,
+            (None, Some(sealed)) => match sealed.entries_between(first, last).await {
+                Ok(entries) => entries,
+                // The next scrub makes it again, and gets do until then.
+                Err(error) => {
+                    tracing::warn!(?error, "an index that scrub could not read");
+                    return Ok(());
+                }
+            },
+            // Compaction has read and verified it meanwhile.
+            (None, None) => return Ok(()),
+        };
+        for (id, place) in entries {
+            let Place::Object { offset, .. } = place else { continue };
+            if u64::from(offset) >= len || met.binary_search(&offset).is_ok() {
+                continue;
+            }
+            let Latest::Held(Held::Record(location)) = self.shared.latest(&id).await? else {
+                continue;
+            };
+            if (location.segment, location.offset) != (segment, offset) {
+                continue;
+            }
+            self.found.records += 1;
+            if let Err(StoreError::Damaged { id, reason }) =
+                self.shared.read_record(id, &location).await
+            {
+                self.found.damaged.push((id, reason));
+            }
         }
         Ok(())
     }

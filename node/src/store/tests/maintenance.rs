@@ -1,6 +1,7 @@
 //! Deletion, compaction, scrub, snapshots.
 
 use super::*;
+use crate::store::format::segment::SEGMENT_HEADER_BYTES;
 
 fn small_segments() -> StoreOptions {
     StoreOptions::new(NodeId::new("n1"), Fsync::Always).segment_bytes_max(2_000)
@@ -131,6 +132,29 @@ async fn flip(disk: &Disk, path: &str, place: usize) {
     let mut flipped = bytes.to_vec();
     flipped[place] ^= 1;
     overwrite(disk, &path, flipped.into()).await;
+}
+
+#[tokio::test]
+async fn a_record_whose_head_is_damaged_does_not_hide_from_scrub() {
+    // In the segment that puts are appended to, and in one that is sealed.
+    for sealed in [false, true] {
+        let scratch = scratch();
+        let disk = &scratch.disk;
+        let objects = blobs(50);
+        let store = if sealed { open_small(disk).await } else { open(disk).await };
+        put_one_by_one(&store, &objects).await;
+        let (path, _) = segment_bytes(disk).await;
+        flip(disk, &path, SEGMENT_HEADER_BYTES + 20).await;
+        let damaged = store.scrub(None).await.unwrap().damaged;
+        assert_eq!(damaged.len(), 1, "sealed: {sealed}; {damaged:?}");
+        let (id, _) = damaged[0];
+        assert!(matches!(store.get(id).await, Err(StoreError::Damaged { .. })));
+        assert_eq!(store.stats().damaged_objects, 1);
+        let object = objects.iter().find(|object| object.id() == id).unwrap();
+        put_all(&store, std::slice::from_ref(object)).await;
+        assert!(holds(&store, object).await);
+        assert_eq!(store.scrub(None).await.unwrap().damaged, []);
+    }
 }
 
 #[tokio::test]
