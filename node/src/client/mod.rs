@@ -82,13 +82,19 @@ pub type Decorator<T> = Box<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
 pub struct Around {
     /// Around one that is written to.
     pub writer: Decorator<dyn NodeWriter>,
+    /// Around one that was found lacking by a read, and is given the object.
+    pub repaired: Decorator<dyn NodeWriter>,
     /// Around one that is read from.
     pub reader: Decorator<dyn NodeReader>,
 }
 
 impl Default for Around {
     fn default() -> Self {
-        Around { writer: Box::new(|writer| writer), reader: Box::new(|reader| reader) }
+        Around {
+            writer: Box::new(|writer| writer),
+            repaired: Box::new(|writer| writer),
+            reader: Box::new(|reader| reader),
+        }
     }
 }
 
@@ -185,14 +191,17 @@ impl Client {
         let meters = replicas.meters.clone();
         let preference =
             Preference { zone: options.zone.clone(), latencies: replicas.latencies.clone() };
-        let for_writes = replicas.clone();
-        let writers: Writers =
-            Arc::new(move |member: &Member| (around.writer)(Arc::new(for_writes.replica(member))));
-        let writer = QuorumWriter::new(layout.clone(), writers.clone(), timeout)
-            .consistency(options.consistency);
+        let through = |around: Decorator<dyn NodeWriter>| -> Writers {
+            let replicas = replicas.clone();
+            Arc::new(move |member: &Member| around(Arc::new(replicas.replica(member))))
+        };
+        let (writers, repaired) = (through(around.writer), through(around.repaired));
+        let writer =
+            QuorumWriter::new(layout.clone(), writers, timeout).consistency(options.consistency);
         let readers =
             Arc::new(move |member: &Member| (around.reader)(Arc::new(replicas.replica(member))));
-        let reader = QuorumReader::repairing(layout.clone(), readers, writers, timeout, preference);
+        let reader =
+            QuorumReader::repairing(layout.clone(), readers, repaired, timeout, preference);
         let catching_up = Arc::default();
         Ok(Client { layout, connections, breakers, meters, writer, reader, options, catching_up })
     }

@@ -274,6 +274,18 @@ async fn a_put_answers_at_w_and_the_last_replica_still_gets_the_object() {
 }
 
 #[tokio::test]
+async fn a_panic_in_a_replicas_write_is_that_replicas_failure() {
+    let trio = trio([Mood::Panics, Mood::Well, Mood::Well]);
+    put(&trio).await.unwrap();
+    trio.writer.drain().await;
+    let stats = trio.writer.stats();
+    assert_eq!((stats.succeeded, stats.missed_recorded, stats.missed_lost), (1, 1, 0));
+    let missed = trio.writer.missed().remove(0);
+    assert_eq!(missed.node_id, trio.nodes[0].node_id);
+    assert_eq!(missed.reason, "protocol: the write panicked: scripted");
+}
+
+#[tokio::test]
 async fn a_put_asks_for_as_many_replicas_as_its_caller_does() {
     let put = async |trio: &Trio, consistency| {
         let writer = trio.writer.consistency(consistency);
@@ -399,12 +411,4 @@ async fn a_replica_that_hangs_is_overtaken_by_the_next() {
     let began = tokio::time::Instant::now();
     trio.reader.get(&[object().id()]).await.pop().unwrap().unwrap();
     assert!(began.elapsed() < Duration::from_secs(2));
-}
-
-// A panic ends a simulated run, as it should; the real runtime confines it to its task.
-#[tokio::test]
-#[should_panic = "scripted"]
-async fn the_scripted_panic_panics() {
-    let trio = trio([Mood::Panics; 3]);
-    let _ = trio.nodes[0].respond().await;
 }

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use reserve::Reserve;
-use send::{joined, pump, send};
+use send::{begin, pump, send};
 
 use super::tally::{Counters, Tally, Undecided};
 use super::{Missed, NodeError, NodeWriter, Parts, Recorded, WriterStats, Writers, reasons};
@@ -263,10 +263,8 @@ impl Inner {
             let (objects, timeout) = (batch.objects.clone(), self.timeout);
             let skip_present = batch.skip_present;
             let reserve = reserve.clone();
-            let write = tokio::spawn(async move {
-                send(&*node, objects, skip_present, timeout, &reserve).await
-            });
-            replicas.push(joined(node_id.clone(), heads.len(), write));
+            let write = async move { send(&*node, objects, skip_present, timeout, &reserve).await };
+            replicas.push(begin(node_id.clone(), heads.len(), write));
         }
         drop(batch);
         let gathered = self.gather(&heads, replicas, &reserve, needed, counted, answer);
@@ -289,8 +287,8 @@ impl Inner {
             let node = self.writer(&placement, node_id);
             let (sink, parts) = mpsc::channel(limits::LARGE_PARTS_IN_FLIGHT);
             sinks.push(sink);
-            let write = tokio::spawn(async move { vec![node.put_large(head, parts).await] });
-            replicas.push(joined(node_id.clone(), 1, write));
+            let write = async move { vec![node.put_large(head, parts).await] };
+            replicas.push(begin(node_id.clone(), 1, write));
         }
         // Large objects pass every circuit, because their parts cannot be sent again.
         let reserve = Reserve::new(sinks.len(), sinks.len());

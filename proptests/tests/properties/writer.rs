@@ -1,8 +1,6 @@
 //! The writer's accounts, whatever its replicas do and whoever stops waiting: every object is
 //! counted once, at the moment in which it is decided, and every replica write that failed is
 //! recorded or counted as lost. A panic inside a replica's write is that replica's failure.
-//!
-//! A panic ends a simulated run, so this is looked at here, where it ends a task.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

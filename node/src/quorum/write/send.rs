@@ -3,9 +3,12 @@
 //! A replica whose circuit is open is sent to when the write cannot do without it. How the
 //! answers of several replicas make an outcome is left to others.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::Answers;
@@ -15,18 +18,32 @@ use crate::placement::NodeId;
 use crate::quorum::{NodeError, NodeWriter, Parts};
 use crate::store::Stored;
 
-/// A replica's answers once its task is done; a panic in it is that replica's failure.
-pub(super) async fn joined(
+/// Begins a replica's write in a task of its own; a panic in it is that replica's failure.
+pub(super) fn begin(
     node_id: NodeId,
     objects: usize,
-    write: tokio::task::JoinHandle<Answers>,
-) -> (NodeId, Answers) {
-    let answers = write.await.unwrap_or_else(|error| {
-        let reason = format!("the write did not finish: {error}");
-        vec![Err(NodeError::Protocol { reason }); objects]
-    });
-    assert_eq!(answers.len(), objects, "a replica answers for every object");
-    (node_id, answers)
+    write: impl Future<Output = Answers> + Send + 'static,
+) -> impl Future<Output = (NodeId, Answers)> {
+    // Caught within the task: what a runtime makes of one that panics is its own affair. What
+    // the write shares with others are counters and maps behind locks, whole at any moment.
+    let write = tokio::spawn(AssertUnwindSafe(write).catch_unwind());
+    async move {
+        let failed = match write.await {
+            Ok(Ok(answers)) => {
+                assert_eq!(answers.len(), objects, "a replica answers for every object");
+                return (node_id, answers);
+            }
+            Ok(Err(panic)) => format!("the write panicked: {}", message(&*panic)),
+            Err(error) => format!("the write did not finish: {error}"),
+        };
+        tracing::error!(replica = %node_id, "{failed}");
+        (node_id, vec![Err(NodeError::Protocol { reason: failed }); objects])
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// Writes a batch to one replica; an error of the whole is every object's error.
