@@ -21,7 +21,7 @@ use crate::scenario::Plan;
 use crate::trace::{Recorder, Records};
 use crate::verdict::Verdict;
 use crate::workload::{Ledger, Quiet, stream};
-use crate::world::{Cluster, Run};
+use crate::world::{Cluster, Panics, Run};
 
 /// The world that is measured.
 const PLAN: &str = include_str!("bench.toml");
@@ -85,6 +85,7 @@ fn world(plan: &Plan) -> Run {
         recorder: Recorder::new(Records::default()),
         ledger: Ledger::default(),
         quiet: Quiet::default(),
+        panics: Panics::default(),
     }
 }
 

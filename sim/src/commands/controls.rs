@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::CommandError;
 use super::output::Progress;
 use crate::runner::{in_parallel, run_once, run_weakened};
-use crate::scenario::{Control, Plan, load_all};
+use crate::scenario::{Control, Plan, Weakens, load_all};
 use crate::verdict::Verdict;
 
 /// Exit code when a control passes.
@@ -74,9 +74,9 @@ fn first_that_catches(plan: &Plan, control: Control, seeds: &Range<u64>) -> Opti
             Verdict::Pass => continue,
             Verdict::Panicked => Shows::Panic,
             Verdict::Fail | Verdict::Stuck => {
-                let whole = match control.is_of_pool() {
-                    true => run_weakened(plan, Control::Whole, seed),
-                    false => run_once(plan, seed),
+                let whole = match control.weakens() {
+                    Weakens::Pool => run_weakened(plan, Control::Whole, seed),
+                    Weakens::Client | Weakens::Nodes => run_once(plan, seed),
                 };
                 if whole.verdict == Verdict::Pass { Shows::Weakness } else { Shows::Nothing }
             }

@@ -28,8 +28,6 @@ const EXIT_USAGE: u8 = 2;
 const SCENARIOS: &str = "scenarios";
 /// Where those about connections are.
 const POOL_SCENARIOS: &str = "scenarios/pool";
-/// Where those about repair are.
-const REPAIR_SCENARIOS: &str = "scenarios/repair";
 
 /// GitStratum on simulated machines: every run is replayed by its scenario and its seed.
 #[derive(Debug, Parser)]
@@ -196,11 +194,10 @@ fn list(paths: &[PathBuf]) -> Result<u8, CommandError> {
 
 /// A scenario by its file, or by its name.
 fn find(scenario: &Path) -> Result<Plan, CommandError> {
-    let by_name = scenario.components().count() == 1 && !scenario.exists();
-    let dirs = [SCENARIOS, POOL_SCENARIOS, REPAIR_SCENARIOS].map(Path::new);
-    let mut named = dirs.iter().map(|dir| dir.join(scenario).with_extension("toml"));
-    match named.find(|path| by_name && path.exists()) {
-        Some(path) => Ok(Plan::load(&path)?),
-        None => Ok(Plan::load(scenario)?),
+    match scenario.to_str() {
+        Some(name) if scenario.components().count() == 1 && !scenario.exists() => {
+            Ok(scenario::load_named(Path::new(SCENARIOS), name.trim_end_matches(".toml"))?)
+        }
+        _ => Ok(Plan::load(scenario)?),
     }
 }

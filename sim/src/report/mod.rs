@@ -97,6 +97,9 @@ fn events(trace: &[Record]) -> String {
             Event::Quiet => "no lane begins anything".to_owned(),
             Event::QuietEnded => "the lanes go on".to_owned(),
             Event::Burst { callers } => format!("{callers} callers at once on {actor}"),
+            Event::WritesWillPanic { nodes, times } => {
+                format!("writes to {} panic {times} times on each client", nodes.join(", "))
+            }
             Event::Stranger { address, speaks } => {
                 format!("{actor}, who speaks {speaks}, answers at {address}")
             }

@@ -21,7 +21,7 @@ fn trace() -> Vec<Record> {
         connections_max: None,
         converge_within_us: None,
         compares: true,
-        scrubs: false,
+        finds_rot: false,
     };
     let wanted = Wanted { id: "ab".into(), bytes: 1, content: None, replicas: vec!["n1".into()] };
     let failed = Outcome::PutFailed { replicas: vec![], error: "refused".into() };

@@ -110,6 +110,13 @@ pub enum Action {
         /// How long they are up before the acknowledgement that it waits for.
         up_for: RangeInclusive<Duration>,
     },
+    /// Has the code that writes to nodes panic, on every client.
+    PanicWrites {
+        /// To these nodes.
+        nodes: Vec<String>,
+        /// So many times for each of them, on each client.
+        times: u32,
+    },
     /// Sets the time of day of machines.
     Clock {
         /// Of these nodes.

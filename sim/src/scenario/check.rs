@@ -70,7 +70,7 @@ impl Source<'_> {
             if fits { Ok(text.to_owned()) } else { Err("must be one line".to_owned()) }
         })?;
         let cluster = self.cluster(&file.cluster)?;
-        let workload = self.workload(&file.workload)?;
+        let workload = self.workload(&file.workload, cluster.zones)?;
         let names = Names { nodes: cluster.nodes, clients: workload.clients };
         let firewall = file.firewall.as_ref().map(|raw| self.firewall(raw, names)).transpose()?;
         let mut steps = Vec::with_capacity(file.step.len());
@@ -174,7 +174,7 @@ impl Source<'_> {
         })
     }
 
-    fn workload(&self, raw: &file::Workload) -> Result<WorkloadPlan, ScenarioError> {
+    fn workload(&self, raw: &file::Workload, zones: usize) -> Result<WorkloadPlan, ScenarioError> {
         Ok(WorkloadPlan {
             clients: self.field("workload.clients", &raw.clients, within(1, 100))?,
             lanes: self.field("workload.lanes", &raw.lanes, within(1, LANES_MAX))?,
@@ -195,6 +195,14 @@ impl Source<'_> {
                 |most| within(1, 1000)(most).map(Some),
             )?,
             settled_puts: raw.settled_puts,
+            zone: self.optional("workload.zone", &raw.zone, |zone| {
+                let zones: Vec<_> = (1..=zones).map(|number| format!("z{number}")).collect();
+                match zones.contains(zone) {
+                    true => Ok(Some(zone.clone())),
+                    false => Err(format!("no zone {zone:?}: {}", zones.join(", "))),
+                }
+            })?,
+            reads_back: raw.reads_back.unwrap_or_default(),
         })
     }
 

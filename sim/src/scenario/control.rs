@@ -44,15 +44,28 @@ pub enum Control {
     FirstW,
     /// A writer that drops what was not acknowledged when W were.
     CancelAtW,
+    /// A reader that leaves replicas as it finds them.
+    NoReadRepair,
     /// A reader that takes every error for "absent".
     ErrorsAsAbsent,
     /// A reader to whom the "absent" of a replica that has not caught up is a proof.
     EmptyAsProof,
 }
 
+/// What a control lacks something of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weakens {
+    /// The clients' pool: they have one of the testbed's own.
+    Pool,
+    /// How clients write and read: something stands around each replica.
+    Client,
+    /// What nodes do by themselves.
+    Nodes,
+}
+
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 19] = [
+    pub const ALL: [Control; 20] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -70,6 +83,7 @@ impl Control {
         Control::NoScrub,
         Control::FirstW,
         Control::CancelAtW,
+        Control::NoReadRepair,
         Control::ErrorsAsAbsent,
         Control::EmptyAsProof,
     ];
@@ -95,24 +109,35 @@ impl Control {
             Control::NoScrub => "no-scrub",
             Control::FirstW => "first-w",
             Control::CancelAtW => "cancel-at-w",
+            Control::NoReadRepair => "no-read-repair",
             Control::ErrorsAsAbsent => "errors-as-absent",
             Control::EmptyAsProof => "empty-as-proof",
         }
     }
 
-    /// Whether it is the clients' pool that is weakened.
-    pub fn is_of_pool(self) -> bool {
-        !matches!(
-            self,
+    /// What it is that lacks something.
+    pub fn weakens(self) -> Weakens {
+        match self {
+            Control::Whole
+            | Control::NoExpiry
+            | Control::NoOverlap
+            | Control::NoEviction
+            | Control::ResolveOnce
+            | Control::NoIdentityCheck
+            | Control::NoKeepalive
+            | Control::NoSingleFlight
+            | Control::NoBackoff
+            | Control::NoBound
+            | Control::NoCatchingUp
+            | Control::Naive => Weakens::Pool,
             Control::LossyHints
-                | Control::NoDelivery
-                | Control::NoAntiEntropy
-                | Control::NoScrub
-                | Control::FirstW
-                | Control::CancelAtW
-                | Control::ErrorsAsAbsent
-                | Control::EmptyAsProof
-        )
+            | Control::FirstW
+            | Control::CancelAtW
+            | Control::NoReadRepair
+            | Control::ErrorsAsAbsent
+            | Control::EmptyAsProof => Weakens::Client,
+            Control::NoDelivery | Control::NoAntiEntropy | Control::NoScrub => Weakens::Nodes,
+        }
     }
 
     /// Reads a name.

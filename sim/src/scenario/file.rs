@@ -87,6 +87,8 @@ pub(super) struct Workload {
     pub(super) request_timeout: Spanned<String>,
     pub(super) pool_connections_max: Option<Spanned<usize>>,
     pub(super) settled_puts: usize,
+    pub(super) zone: Option<Spanned<String>>,
+    pub(super) reads_back: Option<bool>,
 }
 
 /// One `[[step]]`: which of the fields belong together depends on `action`.

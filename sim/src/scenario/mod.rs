@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use action::{Action, Direction, Speech, Stray};
-pub use control::Control;
+pub use control::{Control, Weakens};
 
 /// What a scenario asks for, checked.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ pub struct ClusterPlan {
     pub write_quorum: usize,
     /// Read quorum R.
     pub read_quorum: usize,
-    /// Failure domains; node `i` is in zone `i` modulo this.
+    /// Failure domains `z1`, `z2`, …, dealt out to the nodes in turn: `n1` is in `z1`.
     pub zones: usize,
 }
 
@@ -170,6 +170,10 @@ pub struct WorkloadPlan {
     pub pool_connections_max: Option<usize>,
     /// Puts of each lane after the last fault, when nothing is wrong any more.
     pub settled_puts: usize,
+    /// Where the clients are: they read from replicas of this zone first.
+    pub zone: Option<String>,
+    /// Whether every acknowledged object is read once after the last fault.
+    pub reads_back: bool,
 }
 
 /// One step and when it is taken.
@@ -273,6 +277,11 @@ impl Plan {
         check::plan(path, text)
     }
 
+    /// Whether what rotted is found in time to be repaired: by scrub, or by reads.
+    pub fn finds_rot(&self) -> bool {
+        self.repair.scrub_interval_days.is_some() || self.workload.reads_back
+    }
+
     /// Names of the nodes.
     pub fn node_names(&self) -> Vec<String> {
         (1..=self.cluster.nodes).map(|number| format!("n{number}")).collect()
@@ -303,6 +312,22 @@ pub fn load_all(paths: &[PathBuf]) -> Result<Vec<Plan>, ScenarioError> {
         }
     }
     Ok(plans)
+}
+
+/// Loads the scenario of this name from a directory and those in it.
+///
+/// # Errors
+/// [`ScenarioError`] when there is none, or it is bad.
+pub fn load_named(dir: &Path, name: &str) -> Result<Plan, ScenarioError> {
+    let mut files = files_at(dir)?.into_iter();
+    let named = files.find(|file| file.file_stem().is_some_and(|stem| stem == name));
+    match named {
+        Some(file) => Plan::load(&file),
+        None => {
+            let problem = format!("there is no scenario {name:?} here");
+            Err(ScenarioError { path: dir.to_owned(), line: None, problem })
+        }
+    }
 }
 
 /// The file itself, or all of a directory; at least one.

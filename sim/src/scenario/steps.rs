@@ -196,6 +196,10 @@ impl Fields {
                 down_for: self.span("down_for", &raw.down_for, action)?,
                 up_for: self.span("up_for", &raw.up_for, action)?,
             }),
+            "panic_writes" => Ok(Action::PanicWrites {
+                nodes: self.nodes(raw, names)?,
+                times: self.number("times", &raw.times, action)?,
+            }),
             "clock" => {
                 let ahead = units::duration(self.needed("ahead", &raw.ahead, action)?);
                 let nodes = self.nodes(raw, names)?;
@@ -246,8 +250,8 @@ impl Fields {
             }
             other => Err(format!(
                 "action: {other:?} is none of cut, link, heal, crash, power_off, start, restart, \
-                 flap, flap_clients, move, clock, pause, throttle, resume, dns, dns_delay, forget, \
-                 quiet, burst, rot, wipe, slow, stall, fill, layout, release"
+                 flap, flap_clients, panic_writes, move, clock, pause, throttle, resume, dns, \
+                 dns_delay, forget, quiet, burst, rot, wipe, slow, stall, fill, layout, release"
             )),
         }
     }

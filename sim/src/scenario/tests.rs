@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Action, Control, Direction, Plan, PowerLoss, When};
+use super::{Action, Control, Direction, Plan, PowerLoss, When, load_named};
 
 const GOOD: &str = r#"name = "good"
 description = "One line."
@@ -197,6 +197,26 @@ fn the_size_of_a_pool_is_checked() {
 }
 
 #[test]
+fn where_clients_are_and_whether_they_read_back_is_checked() {
+    let timeout = "request_timeout = \"2s\"";
+    let with = |zone: &str| format!("{timeout}\nzone = \"{zone}\"\nreads_back = true");
+    let plan = parse(&GOOD.replacen(timeout, &with("z1"), 1)).unwrap();
+    assert_eq!(plan.workload.zone.as_deref(), Some("z1"));
+    assert!(plan.finds_rot() && !parse(GOOD).unwrap().finds_rot());
+    refused(timeout, &with("z2"), "toml:30: workload.zone: no zone \"z2\": z1");
+}
+
+#[test]
+fn a_scenario_is_found_by_its_name_wherever_it_is() {
+    let scenarios = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"));
+    for name in ["partition-minority", "goaway", "two-slow", "rot"] {
+        assert_eq!(load_named(scenarios, name).unwrap().name, name);
+    }
+    let error = load_named(scenarios, "no-such").expect_err("none is called so");
+    assert!(error.to_string().ends_with("there is no scenario \"no-such\" here"), "{error}");
+}
+
+#[test]
 fn controls_are_known_by_name() {
     let controls = "\ncontrols = [\"no-eviction\", \"naive\"]\n\n[cluster]";
     let plan = parse(&GOOD.replacen("\n[cluster]", controls, 1)).unwrap();
@@ -231,6 +251,7 @@ fn steps_about_clocks_and_client_machines_are_checked() {
     };
     check("\"clock\"\nnodes = [\"n1\"]", "step[1].ahead: needed by \"clock\"");
     check("\"clock\"\nnodes = [\"c1\"]\nahead = \"24h\"", "step[1].nodes: no node \"c1\"");
+    check("\"panic_writes\"\nnodes = [\"n1\"]", "step[1].times: needed by \"panic_writes\"");
     let flap = "\"flap_clients\"\ntimes = 2\nup_for = \"1s\"\ndown_for = \"1s\"\nclients";
     check(&format!("{flap} = [\"n1\"]"), "step[1].clients: no client \"n1\"");
     let good = format!("action = {flap} = [\"c2\"]");

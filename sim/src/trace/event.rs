@@ -88,6 +88,20 @@ pub enum Event {
         /// How many.
         callers: usize,
     },
+    /// The code that writes to nodes panics the next so many times, on every client.
+    WritesWillPanic {
+        /// For each of these nodes.
+        nodes: Vec<String>,
+        /// How many times.
+        times: u32,
+    },
+    /// It did, on the actor.
+    WritePanicked {
+        /// In the write to this node.
+        node: String,
+        /// Whether the node had taken what was written by then.
+        sent: bool,
+    },
     /// The actor, no machine of the cluster, answers at an address that a node had.
     Stranger {
         /// The address.

@@ -63,7 +63,7 @@ pub struct Setting {
     /// Whether nodes compare what they hold: then no range stays dirty.
     pub compares: bool,
     /// Whether what rotted is found by scrub, and replaced, before convergence is looked at.
-    pub scrubs: bool,
+    pub finds_rot: bool,
 }
 
 /// The parts of a run, in order.

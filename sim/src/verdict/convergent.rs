@@ -4,8 +4,8 @@
 //! Where nodes compare what they hold, no range of ids stays dirty either. Where the scenario
 //! has them not, hints are looked at alone: what a node lists as a dirty range is not called
 //! lost then, and an object that is lacking outside of every range is what nobody would ever
-//! repair. What rotted counts as lacking where the scenario leaves scrub the time to find it;
-//! elsewhere a node that rotted is believed whatever it lacks.
+//! repair. What rotted counts as lacking where scrub has the time to find it, or
+//! everything is read; elsewhere a node that rotted is believed whatever it lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,8 +43,8 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             .replicas
             .iter()
             .filter(|node| !holders.contains(node) && !observed.is_dirty(node, &object.id))
-            // What rotted is for scrub to find, and who left the layout gets nothing.
-            .filter(|node| observed.scrubs || !facts.rotted.contains(node.as_str()))
+            // What rotted has to be found first, and who left the layout gets nothing.
+            .filter(|node| observed.finds_rot || !facts.rotted.contains(node.as_str()))
             .filter(|node| !facts.left.contains(node.as_str()))
             .collect();
         if !lacking.is_empty() {
@@ -59,7 +59,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
 struct Observed<'a> {
     at_us: u64,
     compares: bool,
-    scrubs: bool,
+    finds_rot: bool,
     holders: BTreeMap<&'a str, &'a Vec<String>>,
     pending: BTreeMap<&'a str, u64>,
     dirty: BTreeSet<&'a str>,
@@ -77,7 +77,7 @@ impl<'a> Observed<'a> {
                     observed = Some(Observed {
                         at_us: record.at_us,
                         compares: setting.compares,
-                        scrubs: setting.scrubs,
+                        finds_rot: setting.finds_rot,
                         holders: BTreeMap::new(),
                         pending: BTreeMap::new(),
                         dirty: BTreeSet::new(),

@@ -66,7 +66,7 @@ impl Trace {
                 connections_max: None,
                 converge_within_us: None,
                 compares: true,
-                scrubs: false,
+                finds_rot: false,
             }),
         );
         for node in ["n1", "n2", "n3"] {

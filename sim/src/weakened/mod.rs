@@ -13,6 +13,7 @@
 mod hints;
 mod lacks;
 mod readers;
+mod repairs;
 mod writers;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use crate::scenario::Control;
 pub use hints::LossyHints;
 use lacks::Lacks;
 pub use readers::{Belief, Credulous};
+pub use repairs::Ungiven;
 pub use writers::{Neglect, Neglected, Quorum};
 
 /// The age at which a connection is replaced.

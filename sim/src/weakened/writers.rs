@@ -83,7 +83,7 @@ impl Neglected {
 }
 
 /// As if it was stored: so no counter tells, only what is missing.
-fn pretended(bytes: u64) -> Stored {
+pub(super) fn pretended(bytes: u64) -> Stored {
     Stored { bytes, durability: Durability::Synced, already_present: false }
 }
 

@@ -148,8 +148,20 @@ impl Lane {
         self.end(op, results.into_iter().map(put_outcome).collect());
     }
 
+    /// Reads these, one after another without pause.
+    pub async fn read_all(&mut self, objects: Vec<Known>) {
+        for known in objects {
+            let wanted = self.wanted_of(&known);
+            self.get_this(known.id, wanted).await;
+        }
+    }
+
     async fn get(&mut self) {
         let (id, wanted) = self.next_target();
+        self.get_this(id, wanted).await;
+    }
+
+    async fn get_this(&mut self, id: ObjectId, wanted: Wanted) {
         let op = self.begin(Call::Get, vec![wanted]);
         let outcome = read_object(&self.client, id).await;
         self.end(op, vec![outcome]);
@@ -186,12 +198,15 @@ impl Lane {
             let id = ObjectId::from_bytes(&raw).expect("20 bytes are an id");
             return (id, self.wanted(id, None));
         };
-        let wanted = Wanted {
+        (known.id, self.wanted_of(&known))
+    }
+
+    fn wanted_of(&self, known: &Known) -> Wanted {
+        Wanted {
             bytes: known.size_bytes,
             content: Some(known.content()),
             ..self.wanted(known.id, None)
-        };
-        (known.id, wanted)
+        }
     }
 
     fn wanted(&self, id: ObjectId, object: Option<&Object>) -> Wanted {

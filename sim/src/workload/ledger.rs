@@ -76,6 +76,11 @@ impl Ledger {
         self.with(|entries| draw(&entries.in_doubt, rng))
     }
 
+    /// Every acknowledged object.
+    pub fn acked(&self) -> Vec<Known> {
+        self.with(|entries| entries.acked.clone())
+    }
+
     /// Everything that was put: the acknowledged objects first.
     pub fn all(&self) -> Vec<Known> {
         self.with(|entries| entries.acked.iter().chain(&entries.in_doubt).copied().collect())

@@ -2,30 +2,21 @@
 //! whose machine loses power is started again and goes on with the load.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gitstratum::client::{Around, Client, ClientOptions};
-use gitstratum::placement::{CurrentLayout, Layout};
-use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
-use gitstratum_host::Net;
-use rand_chacha::ChaCha12Rng;
+use gitstratum::client::Client;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::connecting::connect;
 use super::{Cluster, Run};
-use crate::scenario::Control;
 use crate::trace::{Event, Stop};
-use crate::weakened::{
-    Belief, Credulous, LossyHints, Neglect, Neglected, Quorum, Weakened, follow,
-};
 use crate::workload::{Lane, stream, writer_sample};
 
 /// How often a client's counters are looked at.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
-/// Pause before a client that found no peer tries again.
-const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// Orders that wait for a client; the world gives one at a time.
 const ORDERS_WAITING: usize = 4;
 
@@ -38,6 +29,8 @@ enum Order {
     PutAndDrain(usize),
     /// One put on each lane.
     PutOne,
+    /// Gets of everything that was acknowledged to anybody.
+    ReadBack,
 }
 
 /// An order and where to say that it is carried out.
@@ -88,8 +81,7 @@ impl Clients {
         let rng = stream(run.seed, &purpose);
         self.running().insert(name.clone(), Running { orders, bursts, starts });
         cluster.client_machine(&name).start(move |host| async move {
-            let bound = run.plan.workload.pool_connections_max;
-            let client = connect(&run, (run.control, bound), host.net, &peers, rng).await;
+            let client = connect(&run, &name, host.net, &peers, rng).await;
             let index = run.plan.client_names().iter().position(|client| *client == name);
             let numbers = (index.expect("a client of the plan") + 1, starts);
             let lanes = lanes(&run, numbers, &client);
@@ -147,6 +139,14 @@ impl Clients {
         self.give(Order::PutOne).await;
     }
 
+    /// Lets the first client read every acknowledged object once, and waits for what its reads
+    /// repair.
+    pub async fn read_back(&self) {
+        let first = self.running().keys().next().cloned().expect("a plan has a client");
+        // Told, or gone with the client.
+        let _ = self.order(&first, Order::ReadBack).await;
+    }
+
     /// Lets so many callers put an object each in one moment, beside the load, on each of
     /// these clients.
     pub async fn burst(&self, clients: &[String], callers: usize) {
@@ -178,84 +178,6 @@ impl Clients {
     /// One thread runs everything, so this never waits.
     fn running(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
         self.running.lock().expect("a run that panicked goes no further")
-    }
-}
-
-/// Connects, again and again until a node answers; over a weakened pool where one is
-/// given, which may hold so many connections or the node's own number.
-pub(super) async fn connect(
-    run: &Run,
-    (control, connections_max): (Option<Control>, Option<usize>),
-    net: Net,
-    peers: &[String],
-    rng: ChaCha12Rng,
-) -> Client {
-    let mut pool = PoolOptions::default();
-    if let Some(most) = connections_max {
-        pool.connections_max = most;
-    }
-    let connections_max = pool.connections_max;
-    let request_timeout = run.plan.workload.request_timeout;
-    let options = ClientOptions { request_timeout, pool, ..ClientOptions::default() };
-    loop {
-        let (options, dialling) = (options.clone(), net.clone());
-        let connected = match control {
-            Some(control) if is_around(control) => {
-                let (rng, bounds) = (rng.clone(), options.pool.clone());
-                let begin = |learned: Arc<Layout>| {
-                    let (layout, dialler) =
-                        (CurrentLayout::new(learned), Dialler::new(net.clone(), ""));
-                    let pool = Pool::new(dialler, &layout, rng, bounds);
-                    (layout, Arc::new(pool) as Arc<dyn Connections>)
-                };
-                let around = around(control, run.plan.cluster.write_quorum);
-                Client::connect_around(dialling, peers, options, begin, around).await
-            }
-            None => Client::connect(dialling, peers, rng.clone(), options).await,
-            Some(control) if !control.is_of_pool() => {
-                Client::connect(dialling, peers, rng.clone(), options).await
-            }
-            Some(control) => {
-                let begin = |learned: Arc<Layout>| {
-                    let layout = follow(learned, control);
-                    let pool = Weakened::new(net.clone(), &layout, control, connections_max);
-                    (layout, Arc::new(pool) as Arc<dyn Connections>)
-                };
-                Client::connect_through(dialling, peers, options, begin).await
-            }
-        };
-        match connected {
-            Ok(client) => return client,
-            Err(_) => sleep(CONNECT_PAUSE).await,
-        }
-    }
-}
-
-/// Whether a control is something around each replica.
-fn is_around(control: Control) -> bool {
-    let of_nodes =
-        matches!(control, Control::NoDelivery | Control::NoAntiEntropy | Control::NoScrub);
-    !control.is_of_pool() && !of_nodes
-}
-
-/// What a control puts around each replica.
-fn around(control: Control, write_quorum: usize) -> Around {
-    let neglecting = |neglect| {
-        let quorum = Quorum::new(neglect, write_quorum);
-        let writer = move |inner| Neglected::around(inner, quorum.clone());
-        Around { writer: Box::new(writer), ..Around::default() }
-    };
-    let believing = |belief| {
-        let reader = move |inner| Credulous::around(inner, belief);
-        Around { reader: Box::new(reader), ..Around::default() }
-    };
-    match control {
-        Control::LossyHints => Around { writer: Box::new(LossyHints::around), ..Around::default() },
-        Control::FirstW => neglecting(Neglect::Unsent),
-        Control::CancelAtW => neglecting(Neglect::Cancelled),
-        Control::ErrorsAsAbsent => believing(Belief::Errors),
-        Control::EmptyAsProof => believing(Belief::CatchingUp),
-        _ => Around::default(),
     }
 }
 
@@ -321,6 +243,15 @@ async fn carry_out(
                 join_all(lanes.iter_mut().map(|lane| lane.put_many(count))).await;
                 client.drain().await;
                 sample(true);
+            }
+            Order::ReadBack => {
+                let (acked, count) = (run.ledger.acked(), lanes.len());
+                let shares = lanes.iter_mut().enumerate().map(|(index, lane)| {
+                    let share = acked.iter().skip(index).step_by(count).copied();
+                    lane.read_all(share.collect())
+                });
+                join_all(shares).await;
+                client.drain().await;
             }
             Order::PutOne => {
                 join_all(lanes.iter_mut().map(|lane| lane.put_many(1))).await;

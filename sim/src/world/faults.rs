@@ -80,6 +80,11 @@ impl World<'_> {
                     }
                 }
             }
+            Action::PanicWrites { nodes, times } => {
+                let event = Event::WritesWillPanic { nodes: nodes.clone(), times: *times };
+                run.recorder.record("world", event);
+                run.panics.arm(&run.plan.client_names(), nodes, *times);
+            }
             Action::Clock { nodes, ahead } => each(nodes, |node| cluster.set_clock(node, *ahead)),
             Action::Pause { nodes } => each(nodes, |node| cluster.pause(node)),
             Action::Throttle { nodes, factor } => {

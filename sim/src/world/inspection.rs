@@ -5,7 +5,7 @@ use gitstratum::object::ObjectId;
 use gitstratum_host::Net;
 use tokio::sync::oneshot;
 
-use super::clients::connect;
+use super::connecting::connect_plainly;
 use super::soundness::Soundness;
 use super::{Cluster, Run};
 use crate::trace::{Event, HintSample};
@@ -36,7 +36,7 @@ pub(super) async fn inspect(run: &Run, cluster: &Cluster) -> Result<(), String> 
 }
 
 async fn look(run: &Run, net: Net, peers: &[String]) -> Result<(), String> {
-    let client = connect(run, (None, None), net, peers, stream(run.seed, MACHINE)).await;
+    let client = connect_plainly(run, net, peers, stream(run.seed, MACHINE)).await;
     for objects in run.ledger.all().chunks(OBJECTS_AT_ONCE) {
         look_at(run, &client, objects).await?;
     }
@@ -79,8 +79,8 @@ pub(super) async fn observe(run: &Run, cluster: &Cluster) -> Result<(), String> 
     cluster.client_machine(OBSERVER).start(move |host| async move {
         let observed = async {
             let rng = stream(run.seed, OBSERVER);
-            let client = connect(&run, (None, None), host.net.clone(), &peers, rng).await;
-            let soundness = run.plan.repair.scrub_interval_days.map(|_| {
+            let client = connect_plainly(&run, host.net.clone(), &peers, rng).await;
+            let soundness = run.plan.finds_rot().then(|| {
                 let rng = stream(run.seed, &format!("{OBSERVER}/soundness"));
                 let timeout = run.plan.workload.request_timeout;
                 Soundness::new(host.net.clone(), &client, rng, timeout)
@@ -122,7 +122,7 @@ async fn ask_strangers(
 ) -> Result<(), String> {
     for (name, address) in strangers {
         let rng = stream(run.seed, &format!("{MACHINE}/{name}"));
-        let client = connect(run, (None, None), net.clone(), &[address], rng).await;
+        let client = connect_plainly(run, net.clone(), &[address], rng).await;
         for (_, status) in client.status().await {
             let status = status.map_err(|error| format!("status of {name}: {error}"))?;
             let objects = status.store.unwrap_or_default().objects;

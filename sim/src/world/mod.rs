@@ -8,11 +8,13 @@
 mod clients;
 mod cluster;
 mod configs;
+mod connecting;
 mod disks;
 mod faults;
 mod inspection;
 mod layouts;
 mod links;
+mod panics;
 mod processes;
 mod soundness;
 mod strangers;
@@ -27,6 +29,7 @@ use crate::workload::{Ledger, Quiet};
 
 pub use clients::Clients;
 pub use cluster::Cluster;
+pub use panics::Panics;
 
 /// A start that takes longer has failed.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,6 +49,8 @@ pub struct Run {
     pub ledger: Ledger,
     /// When the clients are to be quiet.
     pub quiet: Quiet,
+    /// Which of the clients' writes are to panic.
+    pub panics: Panics,
 }
 
 /// Carries out a scenario, within the current madsim runtime; the clients use a weakened
@@ -54,8 +59,8 @@ pub async fn run(plan: Plan, control: Option<Control>, seed: u64, records: Recor
     let recorder = Recorder::new(records);
     recorder.record("world", Event::Setting(setting(&plan, seed)));
     let stuck_after = plan.expect.stuck_after;
-    let run =
-        Run { plan, control, seed, recorder, ledger: Ledger::default(), quiet: Quiet::default() };
+    let (ledger, quiet, panics) = (Ledger::default(), Quiet::default(), Panics::default());
+    let run = Run { plan, control, seed, recorder, ledger, quiet, panics };
     let cluster = Cluster::new(&run);
     let mut phase = Phase::Boot;
     if timeout(stuck_after, phases(&run, &cluster, &mut phase)).await.is_err() {
@@ -93,6 +98,9 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     match run.plan.expect.converge_within {
         None => sleep(recover_within).await,
         Some(converge_within) => {
+            if run.plan.workload.reads_back {
+                clients.read_back().await;
+            }
             sleep(converge_within.max(recover_within)).await;
             enter(Phase::Converged);
             if let Err(reason) = inspection::observe(run, cluster).await {
@@ -140,6 +148,6 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
         connections_max: plan.expect.connections_max,
         converge_within_us: plan.expect.converge_within.map(micros),
         compares: plan.repair.compares,
-        scrubs: plan.repair.scrub_interval_days.is_some(),
+        finds_rot: plan.finds_rot(),
     }
 }

@@ -54,11 +54,11 @@ fn among_nodes_that_compare_a_range_that_stays_dirty_is_no_convergence() {
 
 #[test]
 fn what_rotted_is_held_against_nodes_that_had_the_time_to_scrub() {
-    let with = |scrubs| {
+    let with = |finds_rot| {
         let mut trace = Trace::begin();
         let Event::Setting(setting) = &mut trace.records[0].event else { panic!("it comes first") };
         setting.converge_within_us = Some(20 * SECOND);
-        setting.scrubs = scrubs;
+        setting.finds_rot = finds_rot;
         trace.put("0701", acked(&["n1", "n2"]));
         trace.add("n2", Event::Rotted { path: "segments/1".into(), bit: 7 }).wait(20);
         trace.add("world", Event::Phase { phase: Phase::Converged });
