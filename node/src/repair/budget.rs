@@ -173,8 +173,12 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
             assert!(resuming.resume());
         };
-        let (_permit, ()) = tokio::join!(waiting.operation(), resume);
-        assert!(began.elapsed() >= Duration::from_millis(100));
+        let operate = async {
+            let _permit = waiting.operation().await;
+            began.elapsed()
+        };
+        let (waited, ()) = tokio::join!(operate, resume);
+        assert!(waited >= Duration::from_millis(100));
         assert!(!budget.resume());
     }
 }

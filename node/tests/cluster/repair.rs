@@ -151,6 +151,9 @@ fn what_is_paused_begins_nothing_until_it_is_started_again() {
         status["nodes"].as_array().unwrap().iter().filter(|node| node["paused"] == true).count()
     };
     assert_eq!(paused(&cluster), 3);
+    // Within this, what was missed comes when nothing is paused.
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(ids.iter().all(|id| cluster.holders(id) == 2), "repair went on during a pause");
     run(&["repair", "cancel"], &cluster.peers);
     assert_eq!(paused(&cluster), 3, "to give up is not to go on");
     run(&["repair", "start"], &cluster.peers);
