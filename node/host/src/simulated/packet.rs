@@ -57,6 +57,18 @@ pub(super) fn reset_for(packet: &[u8]) -> Option<Packet> {
     Some(reset)
 }
 
+/// A segment as two that acknowledge numbers half of all numbers apart: of a connection that
+/// has sent little, one of them acknowledges what it never sent.
+pub(super) fn acknowledging_anything(packet: &[u8]) -> [Packet; 2] {
+    [0u32, 1 << 31].map(|number| {
+        let mut packet = packet.to_vec();
+        let tcp = usize::from(packet[0] & 0x0f) * IP_HEADER_WORD_BYTES;
+        packet[tcp + 8..tcp + 12].copy_from_slice(&number.to_be_bytes());
+        packet[tcp + 13] = FLAG_ACK;
+        packet
+    })
+}
+
 /// Reads the headers; `None` when this is not TCP over IPv4.
 pub(super) fn segment(packet: &[u8]) -> Option<Segment> {
     let destination = destination(packet)?;

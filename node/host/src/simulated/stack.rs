@@ -183,6 +183,9 @@ impl Stack {
         if segment.dials && !self.admit(now, &segment) {
             return;
         }
+        if segment.dials && self.is_established(&segment) {
+            return self.challenge(now, &packet);
+        }
         let struck =
             if segment.resets { self.by_peers.get(&peers(&segment)).copied() } else { None };
         let was_dialling = struck.is_some_and(|id| self.state(id) == State::SynSent);
@@ -200,6 +203,26 @@ impl Stack {
         if segment.resets {
             // An embryo that was reset listens again; it must not take the next caller.
             self.settle_embryos(now);
+        }
+    }
+
+    /// Whether this side believes that the connection between the same ports stands.
+    fn is_established(&self, segment: &Segment) -> bool {
+        let Some(id) = self.by_peers.get(&peers(segment)) else { return false };
+        !matches!(
+            self.state(*id),
+            State::Listen | State::SynSent | State::SynReceived | State::Closed
+        )
+    }
+
+    /// Answers a SYN within a connection as RFC 5961 (4.2) and Linux do, with what this side
+    /// has and expects: a caller that has forgotten the connection resets it, and its next SYN
+    /// begins another. smoltcp drops a segment that acknowledges nothing, and answers one that
+    /// acknowledges what was never sent: of the two, one does.
+    fn challenge(&mut self, now: Duration, packet: &Packet) {
+        for acknowledging in packet::acknowledging_anything(packet) {
+            self.device.incoming = Some(acknowledging);
+            self.interface.poll_ingress_single(instant(now), &mut self.device, &mut self.sockets);
         }
     }
 

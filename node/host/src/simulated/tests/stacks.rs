@@ -4,6 +4,8 @@
 use std::net::SocketAddrV4;
 use std::task::{Context, Poll, Waker};
 
+use tokio::io::ReadBuf;
+
 use super::*;
 use crate::simulated::clock::Clock;
 use crate::simulated::kernel::Kernel;
@@ -79,6 +81,36 @@ fn a_port_can_be_dialled_from_again_while_the_other_side_still_waits() {
     assert_eq!(pair.client.addresses(again).unwrap().0.port(), port);
     assert!(pair.client.poll_connected(&mut context(), again).is_ready());
     assert!(pair.accept().is_some());
+}
+
+#[test]
+fn a_machine_that_forgot_a_connection_dials_from_its_port_again() {
+    for seed in 3..23 {
+        let mut pair = Pair::new();
+        let dialled = pair.dial();
+        pair.exchange();
+        let accepted = pair.accept().expect("the handshake is done");
+        let port = pair.client.addresses(dialled).unwrap().0.port();
+
+        // Its power was cut, and the server heard nothing of it.
+        pair.client = Stack::new(CLIENT, seed, pair.now);
+        pair.client.next_port = port;
+        let again = pair.dial();
+        pair.exchange();
+        assert!(pair.client.poll_connected(&mut context(), again).is_pending());
+        let mut byte = [0];
+        let read =
+            pair.server.poll_read(&mut context(), accepted, &mut ReadBuf::new(&mut byte)).result;
+        let Poll::Ready(Err(error)) = read else { panic!("what it was is over: {read:?}") };
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+
+        // The next SYN meets nothing.
+        pair.now += Duration::from_secs(1);
+        pair.exchange();
+        assert!(pair.client.poll_connected(&mut context(), again).is_ready());
+        assert_eq!(pair.client.addresses(again).unwrap().0.port(), port);
+        assert!(pair.accept().is_some());
+    }
 }
 
 #[test]
