@@ -88,7 +88,7 @@ pub(super) struct Workload {
     pub(super) pool_connections_max: Option<Spanned<usize>>,
     pub(super) settled_puts: usize,
     pub(super) zone: Option<Spanned<String>>,
-    pub(super) reads_back: Option<bool>,
+    pub(super) reads_back: Option<u32>,
 }
 
 /// One `[[step]]`: which of the fields belong together depends on `action`.

@@ -172,8 +172,8 @@ pub struct WorkloadPlan {
     pub settled_puts: usize,
     /// Where the clients are: they read from replicas of this zone first.
     pub zone: Option<String>,
-    /// Whether every acknowledged object is read once after the last fault.
-    pub reads_back: bool,
+    /// How often every acknowledged object is read after the last fault.
+    pub reads_back: u32,
 }
 
 /// One step and when it is taken.
@@ -279,7 +279,7 @@ impl Plan {
 
     /// Whether what rotted is found in time to be repaired: by scrub, or by reads.
     pub fn finds_rot(&self) -> bool {
-        self.repair.scrub_interval_days.is_some() || self.workload.reads_back
+        self.repair.scrub_interval_days.is_some() || self.workload.reads_back > 0
     }
 
     /// Names of the nodes.

@@ -199,9 +199,9 @@ fn the_size_of_a_pool_is_checked() {
 #[test]
 fn where_clients_are_and_whether_they_read_back_is_checked() {
     let timeout = "request_timeout = \"2s\"";
-    let with = |zone: &str| format!("{timeout}\nzone = \"{zone}\"\nreads_back = true");
+    let with = |zone: &str| format!("{timeout}\nzone = \"{zone}\"\nreads_back = 2");
     let plan = parse(&GOOD.replacen(timeout, &with("z1"), 1)).unwrap();
-    assert_eq!(plan.workload.zone.as_deref(), Some("z1"));
+    assert_eq!((plan.workload.zone.as_deref(), plan.workload.reads_back), (Some("z1"), 2));
     assert!(plan.finds_rot() && !parse(GOOD).unwrap().finds_rot());
     refused(timeout, &with("z2"), "toml:30: workload.zone: no zone \"z2\": z1");
 }

@@ -98,7 +98,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     match run.plan.expect.converge_within {
         None => sleep(recover_within).await,
         Some(converge_within) => {
-            if run.plan.workload.reads_back {
+            for _ in 0..run.plan.workload.reads_back {
                 clients.read_back().await;
             }
             sleep(converge_within.max(recover_within)).await;
