@@ -4,7 +4,8 @@
 //! Three nodes in this process, over loopback, with fsync on. Around each replica stands a
 //! wrapper that notes when it answered; a put is over when W of three have, so what it took
 //! beyond the second answer is the writer's own. Allocations are counted on one thread, with
-//! replicas that answer at once, so that nothing but the writer makes any.
+//! replicas that answer at once, so that nothing but the writer makes any; and once more with
+//! around each what a client has around it.
 //!
 //! `cargo bench -p gitstratum --bench quorum`
 
@@ -22,6 +23,9 @@ use gitstratum::config::{Config, ConfigOverrides};
 use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
 use gitstratum::placement::{CurrentLayout, Layout, Member, NodeId};
 use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
+use gitstratum::quorum::decorate::{
+    Adaptive, Breakers, Guarded, Latencies, Metered, Meters, Traced,
+};
 use gitstratum::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumWriter, Recorded, Writers};
 use gitstratum::server::{Serving, serve};
 use gitstratum::store::{Durability, StoreError, Stored};
@@ -45,7 +49,8 @@ fn main() -> Outcome<()> {
     runtime.block_on(overhead())?;
     drop(runtime);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(counted());
+    runtime.block_on(counted("of the writer", |node_id| Arc::new(AtOnce(node_id))));
+    runtime.block_on(counted("with its decorators", decorated));
     Ok(())
 }
 
@@ -193,6 +198,7 @@ fn print(what: &str, times: &mut [Duration]) {
 }
 
 /// A replica that answers at once.
+#[derive(Clone)]
 struct AtOnce(NodeId);
 
 #[async_trait]
@@ -226,13 +232,19 @@ impl NodeWriter for AtOnce {
     }
 }
 
-async fn counted() {
-    let members = (1..=3).map(|number| member(number, "127.0.0.1:1")).collect();
+/// A replica with around it what a client has around each.
+fn decorated(node_id: NodeId) -> Arc<dyn NodeWriter> {
+    let counted = Metered::new(Traced::new(AtOnce(node_id)), &Meters::default());
+    Arc::new(Guarded::new(Adaptive::new(counted, &Latencies::default()), &Breakers::default()))
+}
+
+async fn counted(what: &str, replica: impl Fn(NodeId) -> Arc<dyn NodeWriter>) {
+    let members = (1..=3).map(|number| member(number, &format!("127.0.0.1:{number}"))).collect();
     let layout = Layout::first((3, WRITE_QUORUM, 2), members).validated();
     let layout = CurrentLayout::new(layout.expect("three members are a layout"));
     let replicas: BTreeMap<NodeId, Arc<dyn NodeWriter>> = (1..=3)
         .map(|number| NodeId::new(format!("n{number}")))
-        .map(|node_id| (node_id.clone(), Arc::new(AtOnce(node_id)) as _))
+        .map(|node_id| (node_id.clone(), replica(node_id)))
         .collect();
     let writers: Writers = Arc::new(move |member: &Member| replicas[&member.node_id].clone());
     let writer = QuorumWriter::new(layout, writers, Duration::from_secs(5));
@@ -246,7 +258,7 @@ async fn counted() {
     }
     let (count, bytes) = allocations::since(before);
     println!(
-        "allocations a put, of the writer    {:>6.1}, {:.0} bytes",
+        "allocations a put, {what:<21} {:>6.1}, {:.0} bytes",
         count as f64 / COUNTED_PUTS as f64,
         bytes as f64 / COUNTED_PUTS as f64
     );
