@@ -17,6 +17,7 @@ use crate::layout::{KeepError, LayoutKeeper, follow};
 use crate::placement::{CurrentLayout, Layout, NodeId};
 use crate::pool::{Connections, Dialler, Pool};
 use crate::quorum::NodeWriter;
+use crate::quorum::decorate::Retried;
 use crate::repair::hints::{Delivery, Targets};
 use crate::repair::reconcile::{Numbers, Reconciler};
 use crate::repair::{CatchingUp, Control, DirtyRanges, Felt, HintError, HintLog, PeerTable, probe};
@@ -175,7 +176,7 @@ fn targets(connections: &Arc<dyn Connections>, layout: &CurrentLayout) -> Target
     let (connections, layout) = (connections.clone(), layout.clone());
     Arc::new(move |node_id| {
         let node = RemoteNode::new(node_id.clone(), connections.clone(), layout.clone());
-        Arc::new(node.in_background()) as Arc<dyn NodeWriter>
+        Arc::new(Retried::new(node.in_background())) as Arc<dyn NodeWriter>
     })
 }
 

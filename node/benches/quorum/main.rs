@@ -24,7 +24,7 @@ use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
 use gitstratum::placement::{CurrentLayout, Layout, Member, NodeId};
 use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
 use gitstratum::quorum::decorate::{
-    Adaptive, Breakers, Guarded, Latencies, Metered, Meters, Traced,
+    Adaptive, Breakers, Guarded, Latencies, Metered, Meters, Retried, Traced,
 };
 use gitstratum::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumWriter, Recorded, Writers};
 use gitstratum::server::{Serving, serve};
@@ -234,7 +234,7 @@ impl NodeWriter for AtOnce {
 
 /// A replica with around it what a client has around each.
 fn decorated(node_id: NodeId) -> Arc<dyn NodeWriter> {
-    let counted = Metered::new(Traced::new(AtOnce(node_id)), &Meters::default());
+    let counted = Metered::new(Traced::new(Retried::new(AtOnce(node_id))), &Meters::default());
     Arc::new(Guarded::new(Adaptive::new(counted, &Latencies::default()), &Breakers::default()))
 }
 

@@ -1,12 +1,18 @@
-//! What a client's quorums see of its peers: replicas whose requests are traced and counted,
-//! with deadlines that follow their latency, behind circuit breakers.
+//! What a client's quorums see of its peers: replicas whose requests are repeated when their
+//! connection failed, traced and counted, with deadlines that follow their latency, behind
+//! circuit breakers.
 
 use std::sync::Arc;
 
 use crate::placement::{CurrentLayout, Member};
 use crate::pool::Connections;
-use crate::quorum::decorate::{Adaptive, Breakers, Guarded, Latencies, Metered, Meters, Traced};
+use crate::quorum::decorate::{
+    Adaptive, Breakers, Guarded, Latencies, Metered, Meters, Retried, Traced,
+};
 use crate::wire::replica::RemoteNode;
+
+/// The decorators of a replica, outermost first.
+pub(super) type Replica = Guarded<Adaptive<Metered<Traced<Retried<RemoteNode>>>>>;
 
 /// What stands between a quorum and its replicas.
 #[derive(Clone)]
@@ -20,19 +26,20 @@ pub(super) struct Replicas {
 }
 
 impl Replicas {
-    /// The replica of a member. The breaker is outside, so that what it refuses is neither
-    /// latency nor request.
-    pub(super) fn replica(
-        &self,
-        member: &Member,
-    ) -> Guarded<Adaptive<Metered<Traced<RemoteNode>>>> {
-        let remote = Traced::new(remote(&self.layout, &self.connections, member));
-        let counted = Metered::new(remote, &self.meters);
+    /// The replica of a member.
+    ///
+    /// The breaker is outermost, so that what it refuses is neither latency nor request. The
+    /// retry is innermost, so that both attempts are one request to all others: one span, one
+    /// count, one latency, one deadline, and a circuit that hears of a lost connection only
+    /// when a fresh one did not help.
+    pub(super) fn replica(&self, member: &Member) -> Replica {
+        let remote = remote(&self.layout, &self.connections, member);
+        let counted = Metered::new(Traced::new(Retried::new(remote)), &self.meters);
         Guarded::new(Adaptive::new(counted, &self.latencies), &self.breakers)
     }
 }
 
-/// The replica of a member, without either: what is asked of one node alone waits for it.
+/// The replica of a member, with none of them: what is asked of one node alone waits for it.
 pub(super) fn remote(
     layout: &CurrentLayout,
     connections: &Arc<dyn Connections>,

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{Member, NodeId};
@@ -153,6 +154,14 @@ pub trait NodeWriter: Send + Sync {
     fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
         None
     }
+
+    /// The same replica for the second attempt at a request that began at that moment and
+    /// lost its connection: on one that was opened since, which it waits for. `None` where
+    /// nothing comes over a connection, for what is a second attempt itself, and when the
+    /// budget of second attempts is used up: each answer but that is taken from it.
+    fn afresh(&self, _first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
+        None
+    }
 }
 
 /// Returns objects of one replica.
@@ -179,6 +188,11 @@ pub trait NodeReader: Send + Sync {
 
     /// As [`NodeWriter::insistent`].
     fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
+        None
+    }
+
+    /// As [`NodeWriter::afresh`].
+    fn afresh(&self, _first_began: Instant) -> Option<Arc<dyn NodeReader>> {
         None
     }
 }

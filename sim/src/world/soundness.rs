@@ -11,6 +11,7 @@ use gitstratum::object::{ObjectHead, ObjectId};
 use gitstratum::placement::{CurrentLayout, NodeId};
 use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
 use gitstratum::quorum::NodeReader;
+use gitstratum::quorum::decorate::Retried;
 use gitstratum::store::Found;
 use gitstratum::wire::replica::RemoteNode;
 use gitstratum_host::Net;
@@ -45,7 +46,7 @@ impl Soundness {
 
     async fn gives(&self, holder: &str, id: ObjectId) -> bool {
         let (connections, layout) = (self.connections.clone(), self.layout.clone());
-        let node = RemoteNode::new(NodeId::new(holder), connections, layout);
+        let node = Retried::new(RemoteNode::new(NodeId::new(holder), connections, layout));
         let found = node.get([id].into(), self.timeout).await;
         match found.ok().and_then(|mut found| found.pop()?.ok()) {
             Some(Found::Object(object)) => object.verify().is_ok(),
@@ -58,7 +59,7 @@ impl Soundness {
 }
 
 /// The bytes of a large object that a node gives to the end; the node verifies them.
-async fn read_through(node: &RemoteNode, id: ObjectId) -> Option<u64> {
+async fn read_through(node: &impl NodeReader, id: ObjectId) -> Option<u64> {
     let mut reader = node.get_large(id).await.ok()??;
     let mut bytes = 0;
     while let Some(part) = reader.next().await.ok()? {

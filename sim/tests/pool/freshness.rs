@@ -1,9 +1,13 @@
 //! Connections that became old, or dead, and who notices.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use gitstratum::object::ObjectId;
 use gitstratum::pool::{Eviction, PoolOptions};
-use gitstratum::quorum::NodeError;
+use gitstratum::quorum::decorate::Retried;
+use gitstratum::quorum::{NodeError, NodeReader};
+use gitstratum::store::Found;
 use tokio::time::{Instant, sleep};
 
 use crate::world::{World, counts, evicted, evictions, lease, seconds};
@@ -112,6 +116,33 @@ async fn a_flow_that_died_in_silence_costs_a_request_no_more_than_a_ping() {
     node.identify("", seconds(10)).await.expect("the second attempt is on a fresh connection");
     assert!(began.elapsed() < seconds(7), "{:?}", began.elapsed());
     assert_eq!((counts(&pool).repeats, counts(&pool).evicted(Eviction::Broken)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_replica_makes_one_attempt_and_the_retry_around_it_the_second() {
+    let world = World::new(1).await;
+    let (pool, node) = world.remote();
+    let retried = Retried::new(node.clone());
+    let ids: Arc<[ObjectId]> = ["ce013625030ba8dba906f756967f9e9ca394464a".parse().unwrap()].into();
+    for attempts in [1, 2] {
+        node.identify("", seconds(5)).await.unwrap();
+        // Nothing answers any more at the address of the connection.
+        let address = [10, 0, 3, attempts].into();
+        world.machine(1).power_off();
+        world.machine(1).set_address(address);
+        world.network.set_dns("n1", Some(address));
+        world.start(1).await;
+        sleep(seconds(20)).await;
+        let before = counts(&pool).repeats;
+        let answer = match attempts {
+            1 => node.get(ids.clone(), seconds(10)).await,
+            _ => retried.get(ids.clone(), seconds(10)).await,
+        };
+        let answered = matches!(answer.as_deref(), Ok([Ok(Found::Absent)]));
+        let lost = matches!(answer, Err(NodeError::ConnectionLost { .. }));
+        assert_eq!((answered, lost), (attempts == 2, attempts == 1), "{answer:?}");
+        assert_eq!(counts(&pool).repeats - before, u64::from(attempts) - 1);
+    }
 }
 
 #[tokio::test]

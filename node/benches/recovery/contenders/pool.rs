@@ -7,6 +7,7 @@ use gitstratum::limits;
 use gitstratum::object::Object;
 use gitstratum::placement::{CurrentLayout, Layout, Member, NodeId};
 use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
+use gitstratum::quorum::decorate::Retried;
 use gitstratum::quorum::{NodeError, NodeWriter};
 use gitstratum::wire::replica::RemoteNode;
 use gitstratum_host::Net;
@@ -18,7 +19,7 @@ use crate::Outcome;
 
 pub struct Ours {
     pool: Arc<Pool>,
-    peer: RemoteNode,
+    peer: Retried<RemoteNode>,
 }
 
 impl Ours {
@@ -29,7 +30,7 @@ impl Ours {
         let rng = ChaCha12Rng::seed_from_u64(2);
         let dialler = Dialler::new(Net::new(), "");
         let pool = Arc::new(Pool::new(dialler, &layout, rng, PoolOptions::default()));
-        let peer = RemoteNode::new(node_id, pool.clone(), layout);
+        let peer = Retried::new(RemoteNode::new(node_id, pool.clone(), layout));
         Ours { pool, peer }
     }
 }

@@ -1,18 +1,31 @@
-//! Replicas wrapped in what makes their trouble cheap for callers; each wrapper is a
-//! replica itself, and they compose in any order.
+//! Replicas with something around them that makes their trouble cheap for callers, or seen.
+//!
+//! What a decorator adds to a request is a [`Layer`], alone in its file; [`Layered`] puts it
+//! around any replica, and is a replica itself. So they compose in any order; which order a
+//! client takes, and why, is said where it does. A layer never reaches past what it stands
+//! around: what it may do to a request is what [`Call`] lets it.
 
-mod adaptive;
 mod breaker;
-mod guarded;
-mod metered;
+mod call;
+mod circuit;
+mod deadline;
+mod latencies;
+mod layered;
+mod metrics;
+mod retry;
 mod shared;
-mod traced;
+mod spans;
 
 #[cfg(test)]
 mod tests;
 
-pub use adaptive::{Adaptive, AdaptiveOptions, Latencies};
-pub use breaker::{BreakerNumbers, BreakerOptions, BreakerState, Breakers};
-pub use guarded::Guarded;
-pub use metered::{Metered, Meters, ReplicaCounts, RequestCounts};
-pub use traced::Traced;
+pub use breaker::{Breaker, Guarded};
+pub use call::{Asked, Call};
+pub use circuit::{BreakerNumbers, BreakerOptions, BreakerState, Breakers};
+pub use deadline::{Adaptive, Deadline};
+pub use latencies::{AdaptiveOptions, Latencies};
+pub use layered::{Layer, Layered};
+pub use metrics::{Meter, Metered, Meters, ReplicaCounts, RequestCounts};
+pub(crate) use retry::repeated;
+pub use retry::{Retried, Retry};
+pub use spans::{Spans, Traced};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
@@ -44,6 +45,10 @@ impl NodeWriter for Arc<dyn NodeWriter> {
     fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
         (**self).insistent()
     }
+
+    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
+        (**self).afresh(first_began)
+    }
 }
 
 #[async_trait]
@@ -66,5 +71,9 @@ impl NodeReader for Arc<dyn NodeReader> {
 
     fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
         (**self).insistent()
+    }
+
+    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
+        (**self).afresh(first_began)
     }
 }

@@ -1,4 +1,6 @@
-//! Breakers and deadlines around a scripted replica, alone and under a quorum.
+//! Decorators around a scripted replica, alone and under a quorum.
+
+mod retry;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -256,14 +258,14 @@ async fn deadlines_follow_latencies_within_bounds_and_the_callers_own_goes_first
     let mut replica = Scripted::new("n1", false);
     let node = Adaptive::new(replica.clone(), &latencies);
     let (long, short) = (Duration::from_secs(60), Duration::from_millis(7));
-    assert_eq!(node.deadline(long), Duration::from_secs(2), "nothing is known yet");
-    assert_eq!(node.deadline(short), short);
+    assert_eq!(node.layer().within(long), Duration::from_secs(2), "nothing is known yet");
+    assert_eq!(node.layer().within(short), short);
     for _ in 0..20 {
         put(&node).await.unwrap();
     }
-    let quick = node.deadline(long);
+    let quick = node.layer().within(long);
     assert!(quick < Duration::from_millis(300), "it answers at once: {quick:?}");
-    assert_eq!(node.deadline(short), short);
+    assert_eq!(node.layer().within(short), short);
 
     // It becomes slow: the first is late, and by and by it gets the time that it needs.
     replica.takes = quick + Duration::from_millis(50);

@@ -25,6 +25,7 @@ use super::{Key, Numbers, Round};
 use crate::limits;
 use crate::placement::{CurrentLayout, NodeId};
 use crate::pool::Connections;
+use crate::quorum::decorate::Retried;
 use crate::repair::hints::{DirtyRange, DirtyRanges};
 use crate::repair::{CatchingUp, Control, PeerTable};
 use crate::store::{SegmentStore, Store};
@@ -189,6 +190,7 @@ impl Reconciler {
     async fn compare(&self, peer: &NodeId, due: &mut Due, rng: &mut ChaCha12Rng) -> bool {
         let (connections, layout) = (self.connections.clone(), self.layout.clone());
         let remote = RemoteNode::new(peer.clone(), connections, layout).in_background();
+        let remote = Retried::new(remote);
         let round = Round {
             ourselves: &self.ourselves,
             store: &self.store,

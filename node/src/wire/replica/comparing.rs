@@ -10,6 +10,7 @@ use super::{RemoteNode, same_number, with_timeout};
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
+use crate::quorum::decorate::Retried;
 use crate::quorum::{NodeError, NodeReader, NodeWriter, Parts};
 use crate::repair::reconcile::{Counterpart, Question, Reply};
 use crate::store::{Found, LargeReader, Standing, StoreError, Stored};
@@ -18,9 +19,9 @@ use crate::wire::{codec, compare};
 const TIMEOUT: Duration = limits::RECONCILE_TIMEOUT;
 
 #[async_trait]
-impl Counterpart for RemoteNode {
+impl Counterpart for Retried<RemoteNode> {
     fn node_id(&self) -> &NodeId {
-        &self.node_id
+        NodeWriter::node_id(self)
     }
 
     async fn compare(
@@ -29,7 +30,7 @@ impl Counterpart for RemoteNode {
         caller: &NodeId,
         layout_version: u64,
     ) -> Result<Reply, NodeError> {
-        let answer = self.call(TIMEOUT, 0, |mut rpc, timeout| {
+        let answer = self.inner().call(TIMEOUT, 0, |mut rpc, timeout| {
             let request = compare::question_to_wire(question, caller.as_str(), layout_version);
             async move { rpc.compare(with_timeout(request, timeout)).await }
         });
@@ -37,7 +38,7 @@ impl Counterpart for RemoteNode {
     }
 
     async fn standing(&self, ids: &[ObjectId]) -> Result<Vec<Standing>, NodeError> {
-        let answer = self.call(TIMEOUT, 0, |mut rpc, timeout| {
+        let answer = self.inner().call(TIMEOUT, 0, |mut rpc, timeout| {
             let request = v1::WantsRequest { ids: codec::ids_to_wire(ids) };
             async move { rpc.wants(with_timeout(request, timeout)).await }
         });

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::{RemoteNode, with_timeout};
 use crate::placement::Layout;
-use crate::pool::Want;
 use crate::quorum::NodeError;
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::{self, Malformed};
@@ -41,8 +40,7 @@ impl RemoteNode {
             let request = v1::SnapshotRequest { name: name.to_owned() };
             async move { rpc.snapshot(with_timeout(request, timeout)).await }
         };
-        let answer = self.attempt(Want::default(), Instant::now(), timeout, &request).await?;
-        Ok(answer.into_inner())
+        Ok(self.once(timeout, 0, request).await?.into_inner())
     }
 
     /// Has the node's repair do something; says how it stands then.

@@ -27,6 +27,7 @@ use gitstratum::placement::{CurrentLayout, NodeId};
 use gitstratum::pool::{
     Connections, Dialler, Keepalive, PeerNumbers, Pool, PoolCounts, PoolOptions,
 };
+use gitstratum::quorum::decorate::Retried;
 use gitstratum::quorum::{NodeError, NodeWriter};
 use gitstratum::wire::replica::RemoteNode;
 use gitstratum_host::Net;
@@ -136,9 +137,8 @@ impl Caller {
     /// One put on one node, repeated as the node's own code repeats it.
     async fn put(&self, peer: &str, object: Object) -> Result<(), NodeError> {
         let (peer, pool) = (NodeId::new(peer), self.pool.clone());
-        let stored = RemoteNode::new(peer, pool, self.layout.clone())
-            .put(vec![object].into(), TIMEOUT)
-            .await?;
+        let node = Retried::new(RemoteNode::new(peer, pool, self.layout.clone()));
+        let stored = node.put(vec![object].into(), TIMEOUT).await?;
         Ok(stored.into_iter().try_for_each(|stored| stored.map(drop))?)
     }
 

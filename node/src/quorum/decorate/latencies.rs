@@ -1,20 +1,14 @@
-//! Deadlines that follow what a replica usually takes.
+//! What replicas take to answer, as histograms that forget.
 //!
-//! Invariant: a request never has longer than its caller gave it. Below that, a replica that
-//! answers in milliseconds is not waited for as long as one that takes seconds.
+//! Invariant: what was long ago counts less and less. Kept for [`super::Deadline`] and for
+//! readers that choose whom to ask; nothing here waits for anything.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use tokio::time::Instant;
-
 use crate::limits;
-use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
-use crate::quorum::{Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded};
-use crate::store::{Found, LargeReader, StoreError, Stored};
 
 /// Two buckets an octave of microseconds, up to beyond an hour.
 const BUCKETS: usize = 64;
@@ -108,7 +102,7 @@ pub struct Latencies {
 
 /// What is known of one replica.
 #[derive(Clone, Default)]
-struct Replica {
+pub(super) struct Replica {
     all: Arc<Mutex<Histogram>>,
     reads: Arc<Mutex<Histogram>>,
 }
@@ -140,7 +134,11 @@ impl Latencies {
         self.of(node_id).record_read(took, self.options.half_life);
     }
 
-    fn of(&self, node_id: &NodeId) -> Replica {
+    pub(super) fn options(&self) -> &AdaptiveOptions {
+        &self.options
+    }
+
+    pub(super) fn of(&self, node_id: &NodeId) -> Replica {
         let mut replicas = self.replicas.lock().expect("nothing panics while it looks");
         if let Some(replica) = replicas.get(node_id) {
             return replica.clone();
@@ -150,126 +148,19 @@ impl Latencies {
 }
 
 impl Replica {
-    fn record(&self, took: Duration, half_life: u32) {
+    /// What 99 of a hundred requests did not exceed, if so many are known.
+    pub(super) fn p99(&self, requests_min: u32) -> Option<Duration> {
+        let all = self.all.lock().expect("nothing panics while it counts");
+        (all.total >= requests_min).then(|| all.percentile(99))
+    }
+
+    pub(super) fn record(&self, took: Duration, half_life: u32) {
         let mut all = self.all.lock().expect("nothing panics while it counts");
         all.record(took, half_life);
     }
 
-    fn record_read(&self, took: Duration, half_life: u32) {
+    pub(super) fn record_read(&self, took: Duration, half_life: u32) {
         let mut reads = self.reads.lock().expect("nothing panics while it counts");
         reads.record(took, half_life);
-    }
-}
-
-/// A replica whose requests get deadlines after what it usually takes.
-#[derive(Clone)]
-pub struct Adaptive<N> {
-    inner: N,
-    options: AdaptiveOptions,
-    replica: Replica,
-}
-
-impl<N: NodeWriter> Adaptive<N> {
-    /// `inner`, with what `latencies` knows of it.
-    pub fn new(inner: N, latencies: &Latencies) -> Self {
-        let replica = latencies.of(inner.node_id());
-        Adaptive { inner, options: latencies.options.clone(), replica }
-    }
-}
-
-impl<N> Adaptive<N> {
-    /// The same around another.
-    fn around<M>(&self, inner: M) -> Adaptive<M> {
-        Adaptive { inner, options: self.options.clone(), replica: self.replica.clone() }
-    }
-
-    /// The deadline of a request whose caller gives it `given`.
-    pub fn deadline(&self, given: Duration) -> Duration {
-        let AdaptiveOptions { deadline_min, deadline_max, factor, requests_min, .. } = self.options;
-        let histogram = self.replica.all.lock().expect("nothing panics while it counts");
-        let usual = match histogram.total >= requests_min {
-            true => histogram.percentile(99) * factor,
-            false => deadline_max,
-        };
-        given.min(usual.max(deadline_min).min(deadline_max))
-    }
-
-    async fn timed<T>(
-        &self,
-        request: impl Future<Output = Result<T, NodeError>> + Send,
-    ) -> Result<T, NodeError> {
-        let began = Instant::now();
-        let answer = request.await;
-        // One that was too late counts for what it took, so that the next has longer; one
-        // that failed at once says nothing of how long an answer takes.
-        if matches!(answer, Ok(_) | Err(NodeError::TimedOut { .. })) {
-            self.replica.record(began.elapsed(), self.options.half_life);
-        }
-        answer
-    }
-}
-
-#[async_trait]
-impl<N: NodeWriter + Clone + 'static> NodeWriter for Adaptive<N> {
-    fn node_id(&self) -> &NodeId {
-        self.inner.node_id()
-    }
-
-    async fn put(
-        &self,
-        objects: Arc<[Object]>,
-        timeout: Duration,
-    ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        self.timed(self.inner.put(objects, self.deadline(timeout))).await
-    }
-
-    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError> {
-        self.inner.put_large(head, parts).await
-    }
-
-    async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
-        self.timed(self.inner.has(ids, self.deadline(timeout))).await
-    }
-
-    async fn record_missed(
-        &self,
-        missed: Vec<Missed>,
-        timeout: Duration,
-    ) -> Result<Recorded, NodeError> {
-        self.timed(self.inner.record_missed(missed, self.deadline(timeout))).await
-    }
-
-    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
-        let inner = self.inner.insistent()?;
-        Some(Arc::new(self.around(inner)))
-    }
-}
-
-#[async_trait]
-impl<N: NodeReader + Clone + 'static> NodeReader for Adaptive<N> {
-    fn node_id(&self) -> &NodeId {
-        self.inner.node_id()
-    }
-
-    async fn get(
-        &self,
-        ids: Arc<[ObjectId]>,
-        timeout: Duration,
-    ) -> Result<Vec<Result<Found, StoreError>>, NodeError> {
-        let began = Instant::now();
-        let answer = self.timed(self.inner.get(ids, self.deadline(timeout))).await;
-        if matches!(answer, Ok(_) | Err(NodeError::TimedOut { .. })) {
-            self.replica.record_read(began.elapsed(), self.options.half_life);
-        }
-        answer
-    }
-
-    async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
-        self.inner.get_large(id).await
-    }
-
-    fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
-        let inner = self.inner.insistent()?;
-        Some(Arc::new(self.around(inner)))
     }
 }
