@@ -156,9 +156,9 @@ pub trait NodeWriter: Send + Sync {
     }
 
     /// The same replica for the second attempt at a request that began at that moment and
-    /// lost its connection: on one that was opened since, which it waits for. `None` where
-    /// nothing comes over a connection, for what is a second attempt itself, and when the
-    /// budget of second attempts is used up: each answer but that is taken from it.
+    /// whose connection failed: on one that was opened since, which it waits for. `None` where
+    /// requests need no connection, for what is a second attempt itself, and when the budget
+    /// of second attempts is used up, from which each of these is taken.
     fn afresh(&self, _first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
         None
     }

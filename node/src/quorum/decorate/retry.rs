@@ -21,6 +21,7 @@ pub struct Retry;
 
 impl Layer for Retry {
     async fn run<C: Call>(&self, call: C) -> Result<C::Answer, NodeError> {
+        // A stream is opened within the time that any request has.
         let timeout = call.timeout().unwrap_or(limits::REQUEST_TIMEOUT);
         let spare = call.spare();
         let again = |first_began, left| spare?.within(left).send_afresh(first_began);
