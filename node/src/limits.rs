@@ -39,6 +39,15 @@ pub const SEALED_AT_CLOSE_BYTES_MIN: u64 = 8 << 20;
 pub const SEALED_AT_CLOSE_RECORDS_MIN: usize = 8 << 10;
 /// Damaged objects that a store keeps a list of.
 pub const QUARANTINED_MAX: usize = 100_000;
+/// Damaged objects that a scrub names; it counts all of them.
+pub const SCRUB_DAMAGED_NAMED_MAX: usize = 16;
+/// A scrub that the disk kept from going on is tried again after this.
+pub const SCRUB_AGAIN_AFTER: Duration = Duration::from_secs(3600);
+/// What a scrub reads in a second is told once it has read for this long.
+pub const SCRUB_RATE_AFTER: Duration = Duration::from_millis(500);
+/// How often a store looks whether there is something to compact, or time for a scrub: so
+/// long after a start an interrupted one goes on.
+pub const MAINTENANCE_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Room that puts leave on the disk, for compaction, for shutdown, and for the operator.
 pub const STORE_RESERVE_BYTES: u64 = 64 << 20;
 /// Bytes that one group commit writes at most (but always one record).

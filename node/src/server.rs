@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
 use crate::layout::{KeepError, LayoutKeeper, follow};
+use crate::limits;
 use crate::placement::{CurrentLayout, Layout, NodeId};
 use crate::pool::{Connections, Dialler, Pool};
 use crate::quorum::NodeWriter;
@@ -200,6 +201,7 @@ fn maintenance(config: &StoreConfig) -> Maintenance {
             bytes_per_second: Some(config.maintenance_bytes_per_second),
         },
         scrub_interval: (days > 0).then(|| Duration::from_secs(days * 24 * 3600)),
+        look_interval: limits::MAINTENANCE_LOOK_INTERVAL,
     }
 }
 

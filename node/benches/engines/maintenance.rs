@@ -73,7 +73,7 @@ async fn one(dir: &Path, objects: u64, rate: Option<u64>) -> Outcome<()> {
     let beside = Beside::start(&store, &kept);
     let begun = Instant::now();
     let done = store.scrub(rate).await?;
-    beside.end(&format!("scrub{suffix}"), begun.elapsed(), Some(done.bytes)).await?;
+    beside.end(&format!("scrub{suffix}"), begun.elapsed(), Some(done.counts.bytes)).await?;
     let beside = Beside::start(&store, &kept);
     let begun = Instant::now();
     let compact = CompactOptions { bytes_per_second: rate, ..CompactOptions::default() };

@@ -14,6 +14,7 @@ use super::large::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
 use super::lookup::Held;
 use super::order::Order;
 use super::recover::recover;
+use super::scrub::Scrubs;
 use super::shared::Shared;
 use super::{Deleted, Snapshot, identity};
 use super::{
@@ -45,7 +46,8 @@ impl SegmentStore {
         let recovered = recover(&disk).await?;
         let (queue, orders) = mpsc::unbounded_channel();
         let (view, next) = (recovered.view, recovered.next_segment);
-        let shared = Arc::new(Shared::new(disk, options, view, next, queue));
+        let scrubs = Scrubs::open(&disk).await;
+        let shared = Arc::new(Shared::new(disk, options, view, next, queue, scrubs));
         for (segment, contents) in &recovered.damaged {
             shared.note_scanned(*segment, contents);
         }

@@ -1,53 +1,94 @@
 //! What a store does by itself: compaction when there is enough garbage, scrub when it is
-//! time. One after the other, at a set rate, and never while a put waits for them.
+//! time or an operator says so. One after the other, at a set rate, and never while a put
+//! waits for them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
+use super::scrub::Schedule;
 use super::{CompactOptions, SegmentStore, Store, StoreError};
-
-/// How often it is looked whether there is something to do.
-const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How a store is maintained.
 #[derive(Clone, Copy, Debug)]
 pub struct Maintenance {
     /// What is worth compacting, and how fast all of this may read.
     pub compact: CompactOptions,
-    /// Between the beginnings of two scrubs; `None` for none. An interrupted scrub goes on
-    /// after the first interval.
+    /// Between the beginnings of two scrubs, over all restarts; `None` for none but those
+    /// that are ordered. An interrupted one goes on when it is first looked.
     pub scrub_interval: Option<Duration>,
+    /// How often it is looked whether there is something to do.
+    pub look_interval: Duration,
 }
 
-/// Maintains a store until it is closed or fails.
+/// Maintains a store until it is closed.
 pub async fn maintain(store: Arc<SegmentStore>, how: Maintenance) {
-    let mut scrubbed = Instant::now();
+    let schedule = Schedule {
+        interval: how.scrub_interval,
+        first_early: how.scrub_interval.map_or(Duration::ZERO, |interval| early(&store, interval)),
+        bytes_per_second: how.compact.bytes_per_second,
+    };
+    store.follow_schedule(schedule).await;
+    let mut look_at = Instant::now() + how.look_interval;
     loop {
-        sleep(LOOK_INTERVAL).await;
-        if store.stats().garbage_bytes > 0 {
-            match store.compact(how.compact).await {
-                Ok(done) if done.segments > 0 => tracing::info!(
-                    segments = done.segments,
-                    freed_bytes = done.bytes_before.saturating_sub(done.bytes_after),
-                    "compacted"
-                ),
-                Ok(_) => {}
-                Err(StoreError::Closed | StoreError::Failed { .. }) => return,
-                Err(error) => tracing::warn!(%error, "compaction will be tried again"),
+        let ordered = tokio::select! {
+            biased;
+            () = store.shared.scrubs.ordered() => true,
+            () = sleep_until(look_at) => false,
+        };
+        if !ordered {
+            look_at = Instant::now() + how.look_interval;
+            // The clock may have been set meanwhile.
+            store.follow_schedule(schedule).await;
+            if let Err(StoreError::Closed) = compact(&store, how.compact).await {
+                return;
             }
         }
-        if how.scrub_interval.is_some_and(|interval| scrubbed.elapsed() >= interval) {
-            scrubbed = Instant::now();
-            match store.scrub(how.compact.bytes_per_second).await {
-                Ok(done) => {
-                    let (records, damaged) = (done.records, done.damaged.len());
-                    tracing::info!(records, bytes = done.bytes, damaged, "scrubbed");
-                }
-                Err(StoreError::Closed) => return,
-                Err(error) => tracing::warn!(%error, "scrub will go on later"),
-            }
+        store.forget_cancelled().await;
+        if store.scrub_is_due()
+            && let Err(StoreError::Closed) = scrub(&store, how.compact.bytes_per_second).await
+        {
+            return;
         }
     }
+}
+
+async fn compact(store: &SegmentStore, options: CompactOptions) -> Result<(), StoreError> {
+    if store.stats().garbage_bytes == 0 {
+        return Ok(());
+    }
+    let compacted = store.compact(options).await;
+    match &compacted {
+        Ok(done) if done.segments > 0 => tracing::info!(
+            segments = done.segments,
+            freed_bytes = done.bytes_before.saturating_sub(done.bytes_after),
+            "compacted"
+        ),
+        // What failed was told when it did; scrub reads on all the same.
+        Ok(_) | Err(StoreError::Closed | StoreError::Failed { .. }) => {}
+        Err(error) => tracing::warn!(%error, "compaction will be tried again"),
+    }
+    compacted.map(drop)
+}
+
+async fn scrub(store: &SegmentStore, bytes_per_second: Option<u64>) -> Result<(), StoreError> {
+    let scrubbed = store.scrub(bytes_per_second).await;
+    match &scrubbed {
+        Ok(done) if done.whole => {
+            let super::ScrubCounts { records, bytes, damaged } = done.counts;
+            tracing::info!(records, bytes, damaged, "scrubbed");
+        }
+        Ok(_) | Err(StoreError::Closed) => {}
+        Err(error) => tracing::warn!(%error, "scrub will go on later"),
+    }
+    scrubbed.map(drop)
+}
+
+/// So much sooner than after an interval this store's first scrub begins: up to a quarter,
+/// by its node's name, so that the nodes of a cluster that were started together do not all
+/// read at once.
+fn early(store: &SegmentStore, interval: Duration) -> Duration {
+    let name = crc32c::crc32c(store.shared.options.node_id.as_str().as_bytes());
+    interval.mul_f64(f64::from(name) / f64::from(u32::MAX) / 4.0)
 }

@@ -48,7 +48,7 @@ pub use identity::owner;
 pub use inventory::{Inventory, Standing};
 pub use maintain::{Maintenance, maintain};
 pub use options::{Compression, Fsync, StoreOptions};
-pub use scrub::Scrubbed;
+pub use scrub::{LastScrub, ScrubCounts, ScrubNumbers, ScrubOrder, ScrubProgress, Scrubbed};
 pub use snapshot::Snapshot;
 
 /// How far an acknowledged object has travelled towards the platter.

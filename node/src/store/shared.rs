@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::draft::{Draft, Packer};
 use super::format::large::large_size_of;
 use super::order::{Order, Queued};
+use super::scrub::Scrubs;
 use super::view::View;
 use super::{Compression, Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
 use crate::limits;
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) bad_unsaved: AtomicBool,
     /// Held while the list of what is damaged is written.
     pub(super) noting: tokio::sync::Mutex<()>,
+    /// How far scrub is, and what it was told.
+    pub(super) scrubs: Scrubs,
     /// What puts pack objects with; kept for the next ones.
     packers: Mutex<Vec<Packer>>,
     /// Files of large puts that were given up, to be removed by whoever may wait for it.
@@ -56,6 +59,7 @@ impl Shared {
         view: View,
         next_segment: u32,
         queue: mpsc::UnboundedSender<Order>,
+        scrubs: Scrubs,
     ) -> Self {
         Shared {
             disk,
@@ -72,6 +76,7 @@ impl Shared {
             maintenance: tokio::sync::Mutex::default(),
             bad_unsaved: AtomicBool::default(),
             noting: tokio::sync::Mutex::default(),
+            scrubs,
             packers: Mutex::default(),
             abandoned: Mutex::default(),
             syncs: AtomicU64::default(),

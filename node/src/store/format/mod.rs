@@ -8,7 +8,7 @@
 //! large/<object id>.obj                  an object too large for a segment (large.rs)
 //! quarantine                             records found damaged (quarantine.rs)
 //! clean                                  that the store was closed, not left (clean.rs)
-//! scrub                                  how far the reading of everything has come
+//! scrub                                  how far the reading of everything has come (scrub/)
 //! snapshots/<name>/                      the above, by hard links
 //! *.tmp                                  not complete; removed when the store is opened
 //! ```

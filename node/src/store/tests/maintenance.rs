@@ -143,10 +143,12 @@ async fn a_record_whose_head_is_damaged_does_not_hide_from_scrub() {
         let objects = blobs(50);
         let store = if sealed { open_small(disk).await } else { open(disk).await };
         put_one_by_one(&store, &objects).await;
+        let before = store.scrub(None).await.unwrap().counts;
         let (path, _) = segment_bytes(disk).await;
         flip(disk, &path, SEGMENT_HEADER_BYTES + 20).await;
-        let damaged = store.scrub(None).await.unwrap().damaged;
+        let Scrubbed { counts, damaged, .. } = store.scrub(None).await.unwrap();
         assert_eq!(damaged.len(), 1, "sealed: {sealed}; {damaged:?}");
+        assert_eq!((counts.records, counts.bytes), (before.records, before.bytes), "all is read");
         let (id, _) = damaged[0];
         assert!(matches!(store.get(id).await, Err(StoreError::Damaged { .. })));
         assert_eq!(store.stats().damaged_objects, 1);

@@ -1,122 +1,141 @@
-//! Scrub: everything is read at a set rate, and its checksums and hashes are verified.
-//!
-//! It goes from the large objects to the oldest segment and on to the newest, and keeps
-//! how far it has come in a small file, so that it goes on there after a restart. What it
-//! finds damaged is noted, as a get would; an index that does not hold is made again.
+//! The reading: from the large objects to the oldest segment and on to the newest. What is
+//! found damaged is noted, as a get would; an index that does not hold is made again.
 //!
 //! A record whose head is damaged hides itself from whoever goes from record to record. So
 //! each object that the index has in a segment, and that was not met there, is read as a get
 //! would read it.
+//!
+//! Invariant: an order stops it between two reads, never while a file is written.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use gitstratum_host::disk::File;
 
-use super::LargeReader;
-use super::StoreError;
-use super::compact::Throttle;
-use super::engine::SegmentStore;
-use super::files::segment_path;
-use super::format::index::{Entry, Place};
-use super::format::record::{Content, RecordHead};
-use super::format::segment::SegmentId;
-use super::large::ObjectReader;
-use super::lookup::{Held, Latest, object_of};
-use super::scan::{Reader, Scanned, read_accounts};
-use super::sealed::Sealed;
-use super::shared::{Shared, read_failed};
-use super::unsealed::Unsealed;
-use super::view::{Bad, BadPlace};
+use super::memory::{Mark, ScrubCounts};
 use crate::object::ObjectId;
-
-/// How far scrub has come.
-pub(super) const FILE: &str = "scrub";
-const FIRST_LINE: &str = "gitstratum scrub 1\n";
+use crate::store::LargeReader;
+use crate::store::StoreError;
+use crate::store::compact::Throttle;
+use crate::store::files::segment_path;
+use crate::store::format::index::{Entry, Place};
+use crate::store::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead, header_len};
+use crate::store::format::segment::SegmentId;
+use crate::store::large::ObjectReader;
+use crate::store::lookup::{Held, Latest, object_of};
+use crate::store::scan::{Reader, Scanned, read_accounts};
+use crate::store::sealed::Sealed;
+use crate::store::shared::{Shared, read_failed};
+use crate::store::unsealed::Unsealed;
+use crate::store::view::{Bad, BadPlace, Location};
 
 /// Parts into which ids are divided, so that an index is not held whole.
 const INDEX_PARTS: u64 = 16;
 
-/// What a scrub found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scrubbed {
-    /// Records and large objects that were read.
-    pub records: u64,
-    /// Bytes that were read.
-    pub bytes: u64,
-    /// What is damaged, and how.
-    pub damaged: Vec<(ObjectId, String)>,
+/// What is wrong with a record that holds, under another id.
+const OTHER_BYTES: &str = "its data does not hash to its id";
+
+/// Why a pass ended before its end.
+pub(super) enum Stop {
+    /// An order.
+    Told,
+    Failed(StoreError),
 }
 
-/// Everything up to here, and this, has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
-    Large(ObjectId),
-    /// A segment by its highest number.
-    Segment(u32),
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Stop::Failed(error)
+    }
 }
 
-impl SegmentStore {
-    /// Reads everything once, from where an interrupted scrub stopped, at most so many bytes
-    /// in a second. Dropping the future stops it; the next one goes on there.
+/// One reading of everything, or of what an interrupted one left.
+pub(super) struct Pass<'a> {
+    shared: &'a Arc<Shared>,
+    throttle: Throttle,
+    counts: ScrubCounts,
+}
+
+impl<'a> Pass<'a> {
+    /// At most so many bytes in a second; so much was met before it was interrupted.
+    pub(super) fn new(
+        shared: &'a Arc<Shared>,
+        bytes_per_second: Option<u64>,
+        counts: ScrubCounts,
+    ) -> Self {
+        Pass { shared, throttle: Throttle::new(bytes_per_second), counts }
+    }
+
+    /// What was met so far.
+    pub(super) fn counts(&self) -> ScrubCounts {
+        self.counts
+    }
+
+    /// Reads everything behind a mark.
     ///
     /// # Errors
-    /// When the disk fails in another way than by damaged data.
-    pub async fn scrub(&self, bytes_per_second: Option<u64>) -> Result<Scrubbed, StoreError> {
-        let _alone = self.shared.maintenance.lock().await;
-        let mut scrub = Scrub {
-            shared: &self.shared,
-            throttle: Throttle::new(bytes_per_second),
-            found: Scrubbed::default(),
-        };
-        let mark = load(&self.shared).await;
+    /// [`Stop`]; up to the last mark that was reached it need not be read again.
+    pub(super) async fn run(&mut self, mark: Option<Mark>) -> Result<(), Stop> {
         if !matches!(mark, Some(Mark::Segment(_))) {
-            scrub.large_objects(mark).await?;
+            self.large_objects(mark).await?;
         }
         let number = match mark {
             Some(Mark::Segment(number)) => Some(number),
             _ => None,
         };
-        scrub.segments(number).await?;
-        save(&self.shared, None).await;
-        Ok(scrub.found)
+        self.segments(number).await
     }
-}
 
-struct Scrub<'a> {
-    shared: &'a Arc<Shared>,
-    throttle: Throttle,
-    found: Scrubbed,
-}
+    /// Counts what was read, and waits until it is within the rate.
+    async fn pass(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.counts.bytes += bytes;
+        self.shared.scrubs.met(self.counts);
+        if self.shared.naming.is_closed() {
+            return Err(StoreError::Closed.into());
+        }
+        tokio::select! {
+            biased;
+            () = self.shared.scrubs.stopped() => Err(Stop::Told),
+            () = self.throttle.pass(bytes) => Ok(()),
+        }
+    }
 
-impl Scrub<'_> {
-    async fn large_objects(&mut self, mark: Option<Mark>) -> Result<(), StoreError> {
+    fn damaged(&mut self, id: ObjectId, reason: String) {
+        self.counts.damaged += 1;
+        self.shared.scrubs.damaged(id, reason);
+    }
+
+    async fn reached(&self, mark: Mark) {
+        self.shared.scrubs.reached(mark, self.counts);
+        self.shared.save_scrubs().await;
+    }
+
+    async fn large_objects(&mut self, mark: Option<Mark>) -> Result<(), Stop> {
         let after = |id: &ObjectId| !matches!(mark, Some(Mark::Large(done)) if *id <= done);
         let ids: Vec<_> = self.shared.view().large.keys().filter(|id| after(id)).copied().collect();
         for id in ids {
-            self.found.records += 1;
+            self.counts.records += 1;
             match self.large(id).await {
                 Ok(()) => self.absolve(id, BadPlace::Large).await,
-                Err(StoreError::Damaged { id, reason }) => self.found.damaged.push((id, reason)),
+                Err(Stop::Failed(StoreError::Damaged { id, reason })) => self.damaged(id, reason),
+                Err(Stop::Told) => return Err(Stop::Told),
+                Err(Stop::Failed(StoreError::Closed)) => return Err(StoreError::Closed.into()),
                 // Deleted meanwhile.
                 Err(_) if !self.shared.view().large.contains_key(&id) => {}
-                Err(error) => return Err(error),
+                Err(failed) => return Err(failed),
             }
-            save(self.shared, Some(Mark::Large(id))).await;
+            self.reached(Mark::Large(id)).await;
         }
         Ok(())
     }
 
-    async fn large(&mut self, id: ObjectId) -> Result<(), StoreError> {
+    async fn large(&mut self, id: ObjectId) -> Result<(), Stop> {
         let mut reader = ObjectReader::open(self.shared.clone(), id).await?;
         while let Some(part) = reader.next().await? {
-            self.found.bytes += part.len() as u64;
-            self.throttle.pass(part.len() as u64).await;
+            self.pass(part.len() as u64).await?;
         }
         Ok(())
     }
 
-    async fn segments(&mut self, after: Option<u32>) -> Result<(), StoreError> {
+    async fn segments(&mut self, after: Option<u32>) -> Result<(), Stop> {
         let mut after = after;
         // One after another by number, because compaction of the next one may come between
         // two scrubs, and sealing between two segments.
@@ -143,22 +162,22 @@ impl Scrub<'_> {
             }
             self.segment(id, file, len).await?;
             after = Some(id.last);
-            save(self.shared, Some(Mark::Segment(id.last))).await;
+            self.reached(Mark::Segment(id.last)).await;
         }
     }
 
     /// Reads an index; one that does not hold is made again.
-    async fn index(&mut self, sealed: &Arc<Sealed>) -> Result<(), StoreError> {
+    async fn index(&mut self, sealed: &Arc<Sealed>) -> Result<(), Stop> {
         for bucket in sealed.buckets() {
             if sealed.entries_of(bucket).await.is_err() {
-                return self.shared.rebuild_index(sealed).await;
+                return Ok(self.shared.rebuild_index(sealed).await?);
             }
-            self.throttle.pass(bucket.len as u64).await;
+            self.pass(bucket.len as u64).await?;
         }
         Ok(())
     }
 
-    async fn segment(&mut self, id: SegmentId, file: File, len: u64) -> Result<(), StoreError> {
+    async fn segment(&mut self, id: SegmentId, file: File, len: u64) -> Result<(), Stop> {
         let path = segment_path(id);
         let read = |error| read_failed(&path, &error);
         let (_, begin) = read_accounts(&file, id).await.map_err(read)?;
@@ -168,8 +187,7 @@ impl Scrub<'_> {
         while let Some(record) = reader.next().await.map_err(read)? {
             met.push(record.offset);
             let bytes = record.head.record_len();
-            self.found.records += 1;
-            self.found.bytes += bytes;
+            self.counts.records += 1;
             match verify(&record) {
                 Ok(()) => {
                     let (segment, offset) = (id, record.offset);
@@ -177,7 +195,7 @@ impl Scrub<'_> {
                 }
                 Err(reason) => self.report(id, &record, reason).await?,
             }
-            self.throttle.pass(bytes).await;
+            self.pass(bytes).await?;
             tokio::task::yield_now().await;
         }
         for part in 0..INDEX_PARTS {
@@ -193,7 +211,7 @@ impl Scrub<'_> {
         len: u64,
         part: u64,
         met: &[u32],
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Stop> {
         let first = part * (u64::MAX / INDEX_PARTS + 1);
         let last = first + u64::MAX / INDEX_PARTS;
         let (open, sealed) = {
@@ -229,14 +247,30 @@ impl Scrub<'_> {
             if (location.segment, location.offset) != (segment, offset) {
                 continue;
             }
-            self.found.records += 1;
-            if let Err(StoreError::Damaged { id, reason }) =
-                self.shared.read_record(id, &location).await
-            {
-                self.found.damaged.push((id, reason));
-            }
+            self.hidden_record(id, &location).await?;
         }
         Ok(())
+    }
+
+    async fn hidden_record(&mut self, id: ObjectId, location: &Location) -> Result<(), Stop> {
+        self.counts.records += 1;
+        let (segment, offset) = (location.segment, location.offset);
+        let at = BadPlace::Record { segment, offset };
+        let found = match self.shared.read_record(id, location).await {
+            Ok(object) if object.verify().is_ok() => Ok(()),
+            Ok(object) => {
+                let bad = Bad::wrong(at, object.size_bytes(), OTHER_BYTES);
+                Err(self.shared.note_bad(id, bad))
+            }
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(()) => self.absolve(id, at).await,
+            Err(StoreError::Damaged { id, reason }) => self.damaged(id, reason),
+            Err(error) => return Err(error.into()),
+        }
+        let bytes = header_len(id.algorithm()) + location.stored as usize + RECORD_TRAILER_BYTES;
+        self.pass(bytes as u64).await
     }
 
     /// What was noted as damaged and reads well again was not: a cable, not the platter.
@@ -260,7 +294,7 @@ impl Scrub<'_> {
         segment: SegmentId,
         record: &Scanned,
         reason: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Stop> {
         let Scanned { offset, head: RecordHead { id, content, .. }, .. } = *record;
         let here = match self.shared.latest(&id).await? {
             Latest::Held(Held::Record(location)) => {
@@ -273,7 +307,7 @@ impl Scrub<'_> {
             let at = BadPlace::Record { segment, offset };
             let bad = Bad::wrong(at, size.into(), reason);
             if let StoreError::Damaged { id, reason } = self.shared.note_bad(id, bad) {
-                self.found.damaged.push((id, reason));
+                self.damaged(id, reason);
             }
         }
         Ok(())
@@ -281,7 +315,7 @@ impl Scrub<'_> {
 }
 
 /// Whether a record holds what it should.
-pub(super) fn verify(record: &Scanned) -> Result<(), &'static str> {
+pub(in crate::store) fn verify(record: &Scanned) -> Result<(), &'static str> {
     if matches!(record.head.content, Content::Void { .. }) {
         return Ok(());
     }
@@ -290,32 +324,5 @@ pub(super) fn verify(record: &Scanned) -> Result<(), &'static str> {
         return Ok(());
     }
     let object = object_of(&record.head, data)?;
-    object.verify().map_err(|_| "its data does not hash to its id")
-}
-
-async fn load(shared: &Shared) -> Option<Mark> {
-    let bytes = shared.disk.read_whole(FILE).await.ok()?;
-    let text = std::str::from_utf8(&bytes).ok()?;
-    let (what, place) = text.strip_prefix(FIRST_LINE)?.trim_end().split_once(' ')?;
-    match what {
-        "large" => Some(Mark::Large(place.parse().ok()?)),
-        "segment" => Some(Mark::Segment(place.parse().ok()?)),
-        _ => None,
-    }
-}
-
-/// Keeps how far scrub has come. Without it the next one begins anew, so that a failure is
-/// only told.
-async fn save(shared: &Shared, mark: Option<Mark>) {
-    if shared.naming.is_closed() {
-        return;
-    }
-    let text = match mark {
-        Some(Mark::Large(id)) => format!("{FIRST_LINE}large {id}\n"),
-        Some(Mark::Segment(number)) => format!("{FIRST_LINE}segment {number}\n"),
-        None => FIRST_LINE.to_owned(),
-    };
-    if let Err(error) = shared.disk.replace(FILE, Bytes::from(text)).await {
-        tracing::warn!(%error, "how far scrub has come could not be kept");
-    }
+    object.verify().map_err(|_| OTHER_BYTES)
 }
