@@ -29,6 +29,10 @@ pub const HINT_TIMEOUT: Duration = REQUEST_TIMEOUT;
 pub const HINT_BACKOFF_MIN: Duration = Duration::from_millis(500);
 /// Longest time between two attempts to deliver to a target that answers.
 pub const HINT_BACKOFF_MAX: Duration = Duration::from_secs(15);
+/// How fast hints are delivered is what was delivered in this time,
+pub const HINT_PACE_OVER: Duration = Duration::from_secs(30);
+/// in so many batches at most.
+pub const HINT_PACE_BATCHES_MAX: usize = 32;
 /// Object data that a node exchanges in a second to repair itself and others.
 pub const REPAIR_BYTES_PER_SECOND: u64 = 32 << 20;
 /// Batches of repair that are under way at once.

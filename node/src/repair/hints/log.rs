@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::entry::{Entry, OtherVersion, parse};
 use super::held::Held;
+use super::pace::Paces;
 use super::{DirtyRange, FILE, Hint, HintError, IdPrefix, Outcome, failed, takeover};
 use crate::limits;
 use crate::object::ObjectId;
@@ -71,6 +72,8 @@ pub struct HintLog {
     changed: Notify,
     /// Why the hints of a node wait.
     troubles: Mutex<BTreeMap<NodeId, String>>,
+    /// How fast they are settled.
+    pub(super) paces: Paces,
 }
 
 impl HintLog {
@@ -118,6 +121,7 @@ impl HintLog {
             reports: Mutex::default(),
             changed: Notify::new(),
             troubles: Mutex::default(),
+            paces: Paces::default(),
         });
         log.take_over(disk).await?;
         Ok(log)

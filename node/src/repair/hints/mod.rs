@@ -20,6 +20,7 @@ mod dirty;
 mod entry;
 mod held;
 mod log;
+mod pace;
 mod takeover;
 
 #[cfg(test)]

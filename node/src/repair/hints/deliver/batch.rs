@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{Delivery, Trouble};
 use crate::limits;
@@ -24,6 +25,7 @@ struct Gathered {
 impl Delivery {
     /// Sends what the target lacks of these. Whatever happens, what is certain is settled.
     pub(super) async fn send(&self, target: &NodeId, hints: Vec<Hint>) -> Result<(), Trouble> {
+        let began = Instant::now();
         let node = (self.targets)(target);
         let ids: Arc<[ObjectId]> = hints.iter().map(|hint| hint.id).collect();
         let present = node.has(ids.clone(), limits::HINT_TIMEOUT).await?;
@@ -50,7 +52,9 @@ impl Delivery {
                 }
             }
         }
+        let hints = settled.len() as u64;
         self.log.settle(target, settled).await?;
+        self.log.paces.note(target, hints, began, Instant::now());
         trouble.map_or(Ok(()), Err)
     }
 

@@ -1,6 +1,9 @@
 //! What a log says of itself: counts, sizes and ages.
 
+use std::time::Duration;
+
 use gitstratum_host::unix_time_ms;
+use tokio::time::Instant;
 
 use super::super::entry::Settled;
 use super::super::{DirtyRange, Hint};
@@ -44,6 +47,8 @@ pub struct TargetNumbers {
     pub oldest_age_ms: u64,
     /// Why they wait, as far as that is known; empty when they do not.
     pub trouble: String,
+    /// About how long until they are settled, at the rate lately seen; `None` while none is.
+    pub left: Option<Duration>,
 }
 
 impl HintLog {
@@ -52,11 +57,15 @@ impl HintLog {
         let now_ms = unix_time_ms();
         let age_ms = |hint: &Hint| now_ms.saturating_sub(hint.recorded_at_ms);
         let troubles = self.troubles.lock().expect("nothing panics while it notes").clone();
+        let rates = self.paces.rates(Instant::now());
         let held = self.lock();
         let targets: Vec<_> = held
             .targets()
             .map(|(node_id, target)| TargetNumbers {
                 trouble: troubles.get(node_id).cloned().unwrap_or_default(),
+                left: rates.get(node_id).and_then(|rate| {
+                    Duration::try_from_secs_f64(target.hints() as f64 / rate).ok()
+                }),
                 node_id: node_id.clone(),
                 pending: target.hints(),
                 oldest_age_ms: age_ms(target.oldest()),
