@@ -116,6 +116,7 @@ pub async fn serve(
         layout: keeper.clone(),
         stores: Stores::new(catching_up.refuses_absent(store.clone()), felt),
         control: control.clone(),
+        scrubbed: store.clone(),
         catching_up: catching_up.clone(),
         compared: Compared::new(store.clone()),
         hints: hints.clone(),

@@ -1,5 +1,7 @@
 //! What the command line accepts, and the help that teaches it.
 
+mod orders;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::object::{Kind, ObjectId};
+pub use orders::{RepairArguments, RepairCommand, ScrubArguments, ScrubCommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,6 +73,8 @@ pub enum Command {
     Layout(LayoutArguments),
     /// Show what lacks a replica and how long it will take; start, pause or cancel repair
     Repair(RepairArguments),
+    /// Show how far the reading and verifying of everything is; start, pause or cancel it
+    Scrub(ScrubArguments),
     /// Have every node make a consistent copy of its store, to back up from
     Snapshot(Snapshot),
     /// Look at a store's files: a snapshot's, or those of a node that is stopped
@@ -278,53 +283,6 @@ pub enum LayoutCommand {
     Apply {
         /// The layout
         file: PathBuf,
-        /// The cluster
-        #[command(flatten)]
-        client: ClientArguments,
-    },
-}
-
-const REPAIR_HELP: &str = "\
-Repair needs nobody: nodes deliver what others missed, and compare what they hold soon after a
-start, when damage was found, and from time to time. How fast is set in [repair] of each node's
-configuration; it gives way to clients by itself. These orders go to every node that answers, and
-last until it restarts.";
-
-/// `repair`
-#[derive(Debug, Args)]
-#[command(after_help = REPAIR_HELP)]
-pub struct RepairArguments {
-    /// What to do
-    #[command(subcommand)]
-    pub command: RepairCommand,
-}
-
-/// What repair can be asked, and told.
-#[derive(Debug, Subcommand)]
-pub enum RepairCommand {
-    /// How much lacks a replica, what is under way, how fast, and how long it will take
-    Status {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-        /// The cluster
-        #[command(flatten)]
-        client: ClientArguments,
-    },
-    /// End a pause, and compare everything with everyone now
-    Start {
-        /// The cluster
-        #[command(flatten)]
-        client: ClientArguments,
-    },
-    /// Let what is under way come to its end, and begin nothing
-    Pause {
-        /// The cluster
-        #[command(flatten)]
-        client: ClientArguments,
-    },
-    /// Give up the comparisons that are under way; hints and dirty ranges stay
-    Cancel {
         /// The cluster
         #[command(flatten)]
         client: ClientArguments,

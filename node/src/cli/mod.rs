@@ -4,10 +4,12 @@
 mod arguments;
 mod dev;
 mod layout;
+mod nodes;
 mod objects;
 mod progress;
 mod repair;
 mod repositories;
+mod scrub;
 mod serve;
 mod snapshot;
 mod status;
@@ -110,6 +112,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Status(asked) => status::status(asked).await,
             Command::Layout(asked) => layout::layout(asked).await,
             Command::Repair(asked) => repair::repair(asked).await,
+            Command::Scrub(asked) => scrub::scrub(asked).await,
             Command::Snapshot(asked) => snapshot::snapshot(asked).await,
             Command::Store(asked) => store::store(asked).await,
         }

@@ -5,7 +5,7 @@ mod report;
 use gitstratum_proto::v1::RepairOrder;
 
 use super::arguments::{ClientArguments, RepairArguments, RepairCommand};
-use super::{Failure, connect, connect_for_status, show};
+use super::{Failure, connect, nodes, show};
 
 /// Does what the arguments say.
 pub(super) async fn repair(asked: RepairArguments) -> Result<(), Failure> {
@@ -18,8 +18,7 @@ pub(super) async fn repair(asked: RepairArguments) -> Result<(), Failure> {
 }
 
 async fn status(as_json: bool, client: &ClientArguments) -> Result<(), Failure> {
-    let client = connect_for_status(client).await?;
-    let answers = client.status().await;
+    let answers = nodes::ask(client).await?;
     match as_json {
         true => show(&format!("{:#}\n", report::as_json(&answers))),
         false => show(&report::as_text(&answers)?),
@@ -27,22 +26,7 @@ async fn status(as_json: bool, client: &ClientArguments) -> Result<(), Failure> 
 }
 
 async fn order(order: RepairOrder, client: &ClientArguments) -> Result<(), Failure> {
-    let answers = connect(client).await?.repair(order).await;
-    let mut failed = 0;
-    for (member, answer) in &answers {
-        let node = &member.node_id;
-        match answer {
-            Ok(_) => show(&format!("{node}: {}\n", done(order)))?,
-            Err(error) => {
-                failed += 1;
-                eprintln!("{node}: {error}");
-            }
-        }
-    }
-    match failed {
-        0 => Ok(()),
-        _ => Err(Failure::Operation(format!("{failed} of {} nodes were not told", answers.len()))),
-    }
+    nodes::told(&connect(client).await?.repair(order).await, done(order))
 }
 
 fn done(order: RepairOrder) -> &'static str {
@@ -52,9 +36,4 @@ fn done(order: RepairOrder) -> &'static str {
         RepairOrder::Cancel => "gave up the comparisons that were under way",
         RepairOrder::Unspecified => "was told nothing",
     }
-}
-
-/// Shares of a thousand, as percent.
-fn percent(permille: u32) -> String {
-    format!("{}.{} %", permille / 10, permille % 10)
 }

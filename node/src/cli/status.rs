@@ -8,9 +8,9 @@ use gitstratum_proto::v1::{HintStatus, PoolCounts, PoolStatus, StatusResponse, T
 use serde_json::{Value, json};
 
 use super::arguments::Status;
-use super::{Failure, connect_for_status, show};
+use super::nodes::id;
+use super::{Failure, nodes, show};
 use crate::client::Answered;
-use crate::object::ObjectId;
 
 /// Dirty ranges of one node that the table for people names.
 const DIRTY_RANGES_SHOWN: usize = 8;
@@ -19,19 +19,14 @@ type Answer = Answered<StatusResponse>;
 
 /// Asks every node and prints what it said.
 pub(super) async fn status(asked: Status) -> Result<(), Failure> {
-    let client = connect_for_status(&asked.client).await?;
-    let answers = client.status().await;
+    let answers = nodes::ask(&asked.client).await?;
     if asked.json {
         let nodes: Vec<_> = answers.iter().map(as_json).collect();
-        let partial = answers.iter().any(|(_, answer)| answer.is_err());
+        let partial = nodes::is_partial(&answers);
         show(&format!("{:#}\n", json!({ "partial": partial, "nodes": nodes })))
     } else {
         show(&as_table(&answers)?)
     }
-}
-
-fn id(raw: &[u8]) -> String {
-    ObjectId::from_bytes(raw).map_or_else(|error| error.to_string(), |id| id.to_string())
 }
 
 fn as_json((member, answer): &Answer) -> Value {
@@ -116,6 +111,7 @@ fn hints(hints: &HintStatus) -> Value {
             "pending": target.pending,
             "oldest_age_ms": target.oldest_age_ms,
             "trouble": target.trouble,
+            "left_ms": target.left_ms,
         })
     });
     json!({
@@ -234,10 +230,7 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
     list_hints(&mut out, answers)?;
     reconcile::list(&mut out, answers)?;
     list_missed(&mut out, answers)?;
-    let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
-    if unasked > 0 {
-        writeln!(out, "partial: {unasked} of {} nodes could not be asked", answers.len())?;
-    }
+    nodes::write_partial(&mut out, answers)?;
     Ok(out)
 }
 
@@ -250,14 +243,11 @@ fn list_hints(out: &mut String, answers: &[Answer]) -> fmt::Result {
         let node = &member.node_id;
         for target in &hints.targets {
             let (pending, age_s) = (target.pending, target.oldest_age_ms / 1000);
-            let trouble = match target.trouble.as_str() {
-                "" => String::new(),
-                trouble => format!("; they wait: {trouble}"),
-            };
             writeln!(
                 out,
-                "{node} keeps {pending} hints for {}, the oldest for {age_s} s{trouble}",
-                target.node_id
+                "{node} keeps {pending} hints for {}, the oldest for {age_s} s{}",
+                target.node_id,
+                nodes::waits(target)
             )?;
         }
         if hints.recorded > 0 {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gitstratum_proto::v1::{RepairOrder, RepairStatus, SnapshotResponse, StatusResponse};
+use gitstratum_proto::v1::{
+    RepairOrder, RepairStatus, ScrubOrder, ScrubStatus, SnapshotResponse, StatusResponse,
+};
 
 use super::replicas::remote;
 use super::{Client, LayoutAnswer};
@@ -50,5 +52,10 @@ impl Client {
     /// Has the repair of every member do something; says how it stands there then.
     pub async fn repair(&self, order: RepairOrder) -> Vec<Answered<RepairStatus>> {
         self.ask_all(|node, timeout| async move { node.repair(order, timeout).await }).await
+    }
+
+    /// Has the scrub of every member do something; says how it stands there then.
+    pub async fn scrub(&self, order: ScrubOrder) -> Vec<Answered<ScrubStatus>> {
+        self.ask_all(|node, timeout| async move { node.scrub(order, timeout).await }).await
     }
 }

@@ -1,4 +1,7 @@
-//! The numbers of a pool, of a log of hints, and of anti-entropy, as messages.
+//! The numbers of a store and its scrub, of a pool, of a log of hints, and of anti-entropy, as
+//! messages.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use gitstratum_proto::v1;
@@ -9,6 +12,11 @@ use crate::pool::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumb
 use crate::repair::BudgetNumbers;
 use crate::repair::hints::{HintNumbers, Settled};
 use crate::repair::reconcile::{PeerReport, Progress, Report};
+use crate::store::{LastScrub, ScrubCounts, ScrubNumbers, ScrubProgress, StoreStats};
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// All of anti-entropy, and whether what the node says is absent proves nothing.
 pub fn reconcile_to_wire(report: &Report, proves_nothing: bool) -> v1::ReconcileStatus {
@@ -22,7 +30,6 @@ pub fn reconcile_to_wire(report: &Report, proves_nothing: bool) -> v1::Reconcile
 
 fn reconciled((node_id, report): (&NodeId, &PeerReport)) -> v1::ReconcilePeer {
     let counts = report.counts.clone();
-    let ago_ms = |ago: std::time::Duration| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
     v1::ReconcilePeer {
         node_id: node_id.to_string(),
         rounds: counts.rounds,
@@ -36,13 +43,12 @@ fn reconciled((node_id, report): (&NodeId, &PeerReport)) -> v1::ReconcilePeer {
         bytes_pushed: counts.bytes_pushed,
         objects_failed: counts.objects_failed,
         last_error: counts.last_error.unwrap_or_default(),
-        compared_ago_ms: report.compared_ago.map(ago_ms),
+        compared_ago_ms: report.compared_ago.map(millis),
         progress: report.progress.as_ref().map(progress_to_wire),
     }
 }
 
 fn progress_to_wire(progress: &Progress) -> v1::ReconcileProgress {
-    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     v1::ReconcileProgress {
         done_permille: progress.done_permille,
         lacking_here: progress.lacking_here,
@@ -58,6 +64,63 @@ fn progress_to_wire(progress: &Progress) -> v1::ReconcileProgress {
 pub fn budget_to_wire(numbers: BudgetNumbers) -> v1::RepairStatus {
     let BudgetNumbers { bytes_per_second, share_permille, paused } = numbers;
     v1::RepairStatus { bytes_per_second, share_permille, paused }
+}
+
+/// Counters and sizes of a store.
+pub fn store_to_wire(stats: StoreStats) -> v1::StoreStatus {
+    v1::StoreStatus {
+        objects: stats.objects,
+        payload_bytes: stats.payload_bytes,
+        segments: stats.segments,
+        disk_bytes: stats.disk_bytes,
+        syncs: stats.syncs,
+        bytes_written: stats.bytes_written,
+        puts: stats.puts,
+        gets: stats.gets,
+        failed: stats.failed.unwrap_or_default(),
+        large_objects: stats.large_objects,
+        damaged_objects: stats.damaged_objects,
+        garbage_bytes: stats.garbage_bytes,
+        index_memory_bytes: stats.index_memory_bytes,
+    }
+}
+
+/// How scrub stands.
+pub fn scrub_to_wire(numbers: &ScrubNumbers) -> v1::ScrubStatus {
+    let damaged = numbers
+        .damaged
+        .iter()
+        .map(|(id, reason)| v1::DamagedObject { id: id_to_wire(*id), reason: reason.clone() });
+    v1::ScrubStatus {
+        paused: numbers.paused,
+        running: numbers.running,
+        bytes_per_second: numbers.bytes_per_second_max.unwrap_or_default(),
+        interval_ms: numbers.interval.map(millis),
+        present: numbers.present.as_ref().map(present),
+        last: numbers.last.map(last),
+        next_in_ms: numbers.next_in.map(millis),
+        last_error: numbers.last_error.clone().unwrap_or_default(),
+        damaged: damaged.collect(),
+    }
+}
+
+fn present(progress: &ScrubProgress) -> v1::ScrubProgress {
+    let ScrubCounts { records, bytes, damaged } = progress.counts;
+    v1::ScrubProgress {
+        records,
+        bytes,
+        damaged,
+        bytes_all: progress.bytes_all,
+        began_ago_ms: progress.began_ago.map(millis),
+        bytes_per_second: progress.bytes_per_second,
+        left_ms: progress.left().map(millis),
+    }
+}
+
+fn last(scrub: LastScrub) -> v1::LastScrub {
+    let ScrubCounts { records, bytes, damaged } = scrub.counts;
+    let (ended_ago_ms, took_ms) = (scrub.ended_ago.map(millis), millis(scrub.took));
+    v1::LastScrub { records, bytes, damaged, ended_ago_ms, took_ms }
 }
 
 /// All of a pool.
@@ -85,7 +148,7 @@ fn peer(peer: &PeerNumbers) -> v1::PoolPeer {
 fn connection(connection: &ConnectionNumbers) -> v1::PoolConnection {
     v1::PoolConnection {
         boot_id: connection.boot_id,
-        age_ms: u64::try_from(connection.age.as_millis()).unwrap_or(u64::MAX),
+        age_ms: millis(connection.age),
         requests_in_flight: connection.requests,
     }
 }
@@ -135,6 +198,7 @@ pub fn hints_to_wire(numbers: &HintNumbers) -> v1::HintStatus {
         pending: target.pending,
         oldest_age_ms: target.oldest_age_ms,
         trouble: target.trouble.clone(),
+        left_ms: target.left.map(millis),
     });
     v1::HintStatus {
         pending: numbers.pending,

@@ -14,7 +14,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::codec::{self, Malformed};
 use super::numbers::{
-    budget_to_wire, hints_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire,
+    budget_to_wire, hints_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire, scrub_to_wire,
+    store_to_wire,
 };
 use super::server::Requests;
 use super::stamp;
@@ -27,7 +28,7 @@ use crate::placement::{LayoutError, NodeId};
 use crate::pool::Connections;
 use crate::repair::reconcile::Numbers;
 use crate::repair::{CatchingUp, Control, Feeling, Felt, HintLog, Order, PeerTable};
-use crate::store::{LargeReader, LargeWriter, Snapshot, Store, StoreStats};
+use crate::store::{LargeReader, LargeWriter, ScrubOrder, SegmentStore, Snapshot, Store};
 
 pub use comparing::Compared;
 
@@ -64,6 +65,8 @@ pub struct NodeService {
     pub stores: Stores,
     /// What repair is told.
     pub control: Control,
+    /// The same, to be read and verified.
+    pub scrubbed: Arc<SegmentStore>,
     /// Whether what it says is absent proves anything.
     pub catching_up: Arc<CatchingUp>,
     /// The same, to be compared with those of peers.
@@ -187,24 +190,6 @@ fn send_large(reader: Box<dyn LargeReader>) -> AnswerStream<v1::GetLargeResponse
     });
     let messages = stream::iter([Ok(head)]).chain(parts);
     Box::pin(messages.map(|part| Ok(v1::GetLargeResponse { part: Some(part?) })))
-}
-
-fn store_status(stats: StoreStats) -> v1::StoreStatus {
-    v1::StoreStatus {
-        objects: stats.objects,
-        payload_bytes: stats.payload_bytes,
-        segments: stats.segments,
-        disk_bytes: stats.disk_bytes,
-        syncs: stats.syncs,
-        bytes_written: stats.bytes_written,
-        puts: stats.puts,
-        gets: stats.gets,
-        failed: stats.failed.unwrap_or_default(),
-        large_objects: stats.large_objects,
-        damaged_objects: stats.damaged_objects,
-        garbage_bytes: stats.garbage_bytes,
-        index_memory_bytes: stats.index_memory_bytes,
-    }
 }
 
 #[async_trait]
@@ -393,6 +378,20 @@ impl Node for NodeService {
         Ok(Response::new(v1::RepairResponse { repair }))
     }
 
+    async fn scrub(&self, request: Request<v1::ScrubRequest>) -> Answer<v1::ScrubResponse> {
+        let order = match request.into_inner().order() {
+            v1::ScrubOrder::Start => ScrubOrder::Start,
+            v1::ScrubOrder::Pause => ScrubOrder::Pause,
+            v1::ScrubOrder::Cancel => ScrubOrder::Cancel,
+            v1::ScrubOrder::Unspecified => {
+                return Err(Malformed("an order that says nothing".into()).into());
+            }
+        };
+        self.scrubbed.order_scrub(order);
+        let scrub = Some(scrub_to_wire(&self.scrubbed.scrub_numbers()));
+        Ok(Response::new(v1::ScrubResponse { scrub }))
+    }
+
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
         let hints = self.hints.numbers();
         let proves_nothing = self.catching_up.is_pending();
@@ -402,13 +401,14 @@ impl Node for NodeService {
             layout_version: self.layout.current().version(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
-            store: Some(store_status(self.stores.quiet.stats())),
+            store: Some(store_to_wire(self.stores.quiet.stats())),
             server: Some(self.requests.status()),
             missed: Some(missed_to_wire(&hints)),
             hints: Some(hints_to_wire(&hints)),
             peers: self.peers.status(),
             pool: Some(pool_to_wire(&self.connections.numbers())),
             repair: Some(budget_to_wire(self.control.budget().numbers())),
+            scrub: Some(scrub_to_wire(&self.scrubbed.scrub_numbers())),
             reconcile: Some(reconcile_to_wire(&self.reconciled.report(), proves_nothing)),
         }))
     }

@@ -8,8 +8,10 @@
 mod connections;
 mod layout;
 mod repair;
+mod scrub;
 mod store;
 mod support;
+mod trio;
 
 use std::fs;
 use std::net::TcpListener;

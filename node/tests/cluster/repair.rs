@@ -2,90 +2,12 @@
 //! processes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Serve, listen, output, run, wait_until};
-
-/// Three nodes with N = 3, W = 2, R = 2.
-struct Cluster {
-    dir: tempfile::TempDir,
-    nodes: Vec<Option<Serve>>,
-    peers: String,
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-impl Cluster {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let addresses: Vec<_> = (0..3).map(|_| listen()).collect();
-        let mut layout =
-            "[cluster]\nversion = 1\nreplicas = 3\nwrite_quorum = 2\nread_quorum = 2\n".to_owned();
-        for (n, address) in (1..).zip(&addresses) {
-            layout += &format!("[[node]]\nid = \"n{n}\"\naddress = \"{address}\"\n");
-        }
-        fs::write(dir.path().join("layout.toml"), layout).unwrap();
-        let peers = addresses.join(",");
-        let mut cluster = Cluster { dir, nodes: vec![None, None, None], peers };
-        for (node, address) in addresses.iter().enumerate() {
-            let lines = format!(
-                "node_id = \"n{}\"\nlisten = \"{address}\"\ndata = \"{}\"\nlayout = \"{}\"\n",
-                node + 1,
-                text(&cluster.data(node)),
-                text(&cluster.dir.path().join("layout.toml"))
-            );
-            fs::write(cluster.config(node), lines).unwrap();
-            cluster.start_node(node);
-        }
-        wait_until("the nodes were compared", || {
-            let status = cluster.repair_status();
-            status["nodes"].as_array().unwrap().iter().all(|node| node["proves_nothing"] == false)
-        });
-        cluster
-    }
-
-    fn config(&self, node: usize) -> PathBuf {
-        self.dir.path().join(format!("n{}.toml", node + 1))
-    }
-
-    fn data(&self, node: usize) -> PathBuf {
-        self.dir.path().join(format!("n{}", node + 1))
-    }
-
-    fn start_node(&mut self, node: usize) {
-        self.nodes[node] = Some(Serve::start(&["--config", text(&self.config(node))]));
-    }
-
-    fn kill(&mut self, node: usize) {
-        self.nodes[node].take().unwrap().kill();
-    }
-
-    fn repair_status(&self) -> Value {
-        serde_json::from_str(&run(&["repair", "status", "--json"], &self.peers)).unwrap()
-    }
-
-    /// Puts so many files; returns their ids.
-    fn put(&self, name: &str, count: usize) -> Vec<String> {
-        let files: Vec<_> =
-            (0..count).map(|n| self.dir.path().join(format!("{name}-{n}"))).collect();
-        for file in &files {
-            fs::write(file, file.display().to_string()).unwrap();
-        }
-        let arguments: Vec<_> = ["put"].into_iter().chain(files.iter().map(|f| text(f))).collect();
-        run(&arguments, &self.peers).lines().map(str::to_owned).collect()
-    }
-
-    /// Which nodes hold an object, by `has`.
-    fn holders(&self, id: &str) -> usize {
-        let said = run(&["has", id], &self.peers);
-        (1..=3).filter(|n| said.contains(&format!("n{n}"))).count()
-    }
-}
+use crate::support::{output, run, wait_until};
+use crate::trio::Cluster;
 
 #[test]
 fn a_node_whose_data_was_deleted_gets_everything_again_by_itself() {
@@ -121,7 +43,7 @@ fn status_answers_within_a_second_though_a_node_is_down_or_stands_still() {
         let said = run(arguments, &cluster.peers);
         (said, began.elapsed())
     };
-    for command in [&["status"][..], &["repair", "status"]] {
+    for command in [&["status"][..], &["repair", "status"], &["scrub", "status"]] {
         let (said, took) = timed(command);
         println!("{command:?} beside a node that stands still: {took:?}");
         assert!(said.contains("partial: 1 of 3 nodes could not be asked"), "{said}");

@@ -6,7 +6,7 @@ use gitstratum_proto::v1::{ReconcileProgress, StatusResponse};
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
-use super::percent;
+use crate::cli::nodes::{self, left, percent};
 use crate::client::Answered;
 
 /// What is known to be on fewer replicas than it should be.
@@ -16,8 +16,10 @@ struct Lacking {
     objects: u64,
     bytes: f64,
     dirty_ranges: u64,
-    /// The longest of the comparisons under way, if it is known.
+    /// The longest of what is known of the comparisons and deliveries under way.
     left_ms: Option<u64>,
+    /// There are hints of which none was delivered lately.
+    hints_wait: bool,
 }
 
 impl Lacking {
@@ -29,6 +31,10 @@ impl Lacking {
             lacking.dirty_ranges += hints.map_or(0, |hints| hints.dirty_ranges);
             lacking.objects += pending;
             lacking.bytes += pending as f64 * usual_bytes(status);
+            for target in hints.iter().flat_map(|hints| &hints.targets) {
+                lacking.left_ms = lacking.left_ms.max(target.left_ms);
+                lacking.hints_wait |= target.left_ms.is_none();
+            }
             for progress in under_way(status).map(|(_, progress)| progress) {
                 let objects = progress.lacking_here + progress.lacking_there;
                 lacking.objects += objects;
@@ -66,14 +72,7 @@ fn bytes_each(status: &StatusResponse, progress: &ReconcileProgress) -> f64 {
 /// For programs.
 pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
     let lacking = Lacking::of(answers);
-    let nodes = answers.iter().map(|(member, answer)| {
-        let status = match answer {
-            Ok(status) => status,
-            Err(error) => {
-                let node = member.node_id.as_str();
-                return json!({ "node": node, "reachable": false, "error": error.to_string() });
-            }
-        };
+    let nodes = nodes::each_as_json(answers, |status| {
         let repair = status.repair.unwrap_or_default();
         let reconcile = status.reconcile.clone().unwrap_or_default();
         let hints = status.hints.clone().unwrap_or_default();
@@ -89,6 +88,14 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
                 "left_ms": progress.left_ms,
             })
         });
+        let targets = hints.targets.iter().map(|target| {
+            json!({
+                "node": target.node_id,
+                "pending": target.pending,
+                "left_ms": target.left_ms,
+                "trouble": target.trouble,
+            })
+        });
         let failed = reconcile.peers.iter().filter(|peer| !peer.last_error.is_empty());
         json!({
             "node": status.node_id,
@@ -99,6 +106,7 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
             "catching_up": reconcile.catching_up,
             "proves_nothing": reconcile.proves_nothing,
             "hints_pending": hints.pending,
+            "hints": targets.collect::<Vec<_>>(),
             "dirty_ranges": hints.dirty_ranges,
             "comparisons": comparisons.collect::<Vec<_>>(),
             "errors": failed
@@ -107,32 +115,27 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
         })
     });
     json!({
-        "partial": answers.iter().any(|(_, answer)| answer.is_err()),
+        "partial": nodes::is_partial(answers),
         "lacking": {
             "objects": lacking.objects,
             "bytes": lacking.bytes.round() as u64,
             "dirty_ranges": lacking.dirty_ranges,
             "left_ms": lacking.left_ms,
         },
-        "nodes": nodes.collect::<Vec<_>>(),
+        "nodes": nodes,
     })
 }
 
 /// For people.
 pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fmt::Error> {
     let mut out = String::new();
-    for (member, answer) in answers {
-        let node = member.node_id.as_str();
-        match answer {
-            Ok(status) => describe(&mut out, node, status)?,
-            Err(error) => writeln!(out, "{node:<12} not asked: {error}")?,
-        }
-    }
+    nodes::write_each(&mut out, answers, describe)?;
     let lacking = Lacking::of(answers);
     if lacking.is_none() {
         writeln!(out, "nothing is known to lack a replica")?;
     } else {
         let left = lacking.left_ms.map_or_else(String::new, |ms| format!(", {}", left(ms)));
+        let left = left + if lacking.hints_wait { ", and there are hints that wait" } else { "" };
         writeln!(
             out,
             "about {} objects ({}) lack a replica, and {} ranges are dirty{left}",
@@ -141,10 +144,7 @@ pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fm
             lacking.dirty_ranges
         )?;
     }
-    let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
-    if unasked > 0 {
-        writeln!(out, "partial: {unasked} of {} nodes could not be asked", answers.len())?;
-    }
+    nodes::write_partial(&mut out, answers)?;
     Ok(out)
 }
 
@@ -164,11 +164,12 @@ fn describe(out: &mut String, node: &str, status: &StatusResponse) -> fmt::Resul
     }
     writeln!(out)?;
     for target in &hints.targets {
-        let trouble = match target.trouble.as_str() {
-            "" => String::new(),
-            trouble => format!("; they wait: {trouble}"),
-        };
-        writeln!(out, "  {} hints for {}{trouble}", HumanCount(target.pending), target.node_id)?;
+        let (hints, node_id, waits) =
+            (HumanCount(target.pending), &target.node_id, nodes::waits(target));
+        match target.left_ms {
+            Some(ms) => writeln!(out, "  {hints} hints for {node_id}, {}{waits}", left(ms))?,
+            None => writeln!(out, "  {hints} hints for {node_id}, time left unknown{waits}")?,
+        }
     }
     if hints.dirty_ranges > 0 {
         writeln!(out, "  {} dirty ranges", hints.dirty_ranges)?;
@@ -194,12 +195,4 @@ fn describe(out: &mut String, node: &str, status: &StatusResponse) -> fmt::Resul
         }
     }
     Ok(())
-}
-
-fn left(ms: u64) -> String {
-    match ms.div_ceil(1000) {
-        seconds if seconds < 120 => format!("about {seconds} s left"),
-        seconds if seconds < 7200 => format!("about {} min left", seconds.div_ceil(60)),
-        seconds => format!("about {} h left", seconds.div_ceil(3600)),
-    }
 }

@@ -1,5 +1,5 @@
 //! What operators and peers ask of a node beside objects: who it is, how it is, and that it
-//! take a snapshot, a layout, or an order to its repair.
+//! take a snapshot, a layout, or an order to its repair or its scrub.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,22 @@ impl RemoteNode {
             rpc.repair(with_timeout(request, timeout)).await
         });
         Ok(answer.await?.into_inner().repair.unwrap_or_default())
+    }
+
+    /// Has the node's scrub do something; says how it stands then.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn scrub(
+        &self,
+        order: v1::ScrubOrder,
+        timeout: Duration,
+    ) -> Result<v1::ScrubStatus, NodeError> {
+        let answer = self.call(timeout, 0, |mut rpc, timeout| async move {
+            let request = v1::ScrubRequest { order: order.into() };
+            rpc.scrub(with_timeout(request, timeout)).await
+        });
+        Ok(answer.await?.into_inner().scrub.unwrap_or_default())
     }
 
     /// Brings a layout into force at the node; says which version is then in force there,

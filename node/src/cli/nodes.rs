@@ -1,0 +1,113 @@
+//! What commands have in common that ask every node how it is, or tell every node what to do:
+//! what is partial, who was not told, and how numbers read.
+
+use std::fmt::{self, Display, Write as _};
+
+use gitstratum_proto::v1::{HintTarget, StatusResponse};
+use serde_json::{Value, json};
+
+use super::arguments::ClientArguments;
+use super::{Failure, connect_for_status, show};
+use crate::client::Answered;
+use crate::object::ObjectId;
+
+/// How every node is; those that do not say so soon could not be asked.
+pub(super) async fn ask(
+    client: &ClientArguments,
+) -> Result<Vec<Answered<StatusResponse>>, Failure> {
+    Ok(connect_for_status(client).await?.status().await)
+}
+
+/// Prints what each node was told to do, and fails when one was not told.
+pub(super) fn told<T>(answers: &[Answered<T>], done: &str) -> Result<(), Failure> {
+    let mut failed = 0;
+    for (member, answer) in answers {
+        let node = &member.node_id;
+        match answer {
+            Ok(_) => show(&format!("{node}: {done}\n"))?,
+            Err(error) => {
+                failed += 1;
+                eprintln!("{node}: {error}");
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::Operation(format!("{failed} of {} nodes were not told", answers.len()))),
+    }
+}
+
+/// Whether a node could not be asked.
+pub(super) fn is_partial<T>(answers: &[Answered<T>]) -> bool {
+    answers.iter().any(|(_, answer)| answer.is_err())
+}
+
+/// Says so, if it is.
+pub(super) fn write_partial<T>(out: &mut String, answers: &[Answered<T>]) -> fmt::Result {
+    let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
+    if unasked > 0 {
+        writeln!(out, "partial: {unasked} of {} nodes could not be asked", answers.len())?;
+    }
+    Ok(())
+}
+
+/// What each node says, for people; or that it could not be asked.
+pub(super) fn write_each<T>(
+    out: &mut String,
+    answers: &[Answered<T>],
+    describe: impl Fn(&mut String, &str, &T) -> fmt::Result,
+) -> fmt::Result {
+    for (member, answer) in answers {
+        let node = member.node_id.as_str();
+        match answer {
+            Ok(status) => describe(out, node, status)?,
+            Err(error) => writeln!(out, "{node:<12} not asked: {error}")?,
+        }
+    }
+    Ok(())
+}
+
+/// The same, for programs.
+pub(super) fn each_as_json<T>(answers: &[Answered<T>], described: impl Fn(&T) -> Value) -> Value {
+    let nodes = answers.iter().map(|(member, answer)| match answer {
+        Ok(status) => described(status),
+        Err(error) => {
+            let node = member.node_id.as_str();
+            json!({ "node": node, "reachable": false, "error": error.to_string() })
+        }
+    });
+    nodes.collect()
+}
+
+/// Why hints wait, after what says that they do; nothing where nobody knows.
+pub(super) fn waits(target: &HintTarget) -> String {
+    match target.trouble.as_str() {
+        "" => String::new(),
+        trouble => format!("; they wait: {trouble}"),
+    }
+}
+
+/// An id as people and git write it.
+pub(super) fn id(raw: &[u8]) -> String {
+    ObjectId::from_bytes(raw).map_or_else(|error| error.to_string(), |id| id.to_string())
+}
+
+/// Shares of a thousand, as percent.
+pub(super) fn percent(permille: u32) -> String {
+    format!("{}.{} %", permille / 10, permille % 10)
+}
+
+/// So much time, in the largest unit that has some of it.
+pub(super) fn time(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        seconds if seconds < 120 => format!("{seconds} s"),
+        seconds if seconds < 7200 => format!("{} min", seconds.div_ceil(60)),
+        seconds if seconds < 48 * 3600 => format!("{} h", seconds.div_ceil(3600)),
+        seconds => format!("{} d", seconds.div_ceil(24 * 3600)),
+    }
+}
+
+/// How long something still takes.
+pub(super) fn left(ms: u64) -> impl Display {
+    format!("about {} left", time(ms))
+}
