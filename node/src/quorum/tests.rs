@@ -1,5 +1,6 @@
 //! Writer and reader against scripted replicas.
 
+mod local;
 mod repair;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,17 @@ struct Scripted {
 }
 
 impl Scripted {
+    fn new(node_id: NodeId, mood: Mood) -> Self {
+        Scripted {
+            node_id,
+            mood,
+            release: Notify::new(),
+            objects: Mutex::default(),
+            missed: Mutex::default(),
+            requests: Mutex::default(),
+        }
+    }
+
     async fn respond(&self) -> Result<(), NodeError> {
         *self.requests.lock().unwrap() += 1;
         match self.mood {
@@ -216,16 +228,7 @@ fn trio(moods: [Mood; 3]) -> Trio {
     let nodes: Vec<_> = order
         .iter()
         .zip(moods)
-        .map(|(node_id, mood)| {
-            Arc::new(Scripted {
-                node_id: node_id.clone(),
-                mood,
-                release: Notify::new(),
-                objects: Mutex::default(),
-                missed: Mutex::default(),
-                requests: Mutex::default(),
-            })
-        })
+        .map(|(node_id, mood)| Arc::new(Scripted::new(node_id.clone(), mood)))
         .collect();
     let timeout = Duration::from_secs(5);
     let known = nodes.clone();
