@@ -6,12 +6,10 @@
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use gitstratum::object::{Object, ObjectHead, ObjectId};
 use gitstratum::placement::NodeId;
-use gitstratum::quorum::{Missed, NodeError, NodeWriter, Parts, Recorded};
-use gitstratum::store::{StoreError, Stored};
+use gitstratum::quorum::decorate::{Asked, Call, Layer, Layered};
+use gitstratum::quorum::{NodeError, NodeWriter};
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 
@@ -51,7 +49,7 @@ impl Panics {
             moments: Mutex::new(stream(run.seed, &format!("panics/{client}"))),
             recorder: run.recorder.clone(),
         });
-        move |inner| Arc::new(Panicking { inner, shared: shared.clone() })
+        move |inner| Arc::new(Layered::around(Panicking { shared: shared.clone() }, inner))
     }
 }
 
@@ -94,58 +92,26 @@ impl Shared {
     }
 }
 
-/// What is around a replica to which writes may panic.
+/// Has writes panic when that is due.
+#[derive(Clone)]
 struct Panicking {
-    inner: Arc<dyn NodeWriter>,
     shared: Arc<Shared>,
 }
 
-impl Panicking {
-    async fn write<T>(&self, request: impl Future<Output = T> + Send) -> T {
-        let node_id = self.inner.node_id();
-        match self.shared.moment(node_id) {
-            Moment::Never => request.await,
-            Moment::Before => self.shared.panic(node_id, false),
+impl Layer for Panicking {
+    async fn run<C: Call>(&self, call: C) -> Result<C::Answer, NodeError> {
+        if !matches!(call.asked(), Asked::Put { .. } | Asked::PutLarge { .. }) {
+            return call.send().await;
+        }
+        let node_id = call.node_id().clone();
+        match self.shared.moment(&node_id) {
+            Moment::Never => call.send().await,
+            Moment::Before => self.shared.panic(&node_id, false),
             Moment::After => {
-                request.await;
-                self.shared.panic(node_id, true)
+                // It is told to nobody.
+                drop(call.send().await);
+                self.shared.panic(&node_id, true)
             }
         }
-    }
-}
-
-#[async_trait::async_trait]
-impl NodeWriter for Panicking {
-    fn node_id(&self) -> &NodeId {
-        self.inner.node_id()
-    }
-
-    async fn put(
-        &self,
-        objects: Arc<[Object]>,
-        timeout: Duration,
-    ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        self.write(self.inner.put(objects, timeout)).await
-    }
-
-    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError> {
-        self.write(self.inner.put_large(head, parts)).await
-    }
-
-    async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
-        self.inner.has(ids, timeout).await
-    }
-
-    async fn record_missed(
-        &self,
-        missed: Vec<Missed>,
-        timeout: Duration,
-    ) -> Result<Recorded, NodeError> {
-        self.inner.record_missed(missed, timeout).await
-    }
-
-    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
-        let inner = self.inner.insistent()?;
-        Some(Arc::new(Panicking { inner, shared: self.shared.clone() }))
     }
 }
