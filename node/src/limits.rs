@@ -52,6 +52,10 @@ pub const MAINTENANCE_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 pub const STORE_RESERVE_BYTES: u64 = 64 << 20;
 /// Bytes that one group commit writes at most (but always one record).
 pub const GROUP_BYTES_MAX: usize = 8 << 20;
+/// A group of so many bytes is flushed while the next one is written.
+pub const FLIGHT_BYTES_MIN: u64 = 512 << 10;
+/// Ids that are looked up, or entered, under one lock of a store.
+pub const LOOKED_UP_AT_ONCE: usize = 256;
 /// Zeros that are written behind a small group which reaches the end of its segment's file:
 /// the groups written over them need no new metadata, and their flush is half as long.
 pub const ZEROS_AHEAD_BYTES: u64 = 1 << 20;
@@ -164,6 +168,7 @@ const _: () = assert!(MANIFEST_LIST_IDS_MAX * 32 <= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(PART_BYTES_MAX <= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(GROUP_BYTES_MAX >= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(STORE_QUEUE_BYTES_MAX >= GROUP_BYTES_MAX);
+const _: () = assert!(FLIGHT_BYTES_MIN > ZEROS_AHEAD_GROUP_BYTES_MAX);
 const _: () = assert!(WRITER_BYTES_IN_FLIGHT_MAX >= 2 * MESSAGE_BYTES_MAX);
 const _: () = assert!(STREAM_WINDOW_BYTES as usize >= MESSAGE_BYTES_MAX);
 const _: () = assert!(CONNECTION_WINDOW_BYTES >= STREAM_WINDOW_BYTES);

@@ -21,6 +21,7 @@ use gitstratum_host::disk::{Loss, Operation};
 use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use tokio::time::Instant;
 
 fn ms(from: u64, to: u64) -> std::ops::RangeInclusive<Duration> {
     Duration::from_millis(from)..=Duration::from_millis(to)
@@ -47,7 +48,11 @@ fn object(n: u64) -> Object {
 }
 
 async fn open(disk: &Disk) -> Arc<SegmentStore> {
-    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).segment_bytes_max(3_000);
+    // From start to start the next group is written behind a flush, or after it.
+    let flight_bytes_min = [limits::FLIGHT_BYTES_MIN, 0][disk.operations() as usize % 2];
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always)
+        .segment_bytes_max(3_000)
+        .flight_bytes_min(flight_bytes_min);
     SegmentStore::open(disk.clone(), options).await.expect("a crash leaves a store that opens")
 }
 
@@ -146,6 +151,38 @@ async fn nothing_is_acknowledged_before_its_sync() {
     let store = open(&disk).await;
     assert!(held(&store, &object(0)).await);
     assert!(!held(&store, &late).await);
+}
+
+#[tokio::test]
+async fn what_is_written_while_another_group_is_flushed_waits_for_a_flush_of_its_own() {
+    let disk =
+        Disk::simulated(DiskProfile { sync_latency: ms(50, 50), ..DiskProfile::instant() }, 1);
+    disk.set_loss(Loss::Everything);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).flight_bytes_min(0);
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+    put(&store, &object(0)).await.unwrap();
+    let begun = Instant::now();
+    let putting = |n: u64| {
+        let store = store.clone();
+        let object = object(n);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(10 * (n - 1))).await;
+            put(&store, &object).await.unwrap();
+            begun.elapsed()
+        })
+    };
+    let (first, second) = (putting(1), putting(2));
+    let first = first.await.unwrap();
+    assert!(first >= Duration::from_millis(50) && first < Duration::from_millis(60), "{first:?}");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!second.is_finished(), "acknowledged by the flush of another group");
+    let left = disk.after_power_loss(0);
+    let second = second.await.unwrap();
+    assert!(second >= Duration::from_millis(100) && second < Duration::from_millis(110));
+    let store = open(&left).await;
+    assert!(held(&store, &object(1)).await && !held(&store, &object(2)).await);
+    let store = open(&disk.after_power_loss(0)).await;
+    assert!(held(&store, &object(1)).await && held(&store, &object(2)).await);
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@
 //! is text: made-up words of 2 to 10 letters out of a vocabulary of 4,096, the frequent
 //! ones first as in any language, with spaces between them and a line end after every
 //! twelfth or so. Every object begins with its own number, so that no two are equal. Ids
-//! are what Git would compute, and are computed here, before any clock starts.
+//! are what Git would compute, and are computed here, before any clock starts; the objects
+//! know that, as they do wherever an object enters the cluster.
 
 use bytes::Bytes;
 use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectHasher, ObjectId};
@@ -50,14 +51,7 @@ pub struct Corpus {
 pub struct Block {
     /// The data of all objects, one after another.
     pub data: Bytes,
-    entries: Vec<Entry>,
-}
-
-/// One object of a block.
-struct Entry {
-    id: ObjectId,
-    kind: Kind,
-    size_bytes: u32,
+    objects: Vec<Object>,
 }
 
 impl Corpus {
@@ -71,7 +65,7 @@ impl Corpus {
         let mut corpus = Corpus { blocks: Vec::new(), objects: 0, payload_bytes: 0 };
         while corpus.objects < recipe.objects {
             let block = Block::draw(recipe, corpus.objects, &vocabulary, &mut rng)?;
-            corpus.objects += block.entries.len() as u64;
+            corpus.objects += block.objects.len() as u64;
             corpus.payload_bytes += block.data.len() as u64;
             corpus.blocks.push(block);
         }
@@ -80,14 +74,14 @@ impl Corpus {
 
     /// The ids of all objects, in order.
     pub fn ids(&self) -> impl Iterator<Item = ObjectId> {
-        self.blocks.iter().flat_map(|block| block.entries.iter().map(|entry| entry.id))
+        self.blocks.iter().flat_map(|block| block.objects.iter().map(Object::id))
     }
 
     /// Where each object ends when all data is written one after another, in bytes.
     pub fn ends(&self) -> impl Iterator<Item = u64> {
-        let entries = self.blocks.iter().flat_map(|block| &block.entries);
-        entries.scan(0, |end, entry| {
-            *end += u64::from(entry.size_bytes);
+        let objects = self.blocks.iter().flat_map(|block| &block.objects);
+        objects.scan(0, |end, object| {
+            *end += object.size_bytes();
             Some(*end)
         })
     }
@@ -101,7 +95,7 @@ impl Block {
         rng: &mut ChaCha8Rng,
     ) -> Outcome<Self> {
         let mut data = Vec::new();
-        let mut entries = Vec::new();
+        let mut heads = Vec::new();
         let last = recipe.objects.min(first + BLOCK_OBJECTS_MAX);
         for number in first..last {
             if data.len() >= BLOCK_BYTES_MAX {
@@ -118,21 +112,25 @@ impl Block {
             object[..NUMBER_BYTES].copy_from_slice(&number.to_le_bytes());
             let mut hasher = ObjectHasher::plain(HashAlgorithm::Sha1, kind, size.into());
             hasher.update(object);
-            entries.push(Entry { id: hasher.finish()?, kind, size_bytes: size });
+            heads.push((hasher.finish()?, kind, begin..data.len()));
         }
-        Ok(Block { data: data.into(), entries })
+        let data = Bytes::from(data);
+        let object = |(id, kind, place)| Object::claimed(id, kind, data.slice(place)).verified();
+        let objects = heads.into_iter().map(object).collect::<Result<_, _>>()?;
+        Ok(Block { data, objects })
     }
 
     /// Its objects, which share its buffer.
     pub fn objects(&self) -> Vec<Object> {
-        let mut begin = 0;
-        let object = |entry: &Entry| {
-            let end = begin + entry.size_bytes as usize;
-            let data = self.data.slice(begin..end);
-            begin = end;
-            Object::claimed(entry.id, entry.kind, data)
+        self.objects.clone()
+    }
+
+    /// The same as a peer sends them: nobody has computed their ids yet.
+    pub fn claimed(&self) -> Vec<Object> {
+        let claimed = |object: &Object| {
+            Object::claimed(object.id(), object.kind(), object.data().clone())
         };
-        self.entries.iter().map(object).collect()
+        self.objects.iter().map(claimed).collect()
     }
 }
 

@@ -127,3 +127,12 @@ impl Jobs for InBlocks {
         self.0.blocks.get(index).map(|block| block.objects())
     }
 }
+
+/// The same, of objects whose ids the store is to compute.
+pub struct InClaimedBlocks(pub Arc<Corpus>);
+
+impl Jobs for InClaimedBlocks {
+    fn job(&self, index: usize) -> Option<Vec<Object>> {
+        self.0.blocks.get(index).map(|block| block.claimed())
+    }
+}

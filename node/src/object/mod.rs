@@ -3,8 +3,10 @@
 //! An object's id is the hash of `"<kind> <length>\0"` and its data, as Git has it.
 //! An [`Object`] can be made in two ways: [`Object::hash`], where an object enters
 //! the cluster and SHA-1 is computed with collision detection, and
-//! [`Object::claimed`], which believes what a peer says until [`Object::verify`]
-//! has recomputed the hash. This module knows nothing of storage or network.
+//! [`Object::claimed`], which believes what a peer or a disk says until
+//! [`Object::verified`] has computed the hash. An object remembers that its hash was
+//! computed from the bytes it holds, so that a process does it once. This module knows
+//! nothing of storage or network.
 
 mod hasher;
 mod id;
@@ -82,12 +84,23 @@ pub struct ObjectHead {
 }
 
 /// One whole object in memory. Cloning shares the data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Object {
     id: ObjectId,
     kind: Kind,
     data: Bytes,
+    /// The id was computed from these very bytes.
+    verified: bool,
 }
+
+/// Equal in id, kind and data, whoever vouches for the id.
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.kind, &self.data) == (other.id, other.kind, &other.data)
+    }
+}
+
+impl Eq for Object {}
 
 /// The data does not hash to the id it came under.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,19 +124,32 @@ impl Object {
     ) -> Result<Self, CollisionDetected> {
         let mut hasher = ObjectHasher::detecting(algorithm, kind, data.len() as u64);
         hasher.update(&data);
-        Ok(Object { id: hasher.finish()?, kind, data })
+        Ok(Object { id: hasher.finish()?, kind, data, verified: true })
     }
 
     /// An object as a peer or a disk claims it to be; nothing is computed.
     pub fn claimed(id: ObjectId, kind: Kind, data: Bytes) -> Self {
-        Object { id, kind, data }
+        Object { id, kind, data, verified: false }
     }
 
-    /// Recomputes the hash with the plain algorithm.
+    /// The object, known to be what its id stands for: computes the hash with the plain
+    /// algorithm, unless that was done for this object before.
+    ///
+    /// # Errors
+    /// [`HashMismatch`] when the data is not what the id stands for.
+    pub fn verified(self) -> Result<Self, HashMismatch> {
+        self.verify()?;
+        Ok(Object { verified: true, ..self })
+    }
+
+    /// As [`Object::verified`], for whoever only wants to know.
     ///
     /// # Errors
     /// [`HashMismatch`] when the data is not what the id stands for.
     pub fn verify(&self) -> Result<(), HashMismatch> {
+        if self.verified {
+            return Ok(());
+        }
         let mut hasher =
             ObjectHasher::plain(self.id.algorithm(), self.kind, self.data.len() as u64);
         hasher.update(&self.data);

@@ -328,8 +328,8 @@ impl Inner {
             let found = match answer {
                 Ok(Found::Absent) => Ok(None),
                 Ok(Found::Large(head)) => Ok(Some(Got::Large(head))),
-                Ok(Found::Object(object)) => match object.verify() {
-                    Ok(()) => Ok(Some(Got::Object(object))),
+                Ok(Found::Object(object)) => match object.verified() {
+                    Ok(object) => Ok(Some(Got::Object(object))),
                     Err(mismatch) => Err(NodeError::Rejected(mismatch.into())),
                 },
                 Err(error) => Err(error),

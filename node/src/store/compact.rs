@@ -17,11 +17,11 @@ use gitstratum_host::disk::{File, OpenMode};
 use tokio::time::Instant;
 
 use super::StoreError;
-use super::draft::{Draft, Group, encode};
+use super::draft::{Draft, Follows, encode};
 use super::engine::SegmentStore;
 use super::files::{DIR, index_path, segment_path, temporary};
 use super::format::account::{Accounts, Tally};
-use super::format::index::Place;
+use super::format::index::{Place, Sought};
 use super::format::record::{Content, RecordHead};
 use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, segment_header};
 use super::lookup::{Held, Latest};
@@ -156,7 +156,7 @@ impl Output {
         self.pending_bytes = 0;
         let buffers = {
             let drafts: Vec<_> = drafts.iter().collect();
-            encode(&drafts, self.id, self.len, Group::Same, &mut self.arena)
+            encode(&drafts, self.id, self.len, Follows::Same, &mut self.arena)
         };
         let bytes = buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         let written = self.file.write_at(self.len, buffers).await;
@@ -325,8 +325,9 @@ async fn still_needed(
         let view = shared.view();
         view.sealed.iter().filter(|sealed| sealed.id().last < oldest).cloned().collect()
     };
+    let sought = Sought::new(id);
     for sealed in older {
-        match sealed.find(id).await {
+        match sealed.find(&sought).await {
             Ok(None) => {}
             // An index that cannot be read might know it.
             Ok(Some(_)) | Err(_) => return Ok(true),

@@ -1,19 +1,17 @@
 //! Records before they are written: of an object, of a deletion, and many as buffers.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 
 use super::format::account::Tally;
-use super::format::record::{Codec, Content, RECORD_TRAILER_BYTES, RecordHead, tombstone_data};
+use super::format::record::{
+    Begins, Codec, Content, RECORD_TRAILER_BYTES, RecordHead, tombstone_data,
+};
 use super::format::segment::SegmentId;
+use super::pack::Packer;
 use crate::object::{Object, ObjectId};
 
 /// Smaller data is copied beside its header, so that a group has few buffers.
 const COPIED_BYTES_MAX: usize = 16 << 10;
-
-/// Data below this is not worth compressing: of real repositories a hundredth of the bytes,
-/// which shrink by a tenth.
-const COMPRESSED_BYTES_MIN: usize = 512;
 
 /// A record to be written.
 #[derive(Clone, Debug)]
@@ -38,7 +36,7 @@ impl Draft {
         let small = |bytes: u64| u32::try_from(bytes).expect("a record is below 4 GiB");
         let data = tombstone_data(small(dead.bytes), small(dead.payload));
         let content = Content::Tombstone { victim };
-        let head = RecordHead { id, content, begins_group: false };
+        let head = RecordHead { id, content, begins: Begins::Nothing };
         Draft::new(head, Bytes::copy_from_slice(&data))
     }
 
@@ -51,7 +49,7 @@ impl Draft {
         let (codec, data) = packed.map_or((Codec::Raw, raw), |packed| (Codec::Lz4, packed));
         let stored = u32::try_from(data.len()).expect("no longer than the object");
         let content = Content::Object { kind: object.kind(), size, codec, stored };
-        let head = RecordHead { id: object.id(), content, begins_group: false };
+        let head = RecordHead { id: object.id(), content, begins: Begins::Nothing };
         Draft::new(head, data)
     }
 
@@ -61,36 +59,14 @@ impl Draft {
     }
 }
 
-/// Packs one object after another with the same tables and buffer.
-#[derive(Default)]
-pub(super) struct Packer {
-    table: CompressTable,
-    packed: Vec<u8>,
-}
-
-impl Packer {
-    /// The data as an LZ4 block, if that is worth it.
-    fn pack(&mut self, raw: &[u8]) -> Option<Bytes> {
-        if raw.len() < COMPRESSED_BYTES_MIN {
-            return None;
-        }
-        let worst = get_maximum_output_size(raw.len());
-        if self.packed.len() < worst {
-            self.packed.resize(worst, 0);
-        }
-        let packed = compress_into_with_table(raw, &mut self.packed, &mut self.table);
-        let len = packed.expect("there is room for the worst case");
-        let gains = len <= raw.len() - raw.len() / 16;
-        gains.then(|| Bytes::copy_from_slice(&self.packed[..len]))
-    }
-}
-
-/// What the first of some records is to those before it.
+/// What is certain of the records before some that are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Group {
-    /// It is written when they are durable.
-    New,
-    /// It is written before that is certain.
+pub(super) enum Follows {
+    /// They are durable.
+    Durable,
+    /// All are, but for those of one group, which are being flushed.
+    Flight,
+    /// They become durable together with these.
     Same,
 }
 
@@ -101,7 +77,7 @@ pub(super) fn encode(
     drafts: &[&Draft],
     segment: SegmentId,
     mut offset: u64,
-    group: Group,
+    follows: Follows,
     arena: &mut BytesMut,
 ) -> Vec<Bytes> {
     let copied = |draft: &&&Draft| draft.data.len() <= COPIED_BYTES_MAX;
@@ -111,8 +87,12 @@ pub(super) fn encode(
     let mut buffers = Vec::new();
     arena.reserve(small + overhead);
     for (place, draft) in drafts.iter().enumerate() {
-        let begins_group = place == 0 && group == Group::New;
-        RecordHead { begins_group, ..draft.head }.write(segment, offset, arena);
+        let begins = match follows {
+            Follows::Durable if place == 0 => Begins::Group,
+            Follows::Flight if place == 0 => Begins::GroupBehindFlight,
+            _ => Begins::Nothing,
+        };
+        RecordHead { begins, ..draft.head }.write(segment, offset, arena);
         if copied(&draft) {
             arena.put_slice(&draft.data);
         } else {

@@ -24,8 +24,9 @@ use super::{
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 
-/// Hashing yields to other tasks after this many bytes.
-const HASHED_BYTES_BEFORE_YIELD: usize = 256 << 10;
+/// Hashing and packing yield to other tasks after this many bytes.
+const WORKED_BYTES_BEFORE_YIELD: usize = 256 << 10;
+
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
     pub(super) shared: Arc<Shared>,
@@ -76,56 +77,46 @@ impl SegmentStore {
     }
 }
 
-/// What one object of a put needs.
-enum Checked {
-    Refused(StoreError),
-    Present(Stored),
-    ToWrite(Draft),
-}
-
-async fn check(shared: &Arc<Shared>, object: Object) -> Checked {
+/// An object of a put that can be stored: small enough, and what its id stands for.
+fn admit(object: Object) -> Result<Object, StoreError> {
     let (size_bytes, limit_bytes) = (object.size_bytes(), limits::OBJECT_BYTES_WHOLE_MAX as u64);
     if size_bytes > limit_bytes {
-        return Checked::Refused(StoreError::TooLarge { size_bytes, limit_bytes });
+        return Err(StoreError::TooLarge { size_bytes, limit_bytes });
     }
-    // Checked even when it is there: a put of other bytes under a known id is an error.
-    if let Err(mismatch) = object.verify() {
-        return Checked::Refused(mismatch.into());
-    }
-    match shared.holds(&object.id()).await {
-        Ok(true) => {
-            let durability = shared.durability();
-            Checked::Present(Stored { bytes: size_bytes, durability, already_present: true })
-        }
-        Ok(false) => {
-            Checked::ToWrite(shared.with_packer(|packer| Draft::of_object(object, packer)))
-        }
-        Err(error) => Checked::Refused(error),
-    }
+    Ok(object.verified()?)
 }
 
 #[async_trait]
 impl Store for SegmentStore {
     async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>> {
         self.shared.count_puts(objects.len() as u64);
+        let ids: Vec<_> = objects.iter().map(Object::id).collect();
+        let held = self.shared.which_held(&ids).await;
         let mut answers = Vec::with_capacity(objects.len());
-        let mut to_write = Vec::new();
-        let mut hashed = 0;
-        for object in objects {
-            hashed += object.data().len();
-            if hashed >= HASHED_BYTES_BEFORE_YIELD {
-                hashed = 0;
+        let mut to_write = Vec::with_capacity(objects.len());
+        let mut packer = self.shared.packer();
+        let mut worked = 0;
+        for (object, held) in objects.into_iter().zip(held) {
+            worked += object.data().len();
+            if worked >= WORKED_BYTES_BEFORE_YIELD {
+                worked = 0;
                 tokio::task::yield_now().await;
             }
-            answers.push(match check(&self.shared, object).await {
-                Checked::Refused(error) => Some(Err(error)),
-                Checked::Present(stored) => Some(Ok(stored)),
-                Checked::ToWrite(draft) => {
-                    to_write.push(draft);
+            // Even when it is there: a put of other bytes under a known id is an error.
+            let admitted = admit(object).and_then(|object| Ok((object, held?)));
+            answers.push(match admitted {
+                Err(error) => Some(Err(error)),
+                Ok((object, true)) => {
+                    let (bytes, durability) = (object.size_bytes(), self.shared.durability());
+                    Some(Ok(Stored { bytes, durability, already_present: true }))
+                }
+                Ok((object, false)) => {
+                    to_write.push(Draft::of_object(object, packer.as_deref_mut()));
                     None
                 }
             });
         }
+        drop(packer);
         let mut written = match to_write.is_empty() {
             true => Vec::new(),
             false => self.shared.write(to_write).await,
@@ -152,11 +143,7 @@ impl Store for SegmentStore {
     }
 
     async fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>, StoreError> {
-        let mut present = Vec::with_capacity(ids.len());
-        for id in ids {
-            present.push(self.shared.holds(id).await?);
-        }
-        Ok(present)
+        self.shared.which_held(ids).await.into_iter().collect()
     }
 
     async fn put_large(&self, head: ObjectHead) -> Result<Box<dyn LargeWriter>, StoreError> {

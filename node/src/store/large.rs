@@ -262,13 +262,12 @@ impl LargeWriter for SmallWriter {
         if received_bytes < size_bytes {
             return Err(StoreError::Truncated { id, received_bytes, size_bytes });
         }
-        let object = Object::claimed(id, kind, self.data.freeze());
-        object.verify()?;
+        let object = Object::claimed(id, kind, self.data.freeze()).verified()?;
         if self.shared.holds(&id).await? {
             let durability = self.shared.durability();
             return Ok(Stored { bytes: size_bytes, durability, already_present: true });
         }
-        let draft = self.shared.with_packer(|packer| small::Draft::of_object(object, packer));
+        let draft = small::Draft::of_object(object, self.shared.packer().as_deref_mut());
         self.shared.write(vec![draft]).await.remove(0)
     }
 }

@@ -9,12 +9,13 @@ use bytes::Bytes;
 
 use super::StoreError;
 use super::files::{index_path, segment_path};
-use super::format::index::Place;
+use super::format::index::{Place, Sought};
 use super::format::record::{Codec, Content, RECORD_TRAILER_BYTES, RecordHead, header_len};
 use super::scan::{Tail, scan};
 use super::sealed::{IndexError, Sealed, write_index};
 use super::shared::{Shared, read_failed};
 use super::view::{Bad, BadPlace, Location, Near};
+use crate::limits;
 use crate::object::{Object, ObjectId};
 
 /// Lookups that begin again because an index was made again or a segment rewritten.
@@ -78,6 +79,34 @@ impl Shared {
             Err(StoreError::Damaged { .. }) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Which of these objects are held soundly, in order.
+    ///
+    /// # Errors
+    /// Each when an index could not be read.
+    pub(super) async fn which_held(
+        self: &Arc<Self>,
+        ids: &[ObjectId],
+    ) -> Vec<Result<bool, StoreError>> {
+        let mut held = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(limits::LOOKED_UP_AT_ONCE) {
+            let (known, sealed) = {
+                let view = self.view();
+                let known: Vec<_> = ids.iter().map(|id| view.known_held(id)).collect();
+                (known, view.sealed.clone())
+            };
+            for (id, known) in ids.iter().zip(known) {
+                let sought = Sought::new(id);
+                held.push(match known {
+                    Some(known) => Ok(known),
+                    // Most new objects end here.
+                    None if !sealed.iter().any(|segment| segment.may_have(&sought)) => Ok(false),
+                    None => self.holds(id).await,
+                });
+            }
+        }
+        held
     }
 
     /// The latest record of an id, sound or not.
@@ -167,8 +196,9 @@ impl Shared {
 
 /// Asks the segments from the newest on; the error names the one whose index failed.
 async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Sealed>, IndexError)> {
+    let sought = Sought::new(id);
     for segment in sealed {
-        match segment.find(id).await {
+        match segment.find(&sought).await {
             Ok(None) => {}
             Ok(Some(Place::Object { offset, stored })) => {
                 let file = segment.file.clone();

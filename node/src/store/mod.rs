@@ -21,6 +21,7 @@ mod maintain;
 pub mod offline;
 mod options;
 mod order;
+mod pack;
 mod quarantine;
 mod recover;
 mod room;

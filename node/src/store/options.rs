@@ -38,6 +38,7 @@ pub struct StoreOptions {
     pub(super) segment_records_max: usize,
     pub(super) reserve_bytes: u64,
     pub(super) zeros_ahead_bytes: u64,
+    pub(super) flight_bytes_min: u64,
 }
 
 impl StoreOptions {
@@ -51,6 +52,7 @@ impl StoreOptions {
             segment_records_max: limits::SEGMENT_RECORDS_MAX,
             reserve_bytes: 0,
             zeros_ahead_bytes: limits::ZEROS_AHEAD_BYTES,
+            flight_bytes_min: limits::FLIGHT_BYTES_MIN,
         }
     }
 
@@ -84,6 +86,13 @@ impl StoreOptions {
     /// next ones to be written over, instead of `limits::ZEROS_AHEAD_BYTES`; 0 for none.
     pub fn zeros_ahead_bytes(mut self, bytes: u64) -> Self {
         self.zeros_ahead_bytes = bytes;
+        self
+    }
+
+    /// Writes the next group while one of so many bytes is flushed, instead of
+    /// `limits::FLIGHT_BYTES_MIN`.
+    pub fn flight_bytes_min(mut self, bytes: u64) -> Self {
+        self.flight_bytes_min = bytes;
         self
     }
 

@@ -1,14 +1,11 @@
 //! What the committer is asked for, and how it answers.
 
-use std::collections::BTreeMap;
-
 use tokio::sync::oneshot;
 
 use super::draft::Draft;
 use super::format::record::Content;
 use super::shared::Shared;
 use super::{StoreError, Stored};
-use crate::object::ObjectId;
 
 /// The records of one put or deletion, to be stored together.
 pub(super) struct Queued {
@@ -25,20 +22,23 @@ pub(super) enum Order {
     Seal(oneshot::Sender<Result<(), StoreError>>),
 }
 
-/// The ids that a group wrote, each with the first place that brought it.
-pub(super) type Fresh = BTreeMap<ObjectId, (usize, usize)>;
-
 /// Tells every put of a group what became of it, and gives its room in the queue back.
-pub(super) fn answer(shared: &Shared, group: Vec<Queued>, committed: &Result<Fresh, StoreError>) {
-    for (place, queued) in group.into_iter().enumerate() {
-        let answers = queued.drafts.iter().enumerate().map(|(at, draft)| match committed {
-            Ok(fresh) => Ok(Stored {
+/// `committed` says of every draft whether it brought something that was not there.
+pub(super) fn answer(
+    shared: &Shared,
+    group: Vec<Queued>,
+    committed: Result<Vec<bool>, StoreError>,
+) {
+    let mut fresh = committed.as_deref().unwrap_or_default().iter();
+    for queued in group {
+        let answers = queued.drafts.iter().map(|draft| match &committed {
+            Ok(_) => Ok(Stored {
                 bytes: match draft.head.content {
                     Content::Object { size, .. } => size.into(),
                     Content::Tombstone { .. } | Content::Void { .. } => 0,
                 },
                 durability: shared.durability(),
-                already_present: fresh.get(&draft.head.id) != Some(&(place, at)),
+                already_present: !fresh.next().expect("every draft was looked up"),
             }),
             Err(error) => Err(error.clone()),
         });

@@ -3,8 +3,9 @@
 //!
 //! Invariant: nothing that was acknowledged is lost, nothing that was not is half there,
 //! and all that is found is durable before it is served. Only the last group of the last
-//! segment can be torn, because each group was synced before the next was written and a
-//! segment is left only after its last group.
+//! segment can be torn, or the last two when one was written while the other was flushed:
+//! what was before them was synced first, as the record says that begins a group, and a
+//! segment is left only when all of it is synced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use gitstratum_host::disk::{File, OpenMode};
 
 use super::files::{DIR, LARGE_DIR, Listed, index_path, large_path, list, segment_path};
 use super::format::HeaderError;
-use super::format::record::{Content, RECORD_BYTES_MIN, RecordHead};
+use super::format::record::{Begins, Content, RECORD_BYTES_MIN, RecordHead};
 use super::format::segment::{
     SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header, segment_header,
 };
@@ -214,6 +215,6 @@ fn put_void(bytes: &mut [u8], segment: SegmentId, offset: u64, len: u64) {
     let id = ObjectId::from_bytes(&[0; 20]).expect("twenty bytes are an id");
     let stored = len.checked_sub(RECORD_BYTES_MIN as u64).expect("a gap was records once");
     let stored = u32::try_from(stored).expect("a segment is below 4 GiB");
-    let head = RecordHead { id, content: Content::Void { stored }, begins_group: true };
+    let head = RecordHead { id, content: Content::Void { stored }, begins: Begins::Group };
     head.write(segment, offset, &mut &mut bytes[..]);
 }

@@ -7,7 +7,7 @@ use gitstratum_host::disk::File;
 use super::format::account::{ACCOUNTS_BYTES_FIXED, Accounts, Tally};
 use super::format::index::Place;
 use super::format::record::{
-    Content, RECORD_HEADER_BYTES_MAX, RECORD_MAGIC, RecordHead, parse_tombstone_data,
+    Begins, Content, RECORD_HEADER_BYTES_MAX, RECORD_MAGIC, RecordHead, parse_tombstone_data,
 };
 use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
 use super::lookup::data_of;
@@ -118,9 +118,10 @@ pub(super) struct Contents {
     pub(super) damaged: Vec<(ObjectId, u32, u32)>,
     /// Bytes before that which belong to no record.
     pub(super) skipped: u64,
-    /// Where the last group of an open tail begins.
+    /// Where that part of an open tail begins that may never have become durable: its last
+    /// group, or the last two, when one was written while the other was flushed.
     pub(super) last_group: u64,
-    /// Places and lengths in that group, before its last whole record, where none is.
+    /// Places and lengths in that part, before its last whole record, where none is.
     pub(super) gaps: Vec<(u64, u64)>,
 }
 
@@ -205,18 +206,25 @@ pub(super) async fn scan(
         ..Contents::default()
     };
     let mut reader = Reader::new(file.clone(), id, len, begin);
-    // Of an open tail: the group that may turn out to be the last.
+    // Of an open tail: the groups that may turn out not to be durable, the place of the
+    // last one among their records, where that begins, and what was skipped before it.
     let mut group: Vec<Scanned> = Vec::new();
+    let (mut latest, mut latest_start, mut latest_skipped) = (0, begin, 0);
     while let Some(record) = reader.next().await? {
         if tail == Tail::Sealed {
             contents.take(&record);
             continue;
         }
-        if record.head.begins_group {
-            // The groups before were durable when this one was written.
-            group.drain(..).for_each(|record| contents.take(&record));
-            contents.last_group = record.offset.into();
-            contents.skipped = reader.skipped;
+        let durable = match record.head.begins {
+            Begins::Nothing => None,
+            Begins::Group => Some((group.len(), record.offset.into(), reader.skipped)),
+            Begins::GroupBehindFlight => Some((latest, latest_start, latest_skipped)),
+        };
+        if let Some((records, start, skipped)) = durable {
+            group.drain(..records).for_each(|record| contents.take(&record));
+            (contents.last_group, contents.skipped) = (start, skipped);
+            (latest, latest_start) = (group.len(), record.offset.into());
+            latest_skipped = reader.skipped;
         }
         group.push(record.light());
     }

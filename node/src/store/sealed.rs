@@ -9,11 +9,10 @@ use super::files::{DIR, index_path, temporary};
 use super::format::HeaderError;
 use super::format::account::Accounts;
 use super::format::index::{
-    Bucket, Entry, INDEX_PREFIX_BYTES, IndexHead, Place, encode_index, head_len,
+    Bucket, Entry, INDEX_PREFIX_BYTES, IndexHead, Place, Sought, encode_index, head_len,
 };
 use super::format::segment::SegmentId;
 use super::unsealed::{Places, Unsealed};
-use crate::object::ObjectId;
 
 /// Why an index file could not be used.
 #[derive(Debug)]
@@ -146,17 +145,25 @@ impl Sealed {
         }
     }
 
+    /// Whether the id may be here. Costs no read; `false` is certain.
+    pub(super) fn may_have(&self, sought: &Sought) -> bool {
+        match &self.index {
+            Index::Memory { places, .. } => places.get(&sought.id).is_some(),
+            Index::File { head, .. } => head.may_have(sought),
+        }
+    }
+
     /// What it says of an id.
     ///
     /// # Errors
     /// [`IndexError`]; the index is to be made again then.
-    pub(super) async fn find(&self, id: &ObjectId) -> Result<Option<Place>, IndexError> {
+    pub(super) async fn find(&self, sought: &Sought) -> Result<Option<Place>, IndexError> {
         match &self.index {
-            Index::Memory { places, .. } => Ok(places.get(id)),
+            Index::Memory { places, .. } => Ok(places.get(&sought.id)),
             Index::File { file, head, .. } => {
-                let Some(bucket) = head.bucket_for(id) else { return Ok(None) };
+                let Some(bucket) = head.bucket_for(sought) else { return Ok(None) };
                 let bytes = read(file, bucket).await?;
-                head.find(bucket, &bytes, id).map_err(|_| IndexError::Damaged)
+                head.find(bucket, &bytes, &sought.id).map_err(|_| IndexError::Damaged)
             }
         }
     }

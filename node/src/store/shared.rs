@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use gitstratum_host::Disk;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::draft::{Draft, Packer};
+use super::draft::Draft;
 use super::format::large::large_size_of;
 use super::order::{Order, Queued};
+use super::pack::{Lent, Packers};
 use super::scrub::Scrubs;
 use super::view::View;
 use super::{Compression, Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
@@ -42,8 +43,8 @@ pub(super) struct Shared {
     pub(super) noting: tokio::sync::Mutex<()>,
     /// How far scrub is, and what it was told.
     pub(super) scrubs: Scrubs,
-    /// What puts pack objects with; kept for the next ones.
-    packers: Mutex<Vec<Packer>>,
+    /// What puts pack objects with.
+    packers: Packers,
     /// Files of large puts that were given up, to be removed by whoever may wait for it.
     pub(super) abandoned: Mutex<Vec<String>>,
     syncs: AtomicU64,
@@ -77,7 +78,7 @@ impl Shared {
             bad_unsaved: AtomicBool::default(),
             noting: tokio::sync::Mutex::default(),
             scrubs,
-            packers: Mutex::default(),
+            packers: Packers::default(),
             abandoned: Mutex::default(),
             syncs: AtomicU64::default(),
             bytes_written: AtomicU64::default(),
@@ -90,18 +91,12 @@ impl Shared {
         self.view.lock().expect("nothing panics while it holds the view")
     }
 
-    /// Lends a packer to `work`, if new objects are to be packed.
-    pub(super) fn with_packer<T>(&self, work: impl FnOnce(Option<&mut Packer>) -> T) -> T {
-        if self.options.compression == Compression::None {
-            return work(None);
+    /// What objects are packed with, if new ones are to be.
+    pub(super) fn packer(&self) -> Option<Lent<'_>> {
+        match self.options.compression {
+            Compression::None => None,
+            Compression::Lz4 => Some(self.packers.lend()),
         }
-        let packers = || self.packers.lock().expect("nothing panics while it takes a packer");
-        let kept = packers().pop();
-        let mut packer = kept.unwrap_or_default();
-        let done = work(Some(&mut packer));
-        // As many as were ever used at once.
-        packers().push(packer);
-        done
     }
 
     pub(super) fn next_segment(&self) -> u32 {

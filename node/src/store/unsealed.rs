@@ -1,7 +1,7 @@
 //! A segment whose records are indexed in memory: the one that puts are appended to, and
 //! those whose index file is still being written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use gitstratum_host::disk::File;
@@ -35,6 +35,27 @@ struct Key(ObjectId);
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.0.prefix_u64());
+    }
+}
+
+/// Some ids. Their order is never seen.
+#[derive(Debug, Default)]
+pub(super) struct Ids(HashSet<Key, BuildHasherDefault<PrefixHasher>>);
+
+impl Ids {
+    /// Adds an id; says whether it was not there.
+    pub(super) fn insert(&mut self, id: ObjectId) -> bool {
+        self.0.insert(Key(id))
+    }
+
+    /// Whether the id is there.
+    pub(super) fn contains(&self, id: &ObjectId) -> bool {
+        self.0.contains(&Key(*id))
+    }
+
+    /// Number of ids.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 

@@ -122,21 +122,37 @@ impl View {
 
     /// What is known of an id without reading.
     pub(super) fn near(&self, id: &ObjectId) -> Near {
-        let unsealed = self.active.iter().chain(self.frozen.iter().map(|frozen| &**frozen));
-        for segment in unsealed {
-            match segment.places.get(id) {
-                Some(Place::Object { offset, stored }) => {
+        if let Some((segment, place)) = self.unsealed(id) {
+            return match place {
+                Place::Object { offset, stored } => {
                     let (segment, file) = (segment.id, segment.file.clone());
-                    return Near::At(Location { segment, file, offset, stored });
+                    Near::At(Location { segment, file, offset, stored })
                 }
-                Some(Place::Tombstone { .. }) => return Near::Deleted,
-                None => {}
-            }
+                Place::Tombstone { .. } => Near::Deleted,
+            };
         }
         if !self.large.is_empty() && self.large.contains_key(id) {
             return Near::Large;
         }
         Near::Ask(self.sealed.clone())
+    }
+
+    /// The latest place of an id that is indexed in memory.
+    fn unsealed(&self, id: &ObjectId) -> Option<(&Unsealed, Place)> {
+        let mut unsealed = self.active.iter().chain(self.frozen.iter().map(|frozen| &**frozen));
+        unsealed.find_map(|segment| Some((segment, segment.places.get(id)?)))
+    }
+
+    /// Whether a sound object is held, where that can be said without asking the sealed
+    /// segments.
+    pub(super) fn known_held(&self, id: &ObjectId) -> Option<bool> {
+        if self.bad(id).is_some() {
+            return None;
+        }
+        match self.unsealed(id) {
+            Some((_, place)) => Some(matches!(place, Place::Object { .. })),
+            None => (!self.large.is_empty() && self.large.contains_key(id)).then_some(true),
+        }
     }
 
     /// What is damaged under an id, if anything is.
@@ -148,15 +164,17 @@ impl View {
     /// Whether a sound record in memory's reach holds the object. A group commit asks once
     /// more, because another group may have brought the object since its put was checked.
     pub(super) fn holds_unsealed(&self, id: &ObjectId) -> bool {
-        match self.near(id) {
-            Near::At(location) => self.bad(id).is_none_or(|bad| !bad.is_at(&location)),
+        match self.unsealed(id) {
+            Some((segment, Place::Object { offset, .. })) => {
+                self.bad(id).is_none_or(|bad| !bad.is_record(segment.id, offset))
+            }
             _ => false,
         }
     }
 
     /// Whether memory's reach knows that the object was deleted.
     pub(super) fn deleted_unsealed(&self, id: &ObjectId) -> bool {
-        matches!(self.near(id), Near::Deleted)
+        matches!(self.unsealed(id), Some((_, Place::Tombstone { .. })))
     }
 
     /// Whether a segment is part of the store.
@@ -216,7 +234,10 @@ impl View {
 impl Bad {
     /// Whether it is this record that is damaged.
     pub(super) fn is_at(&self, location: &Location) -> bool {
-        let Location { segment, offset, .. } = *location;
+        self.is_record(location.segment, location.offset)
+    }
+
+    fn is_record(&self, segment: SegmentId, offset: u32) -> bool {
         self.at == BadPlace::Record { segment, offset }
     }
 }

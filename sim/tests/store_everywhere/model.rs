@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use gitstratum::limits;
 use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
 use gitstratum::placement::NodeId;
 use gitstratum::store::{
@@ -224,6 +225,7 @@ pub async fn open(disk: &Disk) -> Result<Arc<SegmentStore>, OpenError> {
     let options = StoreOptions::new(NodeId::new("m"), Fsync::Always)
         .segment_bytes_max(3_000)
         .zeros_ahead_bytes([0, 500, 3_000][disk.operations() as usize % 3])
+        .flight_bytes_min([limits::FLIGHT_BYTES_MIN, 0, 1_000][disk.operations() as usize / 3 % 3])
         .compression(compression);
     // What a store does after its process is gone must not happen.
     SegmentStore::open(disk.of_process(), options).await

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -20,6 +21,8 @@ pub const OBJECTS: usize = 40;
 pub enum Operation {
     /// Puts batches, all at once.
     Put(Vec<Vec<usize>>),
+    /// Puts batches one soon after the other: some come while others are flushed.
+    Stream(Vec<Vec<usize>>),
     /// Puts an object in parts.
     PutLarge(usize),
     /// Begins to put an object in parts and gives it up.
@@ -60,7 +63,8 @@ pub fn draw(seed: u64, count: usize) -> Vec<Operation> {
     let batches = |rng: &mut ChaCha12Rng, count| (0..count).map(|_| batch(rng)).collect();
     let operation = |rng: &mut ChaCha12Rng| match rng.random_range(0..40) {
         0..10 => Operation::Put(batches(rng, 1)),
-        10..16 => Operation::Put(batches(rng, 3)),
+        10..13 => Operation::Put(batches(rng, 3)),
+        13..16 => Operation::Stream(batches(rng, 6)),
         16..20 => Operation::PutLarge(rng.random_range(0..objects)),
         20 => Operation::Abandon(rng.random_range(0..objects)),
         21..27 => Operation::Delete(batch(rng)),
@@ -153,7 +157,8 @@ pub async fn carry_out(
 ) -> Result<(), Problem> {
     let objects = log.now().objects;
     match operation {
-        Operation::Put(batches) => put(store, batches, log).await,
+        Operation::Put(batches) => put(store, batches, Duration::ZERO, log).await,
+        Operation::Stream(batches) => put(store, batches, Duration::from_millis(2), log).await,
         Operation::PutLarge(n) => {
             log.model().begin(&[*n]);
             put_in_parts(store, &objects[*n]).await?;
@@ -169,7 +174,7 @@ pub async fn carry_out(
         Operation::Seal => Ok(store.seal().await?),
         Operation::Compact(percent) => compact(store, f64::from(*percent) / 100.0).await,
         Operation::Mix { puts, deletes } => {
-            let puts = put(store, puts, log);
+            let puts = put(store, puts, Duration::ZERO, log);
             let deletes = delete(store, deletes, log);
             let (compacted, put, deleted) = tokio::join!(compact(store, 0.1), puts, deletes);
             compacted.and(put).and(deleted)
@@ -199,9 +204,18 @@ pub async fn carry_out(
     }
 }
 
-async fn put(store: &SegmentStore, batches: &[Vec<usize>], log: &Log) -> Result<(), Problem> {
+/// Puts batches, each so long after the one before it.
+async fn put(
+    store: &SegmentStore,
+    batches: &[Vec<usize>],
+    apart: Duration,
+    log: &Log,
+) -> Result<(), Problem> {
     let objects = log.now().objects;
-    let puts = batches.iter().map(async |batch| {
+    let puts = batches.iter().enumerate().map(async |(place, batch)| {
+        if !apart.is_zero() {
+            tokio::time::sleep(apart * place as u32).await;
+        }
         log.model().begin(batch);
         let wanted = batch.iter().map(|&n| objects[n].clone()).collect();
         let mut refused = Ok(());

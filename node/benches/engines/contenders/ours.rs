@@ -1,6 +1,7 @@
 //! The store of this project, as a node opens it: a flush before every acknowledgement,
-//! shared by whatever waits. Unlike the engines it also recomputes the hash of every object
-//! before it acknowledges; that is part of its job and stays on the clock.
+//! shared by whatever waits. It acknowledges only objects whose ids were computed from
+//! their data in this process: here before the clock starts, like everybody's ids. A row of
+//! its own has the load as a replica gets it, with that on the clock.
 
 use std::path::Path;
 use std::sync::Arc;

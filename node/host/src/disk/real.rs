@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use rustix::fs::FlockOperation;
 use rustix::io::{Errno, ReadWriteFlags};
+use tokio::task::JoinError;
 
 use super::{OpenMode, assert_path, failed};
 
@@ -331,6 +332,14 @@ impl File {
         self.wait(move || inner.sync_data()).await
     }
 
+    /// Begins to make durable what was written before the call, whoever waits for it or
+    /// not; the future ends as [`File::sync_data`] does.
+    pub fn begin_sync_data(&self) -> impl Future<Output = io::Result<()>> + Send + Sync + use<> {
+        let inner = self.inner.clone();
+        let begun = tokio::task::spawn_blocking(move || inner.sync_data());
+        async move { joined(begun.await) }
+    }
+
     /// Cuts or extends the file.
     ///
     /// # Errors
@@ -391,7 +400,11 @@ fn shown(path: &Path) -> String {
 async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    match tokio::task::spawn_blocking(work).await {
+    joined(tokio::task::spawn_blocking(work).await)
+}
+
+fn joined<T>(ended: Result<io::Result<T>, JoinError>) -> io::Result<T> {
+    match ended {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         // The runtime is shutting down and did not start the work.

@@ -29,8 +29,8 @@ const MAGIC: [u8; 8] = *b"GSTRIDX\n";
 const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4;
 /// A bucket has this many entries on average, or up to twice as many.
 const BUCKET_ENTRIES: usize = 24;
-/// With eight bits set per id, one absent id in two hundred passes.
-const FILTER_BITS_PER_ENTRY: usize = 12;
+/// With eight bits set per id, one absent id in four hundred passes.
+const FILTER_BITS_PER_ENTRY: usize = 14;
 const BLOCK_BYTES: usize = 32;
 /// Bytes of an entry beside the id.
 const ENTRY_FIXED_BYTES: usize = 9;
@@ -89,6 +89,24 @@ pub(in crate::store) struct IndexHead {
     starts: Box<[u32]>,
     crcs: Box<[u32]>,
     filter: Box<[[u32; 8]]>,
+}
+
+/// An id that is looked for, with what each filter is asked: the same bits of every one.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Sought {
+    /// The id.
+    pub(in crate::store) id: ObjectId,
+    /// Chooses the block of a filter, whatever the number of blocks.
+    place: u32,
+    masks: [u32; 8],
+}
+
+impl Sought {
+    /// What is asked about this id.
+    pub(in crate::store) fn new(id: &ObjectId) -> Self {
+        let hash = filter_hash(id);
+        Sought { id: *id, place: (hash >> 32) as u32, masks: filter_masks(hash) }
+    }
 }
 
 /// A piece of the entries: read it, then give it to [`IndexHead::find`].
@@ -158,9 +176,9 @@ fn filter_hash(id: &ObjectId) -> u64 {
     u64::from_le_bytes(id.as_bytes()[8..16].try_into().expect("eight bytes"))
 }
 
-fn filter_block(hash: u64, blocks: usize) -> usize {
-    let block = (u128::from(hash >> 32) * blocks as u128) >> 32;
-    usize::try_from(block).expect("below the number of blocks")
+fn filter_block(place: u32, blocks: usize) -> usize {
+    // A filter has fewer blocks than an index has entries, which are few enough.
+    ((u64::from(place) * blocks as u64) >> 32) as usize
 }
 
 fn filter_masks(hash: u64) -> [u32; 8] {
@@ -219,13 +237,17 @@ impl IndexHead {
         size_of::<Self>() + numbers + self.filter.len() * BLOCK_BYTES
     }
 
+    /// Whether the id may be here; `false` when the filter knows that it is not.
+    pub(in crate::store) fn may_have(&self, sought: &Sought) -> bool {
+        let block = &self.filter[filter_block(sought.place, self.filter.len())];
+        // All eight words at once, without a branch for each.
+        let missing = block.iter().zip(&sought.masks);
+        missing.fold(0, |missing, (word, mask)| missing | (mask & !word)) == 0
+    }
+
     /// The bucket that may have the id; `None` when the filter knows that none has.
-    pub(in crate::store) fn bucket_for(&self, id: &ObjectId) -> Option<Bucket> {
-        let hash = filter_hash(id);
-        let block = &self.filter[filter_block(hash, self.filter.len())];
-        let masks = filter_masks(hash);
-        let all = block.iter().zip(masks).all(|(word, mask)| word & mask != 0);
-        all.then(|| self.bucket(bucket_of(id, self.bucket_bits)))
+    pub(in crate::store) fn bucket_for(&self, sought: &Sought) -> Option<Bucket> {
+        self.may_have(sought).then(|| self.bucket(bucket_of(&sought.id, self.bucket_bits)))
     }
 
     /// All buckets, in the order of the ids.
@@ -344,13 +366,13 @@ pub(in crate::store) fn encode_index(
     for bucket in 0..buckets {
         head.put_u32_le(place as u32);
         let begun = body.len();
-        while let Some((id, at)) =
+        while let Some((id, entry)) =
             entries.get(place).filter(|(id, _)| bucket_of(id, bits) == bucket)
         {
-            put_entry(&mut body, id_width, id, *at);
-            let hash = filter_hash(id);
-            let block = &mut filter[filter_block(hash, blocks)];
-            block.iter_mut().zip(filter_masks(hash)).for_each(|(word, mask)| *word |= mask);
+            put_entry(&mut body, id_width, id, *entry);
+            let Sought { place: at, masks, .. } = Sought::new(id);
+            let block = &mut filter[filter_block(at, blocks)];
+            block.iter_mut().zip(masks).for_each(|(word, mask)| *word |= mask);
             place += 1;
         }
         crcs.push(crc32c::crc32c(&body[begun..]));

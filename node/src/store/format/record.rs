@@ -14,8 +14,9 @@
 //! each. Kind 5 is a void: what recovery writes over the room of a record that never became
 //! whole; its data is anything, and has no checksum.
 //!
-//! Flag 1 marks the first record of a group: of what was written together, and was durable
-//! before the next group was begun.
+//! Flag 1 marks the first record of a group, of what was flushed together: all that is before
+//! it was durable when it was written. With flag 2 beside it, all was but the group before,
+//! whose flush went on.
 
 use super::segment::SegmentId;
 use super::{
@@ -35,6 +36,7 @@ const CRC_BYTES: usize = 4;
 const TOMBSTONE: u8 = 0;
 const VOID: u8 = 5;
 const BEGINS_GROUP: u8 = 1;
+const BEHIND_FLIGHT: u8 = 2;
 const TOMBSTONE_DATA_BYTES: usize = 8;
 
 /// Bytes before a record's data.
@@ -77,6 +79,17 @@ pub(in crate::store) enum Content {
     },
 }
 
+/// Whether a record is the first of those that were flushed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Begins {
+    /// It is not.
+    Nothing,
+    /// It is, and all records before it were durable when it was written.
+    Group,
+    /// It is, and all records before the preceding group were.
+    GroupBehindFlight,
+}
+
 /// The first part of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct RecordHead {
@@ -84,8 +97,8 @@ pub(in crate::store) struct RecordHead {
     pub(in crate::store) id: ObjectId,
     /// What of it.
     pub(in crate::store) content: Content,
-    /// It is the first of those that were written together.
-    pub(in crate::store) begins_group: bool,
+    /// Whether it is the first of those that were flushed together.
+    pub(in crate::store) begins: Begins,
 }
 
 impl RecordHead {
@@ -117,7 +130,11 @@ impl RecordHead {
         let mut header = [0; RECORD_HEADER_BYTES_MAX];
         header[..4].copy_from_slice(&RECORD_MAGIC);
         header[5] = algorithm_to_byte(self.id.algorithm());
-        header[7] = if self.begins_group { BEGINS_GROUP } else { 0 };
+        header[7] = match self.begins {
+            Begins::Nothing => 0,
+            Begins::Group => BEGINS_GROUP,
+            Begins::GroupBehindFlight => BEGINS_GROUP | BEHIND_FLIGHT,
+        };
         let (size, stored) = match self.content {
             Content::Object { kind, size, codec, stored } => {
                 header[4] = kind_to_byte(kind);
@@ -159,9 +176,10 @@ impl RecordHead {
             return None;
         }
         let (size, stored) = (u32_at(header, 8), u32_at(header, 12));
-        let begins_group = match header[7] {
-            0 => false,
-            BEGINS_GROUP => true,
+        let begins = match header[7] {
+            0 => Begins::Nothing,
+            BEGINS_GROUP => Begins::Group,
+            flags if flags == BEGINS_GROUP | BEHIND_FLIGHT => Begins::GroupBehindFlight,
             _ => return None,
         };
         let content = match (header[4], header[6]) {
@@ -178,7 +196,7 @@ impl RecordHead {
             _ => return None,
         };
         let id = id_from_padded(&covered[FIXED_BYTES..], algorithm)?;
-        Some(RecordHead { id, content, begins_group })
+        Some(RecordHead { id, content, begins })
     }
 }
 

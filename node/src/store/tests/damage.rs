@@ -131,7 +131,8 @@ async fn scrub_finds_a_sound_record_of_other_bytes() {
     let forged = draft::Draft::of_object(forged, None);
     let header = Bytes::copy_from_slice(&segment_header(segment));
     let arena = &mut BytesMut::new();
-    let record = draft::encode(&[&forged], segment, header.len() as u64, draft::Group::New, arena);
+    let record =
+        draft::encode(&[&forged], segment, header.len() as u64, draft::Follows::Durable, arena);
     let file = disk.open(&files::segment_path(segment), OpenMode::CreateNew).await.unwrap();
     file.write_at(0, [vec![header], record].concat()).await.unwrap();
     let store = open(disk).await;

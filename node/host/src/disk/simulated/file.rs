@@ -98,7 +98,18 @@ impl File {
     /// When the process that opened the file is gone; injected ones. What was written
     /// since the last success is then durable in any part, whatever a second try says.
     pub async fn sync_data(&self) -> io::Result<()> {
-        let mark = self.inode.mark();
+        self.sync_before(self.inode.mark()).await
+    }
+
+    /// Begins to make durable what was written before the call; the future ends as
+    /// [`File::sync_data`] does.
+    pub fn begin_sync_data(&self) -> impl Future<Output = io::Result<()>> + Send + Sync + use<> {
+        let (file, mark) = (self.clone(), self.inode.mark());
+        async move { file.sync_before(mark).await }
+    }
+
+    /// Makes the changes before `mark` durable.
+    async fn sync_before(&self, mark: u64) -> io::Result<()> {
         let effect = match self.step("sync", Operation::Sync).await {
             Err(error) if self.disk.is_current(self.generation) => {
                 self.disk.forsake(&self.inode, mark);

@@ -65,11 +65,11 @@ impl Delivery {
         for id in ids {
             match self.store.get(*id).await {
                 Ok(Found::Object(object)) => {
-                    if object.verify().is_err() {
+                    let Ok(object) = object.verified() else {
                         tracing::error!(%id, "what is held under this id is another object");
                         gathered.settled.push((*id, Outcome::Ranged));
                         continue;
-                    }
+                    };
                     bytes += object.data().len();
                     if bytes > limits::BATCH_BYTES_MAX && !gathered.whole.is_empty() {
                         break;
