@@ -23,6 +23,7 @@ use crate::object::ObjectId;
 pub(super) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Deleted, StoreError> {
     let mut deleted = Deleted::default();
     for ids in ids.chunks(limits::BATCH_OBJECTS_MAX) {
+        let seen = shared.view().seen();
         let mut tombstones = Vec::new();
         let mut forgotten = false;
         for id in ids {
@@ -42,7 +43,7 @@ pub(super) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
             }
         }
         if !tombstones.is_empty() {
-            for written in shared.write(tombstones).await {
+            for written in shared.write(tombstones, seen).await {
                 deleted.objects += u64::from(!written?.already_present);
             }
         }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures_util::future::try_join;
 use gitstratum_host::{Disk, dedicated};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -41,9 +42,8 @@ impl SegmentStore {
     /// [`OpenError`]; a disk that is not this node's, or in use, is left as it was.
     pub async fn open(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
         let lock = identity::claim(&disk, &options.node_id).await?;
-        for dir in [DIR, LARGE_DIR] {
-            disk.create_dir_all(dir).await.map_err(io_error("make", dir))?;
-        }
+        let make = async |dir| disk.create_dir_all(dir).await.map_err(io_error("make", dir));
+        try_join(make(DIR), make(LARGE_DIR)).await?;
         let recovered = recover(&disk).await?;
         let (queue, orders) = mpsc::unbounded_channel();
         let (view, next) = (recovered.view, recovered.next_segment);
@@ -91,6 +91,7 @@ impl Store for SegmentStore {
     async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>> {
         self.shared.count_puts(objects.len() as u64);
         let ids: Vec<_> = objects.iter().map(Object::id).collect();
+        let seen = self.shared.view().seen();
         let held = self.shared.which_held(&ids).await;
         let mut answers = Vec::with_capacity(objects.len());
         let mut to_write = Vec::with_capacity(objects.len());
@@ -119,7 +120,7 @@ impl Store for SegmentStore {
         drop(packer);
         let mut written = match to_write.is_empty() {
             true => Vec::new(),
-            false => self.shared.write(to_write).await,
+            false => self.shared.write(to_write, seen).await,
         }
         .into_iter();
         let all = answers.into_iter();

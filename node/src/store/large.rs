@@ -263,12 +263,13 @@ impl LargeWriter for SmallWriter {
             return Err(StoreError::Truncated { id, received_bytes, size_bytes });
         }
         let object = Object::claimed(id, kind, self.data.freeze()).verified()?;
+        let seen = self.shared.view().seen();
         if self.shared.holds(&id).await? {
             let durability = self.shared.durability();
             return Ok(Stored { bytes: size_bytes, durability, already_present: true });
         }
         let draft = small::Draft::of_object(object, self.shared.packer().as_deref_mut());
-        self.shared.write(vec![draft]).await.remove(0)
+        self.shared.write(vec![draft], seen).await.remove(0)
     }
 }
 

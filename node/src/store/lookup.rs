@@ -14,7 +14,7 @@ use super::format::record::{Codec, Content, RECORD_TRAILER_BYTES, RecordHead, he
 use super::scan::{Tail, scan};
 use super::sealed::{IndexError, Sealed, write_index};
 use super::shared::{Shared, read_failed};
-use super::view::{Bad, BadPlace, Location, Near};
+use super::view::{Bad, BadPlace, Location, Near, Recent};
 use crate::limits;
 use crate::object::{Object, ObjectId};
 
@@ -107,6 +107,18 @@ impl Shared {
             }
         }
         held
+    }
+
+    /// What these segments say of an id, the first that knows it. One that cannot be read
+    /// knows nothing: the worst is a second record of an object that is there.
+    pub(super) async fn recent_in(&self, sealed: &[Arc<Sealed>], id: &ObjectId) -> Recent {
+        match ask(sealed, id).await {
+            Ok(Latest::Held(Held::Record(location))) => {
+                self.view().recent_at(id, location.segment, location.offset)
+            }
+            Ok(Latest::Deleted) => Recent::Deleted,
+            Ok(Latest::Held(Held::Large) | Latest::Unknown) | Err(_) => Recent::Unknown,
+        }
     }
 
     /// The latest record of an id, sound or not.

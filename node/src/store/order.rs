@@ -5,12 +5,15 @@ use tokio::sync::oneshot;
 use super::draft::Draft;
 use super::format::record::Content;
 use super::shared::Shared;
+use super::view::Seen;
 use super::{StoreError, Stored};
 
 /// The records of one put or deletion, to be stored together.
 pub(super) struct Queued {
     pub(super) drafts: Vec<Draft>,
     pub(super) bytes: usize,
+    /// How far it was looked whether they bring anything new.
+    pub(super) seen: Seen,
     pub(super) answer: oneshot::Sender<Vec<Result<Stored, StoreError>>>,
 }
 

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::try_join;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
 
@@ -26,6 +28,7 @@ use super::shared::is_full;
 use super::unsealed::Unsealed;
 use super::view::View;
 use super::{OpenError, append, clean, io_error, quarantine};
+use crate::limits;
 use crate::object::ObjectId;
 
 /// What opening found.
@@ -39,11 +42,18 @@ pub(super) struct Recovered {
 /// Opens all that is on a disk.
 pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     let Listed { segments, large, leftovers } = list(disk).await?;
+    // What is whole is only read, and many at once.
+    let looks = stream::iter(segments.iter().copied()).map(|id| look(disk, id));
+    let looking = looks.buffered(limits::SEGMENTS_OPENED_AT_ONCE).try_collect::<Vec<_>>();
     // The names that a killed process had given and not synced are served from now on; and
     // what they replaced may go only when they stay.
-    for dir in [DIR, LARGE_DIR] {
-        disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
-    }
+    let syncing = async {
+        for dir in [DIR, LARGE_DIR] {
+            disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
+        }
+        Ok(())
+    };
+    let (looks, ()) = try_join(looking, syncing).await?;
     for path in leftovers {
         remove(disk, &path).await?;
     }
@@ -63,15 +73,16 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     };
     let newest = segments.last().copied();
     let mut sealed = Vec::new();
-    for id in &segments {
-        match open_segment(disk, *id, Some(*id) == newest).await? {
+    for look in looks {
+        let id = look.id;
+        match open_segment(disk, look, Some(id) == newest).await? {
             Opened::Sealed(segment, contents) => {
                 sealed.push(segment);
-                recovered.damaged.extend(contents.map(|contents| (*id, contents)));
+                recovered.damaged.extend(contents.map(|contents| (id, contents)));
             }
             Opened::Active(segment, contents) => {
                 recovered.view.active = Some(segment);
-                recovered.damaged.push((*id, contents));
+                recovered.damaged.push((id, contents));
             }
             Opened::Nothing => {}
         }
@@ -101,6 +112,42 @@ async fn large_objects(
     Ok(found)
 }
 
+/// A segment's files, of which nothing was changed.
+struct Look {
+    id: SegmentId,
+    file: File,
+    len: u64,
+    /// Its first bytes are what they should be.
+    named: bool,
+    /// With an index that holds.
+    sealed: Option<Sealed>,
+}
+
+async fn look(disk: &Disk, id: SegmentId) -> Result<Look, OpenError> {
+    let path = segment_path(id);
+    let file = disk.open(&path, OpenMode::ReadWrite).await.map_err(io_error("open", &path))?;
+    let len = file.len().await.map_err(io_error("size", &path))?;
+    let head = file.read_at(0, SEGMENT_HEADER_BYTES).await.map_err(io_error("read", &path))?;
+    let named = match parse_segment_header(&head) {
+        Ok(named) if named != id => return Err(OpenError::Damaged { path }),
+        Ok(_) => true,
+        Err(HeaderError::Version(version)) => return Err(OpenError::Version { path, version }),
+        Err(HeaderError::Damaged) => false,
+    };
+    let index = index_path(id);
+    let sealed = match Sealed::open(disk, id, file.clone(), len).await {
+        Ok(sealed) => Some(sealed),
+        Err(IndexError::Damaged) => None,
+        Err(IndexError::Version(version)) => {
+            return Err(OpenError::Version { path: index, version });
+        }
+        Err(IndexError::Io(source)) => {
+            return Err(OpenError::Io { doing: format!("read {index}"), source });
+        }
+    };
+    Ok(Look { id, file, len, named, sealed })
+}
+
 enum Opened {
     /// With what was found when its index had to be made again.
     Sealed(Arc<Sealed>, Option<Contents>),
@@ -109,33 +156,20 @@ enum Opened {
     Nothing,
 }
 
-async fn open_segment(disk: &Disk, id: SegmentId, newest: bool) -> Result<Opened, OpenError> {
-    let path = segment_path(id);
-    let file = disk.open(&path, OpenMode::ReadWrite).await.map_err(io_error("open", &path))?;
-    let len = file.len().await.map_err(io_error("size", &path))?;
-    let head = file.read_at(0, SEGMENT_HEADER_BYTES).await.map_err(io_error("read", &path))?;
-    match parse_segment_header(&head) {
-        Ok(named) if named != id => return Err(OpenError::Damaged { path }),
-        Ok(_) => {}
-        Err(HeaderError::Version(version)) => return Err(OpenError::Version { path, version }),
-        // A crash between making the file and syncing its header: it never had a record.
-        Err(HeaderError::Damaged) if len <= SEGMENT_HEADER_BYTES as u64 => {
-            remove(disk, &path).await?;
-            return Ok(Opened::Nothing);
-        }
-        // Each record says itself where it belongs, so the rest is still good.
-        Err(HeaderError::Damaged) => tracing::error!(path, "the segment's header is damaged"),
+async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, OpenError> {
+    let Look { id, file, len, named, sealed } = look;
+    let (path, index) = (segment_path(id), index_path(id));
+    // A crash between making the file and syncing its header: it never had a record.
+    if !named && len <= SEGMENT_HEADER_BYTES as u64 {
+        remove(disk, &path).await?;
+        return Ok(Opened::Nothing);
     }
-    let index = index_path(id);
-    match Sealed::open(disk, id, file.clone(), len).await {
-        Ok(sealed) => return Ok(Opened::Sealed(Arc::new(sealed), None)),
-        Err(IndexError::Damaged) => {}
-        Err(IndexError::Version(version)) => {
-            return Err(OpenError::Version { path: index, version });
-        }
-        Err(IndexError::Io(source)) => {
-            return Err(OpenError::Io { doing: format!("read {index}"), source });
-        }
+    if !named {
+        // Each record says itself where it belongs, so the rest is still good.
+        tracing::error!(path, "the segment's header is damaged");
+    }
+    if let Some(sealed) = sealed {
+        return Ok(Opened::Sealed(Arc::new(sealed), None));
     }
     let open = newest && id.generation == 0 && !clean::was_left(disk, id, len).await;
     let tail = if open { Tail::Open } else { Tail::Sealed };

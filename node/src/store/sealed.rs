@@ -86,7 +86,7 @@ impl Sealed {
         if head as u64 > index_len {
             return Err(IndexError::Damaged);
         }
-        let head = IndexHead::parse(&index_file.read_at(0, head).await?, index_len)?;
+        let head = IndexHead::parse(index_file.read_at(0, head).await?, index_len)?;
         if head.segment != id || head.segment_len != len {
             return Err(IndexError::Damaged);
         }

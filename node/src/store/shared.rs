@@ -13,7 +13,7 @@ use super::format::large::large_size_of;
 use super::order::{Order, Queued};
 use super::pack::{Lent, Packers};
 use super::scrub::Scrubs;
-use super::view::View;
+use super::view::{Seen, View};
 use super::{Compression, Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
 use crate::limits;
 
@@ -154,8 +154,13 @@ impl Shared {
         queue.send(order).map_err(|_| self.fail("the committer ended".into()))
     }
 
-    /// Has the committer store these; one answer each, in order.
-    pub(super) async fn write(&self, drafts: Vec<Draft>) -> Vec<Result<Stored, StoreError>> {
+    /// Has the committer store these, of which nothing new was known when so much had been
+    /// seen; one answer each, in order.
+    pub(super) async fn write(
+        &self,
+        drafts: Vec<Draft>,
+        seen: Seen,
+    ) -> Vec<Result<Stored, StoreError>> {
         let count = drafts.len();
         let all = |error| vec![Err(error); count];
         if let Err(error) = self.check_writable() {
@@ -166,7 +171,7 @@ impl Shared {
             return all(error);
         }
         let (answer, answered) = oneshot::channel();
-        if let Err(error) = self.order(Order::Write(Queued { drafts, bytes, answer })) {
+        if let Err(error) = self.order(Order::Write(Queued { drafts, bytes, seen, answer })) {
             self.release_queue(bytes);
             return all(error);
         }

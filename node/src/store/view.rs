@@ -94,6 +94,23 @@ pub(super) enum Near {
     Ask(Arc<[Arc<Sealed>]>),
 }
 
+/// What segments say of an id that were written to lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recent {
+    /// The object is there and sound.
+    Held,
+    /// It is there and damaged.
+    Damaged,
+    /// It was deleted.
+    Deleted,
+    /// Nothing.
+    Unknown,
+}
+
+/// How far a lookup has seen: the number of the newest segment that was sealed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen(Option<u32>);
+
 /// The segments, large objects and damages of a store.
 #[derive(Debug)]
 pub(super) struct View {
@@ -161,20 +178,32 @@ impl View {
         if self.bad.is_empty() { None } else { self.bad.get(id) }
     }
 
-    /// Whether a sound record in memory's reach holds the object. A group commit asks once
-    /// more, because another group may have brought the object since its put was checked.
-    pub(super) fn holds_unsealed(&self, id: &ObjectId) -> bool {
+    /// What the segments that are indexed in memory say of an id.
+    pub(super) fn recent(&self, id: &ObjectId) -> Recent {
         match self.unsealed(id) {
-            Some((segment, Place::Object { offset, .. })) => {
-                self.bad(id).is_none_or(|bad| !bad.is_record(segment.id, offset))
-            }
-            _ => false,
+            None => Recent::Unknown,
+            Some((_, Place::Tombstone { .. })) => Recent::Deleted,
+            Some((segment, Place::Object { offset, .. })) => self.recent_at(id, segment.id, offset),
         }
     }
 
-    /// Whether memory's reach knows that the object was deleted.
-    pub(super) fn deleted_unsealed(&self, id: &ObjectId) -> bool {
-        matches!(self.unsealed(id), Some((_, Place::Tombstone { .. })))
+    /// The same for an id whose latest record is this.
+    pub(super) fn recent_at(&self, id: &ObjectId, segment: SegmentId, offset: u32) -> Recent {
+        match self.bad(id) {
+            Some(bad) if bad.is_record(segment, offset) => Recent::Damaged,
+            _ => Recent::Held,
+        }
+    }
+
+    /// The newest sealed segment: what a put has seen that finds nothing in any.
+    pub(super) fn seen(&self) -> Seen {
+        Seen(self.sealed.first().map(|sealed| sealed.id().last))
+    }
+
+    /// Segments that were sealed since, newest first.
+    pub(super) fn sealed_since(&self, seen: Seen) -> Vec<Arc<Sealed>> {
+        let since = |sealed: &&Arc<Sealed>| Some(sealed.id().last) > seen.0;
+        self.sealed.iter().take_while(since).cloned().collect()
     }
 
     /// Whether a segment is part of the store.

@@ -11,7 +11,7 @@ use crate::store::format::record::{Content, parse_tombstone_data};
 use crate::store::order::{Queued, answer};
 use crate::store::shared::Shared;
 use crate::store::unsealed::Ids;
-use crate::store::view::View;
+use crate::store::view::{Recent, View};
 
 /// A group, from the queue to its answer.
 pub(super) struct Group {
@@ -32,17 +32,28 @@ impl Group {
         Group { queued, fresh: Vec::new(), ids: Ids::default(), bytes: 0, end: 0 }
     }
 
-    /// Finds out which drafts bring something new: neither memory's reach nor an earlier one
-    /// of the group has it.
-    pub(super) fn find_fresh(&mut self, shared: &Shared) {
-        let drafts: Vec<_> = self.queued.iter().flat_map(|queued| &queued.drafts).collect();
-        self.fresh.reserve(drafts.len());
-        for drafts in drafts.chunks(limits::LOOKED_UP_AT_ONCE) {
-            let view = shared.view();
-            for draft in drafts {
-                let fresh = is_news(&view, draft) && self.ids.insert(draft.head.id);
-                self.fresh.push(fresh);
-                self.bytes += if fresh { draft.len() } else { 0 };
+    /// Finds out which drafts bring something new. Since their puts were checked, other groups
+    /// may have brought the same, and the segment that got it may have been sealed.
+    pub(super) async fn find_fresh(&mut self, shared: &Arc<Shared>) {
+        for queued in &self.queued {
+            for drafts in queued.drafts.chunks(limits::LOOKED_UP_AT_ONCE) {
+                let (recent, sealed) = {
+                    let view = shared.view();
+                    let recent = drafts.iter().map(|draft| view.recent(&draft.head.id));
+                    (recent.collect::<Vec<_>>(), view.sealed_since(queued.seen))
+                };
+                for (draft, recent) in drafts.iter().zip(recent) {
+                    let id = draft.head.id;
+                    let recent = match recent {
+                        Recent::Unknown if !sealed.is_empty() => {
+                            shared.recent_in(&sealed, &id).await
+                        }
+                        recent => recent,
+                    };
+                    let fresh = is_news(draft, recent) && self.ids.insert(id);
+                    self.fresh.push(fresh);
+                    self.bytes += if fresh { draft.len() } else { 0 };
+                }
             }
         }
     }
@@ -98,11 +109,11 @@ impl Group {
     }
 }
 
-/// Another group may have brought the object since its put was checked.
-fn is_news(view: &View, draft: &Draft) -> bool {
+/// Whether a record changes what the store says of its id.
+fn is_news(draft: &Draft, recent: Recent) -> bool {
     match draft.head.content {
-        Content::Object { .. } => !view.holds_unsealed(&draft.head.id),
-        Content::Tombstone { .. } => !view.deleted_unsealed(&draft.head.id),
+        Content::Object { .. } => recent != Recent::Held,
+        Content::Tombstone { .. } => recent != Recent::Deleted,
         Content::Void { .. } => unreachable!("only recovery writes them"),
     }
 }

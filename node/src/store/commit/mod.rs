@@ -181,7 +181,7 @@ impl Committer {
             self.settle().await;
             self.shared.check_writable()?;
         }
-        group.find_fresh(&self.shared);
+        group.find_fresh(&self.shared).await;
         let (bytes, records) = (group.bytes(), group.records());
         if records == 0 {
             return Ok(Written::Acknowledged);

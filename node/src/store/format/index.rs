@@ -24,13 +24,16 @@ use super::segment::SegmentId;
 use super::{HeaderError, algorithm_from_byte, algorithm_to_byte, id_from_padded, u32_at, u64_at};
 use crate::object::ObjectId;
 
-const VERSION: u32 = 1;
+/// The version this code writes. It reads version 1 too, whose filters are smaller.
+const VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";
 const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4;
 /// A bucket has this many entries on average, or up to twice as many.
 const BUCKET_ENTRIES: usize = 24;
 /// With eight bits set per id, one absent id in four hundred passes.
 const FILTER_BITS_PER_ENTRY: usize = 14;
+/// In version 1: one in two hundred passes.
+const FILTER_BITS_PER_ENTRY_1: usize = 12;
 const BLOCK_BYTES: usize = 32;
 /// Bytes of an entry beside the id.
 const ENTRY_FIXED_BYTES: usize = 9;
@@ -83,12 +86,16 @@ pub(in crate::store) struct IndexHead {
     pub(in crate::store) accounts: Accounts,
     id_width: usize,
     bucket_bits: u32,
-    /// Where the entries begin in the file.
-    entries_at: u64,
-    /// First entry of each bucket, and the number of entries.
-    starts: Box<[u32]>,
-    crcs: Box<[u32]>,
-    filter: Box<[[u32; 8]]>,
+    /// The head as it is in the file: what it says of buckets, and the filter, is read where
+    /// it lies.
+    raw: Bytes,
+    /// Where the first entries of the buckets begin in `raw`.
+    starts_at: usize,
+    /// Where the checksums of their entries do.
+    crcs_at: usize,
+    /// Where the filter does.
+    filter_at: usize,
+    filter_blocks: usize,
 }
 
 /// An id that is looked for, with what each filter is asked: the same bits of every one.
@@ -133,15 +140,13 @@ pub(in crate::store) fn head_len(prefix: &[u8]) -> Result<usize, HeaderError> {
         return Err(HeaderError::Damaged);
     }
     let version = u32_at(prefix, 8);
-    if version != VERSION {
-        return Err(HeaderError::Version(version));
-    }
+    let filter_bits = filter_bits(version).ok_or(HeaderError::Version(version))?;
     let (entries, bits, blocks) = (u32_at(prefix, 32), u32::from(prefix[37]), u32_at(prefix, 40));
     let kills = Accounts::kills_in(&prefix[FIXED_BYTES..]);
     // What a writer makes; anything else would only ask for memory.
     if entries > ENTRIES_MAX
         || bits != bucket_bits(entries as usize)
-        || blocks as usize != filter_blocks(entries as usize)
+        || blocks as usize != filter_blocks(entries as usize, filter_bits)
         || kills > Accounts::KILLS_MAX
     {
         return Err(HeaderError::Damaged);
@@ -158,8 +163,17 @@ fn bucket_bits(entries: usize) -> u32 {
     (entries / BUCKET_ENTRIES).max(1).ilog2()
 }
 
-fn filter_blocks(entries: usize) -> usize {
-    (entries * FILTER_BITS_PER_ENTRY).div_ceil(BLOCK_BYTES * 8).max(1)
+/// Bits of the filter for each entry, in a version that this code reads.
+fn filter_bits(version: u32) -> Option<usize> {
+    match version {
+        VERSION => Some(FILTER_BITS_PER_ENTRY),
+        1 => Some(FILTER_BITS_PER_ENTRY_1),
+        _ => None,
+    }
+}
+
+fn filter_blocks(entries: usize, bits_per_entry: usize) -> usize {
+    (entries * bits_per_entry).div_ceil(BLOCK_BYTES * 8).max(1)
 }
 
 fn bucket_of(id: &ObjectId, bits: u32) -> usize {
@@ -187,9 +201,10 @@ fn filter_masks(hash: u64) -> [u32; 8] {
 
 impl IndexHead {
     /// Reads a head of the length that [`head_len`] told, from a file of `file_len` bytes.
-    pub(in crate::store) fn parse(bytes: &[u8], file_len: u64) -> Result<Self, HeaderError> {
-        let len = head_len(bytes)?;
-        let head = bytes.get(..len).ok_or(HeaderError::Damaged)?;
+    /// Keeps what it is given.
+    pub(in crate::store) fn parse(raw: Bytes, file_len: u64) -> Result<Self, HeaderError> {
+        let len = head_len(&raw)?;
+        let head = raw.get(..len).ok_or(HeaderError::Damaged)?;
         if u32_at(head, len - 4) != crc32c::crc32c(&head[..len - 4]) {
             return Err(HeaderError::Damaged);
         }
@@ -199,11 +214,12 @@ impl IndexHead {
         let (accounts, rest) =
             Accounts::parse(&head[FIXED_BYTES..len - 4]).ok_or(HeaderError::Damaged)?;
         let buckets = 1_usize << bits;
-        let (starts, rest) = rest.split_at((buckets + 1) * 4);
-        let (crcs, blocks) = rest.split_at(buckets * 4);
-        let starts: Box<[u32]> = starts.chunks_exact(4).map(|raw| u32_at(raw, 0)).collect();
-        let sound = starts[0] == 0
-            && starts[buckets] == entries
+        let starts_at = len - 4 - rest.len();
+        let crcs_at = starts_at + (buckets + 1) * 4;
+        let filter_at = crcs_at + buckets * 4;
+        let starts = head[starts_at..crcs_at].chunks_exact(4).map(|raw| u32_at(raw, 0));
+        let sound = u32_at(head, starts_at) == 0
+            && u32_at(head, crcs_at - 4) == entries
             && starts.is_sorted()
             && matches!(id_width, 20 | 32)
             && file_len == len as u64 + u64::from(entries) * (id_width + ENTRY_FIXED_BYTES) as u64;
@@ -216,33 +232,43 @@ impl IndexHead {
             accounts,
             id_width,
             bucket_bits: bits,
-            entries_at: len as u64,
-            starts,
-            crcs: crcs.chunks_exact(4).map(|raw| u32_at(raw, 0)).collect(),
-            filter: blocks
-                .chunks_exact(BLOCK_BYTES)
-                .map(|block| std::array::from_fn(|word| u32_at(block, word * 4)))
-                .collect(),
+            starts_at,
+            crcs_at,
+            filter_at,
+            filter_blocks: (len - 4 - filter_at) / BLOCK_BYTES,
+            raw: raw.slice(..len),
         })
+    }
+
+    /// Number of a bucket's first entry; of all entries for the bucket after the last.
+    fn start(&self, bucket: usize) -> u32 {
+        u32_at(&self.raw, self.starts_at + bucket * 4)
+    }
+
+    fn crc(&self, bucket: usize) -> u32 {
+        u32_at(&self.raw, self.crcs_at + bucket * 4)
+    }
+
+    fn bucket_count(&self) -> usize {
+        1 << self.bucket_bits
     }
 
     /// Number of entries.
     pub(in crate::store) fn entries(&self) -> u32 {
-        self.starts[self.starts.len() - 1]
+        self.start(self.bucket_count())
     }
 
     /// Bytes that this head takes in memory.
     pub(in crate::store) fn memory_bytes(&self) -> usize {
-        let numbers = (self.starts.len() + self.crcs.len()) * 4;
-        size_of::<Self>() + numbers + self.filter.len() * BLOCK_BYTES
+        size_of::<Self>() + self.raw.len()
     }
 
     /// Whether the id may be here; `false` when the filter knows that it is not.
     pub(in crate::store) fn may_have(&self, sought: &Sought) -> bool {
-        let block = &self.filter[filter_block(sought.place, self.filter.len())];
+        let at = self.filter_at + filter_block(sought.place, self.filter_blocks) * BLOCK_BYTES;
+        let words = self.raw[at..at + BLOCK_BYTES].chunks_exact(4).map(|raw| u32_at(raw, 0));
         // All eight words at once, without a branch for each.
-        let missing = block.iter().zip(&sought.masks);
-        missing.fold(0, |missing, (word, mask)| missing | (mask & !word)) == 0
+        words.zip(&sought.masks).fold(0, |missing, (word, mask)| missing | (mask & !word)) == 0
     }
 
     /// The bucket that may have the id; `None` when the filter knows that none has.
@@ -252,7 +278,7 @@ impl IndexHead {
 
     /// All buckets, in the order of the ids.
     pub(in crate::store) fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
-        (0..self.crcs.len()).map(|number| self.bucket(number))
+        (0..self.bucket_count()).map(|number| self.bucket(number))
     }
 
     /// The buckets that may have ids at positions `first` to `last`, in the order of the ids.
@@ -268,7 +294,7 @@ impl IndexHead {
     /// How many entries those buckets have. Costs no read.
     pub(in crate::store) fn entries_between(&self, first: u64, last: u64) -> u64 {
         let numbers = self.numbers_between(first, last);
-        u64::from(self.starts[*numbers.end() + 1] - self.starts[*numbers.start()])
+        u64::from(self.start(*numbers.end() + 1) - self.start(*numbers.start()))
     }
 
     fn numbers_between(&self, first: u64, last: u64) -> std::ops::RangeInclusive<usize> {
@@ -276,10 +302,10 @@ impl IndexHead {
     }
 
     fn bucket(&self, number: usize) -> Bucket {
-        let (from, to) = (u64::from(self.starts[number]), u64::from(self.starts[number + 1]));
+        let (from, to) = (u64::from(self.start(number)), u64::from(self.start(number + 1)));
         let width = (self.id_width + ENTRY_FIXED_BYTES) as u64;
         let len = usize::try_from((to - from) * width).expect("checked against the file's length");
-        Bucket { number, offset: self.entries_at + from * width, len }
+        Bucket { number, offset: self.raw.len() as u64 + from * width, len }
     }
 
     /// Looks the id up among a bucket's bytes.
@@ -315,7 +341,7 @@ impl IndexHead {
     }
 
     fn check(&self, bucket: Bucket, bytes: &[u8]) -> Result<(), BucketDamaged> {
-        match bytes.len() == bucket.len && crc32c::crc32c(bytes) == self.crcs[bucket.number] {
+        match bytes.len() == bucket.len && crc32c::crc32c(bytes) == self.crc(bucket.number) {
             true => Ok(()),
             false => Err(BucketDamaged),
         }
@@ -341,16 +367,28 @@ pub(in crate::store) fn encode_index(
     segment: SegmentId,
     segment_len: u64,
     accounts: &Accounts,
+    entries: Vec<Entry>,
+) -> Vec<Bytes> {
+    encode_version(VERSION, segment, segment_len, accounts, entries)
+}
+
+/// The same in a version that this code reads.
+pub(super) fn encode_version(
+    version: u32,
+    segment: SegmentId,
+    segment_len: u64,
+    accounts: &Accounts,
     mut entries: Vec<Entry>,
 ) -> Vec<Bytes> {
+    let filter_bits = filter_bits(version).expect("a version that is read");
     assert!(entries.len() <= ENTRIES_MAX as usize, "a segment is sealed long before");
     entries.sort_unstable_by_key(|(id, _)| *id);
     let id_width = entries.iter().map(|(id, _)| id.as_bytes().len()).max().unwrap_or(20);
     let bits = bucket_bits(entries.len());
-    let (buckets, blocks) = (1_usize << bits, filter_blocks(entries.len()));
+    let (buckets, blocks) = (1_usize << bits, filter_blocks(entries.len(), filter_bits));
     let mut head = BytesMut::new();
     head.put_slice(&MAGIC);
-    head.put_u32_le(VERSION);
+    head.put_u32_le(version);
     head.put_slice(&segment.bytes());
     head.put_u64_le(segment_len);
     head.put_u32_le(u32::try_from(entries.len()).expect("asserted above"));

@@ -20,8 +20,9 @@ use super::{HeaderError, u32_at};
 
 /// Bytes of a segment header.
 pub(in crate::store) const SEGMENT_HEADER_BYTES: usize = 28;
-/// The version this code reads and writes.
-const VERSION: u32 = 1;
+/// The version this code writes. It reads version 1 too, which has no groups behind a flight.
+const VERSION: u32 = 2;
+const VERSION_MIN: u32 = 1;
 const MAGIC: [u8; 8] = *b"GSTRSEG\n";
 
 const _: () = assert!(SEGMENT_HEADER_BYTES == 8 + 4 * 5);
@@ -100,7 +101,7 @@ pub(in crate::store) fn parse_segment_header(bytes: &[u8]) -> Result<SegmentId, 
         return Err(HeaderError::Damaged);
     }
     match u32_at(header, 8) {
-        VERSION => SegmentId::parse(&header[12..24]).ok_or(HeaderError::Damaged),
+        VERSION_MIN..=VERSION => SegmentId::parse(&header[12..24]).ok_or(HeaderError::Damaged),
         other => Err(HeaderError::Version(other)),
     }
 }

@@ -1,7 +1,9 @@
 //! The formats by themselves: what was written is read, and nothing else is.
 
+use bytes::Bytes;
+
 use super::account::{Accounts, Tally};
-use super::index::{Entry, IndexHead, Place, Sought, encode_index, head_len};
+use super::index::{Entry, IndexHead, Place, Sought, encode_index, encode_version, head_len};
 use super::large::{large_header, parse_large_header};
 use super::record::{Begins, Codec, Content, RecordHead};
 use super::segment::{SegmentId, parse_segment_header, segment_header};
@@ -34,7 +36,7 @@ fn file(count: usize) -> Vec<u8> {
 
 fn head(file: &[u8]) -> Result<IndexHead, super::HeaderError> {
     head_len(file)?;
-    IndexHead::parse(file, file.len() as u64)
+    IndexHead::parse(Bytes::copy_from_slice(file), file.len() as u64)
 }
 
 fn find(head: &IndexHead, file: &[u8], id: &ObjectId) -> Option<Place> {
@@ -57,6 +59,26 @@ fn an_index_finds_what_it_was_made_of_and_nothing_else() {
         for absent in count..count + 2000 {
             assert_eq!(find(&head, &file, &id(absent)), None);
         }
+    }
+}
+
+#[test]
+fn indexes_of_earlier_versions_are_read_and_those_of_later_ones_refused() {
+    let file = encode_version(1, SEGMENT, 1234, &accounts(), entries(1000)).concat();
+    assert!(file.len() < self::file(1000).len(), "it has a smaller filter");
+    let head = head(&file).unwrap();
+    for (id, place) in entries(1000) {
+        assert_eq!(find(&head, &file, &id), Some(place));
+    }
+    let mut later = file;
+    later[8] = 3;
+    assert_eq!(head_len(&later), Err(super::HeaderError::Version(3)));
+    let mut segment = segment_header(SEGMENT);
+    for (version, read) in [(1, Ok(SEGMENT)), (3, Err(super::HeaderError::Version(3)))] {
+        segment[8] = version;
+        let crc = crc32c::crc32c(&segment[..24]);
+        segment[24..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(parse_segment_header(&segment), read);
     }
 }
 

@@ -45,6 +45,20 @@ async fn a_second_put_of_an_object_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_segment_that_is_sealed_between_a_put_s_check_and_its_write_is_asked_again() {
+    let scratch = scratch();
+    let store = open(&scratch.disk).await;
+    let object = blob("same");
+    let put = || store.put(vec![object.clone()]);
+    // Both puts find nothing; the second is written when the first one's segment is sealed.
+    let (first, sealed, second) = tokio::join!(put(), store.seal(), put());
+    sealed.unwrap();
+    let present = |stored: &Vec<Result<Stored, StoreError>>| stored[0].clone().unwrap();
+    assert!(!present(&first).already_present && present(&second).already_present);
+    assert_eq!(store.stats().objects, 1);
+}
+
+#[tokio::test]
 async fn bytes_that_are_not_the_id_s_are_refused_and_leave_nothing() {
     let scratch = scratch();
     let store = open(&scratch.disk).await;
