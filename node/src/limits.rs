@@ -33,7 +33,7 @@ pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
 /// before it doubles.
 pub const SEGMENT_RECORDS_MAX: usize = (1 << 18) / 8 * 7;
 /// Segments whose files are looked at at once when a store is opened.
-pub const SEGMENTS_OPENED_AT_ONCE: usize = 16;
+pub const SEGMENTS_OPENED_AT_ONCE: usize = 4;
 /// A segment of so many bytes is ended when the store is closed; a smaller one is gone on
 /// with, and scanned in a few milliseconds.
 pub const SEALED_AT_CLOSE_BYTES_MIN: u64 = 8 << 20;

@@ -186,6 +186,37 @@ async fn what_is_written_while_another_group_is_flushed_waits_for_a_flush_of_its
 }
 
 #[tokio::test]
+async fn what_the_power_took_of_a_flight_and_of_what_was_behind_it_is_absent_and_not_damaged() {
+    let disk =
+        Disk::simulated(DiskProfile { sync_latency: ms(50, 50), ..DiskProfile::instant() }, 1);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).flight_bytes_min(0);
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+    put(&store, &object(0)).await.unwrap();
+    let groups = [[1, 2, 3], [5, 6, 7], [8, 10, 11]];
+    for group in groups {
+        let (store, objects) = (store.clone(), group.map(object).to_vec());
+        tokio::spawn(async move { store.put(objects).await });
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // All of this moment: opening takes time.
+    let left: Vec<Disk> = (0..400).map(|outcome| disk.after_power_loss(outcome)).collect();
+    let mut later_only = 0;
+    for (outcome, left) in left.iter().enumerate() {
+        let store = open(left).await;
+        assert_eq!(store.stats().damaged_objects, 0, "outcome {outcome}");
+        assert!(held(&store, &object(0)).await, "outcome {outcome}: it was acknowledged");
+        let mut whole = groups.map(|_| 0);
+        for (group, whole) in groups.iter().zip(&mut whole) {
+            for n in group {
+                *whole += u32::from(held(&store, &object(*n)).await);
+            }
+        }
+        later_only += u32::from(whole[0] < 3 && whole[1..] != [0, 0]);
+    }
+    assert!(later_only > 50, "{later_only} of 400 put anything to test");
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_puts_and_takes_them_again_when_there_is_room() {
     let disk = Disk::simulated(DiskProfile::instant(), 1);
     let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).zeros_ahead_bytes(0);

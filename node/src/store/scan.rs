@@ -140,7 +140,7 @@ impl Scanned {
 }
 
 impl Contents {
-    /// Takes what is whole of the last group, and finds what lies between.
+    /// Takes what is whole of the last groups, and finds what lies between.
     fn take_last(&mut self, group: Vec<Scanned>) {
         self.end = self.last_group;
         for record in group.iter().filter(|record| record.is_whole()) {
@@ -188,7 +188,7 @@ pub(super) enum Tail {
 }
 
 /// Reads all records of a segment of `len` bytes. What does not hold is damaged, but for the
-/// last group of an open tail: of that, only what is whole counts.
+/// last groups of an open tail: of these, only what is whole counts.
 ///
 /// # Errors
 /// Those of reading.
