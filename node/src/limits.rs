@@ -29,6 +29,8 @@ pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
 pub const STORE_LARGE_WRITERS_MAX: usize = 16;
 /// Past this a segment is sealed and a new one begun.
 pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
+/// The least size at which a segment may be told to end.
+pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// And past this number of records: just what a map of a quarter of a million places takes
 /// before it doubles.
 pub const SEGMENT_RECORDS_MAX: usize = (1 << 18) / 8 * 7;

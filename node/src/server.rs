@@ -57,6 +57,8 @@ pub struct Serving {
     pub address: SocketAddr,
     /// Where newer layouts are handed in.
     pub layout: LayoutKeeper,
+    /// What it stores, for whoever deletes: nobody does over the network.
+    pub store: Arc<dyn Store>,
     /// Whether what the node lacks counts as absent.
     pub catching_up: Arc<CatchingUp>,
 }
@@ -164,7 +166,7 @@ pub async fn serve(
     background.extend(reconciler.map(|reconciler| tokio::spawn(reconciler.run(reconcile_rng))));
     let background = Background(background);
     tracing::info!(node = %config.node_id, %address, "serving");
-    ready(Serving { address, layout: keeper, catching_up });
+    ready(Serving { address, layout: keeper, store: store.clone(), catching_up });
     server::run(listener, service, requests, layout, shutdown).await;
     drop(background);
     hints.close().await;
@@ -192,6 +194,7 @@ fn store_options(node_id: &NodeId, config: &StoreConfig) -> StoreOptions {
     StoreOptions::new(node_id.clone(), config.fsync)
         .compression(config.compression)
         .reserve_bytes(config.reserve_bytes)
+        .segment_bytes_max(config.segment_bytes)
 }
 
 fn maintenance(config: &StoreConfig) -> Maintenance {

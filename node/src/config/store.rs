@@ -25,6 +25,9 @@ pub struct StoreConfig {
     pub scrub_interval_days: u32,
     /// Bytes that compaction and scrub read in a second.
     pub maintenance_bytes_per_second: u64,
+    /// A segment ends at so many bytes; a smaller one is rewritten sooner, and has an index
+    /// of its own.
+    pub segment_bytes: u64,
 }
 
 impl Default for StoreConfig {
@@ -36,6 +39,7 @@ impl Default for StoreConfig {
             compact_garbage_share: 0.5,
             scrub_interval_days: 7,
             maintenance_bytes_per_second: 16 << 20,
+            segment_bytes: limits::SEGMENT_BYTES_MAX,
         }
     }
 }
@@ -50,6 +54,11 @@ impl StoreConfig {
         if self.maintenance_bytes_per_second < 4096 {
             let problem = format!("{} is less than 4096", self.maintenance_bytes_per_second);
             return Err(("store.maintenance_bytes_per_second", problem));
+        }
+        let (least, most) = (limits::SEGMENT_BYTES_MIN, limits::SEGMENT_BYTES_MAX);
+        if !(least..=most).contains(&self.segment_bytes) {
+            let problem = format!("{} is not between {least} and {most}", self.segment_bytes);
+            return Err(("store.segment_bytes", problem));
         }
         Ok(())
     }

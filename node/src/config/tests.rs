@@ -44,7 +44,7 @@ fn a_wrong_value_is_refused_with_its_line_and_field() {
     refused(
         "write_quorum = 2",
         "write_quorum = 4",
-        "config.toml:40: cluster.write_quorum: 4 exceeds cluster.replicas (3)",
+        "config.toml:42: cluster.write_quorum: 4 exceeds cluster.replicas (3)",
     );
     refused(
         "id = \"n3\"",
@@ -73,30 +73,30 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
     refused(
         "write_quorum = 2",
         "write_quorum = \"2\"",
-        "config.toml:40: cluster.write_quorum: invalid type: string \"2\", expected usize",
+        "config.toml:42: cluster.write_quorum: invalid type: string \"2\", expected usize",
     );
     refused(
         "write_quorum = 2",
         "write_qorum = 2",
-        "config.toml:40: cluster.write_qorum: unknown field `write_qorum`, expected one of \
+        "config.toml:42: cluster.write_qorum: unknown field `write_qorum`, expected one of \
          `version`, `replicas`, `write_quorum`, `read_quorum`, `settled`",
     );
-    refused("write_quorum = 2", "", "config.toml:33: cluster: missing field `write_quorum`");
+    refused("write_quorum = 2", "", "config.toml:35: cluster: missing field `write_quorum`");
     refused(
         "version = 1",
         "version = -1",
-        "config.toml:35: cluster.version: invalid value: integer `-1`, expected u64",
+        "config.toml:37: cluster.version: invalid value: integer `-1`, expected u64",
     );
     refused(
         "address = \"n2",
         "adress = \"n2",
-        "config.toml:56: node[1].adress: unknown field `adress`, expected one of `id`, `address`, \
+        "config.toml:58: node[1].adress: unknown field `adress`, expected one of `id`, `address`, \
          `zone`, `weight`, `state`",
     );
     refused(
         "\n[cluster]\n",
         "\n[clutser]\n",
-        "config.toml:33: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
+        "config.toml:35: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
          `data`, `store`, `pool`, `repair`, `layout`, `cluster`, `node`",
     );
     refused(
@@ -111,9 +111,14 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "config.toml:25: store.compact_garbage_share: 5 is not between 0.05 and 1",
     );
     refused(
+        "segment_bytes = 268_435_456",
+        "segment_bytes = 268_435_457",
+        "config.toml:31: store.segment_bytes: 268435457 is not between 65536 and 268435456",
+    );
+    refused(
         "max_age_s = 300",
         "max_age_s = nan",
-        "config.toml:82: pool.max_age_s: NaN is not between 0.1 and 86400 seconds",
+        "config.toml:84: pool.max_age_s: NaN is not between 0.1 and 86400 seconds",
     );
 }
 
