@@ -19,6 +19,8 @@ pub struct Fault {
     operation: Operation,
     /// A file or a directory; all when none.
     path: Option<String>,
+    /// What the name ends with under which a file was opened; any name when none.
+    ending: Option<String>,
     /// Operations that it still lets pass.
     spared: u64,
     /// Operations that it still hits; all when none.
@@ -41,7 +43,7 @@ pub(super) enum Effect {
 
 impl Fault {
     fn new(operation: Operation, effect: Effect) -> Self {
-        Fault { operation, path: None, spared: 0, left: None, effect }
+        Fault { operation, path: None, ending: None, spared: 0, left: None, effect }
     }
 
     /// Operations of this kind fail. After a failed sync, each change that it was to cover
@@ -83,6 +85,13 @@ impl Fault {
         self
     }
 
+    /// Only of files that were opened, or are named, by a name that ends so.
+    #[must_use]
+    pub fn on_names_ending(mut self, ending: &str) -> Self {
+        self.ending = Some(ending.to_owned());
+        self
+    }
+
     /// So many operations pass first.
     #[must_use]
     pub fn after(mut self, operations: u64) -> Self {
@@ -98,6 +107,9 @@ impl Fault {
     }
 
     fn concerns(&self, path: &str, inode: Option<&Arc<Inode>>, tree: &Tree) -> bool {
+        if self.ending.as_ref().is_some_and(|ending| !path.ends_with(ending.as_str())) {
+            return false;
+        }
         let Some(place) = &self.path else { return true };
         let below = path.strip_prefix(place.as_str());
         below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -38,6 +38,18 @@ async fn an_error_finds_a_file_by_the_name_it_has_now() {
 }
 
 #[tokio::test]
+async fn an_error_goes_by_the_name_under_which_a_file_was_opened() {
+    let disk = disk().await;
+    let file = durable_file(&disk).await;
+    let temporary = disk.open("d/g.tmp", OpenMode::CreateNew).await.unwrap();
+    disk.rename("d/g.tmp", "d/g").await.unwrap();
+    disk.inject(Fault::error(Operation::Sync, ErrorKind::Other).on_names_ending(".tmp"));
+    assert!(temporary.sync_data().await.is_err());
+    file.sync_data().await.unwrap();
+    disk.sync_dir("d").await.unwrap();
+}
+
+#[tokio::test]
 async fn no_later_sync_covers_what_a_failed_one_left() {
     let disk = disk().await;
     let file = durable_file(&disk).await;
