@@ -107,6 +107,12 @@ fn events(trace: &[Record]) -> String {
             Event::Disk { trouble, .. } => format!("disk of {actor}: {}", escape(trouble)),
             Event::DiskReleased => format!("disk of {actor}: well again"),
             Event::Rotted { path, bit } => format!("disk of {actor}: bit {bit} of {path} flips"),
+            Event::Condemned { ids, .. } => format!("{} objects are to be deleted", ids.len()),
+            Event::Deleted { objects, .. } => format!("{actor} deleted {objects} objects"),
+            Event::NotDeleted { reason, .. } => {
+                format!("{actor} did not delete all: {}", escape(reason))
+            }
+            Event::CompactionStruck { at, .. } => format!("{actor} compacts: {at:?}"),
             Event::Panicked { message } => format!("panic: {}", escape(message)),
             Event::Stuck { phase } => format!("stuck in phase {phase:?}"),
             _ => continue,

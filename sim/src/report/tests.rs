@@ -19,6 +19,8 @@ fn trace() -> Vec<Record> {
         failed_in_reach_max: None,
         dials_per_10s_max: None,
         connections_max: None,
+        compactions_min: None,
+        deletions_min: None,
         converge_within_us: None,
         compares: true,
         finds_rot: false,

@@ -222,6 +222,21 @@ pub enum Action {
         /// Who is told; everybody else hears of it.
         tell: Vec<String>,
     },
+    /// Deletes acknowledged objects on every node that runs, once nobody asks for them.
+    Delete {
+        /// Such a share of them, 0.0 to 1.0.
+        share: f64,
+    },
+    /// Ends processes, or cuts the power, in the middle of a compaction, and starts them
+    /// again.
+    StrikeCompactions {
+        /// Of each of these nodes.
+        nodes: Vec<String>,
+        /// So many times, if there are so many before the load ends.
+        times: u32,
+        /// How long they are down each time.
+        down_for: RangeInclusive<Duration>,
+    },
     /// Ends slowness, stalls and lack of room.
     Release {
         /// On the disks of these nodes.

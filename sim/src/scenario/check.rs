@@ -5,12 +5,13 @@ use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::time::Duration;
 
+use gitstratum::limits;
 use toml::Spanned;
 
 use super::steps::{self, Names, check_step};
 use super::{
     Action, ClusterPlan, Control, DiskPlan, Expectations, FirewallPlan, NetworkPlan, Plan,
-    PowerLoss, RepairPlan, ScenarioError, Step, WorkloadPlan, file, units,
+    PowerLoss, RepairPlan, ScenarioError, Step, StorePlan, WorkloadPlan, file, units,
 };
 
 /// Reads the text of one file.
@@ -92,6 +93,7 @@ impl Source<'_> {
             network: self.network(&file.network)?,
             firewall,
             disk: self.disk(&file.disk)?,
+            store: self.store(file.store.as_ref())?,
             repair: self.repair(file.repair.as_ref())?,
             workload,
             steps,
@@ -145,6 +147,27 @@ impl Source<'_> {
                 Some(spike) => self.milliseconds("disk.spike_ms", spike)?,
                 None => Duration::ZERO..=Duration::ZERO,
             },
+        })
+    }
+
+    fn store(&self, raw: Option<&file::Store>) -> Result<StorePlan, ScenarioError> {
+        let Some(raw) = raw else { return Ok(StorePlan::default()) };
+        Ok(StorePlan {
+            segment_bytes: self.optional("store.segment_bytes", &raw.segment_bytes, |&bytes| {
+                let (least, most) = (limits::SEGMENT_BYTES_MIN, limits::SEGMENT_BYTES_MAX);
+                match (least..=most).contains(&bytes) {
+                    true => Ok(Some(bytes)),
+                    false => Err(format!("{bytes} is not from {least} to {most}")),
+                }
+            })?,
+            maintenance_bytes_per_second: self.optional(
+                "store.maintenance_bytes_per_second",
+                &raw.maintenance_bytes_per_second,
+                |&bytes| match bytes {
+                    0 => Err("must not be zero".to_owned()),
+                    bytes => Ok(Some(bytes)),
+                },
+            )?,
         })
     }
 
@@ -215,6 +238,8 @@ impl Source<'_> {
             failed_in_reach_max: raw.failed_in_reach_max,
             dials_per_10s_max: raw.dials_per_10s_max,
             connections_max: raw.connections_max,
+            compactions_min: raw.compactions_min,
+            deletions_min: raw.deletions_min,
             converge_within: raw
                 .converge_within
                 .as_ref()

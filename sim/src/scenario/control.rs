@@ -40,6 +40,10 @@ pub enum Control {
     NoAntiEntropy,
     /// Nodes that never look through what they hold.
     NoScrub,
+    /// Nodes that never compact.
+    NoCompaction,
+    /// Nodes whose compaction does not sync what it wrote before it removes what it read.
+    UnsyncedCompaction,
     /// A writer that sends to W replicas and calls it N.
     FirstW,
     /// A writer that drops what was not acknowledged when W were.
@@ -65,7 +69,7 @@ pub enum Weakens {
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 20] = [
+    pub const ALL: [Control; 22] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -81,6 +85,8 @@ impl Control {
         Control::NoDelivery,
         Control::NoAntiEntropy,
         Control::NoScrub,
+        Control::NoCompaction,
+        Control::UnsyncedCompaction,
         Control::FirstW,
         Control::CancelAtW,
         Control::NoReadRepair,
@@ -107,6 +113,8 @@ impl Control {
             Control::NoDelivery => "no-delivery",
             Control::NoAntiEntropy => "no-anti-entropy",
             Control::NoScrub => "no-scrub",
+            Control::NoCompaction => "no-compaction",
+            Control::UnsyncedCompaction => "unsynced-compaction",
             Control::FirstW => "first-w",
             Control::CancelAtW => "cancel-at-w",
             Control::NoReadRepair => "no-read-repair",
@@ -136,7 +144,11 @@ impl Control {
             | Control::NoReadRepair
             | Control::ErrorsAsAbsent
             | Control::EmptyAsProof => Weakens::Client,
-            Control::NoDelivery | Control::NoAntiEntropy | Control::NoScrub => Weakens::Nodes,
+            Control::NoDelivery
+            | Control::NoAntiEntropy
+            | Control::NoScrub
+            | Control::NoCompaction
+            | Control::UnsyncedCompaction => Weakens::Nodes,
         }
     }
 

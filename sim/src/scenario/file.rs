@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) network: Network,
     pub(super) firewall: Option<Firewall>,
     pub(super) disk: Disk,
+    pub(super) store: Option<Store>,
     pub(super) repair: Option<Repair>,
     pub(super) workload: Workload,
     #[serde(default)]
@@ -61,6 +62,13 @@ pub(super) struct Disk {
     pub(super) power_loss: Option<Spanned<String>>,
     pub(super) spike_share: Option<Spanned<f64>>,
     pub(super) spike_ms: Option<Spanned<[f64; 2]>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) segment_bytes: Option<Spanned<u64>>,
+    pub(super) maintenance_bytes_per_second: Option<Spanned<u64>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -124,6 +132,7 @@ pub(super) struct Step {
     pub(super) remove: Option<Vec<String>>,
     pub(super) tell: Option<Vec<String>>,
     pub(super) ahead: Option<String>,
+    pub(super) share: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,4 +146,6 @@ pub(super) struct Expect {
     pub(super) dials_per_10s_max: Option<u64>,
     pub(super) connections_max: Option<usize>,
     pub(super) converge_within: Option<Spanned<String>>,
+    pub(super) compactions_min: Option<u64>,
+    pub(super) deletions_min: Option<u64>,
 }

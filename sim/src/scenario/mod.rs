@@ -40,6 +40,8 @@ pub struct Plan {
     pub firewall: Option<FirewallPlan>,
     /// Every node's disk.
     pub disk: DiskPlan,
+    /// How nodes store.
+    pub store: StorePlan,
     /// How nodes repair one another.
     pub repair: RepairPlan,
     /// Who asks for what.
@@ -87,6 +89,15 @@ pub struct FirewallPlan {
     pub forgets_after: RangeInclusive<Duration>,
     /// What it does with packets of connections that it does not know.
     pub strays: Stray,
+}
+
+/// How nodes store; as they do by themselves where nothing is given.
+#[derive(Clone, Debug, Default)]
+pub struct StorePlan {
+    /// Where a segment ends.
+    pub segment_bytes: Option<u64>,
+    /// What compaction and scrub read in a second.
+    pub maintenance_bytes_per_second: Option<u64>,
 }
 
 /// How nodes repair one another.
@@ -214,6 +225,11 @@ pub struct Expectations {
     pub dials_per_10s_max: Option<u64>,
     /// Most connections that a client has open at a time under load.
     pub connections_max: Option<usize>,
+    /// Least number of segments, over all nodes, that compaction has replaced when the load
+    /// is over.
+    pub compactions_min: Option<u64>,
+    /// Least number of objects that nodes deleted.
+    pub deletions_min: Option<u64>,
     /// When the faults are over for so long, every acknowledged object is on all its
     /// replicas, and no hint is left; not looked at if not given.
     pub converge_within: Option<Duration>,
@@ -280,6 +296,11 @@ impl Plan {
     /// Whether what rotted is found in time to be repaired: by scrub, or by reads.
     pub fn finds_rot(&self) -> bool {
         self.repair.scrub_interval_days.is_some() || self.workload.reads_back > 0
+    }
+
+    /// Whether a step deletes.
+    pub fn deletes(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Delete { .. }))
     }
 
     /// Names of the nodes.

@@ -136,6 +136,7 @@ impl Fields {
             ("remove", raw.remove.is_some()),
             ("tell", raw.tell.is_some()),
             ("ahead", raw.ahead.is_some()),
+            ("share", raw.share.is_some()),
         ];
         let unused = present.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
         Fields { unused }
@@ -241,6 +242,15 @@ impl Fields {
                 room_bytes: *self.needed("room_bytes", &raw.room_bytes, action)?,
             }),
             "layout" => self.layout(raw, names),
+            "delete" => match *self.needed("share", &raw.share, action)? {
+                share if (0.0..=1.0).contains(&share) => Ok(Action::Delete { share }),
+                share => Err(format!("share: {share} is no share: from 0.0 to 1.0")),
+            },
+            "strike_compactions" => Ok(Action::StrikeCompactions {
+                nodes: self.nodes(raw, names)?,
+                times: self.number("times", &raw.times, action)?,
+                down_for: self.span("down_for", &raw.down_for, action)?,
+            }),
             "release" => Ok(Action::Release { nodes: self.nodes(raw, names)? }),
             "dns" => {
                 let node = self.needed("node", &raw.node, action)?;
@@ -251,7 +261,8 @@ impl Fields {
             other => Err(format!(
                 "action: {other:?} is none of cut, link, heal, crash, power_off, start, restart, \
                  flap, flap_clients, panic_writes, move, clock, pause, throttle, resume, dns, \
-                 dns_delay, forget, quiet, burst, rot, wipe, slow, stall, fill, layout, release"
+                 dns_delay, forget, quiet, burst, rot, wipe, slow, stall, fill, layout, delete, \
+                 strike_compactions, release"
             )),
         }
     }

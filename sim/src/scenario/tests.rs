@@ -258,3 +258,25 @@ fn steps_about_clocks_and_client_machines_are_checked() {
     let plan = parse(&GOOD.replacen("action = \"heal\"", &good, 1)).unwrap();
     assert!(matches!(&plan.steps[1].action, Action::FlapClients { times: 2, .. }));
 }
+
+#[test]
+fn deletion_and_what_stores_are_told_is_checked() {
+    let check = |step: &str, message: &str| {
+        refused("action = \"heal\"", &format!("action = {step}"), message);
+    };
+    check("\"delete\"", "step[1].share: needed by \"delete\"");
+    check("\"delete\"\nshare = 1.5", "step[1].share: 1.5 is no share");
+    check("\"delete\"\nshare = 0.5\nnodes = [\"n1\"]", "step[1].nodes: means nothing");
+    check("\"strike_compactions\"\nnodes = [\"n1\"]\ntimes = 2", "step[1].down_for: needed");
+    assert!(!parse(GOOD).unwrap().deletes());
+    let good = "action = \"delete\"\nshare = 0.5";
+    assert!(parse(&GOOD.replacen("action = \"heal\"", good, 1)).unwrap().deletes());
+
+    let expect = "\n[expect]";
+    let with = |keys: &str| format!("\n[store]\n{keys}\n{expect}");
+    let plan = parse(&GOOD.replacen(expect, &with("segment_bytes = 65536"), 1)).unwrap();
+    assert_eq!(plan.store.segment_bytes, Some(65_536));
+    assert_eq!(plan.store.maintenance_bytes_per_second, None);
+    refused(expect, &with("segment_bytes = 1"), "toml:33: store.segment_bytes: 1 is not from");
+    refused(expect, &with("maintenance_bytes_per_second = 0"), "bytes_per_second: must not be");
+}

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Call, HintSample, Outcome, Phase, Setting, Stop, Wanted, WriterSample};
+use super::{Call, HintSample, Outcome, Phase, Progress, Setting, Stop, Wanted, WriterSample};
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -141,6 +141,39 @@ pub enum Event {
         path: String,
         /// The bit, counted from the file's beginning.
         bit: u64,
+    },
+    /// Acknowledged objects are to be deleted; no lane asks for them until it was tried.
+    Condemned {
+        /// Number of the deletion, from 0.
+        deletion: u32,
+        /// The objects.
+        ids: Vec<String>,
+    },
+    /// The actor deleted all that it had of condemned objects, durably.
+    Deleted {
+        /// Number of the deletion.
+        deletion: u32,
+        /// Objects that it had.
+        objects: u64,
+    },
+    /// The actor deleted all of them, or some, or none.
+    NotDeleted {
+        /// Number of the deletion.
+        deletion: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A compaction on the actor is struck.
+    CompactionStruck {
+        /// How far it had been seen to come.
+        at: Progress,
+        /// So long ago.
+        late_us: u64,
+    },
+    /// What compaction did on the actor, as its disk shows.
+    Compacted {
+        /// Segments that others stand for now.
+        replaced: u64,
     },
     /// A client begins a call.
     OpStarted {

@@ -60,6 +60,12 @@ pub struct Setting {
     pub connections_max: Option<usize>,
     /// `expect.converge_within` in microseconds.
     pub converge_within_us: Option<u64>,
+    /// `expect.compactions_min`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compactions_min: Option<u64>,
+    /// `expect.deletions_min`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletions_min: Option<u64>,
     /// Whether nodes compare what they hold: then no range stays dirty.
     pub compares: bool,
     /// Whether what rotted is found by scrub, and replaced, before convergence is looked at.
@@ -94,6 +100,18 @@ pub enum Stop {
     PowerOff,
     /// The process was asked to stop, and does so in good order.
     Terminate,
+}
+
+/// How far the compaction of a run of segments has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// Records are copied to a file that has no name yet.
+    Copying,
+    /// The index of the new segment has its name, the segment has not.
+    Indexed,
+    /// The new segment has its name, and old ones are still there.
+    Named,
 }
 
 /// Which call of the client.

@@ -37,6 +37,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
         if !matches!(outcome, Outcome::Acked { .. }) || acked_us > observed.at_us {
             continue;
         }
+        if facts.is_condemned(&object.id, acked_us) {
+            continue;
+        }
         let nobody = &Vec::new();
         let holders = observed.holders.get(object.id.as_str()).copied().unwrap_or(nobody);
         let lacking: Vec<&String> = object

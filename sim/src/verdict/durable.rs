@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::{Class, Violation};
 use crate::trace::Outcome;
 
-/// Acknowledged objects that the final inspection could not read. A run that never came
+/// Acknowledged objects, but for those that were to be deleted, that the final inspection could not read. A run that never came
 /// to be inspected is for the liveness checkers to complain of.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     if !facts.ended {
@@ -13,6 +13,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (operation, object, outcome, at_us) in facts.put_answers() {
         let Outcome::Acked { replicas } = outcome else { continue };
+        if facts.is_condemned(&object.id, at_us) {
+            continue;
+        }
         let found = match facts.inspected.get(object.id.as_str()) {
             Some((_, Outcome::Found { .. })) => continue,
             Some((holders, other)) => {

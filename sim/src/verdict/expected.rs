@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::{Class, Violation};
-use crate::trace::Outcome;
+use crate::trace::{Event, Outcome};
 
 /// Expectations that the run did not meet.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
@@ -28,6 +28,22 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             "expect.put_share_min",
             format!("{acked} of {offered} puts acknowledged, a share below {least}"),
         );
+    }
+    let (mut compactions, mut deletions) = (0, 0);
+    for record in facts.trace {
+        match record.event {
+            Event::Compacted { replaced } => compactions += replaced,
+            Event::Deleted { objects, .. } => deletions += objects,
+            _ => {}
+        }
+    }
+    if let Some(least) = setting.compactions_min.filter(|least| compactions < *least) {
+        let message = format!("compaction replaced {compactions} segments, not {least}");
+        complain("expect.compactions_min", message);
+    }
+    if let Some(least) = setting.deletions_min.filter(|least| deletions < *least) {
+        let message = format!("{deletions} objects were deleted, not {least}");
+        complain("expect.deletions_min", message);
     }
     violations
 }

@@ -36,6 +36,17 @@ impl<'a> Operation<'a> {
     }
 }
 
+/// A deletion of many objects.
+#[derive(Clone, Debug, Default)]
+pub struct Deletion<'a> {
+    /// From when on nobody asked for them.
+    pub began_us: u64,
+    /// When the last node had carried it out, or had not.
+    pub over_us: u64,
+    /// Nodes that deleted all of them that they had.
+    pub done_by: BTreeSet<&'a str>,
+}
+
 /// A trace put in order.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -49,6 +60,10 @@ pub struct Facts<'a> {
     pub inspected: BTreeMap<&'a str, (&'a [String], &'a Outcome)>,
     /// Nodes some of whose files rotted.
     pub rotted: BTreeSet<&'a str>,
+    /// The deletions of each object that was to be deleted.
+    pub condemned: BTreeMap<&'a str, Vec<u32>>,
+    /// Deletions by number.
+    pub deletions: BTreeMap<u32, Deletion<'a>>,
     /// Nodes that left a layout: what they hold, nobody looks for there.
     pub left: BTreeSet<&'a str>,
     /// When nodes took layouts that others had not yet.
@@ -68,6 +83,8 @@ impl<'a> Facts<'a> {
             operations: BTreeMap::new(),
             inspected: BTreeMap::new(),
             rotted: BTreeSet::new(),
+            condemned: BTreeMap::new(),
+            deletions: BTreeMap::new(),
             left: BTreeSet::new(),
             changes_us: Vec::new(),
             ended: false,
@@ -101,6 +118,20 @@ impl<'a> Facts<'a> {
                     operation.outcomes = outcomes;
                 }
             }
+            Event::Condemned { deletion, ids } => {
+                let begun = Deletion { began_us: record.at_us, ..Deletion::default() };
+                self.deletions.insert(*deletion, begun);
+                for id in ids {
+                    self.condemned.entry(id).or_default().push(*deletion);
+                }
+            }
+            Event::Deleted { deletion, .. } | Event::NotDeleted { deletion, .. } => {
+                let Some(deletion) = self.deletions.get_mut(deletion) else { return };
+                deletion.over_us = record.at_us;
+                if matches!(record.event, Event::Deleted { .. }) {
+                    deletion.done_by.insert(&record.actor);
+                }
+            }
             Event::Rotted { .. } => {
                 self.rotted.insert(&record.actor);
             }
@@ -129,15 +160,33 @@ impl<'a> Facts<'a> {
             _ => 0,
         });
         let strangers: u64 = strangers.sum();
-        let elsewhere = self.put_answers().filter(|(_, object, outcome, _)| {
+        let elsewhere = self.put_answers().filter(|&(_, object, outcome, at_us)| {
             let Outcome::Acked { replicas } = outcome else { return false };
             let Some((holders, _)) = self.inspected.get(object.id.as_str()) else { return false };
             let sound = |node: &&String| {
                 !self.rotted.contains(node.as_str()) && !self.left.contains(node.as_str())
             };
-            replicas.iter().filter(sound).any(|node| !holders.contains(node))
+            let lacking = replicas.iter().filter(sound).any(|node| !holders.contains(node));
+            lacking && !self.is_condemned(&object.id, at_us)
         });
         strangers + elsewhere.count() as u64
+    }
+
+    /// The deletions of an object that were not over when it was put: after any of them it
+    /// need not be there.
+    pub fn deletions_since(
+        &self,
+        id: &str,
+        put_us: u64,
+    ) -> impl Iterator<Item = &Deletion<'a>> + use<'a, '_> {
+        let numbers = self.condemned.get(id).into_iter().flatten();
+        let deletions = numbers.filter_map(|number| self.deletions.get(number));
+        deletions.filter(move |deletion| put_us <= deletion.over_us)
+    }
+
+    /// Whether what was put then need not be there in the end.
+    pub fn is_condemned(&self, id: &str, put_us: u64) -> bool {
+        self.deletions_since(id, put_us).next().is_some()
     }
 
     /// Whether a layout was spreading at any moment from `from_us` to `to_us`: then a call may

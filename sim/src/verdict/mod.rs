@@ -7,6 +7,7 @@
 
 mod available;
 mod convergent;
+mod deleted;
 mod deterministic;
 mod durable;
 mod expected;
@@ -27,7 +28,7 @@ use std::fmt;
 use crate::trace::{Event, Record};
 
 pub use deterministic::deterministic;
-pub use facts::{Facts, Operation};
+pub use facts::{Deletion, Facts, Operation};
 pub use fresh::{Recovery, recoveries};
 
 /// What kind of promise was broken.
@@ -97,8 +98,9 @@ impl Verdict {
 /// Every violation of a trace, safety first, each class in the order of time.
 pub fn judge(trace: &[Record]) -> Vec<Violation> {
     let facts = Facts::of(trace);
-    let checkers: [fn(&Facts<'_>) -> Vec<Violation>; 11] = [
+    let checkers: [fn(&Facts<'_>) -> Vec<Violation>; 12] = [
         durable::check,
+        deleted::check,
         intact::check,
         visible::check,
         truthful::check,

@@ -14,7 +14,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let Some(setting) = facts.setting else { return Vec::new() };
     let mut violations = Vec::new();
     for (operation, object, outcome, at_us) in facts.put_answers() {
-        if !matches!(outcome, Outcome::Acked { .. }) {
+        if !matches!(outcome, Outcome::Acked { .. }) || facts.is_condemned(&object.id, at_us) {
             continue;
         }
         let Some((holders, _)) = facts.inspected.get(object.id.as_str()) else { continue };

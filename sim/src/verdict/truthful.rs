@@ -161,6 +161,9 @@ fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
             violations.push(violation(at_us, message));
         }
         let Some((holders, _)) = facts.inspected.get(object.id.as_str()) else { continue };
+        if facts.is_condemned(&object.id, at_us) {
+            continue;
+        }
         // What a replica had when it said so may have rotted since.
         // And what is on a node that left is not looked for.
         let sound = |node: &&&String| {

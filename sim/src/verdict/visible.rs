@@ -10,11 +10,10 @@ use crate::trace::Outcome;
 /// Wrong or ill-founded "not found"s.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let Some(setting) = facts.setting else { return Vec::new() };
-    let mut acked_at_us: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut acked_at_us: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
     for (_, object, outcome, at_us) in facts.put_answers() {
         if matches!(outcome, Outcome::Acked { .. }) {
-            let first = acked_at_us.entry(&object.id).or_insert(at_us);
-            *first = at_us.min(*first);
+            acked_at_us.entry(&object.id).or_default().insert(at_us);
         }
     }
     let mut violations = Vec::new();
@@ -25,9 +24,13 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
         };
         let client = operation.client;
         // An answer in the very microsecond of the call's beginning may be the later one.
-        if let Some(acked) = acked_at_us.get(object.id.as_str())
-            && *acked < operation.began_us
-        {
+        let acks = acked_at_us.get(object.id.as_str()).into_iter().flatten();
+        let stands = |acked: &&u64| {
+            let deletions = facts.deletions_since(&object.id, **acked);
+            **acked < operation.began_us
+                && deletions.min_by_key(|it| it.began_us).is_none_or(|it| at_us < it.began_us)
+        };
+        if let Some(acked) = acks.copied().find(|acked| stands(&acked)) {
             let ago_us = operation.began_us - acked;
             complain(format!(
                 "{client} was told that {} does not exist, which was acknowledged {ago_us} us \

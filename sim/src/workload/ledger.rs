@@ -33,7 +33,10 @@ pub struct Ledger(Arc<Mutex<Entries>>);
 #[derive(Debug, Default)]
 struct Entries {
     acked: Vec<Known>,
+    /// What was not acknowledged, and what was deleted since.
     in_doubt: Vec<Known>,
+    /// What is about to be deleted.
+    condemned: Vec<Known>,
     /// By client, for whoever waits for an acknowledgement to it.
     acks: BTreeMap<String, Arc<Notify>>,
 }
@@ -71,9 +74,28 @@ impl Ledger {
         self.with(|entries| draw(&entries.acked, rng))
     }
 
-    /// Any object whose put failed, if there is one.
+    /// Any object whose put failed, or that was to be deleted, if there is one.
     pub fn draw_in_doubt(&self, rng: &mut impl Rng) -> Option<Known> {
         self.with(|entries| draw(&entries.in_doubt, rng))
+    }
+
+    /// Takes such a share of the acknowledged objects, drawn, from those that are asked for.
+    pub fn condemn(&self, share: f64, rng: &mut impl Rng) -> Vec<Known> {
+        self.with(|entries| {
+            let all = std::mem::take(&mut entries.acked);
+            let (condemned, kept) = all.into_iter().partition(|_| rng.random_bool(share));
+            entries.acked = kept;
+            entries.condemned.extend(&condemned);
+            condemned
+        })
+    }
+
+    /// Lets them be asked for again, as what may be there or not.
+    pub fn doubt(&self, condemned: &[Known]) {
+        self.with(|entries| {
+            entries.condemned.retain(|known| !condemned.contains(known));
+            entries.in_doubt.extend(condemned);
+        });
     }
 
     /// Every acknowledged object.
@@ -83,7 +105,10 @@ impl Ledger {
 
     /// Everything that was put: the acknowledged objects first.
     pub fn all(&self) -> Vec<Known> {
-        self.with(|entries| entries.acked.iter().chain(&entries.in_doubt).copied().collect())
+        self.with(|entries| {
+            let doubtful = entries.in_doubt.iter().chain(&entries.condemned);
+            entries.acked.iter().chain(doubtful).copied().collect()
+        })
     }
 }
 

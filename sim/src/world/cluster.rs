@@ -15,8 +15,10 @@ use rand::RngCore;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::deletions::{self, Deletions};
 use super::strangers::Stranger;
-use super::{Run, configs, disks};
+use super::{Run, compactions, configs, disks};
+use crate::scenario::Control;
 use crate::trace::{Event, Recorder, Stop};
 use crate::workload::stream;
 
@@ -38,6 +40,8 @@ pub struct Cluster {
     repair: RepairConfig,
     /// How nodes store.
     store: StoreConfig,
+    /// Whether nodes are told what to delete.
+    deletes: bool,
     pub(super) nodes: BTreeMap<String, Machine>,
     others: BTreeMap<String, Machine>,
     /// Nodes that listen.
@@ -50,6 +54,8 @@ pub struct Cluster {
 pub(super) struct Changes {
     /// Whether what each node lacks counts as absent, as it was started last.
     catching_up: BTreeMap<String, Arc<CatchingUp>>,
+    /// Where each node is told what to delete, as it was started last.
+    pub(super) deletions: BTreeMap<String, Deletions>,
     /// How often each node was started; no process draws what one before it drew.
     starts: BTreeMap<String, u64>,
     pub(super) cuts: BTreeSet<(String, String)>,
@@ -71,6 +77,8 @@ pub(super) struct Changes {
     pub(super) troubled: BTreeSet<String>,
     /// How far clocks are ahead.
     pub(super) ahead: BTreeMap<String, Duration>,
+    /// Deletions so far.
+    pub(super) condemned: u32,
     /// Addresses given out since the beginning.
     moves: u8,
 }
@@ -87,6 +95,9 @@ impl Cluster {
             let (disk, seed) = (disks::profile(&plan.disk), draw(&format!("machine/{name}")));
             let machine = Machine::new(&network, name, address, disk, seed);
             machine.disk().set_loss(disks::loss(&plan.disk));
+            if run.control == Some(Control::UnsyncedCompaction) {
+                machine.disk().inject(compactions::unsynced());
+            }
             machine
         };
         let numbered = |names: Vec<String>, subnet: u8| -> BTreeMap<String, Machine> {
@@ -111,6 +122,7 @@ impl Cluster {
             layout: configs::layout(plan),
             repair: configs::repair(run),
             store: configs::store(run),
+            deletes: plan.deletes(),
             nodes,
             others,
             ready: watch::Sender::new(BTreeSet::new()),
@@ -169,7 +181,7 @@ impl Cluster {
             layout: self.layout.clone(),
         };
         let (recorder, ready, node) = (self.recorder.clone(), self.ready.clone(), name.to_owned());
-        let changes = self.changes.clone();
+        let (changes, deletes) = (self.changes.clone(), self.deletes);
         self.changes().asked.remove(name);
         let address = machine.address().to_string();
         self.recorder.record(name, Event::Started { address });
@@ -179,7 +191,11 @@ impl Cluster {
                 let changes = changes.clone();
                 move |serving: Serving| {
                     recorder.record(&node, Event::Ready);
-                    lock(&changes).catching_up.insert(node.clone(), serving.catching_up);
+                    let mut changes = lock(&changes);
+                    if deletes {
+                        changes.deletions.insert(node.clone(), deletions::of(serving.store));
+                    }
+                    changes.catching_up.insert(node.clone(), serving.catching_up);
                     ready.send_modify(|ready| {
                         ready.insert(node);
                     });
@@ -208,6 +224,11 @@ impl Cluster {
     /// Whether a node's process runs.
     pub fn is_running(&self, name: &str) -> bool {
         self.nodes[name].is_running()
+    }
+
+    /// Whether a node listens.
+    pub(super) fn is_ready(&self, name: &str) -> bool {
+        self.ready.borrow().contains(name)
     }
 
     /// Ends a node's process, or its power.

@@ -37,6 +37,16 @@ pub(super) fn repair(run: &Run) -> RepairConfig {
 /// How the nodes of a run store.
 pub(super) fn store(run: &Run) -> StoreConfig {
     let mut store = StoreConfig { reserve_bytes: 0, ..StoreConfig::default() };
+    if let Some(bytes) = run.plan.store.segment_bytes {
+        store.segment_bytes = bytes;
+    }
+    if let Some(bytes) = run.plan.store.maintenance_bytes_per_second {
+        store.maintenance_bytes_per_second = bytes;
+    }
+    if run.control == Some(Control::NoCompaction) {
+        // No segment is garbage all over: its header is not.
+        store.compact_garbage_share = 1.0;
+    }
     if let Some(days) = run.plan.repair.scrub_interval_days {
         store.scrub_interval_days = days;
     }

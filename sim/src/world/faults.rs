@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Clients, Cluster, Run};
+use super::{Clients, Cluster, Run, deletions};
 use crate::scenario::{Action, Direction, When};
 use crate::trace::{Event, Stop};
 use crate::workload::{draw_duration, stream};
@@ -105,6 +106,17 @@ impl World<'_> {
             Action::Dns { node, resolves } => cluster.dns_follows(node, *resolves),
             Action::DnsDelay { delay } => cluster.delay_names(*delay),
             Action::Layout { states, tell } => cluster.change_layout(states, tell).await,
+            Action::Delete { share } => deletions::delete(run, cluster, *share, rng).await,
+            Action::StrikeCompactions { nodes, times, down_for } => {
+                let strikes = nodes.iter().map(|node| {
+                    let mut rng = stream(rng.next_u64(), &format!("strikes/{node}"));
+                    async move {
+                        let until = (*times, self.end);
+                        cluster.strike_compactions(node, until, down_for, &mut rng).await;
+                    }
+                });
+                join_all(strikes.collect::<Vec<_>>()).await;
+            }
             Action::Quiet { lasts } => self.be_quiet(draw_duration(rng, lasts)).await,
             Action::Burst { clients: on, callers } => {
                 for client in on {

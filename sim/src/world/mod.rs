@@ -7,8 +7,10 @@
 
 mod clients;
 mod cluster;
+mod compactions;
 mod configs;
 mod connecting;
+mod deletions;
 mod disks;
 mod faults;
 mod inspection;
@@ -90,6 +92,9 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     clients.rejoined().await;
 
     enter(Phase::Recover);
+    if run.plan.expect.compactions_min.is_some() {
+        cluster.record_compactions();
+    }
     cluster.restore();
     if !cluster.all_ready(START_TIMEOUT).await {
         return;
@@ -146,6 +151,8 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
         failed_in_reach_max: plan.expect.failed_in_reach_max,
         dials_per_10s_max: plan.expect.dials_per_10s_max,
         connections_max: plan.expect.connections_max,
+        compactions_min: plan.expect.compactions_min,
+        deletions_min: plan.expect.deletions_min,
         converge_within_us: plan.expect.converge_within.map(micros),
         compares: plan.repair.compares,
         finds_rot: plan.finds_rot(),
