@@ -49,12 +49,12 @@ fn a_wrong_value_is_refused_with_its_line_and_field() {
     refused(
         "id = \"n3\"",
         "id = \"n2\"",
-        "config.toml:60: node[2].id: \"n2\" is already the id of node[1]",
+        "config.toml:62: node[2].id: \"n2\" is already the id of node[1]",
     );
     refused(
         "weight = 1",
         "weight = 0",
-        "config.toml:52: node[0].weight: 0 is not between 1 and 100",
+        "config.toml:54: node[0].weight: 0 is not between 1 and 100",
     );
     refused(
         "listen = \"0.0.0.0:7400\"",

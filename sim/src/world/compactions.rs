@@ -139,12 +139,18 @@ impl Cluster {
     /// Waits until a compaction of a node that listens is so far; false when that does not
     /// happen before `end`.
     async fn comes_to(&self, node: &str, at: Progress, end: Instant) -> bool {
+        let mut known: Option<BTreeSet<Named>> = None;
         while Instant::now() < end {
             // What one before it left is gone when a node listens.
-            let progress = self.names(node).progress().filter(|_| self.is_ready(node));
-            if progress == Some(at) {
+            let names = Some(self.names(node)).filter(|_| self.is_ready(node)).unwrap_or_default();
+            let progress = names.progress();
+            let compacted: BTreeSet<Named> = names.compacted().copied().collect();
+            // Between two looks the old ones may have gone already.
+            let named = known.is_some_and(|known| !compacted.is_subset(&known));
+            if progress == Some(at) || (at == Progress::Named && named) {
                 return true;
             }
+            known = self.is_ready(node).then_some(compacted);
             sleep(if progress.is_some() { LOOK_INTERVAL } else { IDLE_LOOK_INTERVAL }).await;
         }
         false
