@@ -186,6 +186,36 @@ async fn what_is_written_while_another_group_is_flushed_waits_for_a_flush_of_its
 }
 
 #[tokio::test]
+async fn a_small_group_behind_a_flight_is_flushed_on_the_spot_and_the_next_over_zeros() {
+    let disk =
+        Disk::simulated(DiskProfile { sync_latency: ms(50, 50), ..DiskProfile::instant() }, 1);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).flight_bytes_min(100_000);
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+    let big = Bytes::from(vec![7; 200_000]);
+    let big = Object::hash(HashAlgorithm::Sha1, Kind::Blob, big).unwrap();
+    // It is packed: what decides is the length of its record.
+    let many: Vec<Object> = (0..2_000).map(|n| object(5 * n)).chain([big]).collect();
+    let written = |store: &SegmentStore| store.stats().bytes_written;
+    let flying = {
+        let store = store.clone();
+        tokio::spawn(async move { store.put(many).await })
+    };
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let behind = put(&store, &object(1)).await.unwrap();
+    assert_eq!(behind.durability, Durability::Synced);
+    assert!(flying.is_finished(), "its flush was begun before");
+    let before = written(&store);
+    put(&store, &object(2)).await.unwrap();
+    let zeros = written(&store) - before;
+    assert!(zeros >= limits::ZEROS_AHEAD_BYTES, "{zeros} bytes: nothing was written ahead");
+    disk.power_lost();
+    let store = open(&disk).await;
+    for n in [1, 2, 5, 9_995] {
+        assert!(held(&store, &object(n)).await, "object {n}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_power_took_of_a_flight_and_of_what_was_behind_it_is_absent_and_not_damaged() {
     let disk =
         Disk::simulated(DiskProfile { sync_latency: ms(50, 50), ..DiskProfile::instant() }, 1);

@@ -229,9 +229,10 @@ impl Committer {
         flown.chain(&self.staged)
     }
 
-    /// Begins to flush what is staged.
+    /// Begins to flush what is staged elsewhere, if it is much.
     fn depart(&mut self) {
-        if self.staged.is_empty() {
+        let bytes: u64 = self.staged.iter().map(Group::bytes).sum();
+        if self.staged.is_empty() || bytes < self.shared.options.flight_bytes_min {
             return;
         }
         let groups = std::mem::take(&mut self.staged);
@@ -239,24 +240,40 @@ impl Committer {
         self.flight = Some(Flight { groups, syncing: Box::pin(file.begin_sync_data()) });
     }
 
-    /// Answers the groups whose flush ended so, and begins that of what came meanwhile.
+    /// Answers the groups whose flush ended so, and sees to that of what came meanwhile.
     async fn land(&mut self, synced: std::io::Result<()>) {
         let Flight { groups, .. } = self.flight.take().expect("it has just landed");
-        match synced {
-            Ok(()) => {
-                self.shared.count_write(0, 1);
-                self.depart();
-                for group in groups {
-                    group.publish(&self.shared, 0);
-                    group.answer(&self.shared, Ok(()));
-                }
+        if let Err(error) = synced {
+            return self.refuse(groups, error).await;
+        }
+        // A long flush is begun before anybody is answered.
+        self.depart();
+        self.landed(groups);
+        if self.flight.is_none() && !self.staged.is_empty() {
+            // A short one is waited for, or small groups would follow one another in flight
+            // for as long as they come, and none would be written over zeros.
+            let groups = std::mem::take(&mut self.staged);
+            let (_, file, ..) = self.active();
+            match file.sync_data().await {
+                Ok(()) => self.landed(groups),
+                Err(error) => self.refuse(groups, error).await,
             }
-            Err(error) => {
-                let error = self.undo(error).await;
-                for group in groups.into_iter().chain(self.staged.drain(..)) {
-                    group.answer(&self.shared, Err(error.clone()));
-                }
-            }
+        }
+    }
+
+    fn landed(&self, groups: Vec<Group>) {
+        self.shared.count_write(0, 1);
+        for group in groups {
+            group.publish(&self.shared, 0);
+            group.answer(&self.shared, Ok(()));
+        }
+    }
+
+    /// Answers groups whose flush failed, and what was written behind them.
+    async fn refuse(&mut self, groups: Vec<Group>, error: std::io::Error) {
+        let error = self.undo(error).await;
+        for group in groups.into_iter().chain(self.staged.drain(..)) {
+            group.answer(&self.shared, Err(error.clone()));
         }
     }
 
