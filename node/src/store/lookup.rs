@@ -14,7 +14,7 @@ use super::format::record::{Codec, Content, RECORD_TRAILER_BYTES, RecordHead, he
 use super::scan::{Tail, scan};
 use super::sealed::{IndexError, Sealed, write_index};
 use super::shared::{Shared, read_failed};
-use super::view::{Bad, BadPlace, Location, Near, Recent};
+use super::view::{AtHand, Bad, BadPlace, Location, Near, Recent};
 use crate::limits;
 use crate::object::{Object, ObjectId};
 
@@ -91,18 +91,21 @@ impl Shared {
     ) -> Vec<Result<bool, StoreError>> {
         let mut held = Vec::with_capacity(ids.len());
         for ids in ids.chunks(limits::LOOKED_UP_AT_ONCE) {
-            let (known, sealed) = {
+            let (at_hand, sealed) = {
                 let view = self.view();
-                let known: Vec<_> = ids.iter().map(|id| view.known_held(id)).collect();
-                (known, view.sealed.clone())
+                let at_hand: Vec<_> = ids.iter().map(|id| view.at_hand(id)).collect();
+                (at_hand, view.sealed.clone())
             };
-            for (id, known) in ids.iter().zip(known) {
+            for (id, at_hand) in ids.iter().zip(at_hand) {
                 let sought = Sought::new(id);
-                held.push(match known {
-                    Some(known) => Ok(known),
+                held.push(match at_hand {
+                    AtHand::Held => Ok(true),
+                    AtHand::Deleted => Ok(false),
                     // Most new objects end here.
-                    None if !sealed.iter().any(|segment| segment.may_have(&sought)) => Ok(false),
-                    None => self.holds(id).await,
+                    AtHand::Nothing if !sealed.iter().any(|sealed| sealed.may_have(&sought)) => {
+                        Ok(false)
+                    }
+                    AtHand::Nothing | AtHand::Doubtful => self.holds(id).await,
                 });
             }
         }

@@ -94,6 +94,19 @@ pub(super) enum Near {
     Ask(Arc<[Arc<Sealed>]>),
 }
 
+/// What is known of an id without asking the sealed segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtHand {
+    /// The object is there.
+    Held,
+    /// It was deleted.
+    Deleted,
+    /// It was damaged once, and may have been put again.
+    Doubtful,
+    /// Nothing: the sealed segments may have it.
+    Nothing,
+}
+
 /// What segments say of an id that were written to lately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recent {
@@ -160,15 +173,16 @@ impl View {
         unsealed.find_map(|segment| Some((segment, segment.places.get(id)?)))
     }
 
-    /// Whether a sound object is held, where that can be said without asking the sealed
-    /// segments.
-    pub(super) fn known_held(&self, id: &ObjectId) -> Option<bool> {
+    /// What can be said of an id without asking the sealed segments.
+    pub(super) fn at_hand(&self, id: &ObjectId) -> AtHand {
         if self.bad(id).is_some() {
-            return None;
+            return AtHand::Doubtful;
         }
         match self.unsealed(id) {
-            Some((_, place)) => Some(matches!(place, Place::Object { .. })),
-            None => (!self.large.is_empty() && self.large.contains_key(id)).then_some(true),
+            Some((_, Place::Object { .. })) => AtHand::Held,
+            Some((_, Place::Tombstone { .. })) => AtHand::Deleted,
+            None if !self.large.is_empty() && self.large.contains_key(id) => AtHand::Held,
+            None => AtHand::Nothing,
         }
     }
 

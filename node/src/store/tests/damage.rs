@@ -65,6 +65,26 @@ async fn a_flipped_byte_gives_the_right_bytes_or_an_error_never_others() {
 }
 
 #[tokio::test]
+async fn what_was_damaged_and_put_again_is_there_for_every_question() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let object = blob(&"rots ".repeat(9));
+    let store = open(disk).await;
+    put_all(&store, std::slice::from_ref(&object)).await;
+    let (path, bytes) = segment_bytes(disk).await;
+    let mut flipped = bytes.to_vec();
+    flipped[SEGMENT_HEADER_BYTES + 50] ^= 1;
+    overwrite(disk, &path, flipped.into()).await;
+    assert!(matches!(store.get(object.id()).await, Err(StoreError::Damaged { .. })));
+    assert!(!store.has(&[object.id()]).await.unwrap()[0]);
+    let again = async || store.put(vec![object.clone()]).await.remove(0).unwrap();
+    assert!(!again().await.already_present);
+    assert!(holds(&store, &object).await);
+    assert!(store.has(&[object.id()]).await.unwrap()[0]);
+    assert!(again().await.already_present);
+}
+
+#[tokio::test]
 async fn damage_at_the_end_of_a_sealed_segment_is_said_and_healed_by_a_new_put() {
     let scratch = scratch();
     let disk = &scratch.disk;
