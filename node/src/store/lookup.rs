@@ -14,7 +14,7 @@ use super::format::record::{Codec, Content, RECORD_TRAILER_BYTES, RecordHead, he
 use super::scan::{Tail, scan};
 use super::sealed::{IndexError, Sealed, write_index};
 use super::shared::{Shared, read_failed};
-use super::view::{AtHand, Bad, BadPlace, Location, Near, Recent};
+use super::view::{Bad, BadPlace, Location, Near, Recent};
 use crate::limits;
 use crate::object::{Object, ObjectId};
 
@@ -91,21 +91,23 @@ impl Shared {
     ) -> Vec<Result<bool, StoreError>> {
         let mut held = Vec::with_capacity(ids.len());
         for ids in ids.chunks(limits::LOOKED_UP_AT_ONCE) {
-            let (at_hand, sealed) = {
+            let (recent, sealed) = {
                 let view = self.view();
-                let at_hand: Vec<_> = ids.iter().map(|id| view.at_hand(id)).collect();
-                (at_hand, view.sealed.clone())
+                let recent = ids.iter().map(|id| (view.recent(id), view.is_large(id)));
+                (recent.collect::<Vec<_>>(), view.sealed.clone())
             };
-            for (id, at_hand) in ids.iter().zip(at_hand) {
+            for (id, (recent, large)) in ids.iter().zip(recent) {
                 let sought = Sought::new(id);
-                held.push(match at_hand {
-                    AtHand::Held => Ok(true),
-                    AtHand::Deleted => Ok(false),
+                held.push(match recent {
+                    Recent::Held => Ok(true),
+                    Recent::Damaged | Recent::Deleted => Ok(false),
                     // Most new objects end here.
-                    AtHand::Nothing if !sealed.iter().any(|sealed| sealed.may_have(&sought)) => {
+                    Recent::Unknown
+                        if !large && !sealed.iter().any(|sealed| sealed.may_have(&sought)) =>
+                    {
                         Ok(false)
                     }
-                    AtHand::Nothing | AtHand::Doubtful => self.holds(id).await,
+                    Recent::Unknown => self.holds(id).await,
                 });
             }
         }

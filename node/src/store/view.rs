@@ -94,19 +94,6 @@ pub(super) enum Near {
     Ask(Arc<[Arc<Sealed>]>),
 }
 
-/// What is known of an id without asking the sealed segments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AtHand {
-    /// The object is there.
-    Held,
-    /// It was deleted.
-    Deleted,
-    /// It was damaged once, and may have been put again.
-    Doubtful,
-    /// Nothing: the sealed segments may have it.
-    Nothing,
-}
-
 /// What segments say of an id that were written to lately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recent {
@@ -161,7 +148,7 @@ impl View {
                 Place::Tombstone { .. } => Near::Deleted,
             };
         }
-        if !self.large.is_empty() && self.large.contains_key(id) {
+        if self.is_large(id) {
             return Near::Large;
         }
         Near::Ask(self.sealed.clone())
@@ -173,17 +160,9 @@ impl View {
         unsealed.find_map(|segment| Some((segment, segment.places.get(id)?)))
     }
 
-    /// What can be said of an id without asking the sealed segments.
-    pub(super) fn at_hand(&self, id: &ObjectId) -> AtHand {
-        if self.bad(id).is_some() {
-            return AtHand::Doubtful;
-        }
-        match self.unsealed(id) {
-            Some((_, Place::Object { .. })) => AtHand::Held,
-            Some((_, Place::Tombstone { .. })) => AtHand::Deleted,
-            None if !self.large.is_empty() && self.large.contains_key(id) => AtHand::Held,
-            None => AtHand::Nothing,
-        }
+    /// Whether a file of its own has the id.
+    pub(super) fn is_large(&self, id: &ObjectId) -> bool {
+        !self.large.is_empty() && self.large.contains_key(id)
     }
 
     /// What is damaged under an id, if anything is.
