@@ -14,6 +14,7 @@ mod dedicated;
 #[cfg(not(madsim))]
 mod descriptors;
 pub mod disk;
+mod give_way;
 pub mod net;
 pub mod signal;
 #[cfg(madsim)]
@@ -25,6 +26,7 @@ pub use dedicated::dedicated;
 #[cfg(not(madsim))]
 pub use descriptors::raise_descriptor_limit;
 pub use disk::Disk;
+pub use give_way::give_way;
 pub use net::Net;
 
 /// A machine, as a node sees it. Cheap to clone.

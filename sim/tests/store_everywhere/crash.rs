@@ -70,7 +70,7 @@ async fn at_point(
 ) -> bool {
     let (disk, log) = (new_disk(seed), Log::new());
     disk.stop_after(point);
-    let running = tokio::spawn(work(disk.clone(), draw(seed, operations), log.clone()));
+    let running = tokio::spawn(work(disk.of_process(), draw(seed, operations), log.clone()));
     let ended = tokio::select! {
         biased;
         () = disk.stopped() => None,

@@ -1,7 +1,7 @@
 //! A directory of the machine's file system, used off the async threads.
 //!
 //! System calls that may wait for a device run on tokio's blocking threads, unless the task
-//! that makes them has a thread of its own ([`File::in_place`]). A read first
+//! that makes them has a thread of its own ([`Disk::in_place`], [`File::in_place`]). A read first
 //! tries the page cache on the calling thread (`RWF_NOWAIT`), because a hop costs more
 //! than the read it would save. An operation whose future is dropped is still finished.
 
@@ -25,6 +25,8 @@ const BUFFERS_PER_WRITE_MAX: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Disk {
     root: Arc<Path>,
+    /// Whether what concerns names is done on the calling thread.
+    in_place: bool,
 }
 
 /// An open file. Cheap to clone; clones share the descriptor.
@@ -52,7 +54,13 @@ pub struct DiskLock {
 impl Disk {
     /// The disk whose root is this directory (made by `create_dir_all("")`).
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Disk { root: root.into().into() }
+        Disk { root: root.into().into(), in_place: false }
+    }
+
+    /// The same directory tree, where what concerns names is done on the calling thread: for a
+    /// [`crate::dedicated`] task only. Its files are like any others.
+    pub fn in_place(self) -> Self {
+        Disk { in_place: true, ..self }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -66,7 +74,7 @@ impl Disk {
     /// Those of `mkdir` and `fsync`.
     pub async fn create_dir_all(&self, dir: &str) -> io::Result<()> {
         let (root, dir) = (self.root.clone(), self.path(dir));
-        off_thread(move || {
+        wait(self.in_place, move || {
             let mut levels: Vec<&Path> = dir.ancestors().collect();
             levels.reverse();
             for level in levels.into_iter().filter(|level| level.parent().is_some()) {
@@ -92,7 +100,7 @@ impl Disk {
     /// `NotFound`; `InvalidData` for a name that is not UTF-8.
     pub async fn list(&self, dir: &str) -> io::Result<Vec<String>> {
         let dir = self.path(dir);
-        off_thread(move || {
+        wait(self.in_place, move || {
             let wrap = |error| failed("list", &shown(&dir), error);
             let mut names = Vec::new();
             for entry in fs::read_dir(&dir).map_err(wrap)? {
@@ -112,7 +120,7 @@ impl Disk {
     /// When that cannot be said, as without permission.
     pub async fn exists(&self, path: &str) -> io::Result<bool> {
         let path = self.path(path);
-        off_thread(move || {
+        wait(self.in_place, move || {
             path.try_exists().map_err(|error| failed("look for", &shown(&path), error))
         })
         .await
@@ -124,7 +132,7 @@ impl Disk {
     /// `NotFound`, `AlreadyExists`, `PermissionDenied` and the like.
     pub async fn open(&self, path: &str, mode: OpenMode) -> io::Result<File> {
         let path = self.path(path);
-        off_thread(move || {
+        wait(self.in_place, move || {
             let mut options = fs::OpenOptions::new();
             options.read(true);
             match mode {
@@ -149,7 +157,7 @@ impl Disk {
     /// `NotFound` and the like.
     pub async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, to) = (self.path(from), self.path(to));
-        off_thread(move || {
+        wait(self.in_place, move || {
             fs::rename(&from, &to).map_err(|error| failed("rename", &shown(&from), error))
         })
         .await
@@ -162,7 +170,7 @@ impl Disk {
     /// `AlreadyExists` when there is something at `to`; `NotFound` and the like.
     pub async fn link(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, to) = (self.path(from), self.path(to));
-        off_thread(move || {
+        wait(self.in_place, move || {
             fs::hard_link(&from, &to).map_err(|error| {
                 failed("link", &format!("{} to {}", shown(&from), shown(&to)), error)
             })
@@ -176,7 +184,7 @@ impl Disk {
     /// Those of `statvfs`, as `NotFound` before the root was made.
     pub async fn available_bytes(&self) -> io::Result<u64> {
         let root = self.root.clone();
-        off_thread(move || {
+        wait(self.in_place, move || {
             let state = rustix::fs::statvfs(&*root)
                 .map_err(|errno| failed("ask for the room in", &shown(&root), errno))?;
             Ok(state.f_bavail.saturating_mul(state.f_frsize))
@@ -190,7 +198,7 @@ impl Disk {
     /// `NotFound` and the like.
     pub async fn remove(&self, path: &str) -> io::Result<()> {
         let path = self.path(path);
-        off_thread(move || {
+        wait(self.in_place, move || {
             fs::remove_file(&path).map_err(|error| failed("remove", &shown(&path), error))
         })
         .await
@@ -202,7 +210,7 @@ impl Disk {
     /// Those of `fsync`.
     pub async fn sync_dir(&self, dir: &str) -> io::Result<()> {
         let dir = self.path(dir);
-        off_thread(move || sync_directory(&dir)).await
+        wait(self.in_place, move || sync_directory(&dir)).await
     }
 
     /// Takes the exclusive lock on a file, making it if need be; `WouldBlock` when
@@ -212,7 +220,7 @@ impl Disk {
     /// `WouldBlock`, or why the file cannot be opened.
     pub async fn lock(&self, path: &str) -> io::Result<DiskLock> {
         let path = self.path(path);
-        off_thread(move || {
+        wait(self.in_place, move || {
             let wrap = |error| failed("lock", &shown(&path), error);
             let mut options = fs::OpenOptions::new();
             let options = options.read(true).write(true).create(true).truncate(false);
@@ -230,17 +238,6 @@ impl File {
     /// [`crate::dedicated`] task only, because they wait for the device.
     pub fn in_place(self) -> Self {
         File { in_place: true, ..self }
-    }
-
-    /// Does what may wait for a device.
-    async fn wait<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> io::Result<T> + Send + 'static,
-    ) -> io::Result<T> {
-        match self.in_place {
-            true => work(),
-            false => off_thread(work).await,
-        }
     }
 
     /// Length in bytes.
@@ -285,7 +282,7 @@ impl File {
         mut read: usize,
     ) -> io::Result<Bytes> {
         let inner = self.inner.clone();
-        self.wait(move || {
+        wait(self.in_place, move || {
             while read < buffer.len() {
                 match inner.file.read_at(&mut buffer[read..], offset + read as u64) {
                     Ok(0) => break,
@@ -306,7 +303,7 @@ impl File {
     /// Those of `pwritev`, as `StorageFull`; then any part may have been written.
     pub async fn write_at(&self, offset: u64, buffers: Vec<Bytes>) -> io::Result<()> {
         let inner = self.inner.clone();
-        self.wait(move || inner.write_all(offset, &buffers)).await
+        wait(self.in_place, move || inner.write_all(offset, &buffers)).await
     }
 
     /// `write_at`, then `sync_data`, in one hop off the async threads.
@@ -315,7 +312,7 @@ impl File {
     /// Those of either.
     pub async fn write_at_and_sync(&self, offset: u64, buffers: Vec<Bytes>) -> io::Result<()> {
         let inner = self.inner.clone();
-        self.wait(move || {
+        wait(self.in_place, move || {
             inner.write_all(offset, &buffers)?;
             inner.sync_data()
         })
@@ -329,7 +326,7 @@ impl File {
     /// and a second try that succeeds does not say otherwise.
     pub async fn sync_data(&self) -> io::Result<()> {
         let inner = self.inner.clone();
-        self.wait(move || inner.sync_data()).await
+        wait(self.in_place, move || inner.sync_data()).await
     }
 
     /// Begins to make durable what was written before the call, whoever waits for it or
@@ -346,8 +343,10 @@ impl File {
     /// Those of `ftruncate`.
     pub async fn set_len(&self, len: u64) -> io::Result<()> {
         let inner = self.inner.clone();
-        self.wait(move || inner.file.set_len(len).map_err(|error| inner.failed("resize", error)))
-            .await
+        wait(self.in_place, move || {
+            inner.file.set_len(len).map_err(|error| inner.failed("resize", error))
+        })
+        .await
     }
 }
 
@@ -397,10 +396,15 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-async fn off_thread<T: Send + 'static>(
+/// Does what may wait for a device, on the calling thread or off the async ones.
+async fn wait<T: Send + 'static>(
+    in_place: bool,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    joined(tokio::task::spawn_blocking(work).await)
+    match in_place {
+        true => work(),
+        false => joined(tokio::task::spawn_blocking(work).await),
+    }
 }
 
 fn joined<T>(ended: Result<io::Result<T>, JoinError>) -> io::Result<T> {

@@ -25,10 +25,12 @@ impl Disk {
     }
 
     /// The disk as the process of this moment sees it: when that is gone, every operation
-    /// of this handle fails. Other handles go with whichever process there is.
+    /// of this handle fails. Other handles go with whichever process there is. That of a
+    /// process stays that one's.
     #[must_use]
     pub fn of_process(&self) -> Disk {
-        Disk { shared: self.shared.clone(), process: Some(self.state().generation) }
+        let process = self.process.or_else(|| Some(self.state().generation));
+        Disk { shared: self.shared.clone(), process }
     }
 
     /// The power went: as `process_gone`, and of what was not synced there remains what
