@@ -26,7 +26,7 @@ const PORTION_BYTES: usize = 64 << 20;
 /// A compressed object saves this part of its size, or is kept raw.
 const SAVED_PART_MIN: usize = 16;
 /// Upper bounds of the size classes, in bytes.
-const CLASSES: &[usize] = &[128, 512, 2 << 10, 16 << 10, 128 << 10, usize::MAX];
+const CLASSES: &[usize] = &[512, 1 << 10, 2 << 10, 4 << 10, 16 << 10, 128 << 10, usize::MAX];
 
 /// What to compress.
 #[derive(Args, Clone, Debug)]

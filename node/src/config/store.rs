@@ -34,7 +34,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         StoreConfig {
             fsync: Fsync::Always,
-            compression: Compression::Lz4,
+            compression: Compression::Zstd,
             reserve_bytes: limits::STORE_RESERVE_BYTES,
             compact_garbage_share: 0.5,
             scrub_interval_days: 7,
@@ -103,7 +103,7 @@ mod fsync {
 }
 
 mod compression {
-    //! `"none"` or `"lz4"`.
+    //! `"none"`, `"lz4"` or `"zstd"`.
 
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -114,6 +114,7 @@ mod compression {
         out.serialize_str(match form {
             Compression::None => "none",
             Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
         })
     }
 
@@ -121,7 +122,10 @@ mod compression {
         match &*String::deserialize(from)? {
             "none" => Ok(Compression::None),
             "lz4" => Ok(Compression::Lz4),
-            other => Err(D::Error::custom(format!("{other:?} is neither \"none\" nor \"lz4\""))),
+            "zstd" => Ok(Compression::Zstd),
+            other => Err(D::Error::custom(format!(
+                "{other:?} is none of \"none\", \"lz4\" and \"zstd\""
+            ))),
         }
     }
 }

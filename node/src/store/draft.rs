@@ -46,7 +46,7 @@ impl Draft {
         let raw = object.data().clone();
         let size = u32::try_from(raw.len()).expect("a whole object is small");
         let packed = packer.and_then(|packer| packer.pack(&raw));
-        let (codec, data) = packed.map_or((Codec::Raw, raw), |packed| (Codec::Lz4, packed));
+        let (codec, data) = packed.unwrap_or((Codec::Raw, raw));
         let stored = u32::try_from(data.len()).expect("no longer than the object");
         let content = Content::Object { kind: object.kind(), size, codec, stored };
         let head = RecordHead { id: object.id(), content, begins: Begins::Nothing };

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use super::StoreError;
 use super::files::{index_path, segment_path};
 use super::format::index::{Place, Sought};
-use super::format::record::{Codec, Content, RECORD_TRAILER_BYTES, RecordHead, header_len};
+use super::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead, header_len};
+use super::pack::Unpacker;
 use super::scan::{Tail, scan};
 use super::sealed::{IndexError, Sealed, write_index};
 use super::shared::{Shared, read_failed};
@@ -200,7 +201,7 @@ impl Shared {
         let (segment, offset) = (location.segment, location.offset);
         let (at, size) = (BadPlace::Record { segment, offset }, location.stored.into());
         let bad = match read {
-            Ok(record) => match decode(id, location, &record) {
+            Ok(record) => match decode(id, location, &record, &self.unpacker) {
                 Ok(object) => return Ok(object),
                 Err(reason) => Bad::wrong(at, size, reason),
             },
@@ -234,11 +235,12 @@ pub(super) fn decode(
     id: ObjectId,
     location: &Location,
     record: &Bytes,
+    unpacker: &Unpacker,
 ) -> Result<Object, &'static str> {
     let head = RecordHead::parse(record, location.segment, location.offset.into());
     let Some(head) = head.filter(|head| head.id == id) else { return Err("its record's header") };
     let data = data_of(&head, record).ok_or("the checksum of its record")?;
-    object_of(&head, data)
+    object_of(&head, data, unpacker)
 }
 
 /// The data of a record in the form it has in the file; `None` when the checksum, or the
@@ -252,20 +254,14 @@ pub(super) fn data_of(head: &RecordHead, record: &Bytes) -> Option<Bytes> {
 }
 
 /// The object whose stored form this is.
-pub(super) fn object_of(head: &RecordHead, data: Bytes) -> Result<Object, &'static str> {
+pub(super) fn object_of(
+    head: &RecordHead,
+    data: Bytes,
+    unpacker: &Unpacker,
+) -> Result<Object, &'static str> {
     let Content::Object { kind, size, codec, .. } = head.content else {
         return Err("its record holds no object");
     };
-    let data = match codec {
-        Codec::Raw => data,
-        Codec::Lz4 => {
-            let unpacked = lz4_flex::block::decompress(&data, size as usize);
-            let unpacked = unpacked.map_err(|_| "its record does not unpack")?;
-            if unpacked.len() != size as usize {
-                return Err("its record unpacks to another length");
-            }
-            unpacked.into()
-        }
-    };
+    let data = unpacker.unpack(codec, data, size as usize)?;
     Ok(Object::claimed(head.id, kind, data))
 }

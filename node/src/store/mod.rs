@@ -31,6 +31,7 @@ mod seal;
 mod sealed;
 mod shared;
 mod snapshot;
+mod spare;
 mod unsealed;
 mod view;
 

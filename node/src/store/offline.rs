@@ -18,6 +18,7 @@ use super::format::large::{
 };
 use super::format::record::Content;
 use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header};
+use super::pack::Unpacker;
 use super::scan::{Reader, Tail, read_accounts, scan};
 use super::scrub::verify as verify_record;
 use super::sealed::{IndexError, Sealed};
@@ -185,9 +186,10 @@ async fn segment(
     let (_, begin) = read_accounts(&file, id).await.map_err(read())?;
     let mut reader = Reader::new(file.clone(), id, len, begin);
     let mut places = BTreeMap::new();
+    let unpacker = Unpacker::default();
     while let Some(record) = reader.next().await.map_err(read())? {
         verified.bytes += record.head.record_len();
-        match verify_record(&record) {
+        match verify_record(&record, &unpacker) {
             Ok(()) => verified.sound += 1,
             Err(reason) => verified.problems.push(format!(
                 "{path}: the record of {} at {}: {reason}",

@@ -1,16 +1,26 @@
-//! Packing objects with LZ4, where that pays.
-
-use std::ops::{Deref, DerefMut};
-use std::sync::Mutex;
+//! Packing objects where that pays, and unpacking them.
 
 use bytes::{Bytes, BytesMut};
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::compress_bound;
 
-/// Data below this is not worth compressing: of real repositories a hundredth of the bytes,
+use super::Compression;
+use super::format::record::Codec;
+use super::spare::{Lent, Spare};
+
+/// Data below this is not worth an LZ4 block: of real repositories a hundredth of the bytes,
 /// which shrink by a tenth.
-const PACKED_BYTES_MIN: usize = 512;
+const LZ4_BYTES_MIN: usize = 512;
+/// Data below this is not worth a zstd frame: of real repositories two to ten hundredths of
+/// the bytes but most of the objects, and so of the gets, which a frame would make twice as
+/// long.
+const ZSTD_BYTES_MIN: usize = 4 << 10;
+/// Level 3 takes a third longer to save a twentieth more.
+const ZSTD_LEVEL: i32 = 1;
 
-/// Data above this is tried without a look at it first: LZ4 hurries over long noise by itself.
+/// Data above this is tried without a look at it first: coders hurry over long noise by
+/// themselves.
 const LOOKED_AT_BYTES_MAX: usize = 16 << 10;
 /// Bytes that are looked at, evenly spread over the data.
 const LOOKS: usize = 128;
@@ -23,29 +33,73 @@ const NOISE_VALUES_MIN: u32 = 92;
 const ARENA_BYTES: usize = 256 << 10;
 
 /// Packs one object after another with the same tables and buffers.
-#[derive(Default)]
 pub(super) struct Packer {
-    table: CompressTable,
+    coder: Coder,
     arena: BytesMut,
 }
 
+enum Coder {
+    Lz4(CompressTable),
+    Zstd(Compressor<'static>),
+}
+
+impl Coder {
+    fn codec(&self) -> Codec {
+        match self {
+            Coder::Lz4(_) => Codec::Lz4,
+            Coder::Zstd(_) => Codec::Zstd,
+        }
+    }
+
+    /// Data of fewer bytes is left as it is.
+    fn bytes_min(&self) -> usize {
+        match self {
+            Coder::Lz4(_) => LZ4_BYTES_MIN,
+            Coder::Zstd(_) => ZSTD_BYTES_MIN,
+        }
+    }
+
+    /// The most that can come of data of this length.
+    fn worst(&self, len: usize) -> usize {
+        match self {
+            Coder::Lz4(_) => get_maximum_output_size(len),
+            Coder::Zstd(_) => compress_bound(len),
+        }
+    }
+
+    /// Packs into `room`, which has the worst case's; how many bytes that took.
+    fn pack(&mut self, raw: &[u8], room: &mut [u8]) -> usize {
+        match self {
+            Coder::Lz4(table) => compress_into_with_table(raw, room, table)
+                .expect("there is room for the worst case"),
+            Coder::Zstd(frames) => {
+                frames.compress_to_buffer(raw, room).expect("there is room for the worst case")
+            }
+        }
+    }
+}
+
 impl Packer {
-    /// The data as an LZ4 block, if that is worth it.
-    pub(super) fn pack(&mut self, raw: &[u8]) -> Option<Bytes> {
-        if raw.len() < PACKED_BYTES_MIN || raw.len() <= LOOKED_AT_BYTES_MAX && is_noise(raw) {
+    fn new(coder: Coder) -> Self {
+        Packer { coder, arena: BytesMut::new() }
+    }
+
+    /// The packed data and how it is packed, if that is worth it.
+    pub(super) fn pack(&mut self, raw: &[u8]) -> Option<(Codec, Bytes)> {
+        let short = raw.len() < self.coder.bytes_min();
+        if short || raw.len() <= LOOKED_AT_BYTES_MAX && is_noise(raw) {
             return None;
         }
-        let worst = get_maximum_output_size(raw.len());
+        let worst = self.coder.worst(raw.len());
         if self.arena.capacity() < worst {
             // What was packed into the old room keeps it for as long as that is needed.
             self.arena = BytesMut::with_capacity(worst.max(ARENA_BYTES));
         }
         self.arena.resize(worst, 0);
-        let packed = compress_into_with_table(raw, &mut self.arena, &mut self.table);
-        let len = packed.expect("there is room for the worst case");
+        let len = self.coder.pack(raw, &mut self.arena);
         let gains = len <= raw.len() - raw.len() / 16;
         self.arena.truncate(if gains { len } else { 0 });
-        gains.then(|| self.arena.split().freeze())
+        gains.then(|| (self.coder.codec(), self.arena.split().freeze()))
     }
 }
 
@@ -58,43 +112,61 @@ fn is_noise(data: &[u8]) -> bool {
     seen.iter().map(|word| word.count_ones()).sum::<u32>() >= NOISE_VALUES_MIN
 }
 
-/// Packers that are kept for the next put: as many as were ever used at once.
-#[derive(Default)]
-pub(super) struct Packers(Mutex<Vec<Packer>>);
+/// Packers into one form, kept from put to put.
+pub(super) struct Packers {
+    form: Compression,
+    spare: Spare<Packer>,
+}
 
 impl Packers {
-    /// A packer, until it is dropped.
-    pub(super) fn lend(&self) -> Lent<'_> {
-        let kept = self.0.lock().expect("nothing panics while it takes a packer").pop();
-        Lent { packer: Some(kept.unwrap_or_default()), home: self }
+    /// Those that bring objects into this form.
+    pub(super) fn new(form: Compression) -> Self {
+        Packers { form, spare: Spare::default() }
+    }
+
+    /// A packer; `None` where objects are kept as they are.
+    pub(super) fn lend(&self) -> Option<Lent<'_, Packer>> {
+        let make = match self.form {
+            Compression::None => return None,
+            Compression::Lz4 => || Coder::Lz4(CompressTable::default()),
+            Compression::Zstd => {
+                || Coder::Zstd(Compressor::new(ZSTD_LEVEL).expect("zstd has this level"))
+            }
+        };
+        Some(self.spare.lend(|| Packer::new(make())))
     }
 }
 
-/// A packer that goes back to the others.
-pub(super) struct Lent<'a> {
-    /// Always, until it goes back.
-    packer: Option<Packer>,
-    home: &'a Packers,
+/// Takes objects out of the forms in which records have them. A decoder is a hundred
+/// kilobytes: they are kept from get to get.
+#[derive(Default)]
+pub(super) struct Unpacker {
+    frames: Spare<Decompressor<'static>>,
 }
 
-impl Deref for Lent<'_> {
-    type Target = Packer;
-
-    fn deref(&self) -> &Packer {
-        self.packer.as_ref().expect("it has not gone back")
-    }
-}
-
-impl DerefMut for Lent<'_> {
-    fn deref_mut(&mut self) -> &mut Packer {
-        self.packer.as_mut().expect("it has not gone back")
-    }
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        if let Ok(mut kept) = self.home.0.lock() {
-            kept.extend(self.packer.take());
+impl Unpacker {
+    /// The object's data, of which the record says that it is so long: what is asked of memory.
+    ///
+    /// # Errors
+    /// What is wrong with the form in the file.
+    pub(super) fn unpack(
+        &self,
+        codec: Codec,
+        stored: Bytes,
+        size: usize,
+    ) -> Result<Bytes, &'static str> {
+        let unpacked = match codec {
+            Codec::Raw => return Ok(stored),
+            Codec::Lz4 => lz4_flex::block::decompress(&stored, size).ok(),
+            Codec::Zstd => {
+                let make = || Decompressor::new().expect("there is no dictionary to fail at");
+                self.frames.lend(make).decompress(&stored, size).ok()
+            }
+        };
+        let unpacked = unpacked.ok_or("its record does not unpack")?;
+        match unpacked.len() == size {
+            true => Ok(unpacked.into()),
+            false => Err("its record unpacks to another length"),
         }
     }
 }

@@ -11,10 +11,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::draft::Draft;
 use super::format::large::large_size_of;
 use super::order::{Order, Queued};
-use super::pack::{Lent, Packers};
+use super::pack::{Packer, Packers, Unpacker};
 use super::scrub::Scrubs;
+use super::spare::Lent;
 use super::view::{Seen, View};
-use super::{Compression, Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
+use super::{Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
 use crate::limits;
 
 /// What the parts of a store share.
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     pub(super) scrubs: Scrubs,
     /// What puts pack objects with.
     packers: Packers,
+    /// What gets and scrubs unpack them with.
+    pub(super) unpacker: Unpacker,
     /// Files of large puts that were given up, to be removed by whoever may wait for it.
     pub(super) abandoned: Mutex<Vec<String>>,
     syncs: AtomicU64,
@@ -62,6 +65,7 @@ impl Shared {
         queue: mpsc::UnboundedSender<Order>,
         scrubs: Scrubs,
     ) -> Self {
+        let packers = Packers::new(options.compression);
         Shared {
             disk,
             options,
@@ -78,7 +82,8 @@ impl Shared {
             bad_unsaved: AtomicBool::default(),
             noting: tokio::sync::Mutex::default(),
             scrubs,
-            packers: Packers::default(),
+            packers,
+            unpacker: Unpacker::default(),
             abandoned: Mutex::default(),
             syncs: AtomicU64::default(),
             bytes_written: AtomicU64::default(),
@@ -92,11 +97,8 @@ impl Shared {
     }
 
     /// What objects are packed with, if new ones are to be.
-    pub(super) fn packer(&self) -> Option<Lent<'_>> {
-        match self.options.compression {
-            Compression::None => None,
-            Compression::Lz4 => Some(self.packers.lend()),
-        }
+    pub(super) fn packer(&self) -> Option<Lent<'_, Packer>> {
+        self.packers.lend()
     }
 
     pub(super) fn next_segment(&self) -> u32 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use gitstratum::object::{Kind, Object, ObjectId};
 use gitstratum::placement::NodeId;
-use gitstratum::store::{Compression, Durability, Found, Fsync, SegmentStore, Store, StoreOptions};
+use gitstratum::store::{Durability, Found, Fsync, SegmentStore, Store, StoreOptions};
 use gitstratum_host::Disk;
 
 use super::Engine;
@@ -19,8 +19,7 @@ pub struct Ours(Arc<SegmentStore>);
 
 impl Engine for Ours {
     async fn open(dir: &Path, _: usize) -> Outcome<Self> {
-        let options =
-            StoreOptions::new(NodeId::new("engines"), Fsync::Always).compression(Compression::Lz4);
+        let options = StoreOptions::new(NodeId::new("engines"), Fsync::Always);
         Ok(Ours(SegmentStore::open(Disk::new(dir), options).await?))
     }
 

@@ -6,7 +6,8 @@
 //!          | stored bytes of data | 4 crc of them
 //! ```
 //!
-//! `size` is the length of the object's data, `stored` that of its form in the file. The
+//! `size` is the length of the object's data, `stored` that of its form in the file, and
+//! neither is above [`DATA_BYTES_MAX`]: what claims more is no record. The
 //! record's place is its segment's id and its offset there, so that data which contains a
 //! copy of a segment, or a block that was written to the wrong place, is never taken for a
 //! record. Kind 0 is a tombstone: `size` is then the number of the segment that holds the
@@ -22,6 +23,7 @@ use super::segment::SegmentId;
 use super::{
     algorithm_from_byte, algorithm_to_byte, id_from_padded, kind_from_byte, kind_to_byte, u32_at,
 };
+use crate::limits;
 use crate::object::{HashAlgorithm, Kind, ObjectId};
 
 /// How a record begins, to find the next one after damage.
@@ -30,6 +32,10 @@ pub(in crate::store) const RECORD_MAGIC: [u8; 4] = *b"GSR1";
 pub(in crate::store) const RECORD_TRAILER_BYTES: usize = 4;
 /// The longest header: that of a SHA-256 id.
 pub(in crate::store) const RECORD_HEADER_BYTES_MAX: usize = header_len(HashAlgorithm::Sha256);
+
+/// The most data that a record's object has; larger ones are in files of their own. Readers
+/// ask for no more memory than this, whatever a file says.
+pub(in crate::store) const DATA_BYTES_MAX: u32 = limits::OBJECT_BYTES_WHOLE_MAX as u32;
 
 const FIXED_BYTES: usize = 16;
 const CRC_BYTES: usize = 4;
@@ -51,6 +57,8 @@ pub(in crate::store) enum Codec {
     Raw,
     /// One LZ4 block, without a frame or a length of its own.
     Lz4,
+    /// One zstd frame.
+    Zstd,
 }
 
 /// What a record says of its id.
@@ -141,6 +149,7 @@ impl RecordHead {
                 header[6] = match codec {
                     Codec::Raw => 0,
                     Codec::Lz4 => 1,
+                    Codec::Zstd => 2,
                 };
                 (size, stored)
             }
@@ -190,11 +199,15 @@ impl RecordHead {
             (kind, 0) if stored == size => {
                 Content::Object { kind: kind_from_byte(kind)?, size, codec: Codec::Raw, stored }
             }
-            (kind, 1) if stored < size => {
-                Content::Object { kind: kind_from_byte(kind)?, size, codec: Codec::Lz4, stored }
+            (kind, codec @ (1 | 2)) if stored < size => {
+                let codec = if codec == 1 { Codec::Lz4 } else { Codec::Zstd };
+                Content::Object { kind: kind_from_byte(kind)?, size, codec, stored }
             }
             _ => return None,
         };
+        if matches!(content, Content::Object { size, .. } if size > DATA_BYTES_MAX) {
+            return None;
+        }
         let id = id_from_padded(&covered[FIXED_BYTES..], algorithm)?;
         Some(RecordHead { id, content, begins })
     }

@@ -20,8 +20,9 @@ use super::{HeaderError, u32_at};
 
 /// Bytes of a segment header.
 pub(in crate::store) const SEGMENT_HEADER_BYTES: usize = 28;
-/// The version this code writes. It reads version 1 too, which has no groups behind a flight.
-const VERSION: u32 = 2;
+/// The version this code writes. It reads all earlier ones too: version 1 has no groups behind
+/// a flight, and up to version 2 no object is a zstd frame.
+const VERSION: u32 = 3;
 const VERSION_MIN: u32 = 1;
 const MAGIC: [u8; 8] = *b"GSTRSEG\n";
 

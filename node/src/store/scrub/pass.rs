@@ -22,6 +22,7 @@ use crate::store::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead, he
 use crate::store::format::segment::SegmentId;
 use crate::store::large::ObjectReader;
 use crate::store::lookup::{Held, Latest, object_of};
+use crate::store::pack::Unpacker;
 use crate::store::scan::{Reader, Scanned, read_accounts};
 use crate::store::sealed::Sealed;
 use crate::store::shared::{Shared, read_failed};
@@ -188,7 +189,7 @@ impl<'a> Pass<'a> {
             met.push(record.offset);
             let bytes = record.head.record_len();
             self.counts.records += 1;
-            match verify(&record) {
+            match verify(&record, &self.shared.unpacker) {
                 Ok(()) => {
                     let (segment, offset) = (id, record.offset);
                     self.absolve(record.head.id, BadPlace::Record { segment, offset }).await;
@@ -315,7 +316,7 @@ impl<'a> Pass<'a> {
 }
 
 /// Whether a record holds what it should.
-pub(in crate::store) fn verify(record: &Scanned) -> Result<(), &'static str> {
+pub(in crate::store) fn verify(record: &Scanned, unpacker: &Unpacker) -> Result<(), &'static str> {
     if matches!(record.head.content, Content::Void { .. }) {
         return Ok(());
     }
@@ -323,6 +324,6 @@ pub(in crate::store) fn verify(record: &Scanned) -> Result<(), &'static str> {
     if matches!(record.head.content, Content::Tombstone { .. }) {
         return Ok(());
     }
-    let object = object_of(&record.head, data)?;
+    let object = object_of(&record.head, data, unpacker)?;
     object.verify().map_err(|_| OTHER_BYTES)
 }

@@ -5,6 +5,7 @@ mod durability;
 mod inventory;
 mod large;
 mod maintenance;
+mod pack;
 mod scrub;
 
 use std::sync::Arc;
