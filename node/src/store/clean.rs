@@ -2,12 +2,15 @@
 //!
 //! Without it the last group of that segment may be torn, and what does not hold in it was
 //! perhaps never acknowledged; with it, what does not hold there is damaged.
+//!
+//! It names the segment and its length, and so is never taken back: whatever is appended
+//! makes the segment longer, and one that a crash leaves at that length, or recovery cuts to
+//! it, has nothing but what was durable then.
 
 use bytes::Bytes;
 use gitstratum_host::Disk;
 
 use super::format::segment::SegmentId;
-use super::{OpenError, io_error};
 
 const FILE: &str = "clean";
 const FIRST_LINE: &str = "gitstratum clean 1\n";
@@ -28,13 +31,4 @@ pub(super) async fn leave(disk: &Disk, segment: SegmentId, len: u64) {
 pub(super) async fn was_left(disk: &Disk, segment: SegmentId, len: u64) -> bool {
     let said = disk.read_whole(FILE).await;
     said.is_ok_and(|said| said == text(segment, len).as_bytes())
-}
-
-/// Takes the word back, durably: from now on it would be wrong.
-pub(super) async fn forget(disk: &Disk) -> Result<(), OpenError> {
-    if !disk.exists(FILE).await.map_err(io_error("look for", FILE))? {
-        return Ok(());
-    }
-    disk.remove(FILE).await.map_err(io_error("remove", FILE))?;
-    disk.sync_dir("").await.map_err(io_error("sync", "the data directory"))
 }

@@ -21,7 +21,7 @@ use super::draft::{Draft, Follows, encode};
 use super::engine::SegmentStore;
 use super::files::{DIR, index_path, segment_path, temporary};
 use super::format::account::{Accounts, Tally};
-use super::format::index::{Place, Sought};
+use super::format::index::Place;
 use super::format::record::{Content, RecordHead};
 use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, segment_header};
 use super::lookup::{Held, Latest};
@@ -325,9 +325,8 @@ async fn still_needed(
         let view = shared.view();
         view.sealed.iter().filter(|sealed| sealed.id().last < oldest).cloned().collect()
     };
-    let sought = Sought::new(id);
-    for sealed in older {
-        match sealed.find(&sought).await {
+    for sealed in older.iter().filter(|sealed| sealed.may_have(id)) {
+        match sealed.find(id).await {
             Ok(None) => {}
             // An index that cannot be read might know it.
             Ok(Some(_)) | Err(_) => return Ok(true),

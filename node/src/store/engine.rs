@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures_util::future::try_join;
 use gitstratum_host::{Disk, dedicated};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -12,6 +11,7 @@ use super::commit;
 use super::draft::Draft;
 use super::files::{DIR, LARGE_DIR};
 use super::large::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
+use super::load::load_directories;
 use super::lookup::Held;
 use super::order::Order;
 use super::recover::recover;
@@ -40,14 +40,43 @@ impl SegmentStore {
     ///
     /// # Errors
     /// [`OpenError`]; a disk that is not this node's, or in use, is left as it was.
+    ///
+    /// An opening whose future is dropped is still finished, and closed.
     pub async fn open(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
-        let lock = identity::claim(&disk, &options.node_id).await?;
-        let make = async |dir| disk.create_dir_all(dir).await.map_err(io_error("make", dir));
-        try_join(make(DIR), make(LARGE_DIR)).await?;
-        let recovered = recover(&disk).await?;
+        let (answer, answered) = oneshot::channel();
+        // Dozens of small steps one after another: hops between threads would take longer.
+        let opening = dedicated(async move {
+            let opened = Self::open_here(disk, options).await;
+            let shared = opened.as_ref().ok().map(|store| store.shared.clone());
+            if let (Ok(()), Some(shared)) = (answer.send(opened), shared) {
+                load_directories(shared).await;
+            }
+        });
+        if let Ok(opened) = answered.await {
+            return opened;
+        }
+        match opening.await {
+            Err(error) if error.is_panic() => panic!("opening the store: {error}"),
+            ended => {
+                let reason = format!("the opening was given up: {ended:?}");
+                let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
+                Err(OpenError::Io { doing: "open the store".into(), source })
+            }
+        }
+    }
+
+    async fn open_here(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
+        let here = disk.clone().in_place();
+        let lock = identity::claim(&here, &options.node_id).await?;
+        for dir in [DIR, LARGE_DIR] {
+            if !here.exists(dir).await.map_err(io_error("look for", dir))? {
+                here.create_dir_all(dir).await.map_err(io_error("make", dir))?;
+            }
+        }
+        let recovered = recover(&here).await?;
         let (queue, orders) = mpsc::unbounded_channel();
         let (view, next) = (recovered.view, recovered.next_segment);
-        let scrubs = Scrubs::open(&disk).await;
+        let scrubs = Scrubs::open(&here).await;
         let shared = Arc::new(Shared::new(disk, options, view, next, queue, scrubs));
         for (segment, contents) in &recovered.damaged {
             shared.note_scanned(*segment, contents);

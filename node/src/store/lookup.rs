@@ -1,7 +1,8 @@
 //! Finding an object's record, and reading it.
 //!
 //! A get costs at most one read of an index and one of the record; an id that is absent
-//! costs none, but for what the filters let pass.
+//! costs none, but for what the filters let pass. For a moment after the opening, until the
+//! indexes' directories are in memory (`load.rs`), each segment that is asked costs two.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 
 use super::StoreError;
 use super::files::{index_path, segment_path};
-use super::format::index::{Place, Sought};
+use super::format::index::Place;
 use super::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead, header_len};
 use super::pack::Unpacker;
 use super::scan::{Tail, scan};
@@ -98,13 +99,12 @@ impl Shared {
                 (recent.collect::<Vec<_>>(), view.sealed.clone())
             };
             for (id, (recent, large)) in ids.iter().zip(recent) {
-                let sought = Sought::new(id);
                 held.push(match recent {
                     Recent::Held => Ok(true),
                     Recent::Damaged | Recent::Deleted => Ok(false),
                     // Most new objects end here.
                     Recent::Unknown
-                        if !large && !sealed.iter().any(|sealed| sealed.may_have(&sought)) =>
+                        if !large && !sealed.iter().any(|sealed| sealed.may_have(id)) =>
                     {
                         Ok(false)
                     }
@@ -161,12 +161,16 @@ impl Shared {
     /// Makes a segment's index again from its records.
     ///
     /// # Errors
-    /// When the segment cannot be read, or the index not written.
+    /// When the segment cannot be read, or the index not written; [`StoreError::Closed`].
     pub(super) async fn rebuild_index(
         self: &Arc<Self>,
         damaged: &Arc<Sealed>,
     ) -> Result<(), StoreError> {
         let _one = self.rebuilding.lock().await;
+        if self.naming.is_closed() {
+            // Its files may be another process's by now.
+            return Err(StoreError::Closed);
+        }
         let id = damaged.id();
         if !self.view().sealed.iter().any(|sealed| Arc::ptr_eq(sealed, damaged)) {
             // It was made again, or compacted, while this one waited.
@@ -214,9 +218,10 @@ impl Shared {
 
 /// Asks the segments from the newest on; the error names the one whose index failed.
 async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Sealed>, IndexError)> {
-    let sought = Sought::new(id);
-    for segment in sealed {
-        match segment.find(&sought).await {
+    // One after another without a future for each: the processor then waits for the memory of
+    // several filters at once.
+    for segment in sealed.iter().filter(|segment| segment.may_have(id)) {
+        match segment.find(id).await {
             Ok(None) => {}
             Ok(Some(Place::Object { offset, stored })) => {
                 let file = segment.file.clone();

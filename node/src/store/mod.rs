@@ -16,6 +16,7 @@ mod format;
 mod identity;
 mod inventory;
 mod large;
+mod load;
 mod lookup;
 mod maintain;
 pub mod offline;

@@ -240,19 +240,21 @@ async fn segment(
 /// Compares an index with the records that it is of.
 async fn index(sealed: &Sealed, mut places: BTreeMap<ObjectId, Place>, verified: &mut Verified) {
     let path = index_path(sealed.id());
-    for bucket in sealed.buckets() {
-        match sealed.entries_of(bucket).await {
-            Ok(entries) => {
-                for (id, place) in entries {
-                    if places.remove(&id) != Some(place) {
-                        verified.problems.push(format!("{path}: its entry of {id} is wrong"));
-                    }
-                }
-            }
-            Err(_) => {
-                verified.remarks.push(format!("{path}: damaged; it is made again when needed"));
-                return;
-            }
+    let read = async {
+        sealed.load().await?;
+        let mut all = Vec::new();
+        for bucket in sealed.buckets().await? {
+            all.extend(sealed.entries_of(bucket).await?);
+        }
+        Ok::<_, IndexError>(all)
+    };
+    let Ok(entries) = read.await else {
+        verified.remarks.push(format!("{path}: damaged; it is made again when needed"));
+        return;
+    };
+    for (id, place) in entries {
+        if places.remove(&id) != Some(place) {
+            verified.problems.push(format!("{path}: its entry of {id} is wrong"));
         }
     }
     for id in places.keys() {

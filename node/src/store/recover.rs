@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::try_join;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
@@ -45,15 +44,12 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     // What is whole is only read, and many at once.
     let looks = stream::iter(segments.iter().copied()).map(|id| look(disk, id));
     let looking = looks.buffered(limits::SEGMENTS_OPENED_AT_ONCE).try_collect::<Vec<_>>();
-    // The names that a killed process had given and not synced are served from now on; and
-    // what they replaced may go only when they stay.
-    let syncing = async {
-        for dir in [DIR, LARGE_DIR] {
+    let looks = looking.await?;
+    if !names_last(&looks, &large, &leftovers) {
+        for dir in ["", DIR, LARGE_DIR] {
             disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
         }
-        Ok(())
-    };
-    let (looks, ()) = try_join(looking, syncing).await?;
+    }
     for path in leftovers {
         remove(disk, &path).await?;
     }
@@ -89,8 +85,19 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     }
     sealed.sort_by_key(|segment| std::cmp::Reverse(segment.id()));
     recovered.view.sealed = sealed.into();
-    clean::forget(disk).await?;
     Ok(recovered)
+}
+
+/// Whether all names are durable on which it depends what is served from now on, although a
+/// killed process may have given some and not synced them.
+///
+/// So it is when there are sealed segments and nothing else. A segment's name is durable
+/// before its first record is written, and the directory's before it; what compaction makes
+/// gets its name when it is whole, and until that was synced what it replaces is there too, a
+/// leftover by now; and without its index a segment loses nothing.
+fn names_last(looks: &[Look], large: &BTreeSet<ObjectId>, leftovers: &[String]) -> bool {
+    let sealed = !looks.is_empty() && looks.iter().all(|look| look.sealed.is_some());
+    sealed && large.is_empty() && leftovers.is_empty()
 }
 
 async fn remove(disk: &Disk, path: &str) -> Result<(), OpenError> {

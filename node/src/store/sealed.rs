@@ -1,6 +1,9 @@
 //! A segment that is complete and has an index file: what is kept of it in memory, and
 //! how a record in it is found with one read.
 
+use std::ops::RangeInclusive;
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use gitstratum_host::disk::{File, OpenMode};
 use gitstratum_host::{Disk, compute};
@@ -9,10 +12,16 @@ use super::files::{DIR, index_path, temporary};
 use super::format::HeaderError;
 use super::format::account::Accounts;
 use super::format::index::{
-    Bucket, Entry, INDEX_PREFIX_BYTES, IndexHead, Place, Sought, encode_index, head_len,
+    Bucket, Directory, Entry, INDEX_PREFIX_BYTES, IndexDamaged, IndexHead, Piece, Place,
+    encode_index, head_len,
 };
 use super::format::segment::SegmentId;
 use super::unsealed::{Places, Unsealed};
+use crate::object::ObjectId;
+
+/// Bytes that are read of an index at first: nearly every head is shorter.
+const HEAD_READ_BYTES: usize = 1 << 10;
+const _: () = assert!(HEAD_READ_BYTES >= INDEX_PREFIX_BYTES);
 
 /// Why an index file could not be used.
 #[derive(Debug)]
@@ -31,6 +40,12 @@ impl From<HeaderError> for IndexError {
             HeaderError::Damaged => IndexError::Damaged,
             HeaderError::Version(version) => IndexError::Version(version),
         }
+    }
+}
+
+impl From<IndexDamaged> for IndexError {
+    fn from(IndexDamaged: IndexDamaged) -> Self {
+        IndexError::Damaged
     }
 }
 
@@ -60,12 +75,11 @@ enum Index {
         file: File,
         len: u64,
         head: IndexHead,
+        /// Once it was read.
+        directory: OnceLock<Directory>,
     },
     /// The disk had no room for the file.
-    Memory {
-        places: Places,
-        accounts: Accounts,
-    },
+    Memory { places: Places, accounts: Accounts },
 }
 
 impl Sealed {
@@ -81,17 +95,36 @@ impl Sealed {
     ) -> Result<Self, IndexError> {
         let index_file = disk.open(&index_path(id), OpenMode::Read).await?;
         let index_len = index_file.len().await?;
-        let prefix = index_file.read_at(0, INDEX_PREFIX_BYTES).await?;
-        let head = head_len(&prefix)?;
-        if head as u64 > index_len {
-            return Err(IndexError::Damaged);
+        let begin = index_len.min(HEAD_READ_BYTES as u64) as usize;
+        let mut raw = index_file.read_at(0, begin).await?;
+        let head = head_len(&raw)?;
+        if head > raw.len() {
+            if head as u64 > index_len {
+                return Err(IndexError::Damaged);
+            }
+            raw = index_file.read_at(0, head).await?;
         }
-        let head = IndexHead::parse(index_file.read_at(0, head).await?, index_len)?;
+        let head = IndexHead::parse(&raw, index_len)?;
         if head.segment != id || head.segment_len != len {
             return Err(IndexError::Damaged);
         }
-        let index = Index::File { file: index_file, len: index_len, head };
+        let directory = OnceLock::new();
+        let index = Index::File { file: index_file, len: index_len, head, directory };
         Ok(Sealed { id, file, len, index })
+    }
+
+    /// Reads what its index keeps in memory, unless that was done: filter and directory.
+    ///
+    /// # Errors
+    /// [`IndexError`]; lookups go on without.
+    pub(super) async fn load(&self) -> Result<(), IndexError> {
+        let Index::File { file, head, directory, .. } = &self.index else { return Ok(()) };
+        if directory.get().is_none() {
+            let read = read(file, head.directory_piece()).await?;
+            // Where two read it at once, both read the same.
+            let _ = directory.set(head.directory(read)?);
+        }
+        Ok(())
     }
 
     /// A segment whose index could not be written.
@@ -116,7 +149,7 @@ impl Sealed {
     /// Number of ids.
     pub(super) fn entries(&self) -> u64 {
         match &self.index {
-            Index::File { head, .. } => head.entries().into(),
+            Index::File { head, .. } => head.entries.into(),
             Index::Memory { places, .. } => places.len() as u64,
         }
     }
@@ -132,7 +165,9 @@ impl Sealed {
     /// Bytes that its index takes in memory.
     pub(super) fn memory_bytes(&self) -> usize {
         match &self.index {
-            Index::File { head, .. } => head.memory_bytes(),
+            Index::File { directory, .. } => {
+                size_of::<Self>() + directory.get().map_or(0, Directory::memory_bytes)
+            }
             Index::Memory { places, .. } => places.memory_bytes(),
         }
     }
@@ -146,42 +181,66 @@ impl Sealed {
     }
 
     /// Whether the id may be here. Costs no read; `false` is certain.
-    pub(super) fn may_have(&self, sought: &Sought) -> bool {
+    pub(super) fn may_have(&self, id: &ObjectId) -> bool {
         match &self.index {
-            Index::Memory { places, .. } => places.get(&sought.id).is_some(),
-            Index::File { head, .. } => head.may_have(sought),
+            Index::Memory { places, .. } => places.get(id).is_some(),
+            Index::File { directory, .. } => {
+                directory.get().is_none_or(|directory| directory.may_have(id))
+            }
         }
     }
 
-    /// What it says of an id.
+    /// What it says of an id that it may have.
     ///
     /// # Errors
     /// [`IndexError`]; the index is to be made again then.
-    pub(super) async fn find(&self, sought: &Sought) -> Result<Option<Place>, IndexError> {
+    pub(super) async fn find(&self, id: &ObjectId) -> Result<Option<Place>, IndexError> {
         match &self.index {
-            Index::Memory { places, .. } => Ok(places.get(&sought.id)),
-            Index::File { file, head, .. } => {
-                let Some(bucket) = head.bucket_for(sought) else { return Ok(None) };
-                let bytes = read(file, bucket).await?;
-                head.find(bucket, &bytes, &sought.id).map_err(|_| IndexError::Damaged)
+            Index::Memory { places, .. } => Ok(places.get(id)),
+            Index::File { file, head, directory, .. } => {
+                let number = head.number_of(id);
+                let bucket = match directory.get() {
+                    Some(known) => head.bucket(number, known.starts(&(number..=number)))?,
+                    None => {
+                        let place = head.starts_piece(&(number..=number));
+                        head.bucket(number, &read(file, place).await?)?
+                    }
+                };
+                Ok(head.find(bucket, &read(file, bucket.piece).await?, id)?)
             }
         }
     }
 
     /// The buckets of its index file, in the order of the ids; none without a file.
-    pub(super) fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
-        let head = match &self.index {
-            Index::File { head, .. } => Some(head),
-            Index::Memory { .. } => None,
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(super) async fn buckets(&self) -> Result<Vec<Bucket>, IndexError> {
+        match &self.index {
+            Index::File { head, .. } => self.buckets_in(head.numbers()).await,
+            Index::Memory { .. } => Ok(Vec::new()),
+        }
+    }
+
+    async fn buckets_in(&self, numbers: RangeInclusive<usize>) -> Result<Vec<Bucket>, IndexError> {
+        let Index::File { file, head, directory, .. } = &self.index else {
+            unreachable!("it has no buckets")
         };
-        head.into_iter().flat_map(IndexHead::buckets)
+        if let Some(known) = directory.get() {
+            return Ok(head.buckets(numbers.clone(), known.starts(&numbers))?);
+        }
+        let starts = read(file, head.starts_piece(&numbers)).await?;
+        Ok(head.buckets(numbers, &starts)?)
     }
 
     /// How many entries it has at most at positions `first` to `last`: whole buckets are
-    /// counted. Costs no read.
+    /// counted, or all while nobody knows where they begin. Costs no read.
     pub(super) fn entries_between_max(&self, first: u64, last: u64) -> u64 {
         match &self.index {
-            Index::File { head, .. } => head.entries_between(first, last),
+            Index::File { head, directory, .. } => match directory.get() {
+                Some(known) => known.entries(&head.numbers_between(first, last)),
+                None => head.entries.into(),
+            },
             Index::Memory { places, .. } => places.len() as u64,
         }
     }
@@ -200,19 +259,16 @@ impl Sealed {
         let mut entries = match &self.index {
             Index::Memory { places, .. } => places.entries(),
             Index::File { file, head, .. } => {
-                let buckets: Vec<Bucket> = head.buckets_between(first, last).collect();
+                let buckets = self.buckets_in(head.numbers_between(first, last)).await?;
                 // They follow one another in the file.
-                let len = buckets.iter().map(|bucket| bucket.len).sum();
-                let bytes = file.read_at(buckets[0].offset, len).await?;
-                let mut rest = &bytes[..];
-                let mut entries = Vec::with_capacity(
-                    usize::try_from(head.entries_between(first, last)).unwrap_or(0),
-                );
+                let len = buckets.iter().map(|bucket| bucket.piece.len).sum();
+                let mut rest = read(file, Piece { len, ..buckets[0].piece }).await?;
+                let mut entries = Vec::new();
                 for bucket in buckets {
-                    let (bytes, after) =
-                        rest.split_at_checked(bucket.len).ok_or(IndexError::Damaged)?;
-                    entries.extend(head.all(bucket, bytes).map_err(|_| IndexError::Damaged)?);
-                    rest = after;
+                    if rest.len() < bucket.piece.len {
+                        return Err(IndexError::Damaged);
+                    }
+                    entries.extend(head.all(bucket, &rest.split_to(bucket.piece.len))?);
                 }
                 entries
             }
@@ -228,18 +284,15 @@ impl Sealed {
     pub(super) async fn entries_of(&self, bucket: Bucket) -> Result<Vec<Entry>, IndexError> {
         match &self.index {
             Index::File { file, head, .. } => {
-                head.all(bucket, &read(file, bucket).await?).map_err(|_| IndexError::Damaged)
+                Ok(head.all(bucket, &read(file, bucket.piece).await?)?)
             }
             Index::Memory { .. } => unreachable!("it has no buckets"),
         }
     }
 }
 
-async fn read(file: &File, bucket: Bucket) -> Result<Bytes, IndexError> {
-    match bucket.len {
-        0 => Ok(Bytes::new()),
-        len => Ok(file.read_at(bucket.offset, len).await?),
-    }
+async fn read(file: &File, Piece { offset, len }: Piece) -> Result<Bytes, IndexError> {
+    Ok(file.read_at(offset, len).await?)
 }
 
 /// Writes a segment's index file, durably, and opens it.
@@ -271,7 +324,12 @@ pub(super) async fn write_index(
     }
     disk.rename(&temporary, &path).await?;
     disk.sync_dir(DIR).await?;
-    match Sealed::open(disk, id, file, len).await {
+    let opened = async {
+        let sealed = Sealed::open(disk, id, file, len).await?;
+        sealed.load().await?;
+        Ok(sealed)
+    };
+    match opened.await {
         Ok(sealed) => Ok(sealed),
         Err(IndexError::Io(error)) => Err(error),
         Err(error) => {

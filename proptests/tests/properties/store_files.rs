@@ -199,7 +199,7 @@ fn mend(name: &Path, file: &mut [u8]) {
                 mend_record(file, at, &segment);
             }
         }
-        Some("idx") => mend_index(file),
+        Some("idx") => mend_index(name, file),
         None => mend_lines(file),
         _ => {}
     }
@@ -225,23 +225,65 @@ fn mend_record(file: &mut [u8], at: usize, segment: &[u8]) {
     file[end..end + 4].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// The head of an index ends where its own checksum holds; that is looked for in the file as
-/// it was, and made to hold in the file as it is.
-fn mend_index(file: &mut [u8]) {
-    static ENDS: LazyLock<Vec<usize>> = LazyLock::new(|| {
+/// What a checksum of an index is over, beside the head's own, and where it is.
+struct Covered {
+    /// A bucket's number is part of it.
+    bucket: Option<u64>,
+    from: usize,
+    to: usize,
+}
+
+impl Covered {
+    fn crc(&self, head_crc: u32, file: &[u8]) -> [u8; 4] {
+        let number = self.bucket.map(u64::to_le_bytes);
+        let number = number.as_ref().map_or(&[][..], |number| &number[..]);
+        let crc = crc32c::crc32c_append(head_crc, number);
+        crc32c::crc32c_append(crc, &file[self.from..self.to]).to_le_bytes()
+    }
+
+    /// The part of a file that begins at `from` and has its checksum behind it.
+    fn find(file: &[u8], head_crc: u32, from: usize, bucket: Option<u64>) -> Option<Self> {
+        let mut parts = (from..file.len() - 3).map(|to| Covered { bucket, from, to });
+        parts.find(|part| part.crc(head_crc, file) == file[part.to..part.to + 4])
+    }
+}
+
+/// Where an index has its checksums: the head ends where its own holds, the directory where
+/// the next does, and the buckets follow. That is looked for in the file as it was.
+fn checksums(file: &[u8]) -> (usize, Vec<Covered>) {
+    let holds = |&end: &usize| crc32c::crc32c(&file[..end]).to_le_bytes() == file[end..end + 4];
+    let head = (40..file.len() - 4).find(holds).expect("an index has a head");
+    let head_crc = crc32c::crc32c(&file[..head]);
+    let directory = Covered::find(file, head_crc, head + 4, None).expect("and a directory");
+    let mut parts = vec![directory];
+    for number in 0.. {
+        let from = parts.last().expect("there is one").to + 4;
+        match Covered::find(file, head_crc, from, Some(number)) {
+            Some(bucket) => parts.push(bucket),
+            None => {
+                assert_eq!((from, number > 0), (file.len(), true), "buckets fill the rest");
+                return (head, parts);
+            }
+        }
+    }
+    unreachable!("a file ends")
+}
+
+fn mend_index(name: &Path, file: &mut [u8]) {
+    static CHECKSUMS: LazyLock<BTreeMap<PathBuf, (usize, Vec<Covered>)>> = LazyLock::new(|| {
         let indexes = FILES.iter().filter(|(name, _)| name.extension().is_some_and(|e| e == "idx"));
-        let end_of = |file: &Vec<u8>| {
-            (40..file.len() - 4)
-                .find(|&at| crc32c::crc32c(&file[..at]).to_le_bytes() == file[at..at + 4])
-        };
-        indexes.filter_map(|(_, file)| end_of(file)).collect()
+        indexes.map(|(name, file)| (name.clone(), checksums(file))).collect()
     });
-    assert!(!ENDS.is_empty(), "no index has a checksum where this looks for it");
+    let (head, parts) = &CHECKSUMS[name];
+    if head + 4 > file.len() {
+        return;
+    }
+    let head_crc = crc32c::crc32c(&file[..*head]);
+    file[*head..head + 4].copy_from_slice(&head_crc.to_le_bytes());
     let len = file.len();
-    for end in ENDS.iter().filter(|end| **end + 4 <= len) {
-        let crc = crc32c::crc32c(&file[..*end]).to_le_bytes();
-        // One of them is the right one; the others' bytes are changed once more.
-        file[*end..*end + 4].copy_from_slice(&crc);
+    for part in parts.iter().filter(|part| part.to + 4 <= len) {
+        let crc = part.crc(head_crc, file);
+        file[part.to..part.to + 4].copy_from_slice(&crc);
     }
 }
 

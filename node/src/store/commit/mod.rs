@@ -70,6 +70,8 @@ pub(super) async fn run(
     let naming = shared.naming.acquire().await;
     shared.naming.close();
     drop(naming);
+    // An index that is being made again is finished, and no other begun.
+    drop(shared.rebuilding.lock().await);
     shared.remove_abandoned().await;
     let noting = shared.noting.lock().await;
     drop(lock);

@@ -3,52 +3,46 @@
 //!
 //! ```text
 //! head       8 magic "GSTRIDX\n" | 4 version | 12 segment id | 8 segment's length
-//!            | 4 entries | 1 id width | 1 bucket bits | 2 zero | 4 filter blocks | accounts
-//!            (account.rs) | 4 first entry of each bucket, and the number of entries
-//!            | 4 crc of each bucket's entries | 32 each filter block | 4 crc of the head
-//! entries    id, padded to the id width | 4 offset | 4 stored, or victim | 1 what
+//!            | 4 entries | 1 id width | 1 bucket bits | 1 window bits | 1 zero
+//!            | 4 windows | 4 seed (filter.rs) | accounts (account.rs) | 4 crc of the head
+//! directory  4 first entry of each bucket, and the number of entries | filter (filter.rs)
+//!            | 4 crc of the head's crc and the directory
+//! bucket     entries | 4 crc of the head's crc, the bucket's number and the entries
+//! entry      id, padded to the id width | 4 offset | 4 stored, or victim | 1 what
 //! ```
 //!
 //! Ids are hashes, so their first bits divide them evenly: bucket *b* has the ids whose
 //! first `bucket bits` bits are *b*. That is an interpolation search whose guess is always
-//! right, for four bytes a bucket. The filter is a split block Bloom filter (Putze, Sanders
-//! and Singler 2007, in the form of Apache Parquet) over other bits of the id: a block is
-//! half a cache line, so an absent id costs one access.
+//! right, for four bytes a bucket.
 //!
-//! The file adds nothing to its segment: one that does not hold is made again from it.
+//! Opening a store reads the heads alone. The directory is read behind that and kept; until
+//! then a bucket's place is read from where it lies in the file, unverified, because the
+//! bucket's own checksum tells whether it was the right one.
+//!
+//! The file adds nothing to its segment: one that does not hold, or is of an earlier version,
+//! is made again from it.
+
+use std::ops::RangeInclusive;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::account::{ACCOUNTS_BYTES_FIXED, Accounts};
+use super::filter::{Key, Shape, encode_filter};
+use super::record::DATA_BYTES_MAX;
 use super::segment::SegmentId;
 use super::{HeaderError, algorithm_from_byte, algorithm_to_byte, id_from_padded, u32_at, u64_at};
 use crate::object::ObjectId;
 
-/// The version this code writes. It reads version 1 too, whose filters are smaller.
-const VERSION: u32 = 2;
+/// The version this code writes, and the only one it reads.
+const VERSION: u32 = 3;
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";
-const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4;
+const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4 + 4;
 /// A bucket has this many entries on average, or up to twice as many.
 const BUCKET_ENTRIES: usize = 24;
-/// With eight bits set per id, one absent id in four hundred passes.
-const FILTER_BITS_PER_ENTRY: usize = 14;
-/// In version 1: one in two hundred passes.
-const FILTER_BITS_PER_ENTRY_1: usize = 12;
-const BLOCK_BYTES: usize = 32;
 /// Bytes of an entry beside the id.
 const ENTRY_FIXED_BYTES: usize = 9;
+const CRC_BYTES: usize = 4;
 const TOMBSTONE: u8 = 0x80;
-/// Odd numbers that spread a hash over the eight words of a block; Parquet's.
-const SALTS: [u32; 8] = [
-    0x47b6_137b,
-    0x4497_4d91,
-    0x8824_ad5b,
-    0xa2b7_289d,
-    0x7054_95c7,
-    0x2df1_424b,
-    0x9efc_4947,
-    0x5c6b_fb31,
-];
 
 /// Greatest number of entries: what a segment can have.
 pub(in crate::store) const ENTRIES_MAX: u32 = 1 << 24;
@@ -75,7 +69,7 @@ pub(in crate::store) enum Place {
 /// An id and its place.
 pub(in crate::store) type Entry = (ObjectId, Place);
 
-/// The part of an index file that is kept in memory.
+/// The first part of an index file: what opening a store reads.
 #[derive(Debug)]
 pub(in crate::store) struct IndexHead {
     /// Whose index.
@@ -84,100 +78,72 @@ pub(in crate::store) struct IndexHead {
     pub(in crate::store) segment_len: u64,
     /// What the segment holds and what it made garbage.
     pub(in crate::store) accounts: Accounts,
+    /// Number of entries.
+    pub(in crate::store) entries: u32,
     id_width: usize,
     bucket_bits: u32,
-    /// The head as it is in the file: what it says of buckets, and the filter, is read where
-    /// it lies.
-    raw: Bytes,
-    /// Where the first entries of the buckets begin in `raw`.
-    starts_at: usize,
-    /// Where the checksums of their entries do.
-    crcs_at: usize,
-    /// Where the filter does.
-    filter_at: usize,
-    filter_blocks: usize,
+    filter: Shape,
+    /// Of this head in the file.
+    len: usize,
+    /// So that no part of another index is taken for one of this.
+    crc: u32,
 }
 
-/// An id that is looked for, with what each filter is asked: the same bits of every one.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::store) struct Sought {
-    /// The id.
-    pub(in crate::store) id: ObjectId,
-    /// Chooses the block of a filter, whatever the number of blocks.
-    place: u32,
-    masks: [u32; 8],
+/// Where the buckets begin, and the filter. Parsed of a file's bytes, which it keeps.
+#[derive(Debug)]
+pub(in crate::store) struct Directory {
+    starts: Bytes,
+    filter: Bytes,
+    shape: Shape,
 }
 
-impl Sought {
-    /// What is asked about this id.
-    pub(in crate::store) fn new(id: &ObjectId) -> Self {
-        let hash = filter_hash(id);
-        Sought { id: *id, place: (hash >> 32) as u32, masks: filter_masks(hash) }
-    }
-}
-
-/// A piece of the entries: read it, then give it to [`IndexHead::find`].
+/// Bytes of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) struct Bucket {
-    number: usize,
-    /// Where it begins in the file.
+pub(in crate::store) struct Piece {
+    /// Where they begin.
     pub(in crate::store) offset: u64,
-    /// Its length in bytes.
+    /// How many.
     pub(in crate::store) len: usize,
 }
 
-/// The entries of a bucket are not those that were written.
+/// The ids whose first bits are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) struct BucketDamaged;
+pub(in crate::store) struct Bucket {
+    number: usize,
+    /// Its entries and their checksum.
+    pub(in crate::store) piece: Piece,
+}
+
+/// What was read is not what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct IndexDamaged;
 
 /// Bytes before everything whose length varies; enough to know the length of the head.
 pub(in crate::store) const INDEX_PREFIX_BYTES: usize = FIXED_BYTES + ACCOUNTS_BYTES_FIXED;
 
 /// Length of the head whose first [`INDEX_PREFIX_BYTES`] bytes these are.
+///
+/// # Errors
+/// When no index begins so, or that of a later version. One of an earlier version counts as
+/// damaged: it is made again.
 pub(in crate::store) fn head_len(prefix: &[u8]) -> Result<usize, HeaderError> {
     let prefix = prefix.get(..INDEX_PREFIX_BYTES).ok_or(HeaderError::Damaged)?;
     if prefix[..8] != MAGIC {
         return Err(HeaderError::Damaged);
     }
-    let version = u32_at(prefix, 8);
-    let filter_bits = filter_bits(version).ok_or(HeaderError::Version(version))?;
-    let (entries, bits, blocks) = (u32_at(prefix, 32), u32::from(prefix[37]), u32_at(prefix, 40));
-    let kills = Accounts::kills_in(&prefix[FIXED_BYTES..]);
-    // What a writer makes; anything else would only ask for memory.
-    if entries > ENTRIES_MAX
-        || bits != bucket_bits(entries as usize)
-        || blocks as usize != filter_blocks(entries as usize, filter_bits)
-        || kills > Accounts::KILLS_MAX
-    {
-        return Err(HeaderError::Damaged);
+    match u32_at(prefix, 8) {
+        VERSION => {}
+        later if later > VERSION => return Err(HeaderError::Version(later)),
+        _ => return Err(HeaderError::Damaged),
     }
-    let buckets = 1_usize << bits;
-    Ok(FIXED_BYTES
-        + Accounts::len(kills)
-        + (2 * buckets + 1) * 4
-        + blocks as usize * BLOCK_BYTES
-        + 4)
+    match Accounts::kills_in(&prefix[FIXED_BYTES..]) {
+        kills if kills > Accounts::KILLS_MAX => Err(HeaderError::Damaged),
+        kills => Ok(FIXED_BYTES + Accounts::len(kills) + CRC_BYTES),
+    }
 }
 
 fn bucket_bits(entries: usize) -> u32 {
     (entries / BUCKET_ENTRIES).max(1).ilog2()
-}
-
-/// Bits of the filter for each entry, in a version that this code reads.
-fn filter_bits(version: u32) -> Option<usize> {
-    match version {
-        VERSION => Some(FILTER_BITS_PER_ENTRY),
-        1 => Some(FILTER_BITS_PER_ENTRY_1),
-        _ => None,
-    }
-}
-
-fn filter_blocks(entries: usize, bits_per_entry: usize) -> usize {
-    (entries * bits_per_entry).div_ceil(BLOCK_BYTES * 8).max(1)
-}
-
-fn bucket_of(id: &ObjectId, bits: u32) -> usize {
-    bucket_at(id.prefix_u64(), bits)
 }
 
 fn bucket_at(position: u64, bits: u32) -> usize {
@@ -186,126 +152,126 @@ fn bucket_at(position: u64, bits: u32) -> usize {
     usize::try_from(place).expect("a few bits")
 }
 
-fn filter_hash(id: &ObjectId) -> u64 {
-    u64::from_le_bytes(id.as_bytes()[8..16].try_into().expect("eight bytes"))
-}
-
-fn filter_block(place: u32, blocks: usize) -> usize {
-    // A filter has fewer blocks than an index has entries, which are few enough.
-    ((u64::from(place) * blocks as u64) >> 32) as usize
-}
-
-fn filter_masks(hash: u64) -> [u32; 8] {
-    SALTS.map(|salt| 1 << ((hash as u32).wrapping_mul(salt) >> 27))
+fn bucket_crc(head_crc: u32, number: usize, entries: &[u8]) -> u32 {
+    let crc = crc32c::crc32c_append(head_crc, &(number as u64).to_le_bytes());
+    crc32c::crc32c_append(crc, entries)
 }
 
 impl IndexHead {
     /// Reads a head of the length that [`head_len`] told, from a file of `file_len` bytes.
-    /// Keeps what it is given.
-    pub(in crate::store) fn parse(raw: Bytes, file_len: u64) -> Result<Self, HeaderError> {
-        let len = head_len(&raw)?;
-        let head = raw.get(..len).ok_or(HeaderError::Damaged)?;
-        if u32_at(head, len - 4) != crc32c::crc32c(&head[..len - 4]) {
+    pub(in crate::store) fn parse(raw: &[u8], file_len: u64) -> Result<Self, HeaderError> {
+        let len = head_len(raw)?;
+        let (head, crc) = raw.get(..len).ok_or(HeaderError::Damaged)?.split_at(len - CRC_BYTES);
+        let crc = u32_at(crc, 0);
+        if crc != crc32c::crc32c(head) {
             return Err(HeaderError::Damaged);
         }
         let segment = SegmentId::parse(&head[12..24]).ok_or(HeaderError::Damaged)?;
-        let (entries, id_width) = (u32_at(head, 32), usize::from(head[36]));
-        let bits = u32::from(head[37]);
-        let (accounts, rest) =
-            Accounts::parse(&head[FIXED_BYTES..len - 4]).ok_or(HeaderError::Damaged)?;
-        let buckets = 1_usize << bits;
-        let starts_at = len - 4 - rest.len();
-        let crcs_at = starts_at + (buckets + 1) * 4;
-        let filter_at = crcs_at + buckets * 4;
-        let starts = head[starts_at..crcs_at].chunks_exact(4).map(|raw| u32_at(raw, 0));
-        let sound = u32_at(head, starts_at) == 0
-            && u32_at(head, crcs_at - 4) == entries
-            && starts.is_sorted()
-            && matches!(id_width, 20 | 32)
-            && file_len == len as u64 + u64::from(entries) * (id_width + ENTRY_FIXED_BYTES) as u64;
-        if !sound {
-            return Err(HeaderError::Damaged);
-        }
-        Ok(IndexHead {
+        let (accounts, rest) = Accounts::parse(&head[FIXED_BYTES..]).ok_or(HeaderError::Damaged)?;
+        let filter =
+            Shape { window_bits: head[38], windows: u32_at(head, 40), seed: u32_at(head, 44) };
+        let head = IndexHead {
             segment,
             segment_len: u64_at(head, 24),
             accounts,
-            id_width,
-            bucket_bits: bits,
-            starts_at,
-            crcs_at,
-            filter_at,
-            filter_blocks: (len - 4 - filter_at) / BLOCK_BYTES,
-            raw: raw.slice(..len),
-        })
-    }
-
-    /// Number of a bucket's first entry; of all entries for the bucket after the last.
-    fn start(&self, bucket: usize) -> u32 {
-        u32_at(&self.raw, self.starts_at + bucket * 4)
-    }
-
-    fn crc(&self, bucket: usize) -> u32 {
-        u32_at(&self.raw, self.crcs_at + bucket * 4)
+            entries: u32_at(head, 32),
+            id_width: usize::from(head[36]),
+            bucket_bits: u32::from(head[37]),
+            filter,
+            len,
+            crc,
+        };
+        // What a writer makes; anything else would only ask for memory.
+        let sane = rest.is_empty()
+            && head.entries <= ENTRIES_MAX
+            && head.bucket_bits == bucket_bits(head.entries as usize)
+            && matches!(head.id_width, 20 | 32)
+            && head.filter.is_sane(head.entries)
+            && head.bucket_begin(head.bucket_count(), head.entries) == file_len;
+        if sane { Ok(head) } else { Err(HeaderError::Damaged) }
     }
 
     fn bucket_count(&self) -> usize {
         1 << self.bucket_bits
     }
 
-    /// Number of entries.
-    pub(in crate::store) fn entries(&self) -> u32 {
-        self.start(self.bucket_count())
+    fn starts_len(&self) -> usize {
+        (self.bucket_count() + 1) * 4
     }
 
-    /// Bytes that this head takes in memory.
-    pub(in crate::store) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.raw.len()
+    /// Where the directory is.
+    pub(in crate::store) fn directory_piece(&self) -> Piece {
+        let len = self.starts_len() + self.filter.bytes() + CRC_BYTES;
+        Piece { offset: self.len as u64, len }
     }
 
-    /// Whether the id may be here; `false` when the filter knows that it is not.
-    pub(in crate::store) fn may_have(&self, sought: &Sought) -> bool {
-        let at = self.filter_at + filter_block(sought.place, self.filter_blocks) * BLOCK_BYTES;
-        let words = self.raw[at..at + BLOCK_BYTES].chunks_exact(4).map(|raw| u32_at(raw, 0));
-        // All eight words at once, without a branch for each.
-        words.zip(&sought.masks).fold(0, |missing, (word, mask)| missing | (mask & !word)) == 0
+    /// Reads the directory from its piece.
+    pub(in crate::store) fn directory(&self, mut raw: Bytes) -> Result<Directory, IndexDamaged> {
+        if raw.len() != self.directory_piece().len {
+            return Err(IndexDamaged);
+        }
+        let crc = raw.split_off(raw.len() - CRC_BYTES);
+        if u32_at(&crc, 0) != crc32c::crc32c_append(self.crc, &raw) {
+            return Err(IndexDamaged);
+        }
+        let starts = raw.split_to(self.starts_len());
+        Ok(Directory { starts, filter: raw, shape: self.filter })
     }
 
-    /// The bucket that may have the id; `None` when the filter knows that none has.
-    pub(in crate::store) fn bucket_for(&self, sought: &Sought) -> Option<Bucket> {
-        self.may_have(sought).then(|| self.bucket(bucket_of(&sought.id, self.bucket_bits)))
-    }
-
-    /// All buckets, in the order of the ids.
-    pub(in crate::store) fn buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
-        (0..self.bucket_count()).map(|number| self.bucket(number))
-    }
-
-    /// The buckets that may have ids at positions `first` to `last`, in the order of the ids.
-    pub(in crate::store) fn buckets_between(
-        &self,
-        first: u64,
-        last: u64,
-    ) -> impl Iterator<Item = Bucket> + '_ {
-        let numbers = self.numbers_between(first, last);
-        numbers.map(|number| self.bucket(number))
-    }
-
-    /// How many entries those buckets have. Costs no read.
-    pub(in crate::store) fn entries_between(&self, first: u64, last: u64) -> u64 {
-        let numbers = self.numbers_between(first, last);
-        u64::from(self.start(*numbers.end() + 1) - self.start(*numbers.start()))
-    }
-
-    fn numbers_between(&self, first: u64, last: u64) -> std::ops::RangeInclusive<usize> {
+    /// Numbers of the buckets that may have ids at positions `first` to `last`.
+    pub(in crate::store) fn numbers_between(&self, first: u64, last: u64) -> RangeInclusive<usize> {
         bucket_at(first, self.bucket_bits)..=bucket_at(last, self.bucket_bits)
     }
 
-    fn bucket(&self, number: usize) -> Bucket {
-        let (from, to) = (u64::from(self.start(number)), u64::from(self.start(number + 1)));
+    /// Number of the bucket that has the id, if any has.
+    pub(in crate::store) fn number_of(&self, id: &ObjectId) -> usize {
+        bucket_at(id.prefix_u64(), self.bucket_bits)
+    }
+
+    /// Where the file tells where these buckets begin, and where the last of them ends.
+    pub(in crate::store) fn starts_piece(&self, numbers: &RangeInclusive<usize>) -> Piece {
+        let len = (numbers.end() - numbers.start() + 2) * 4;
+        Piece { offset: (self.len + numbers.start() * 4) as u64, len }
+    }
+
+    /// Where a bucket begins whose first entry has this number.
+    fn bucket_begin(&self, number: usize, start: u32) -> u64 {
+        let piece = self.directory_piece();
         let width = (self.id_width + ENTRY_FIXED_BYTES) as u64;
-        let len = usize::try_from((to - from) * width).expect("checked against the file's length");
-        Bucket { number, offset: self.raw.len() as u64 + from * width, len }
+        let entries = u64::from(start) * width + (number * CRC_BYTES) as u64;
+        piece.offset + piece.len as u64 + entries
+    }
+
+    /// A bucket, by what the file tells of where it and the next one begin.
+    pub(in crate::store) fn bucket(
+        &self,
+        number: usize,
+        starts: &[u8],
+    ) -> Result<Bucket, IndexDamaged> {
+        let &[a, b, c, d, e, f, g, h] = starts else { return Err(IndexDamaged) };
+        let (from, to) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        if from > to || to > self.entries {
+            return Err(IndexDamaged);
+        }
+        let offset = self.bucket_begin(number, from);
+        let len = self.bucket_begin(number + 1, to) - offset;
+        let len = usize::try_from(len).expect("it lies within the file");
+        Ok(Bucket { number, piece: Piece { offset, len } })
+    }
+
+    /// The same for several, which follow one another in the file.
+    pub(in crate::store) fn buckets(
+        &self,
+        numbers: RangeInclusive<usize>,
+        starts: &[u8],
+    ) -> Result<Vec<Bucket>, IndexDamaged> {
+        let pairs = (0..).step_by(4).map(|at| starts.get(at..at + 8).ok_or(IndexDamaged));
+        numbers.zip(pairs).map(|(number, pair)| self.bucket(number, pair?)).collect()
+    }
+
+    /// All buckets' numbers.
+    pub(in crate::store) fn numbers(&self) -> RangeInclusive<usize> {
+        0..=self.bucket_count() - 1
     }
 
     /// Looks the id up among a bucket's bytes.
@@ -314,17 +280,18 @@ impl IndexHead {
         bucket: Bucket,
         bytes: &[u8],
         id: &ObjectId,
-    ) -> Result<Option<Place>, BucketDamaged> {
-        self.check(bucket, bytes)?;
+    ) -> Result<Option<Place>, IndexDamaged> {
+        let entries = self.entries_in(bucket, bytes)?;
         let wanted = id.as_bytes();
         if wanted.len() > self.id_width {
             return Ok(None);
         }
-        let entries = bytes.chunks_exact(self.id_width + ENTRY_FIXED_BYTES);
-        let mut same = entries.filter(|entry| entry[..wanted.len()] == *wanted);
+        let mut same = entries
+            .chunks_exact(self.id_width + ENTRY_FIXED_BYTES)
+            .filter(|entry| entry[..wanted.len()] == *wanted);
         same.find_map(|entry| match self.entry(entry) {
             Some((known, place)) => (known == *id).then_some(Ok(place)),
-            None => Some(Err(BucketDamaged)),
+            None => Some(Err(IndexDamaged)),
         })
         .transpose()
     }
@@ -334,16 +301,21 @@ impl IndexHead {
         &self,
         bucket: Bucket,
         bytes: &[u8],
-    ) -> Result<Vec<Entry>, BucketDamaged> {
-        self.check(bucket, bytes)?;
-        let entries = bytes.chunks_exact(self.id_width + ENTRY_FIXED_BYTES);
-        entries.map(|entry| self.entry(entry).ok_or(BucketDamaged)).collect()
+    ) -> Result<Vec<Entry>, IndexDamaged> {
+        let entries = self.entries_in(bucket, bytes)?;
+        let entries = entries.chunks_exact(self.id_width + ENTRY_FIXED_BYTES);
+        entries.map(|entry| self.entry(entry).ok_or(IndexDamaged)).collect()
     }
 
-    fn check(&self, bucket: Bucket, bytes: &[u8]) -> Result<(), BucketDamaged> {
-        match bytes.len() == bucket.len && crc32c::crc32c(bytes) == self.crc(bucket.number) {
-            true => Ok(()),
-            false => Err(BucketDamaged),
+    /// A bucket's entries without their checksum, which holds.
+    fn entries_in<'a>(&self, bucket: Bucket, bytes: &'a [u8]) -> Result<&'a [u8], IndexDamaged> {
+        if bytes.len() != bucket.piece.len {
+            return Err(IndexDamaged);
+        }
+        let (entries, crc) = bytes.split_at(bytes.len() - CRC_BYTES);
+        match u32_at(crc, 0) == bucket_crc(self.crc, bucket.number, entries) {
+            true => Ok(entries),
+            false => Err(IndexDamaged),
         }
     }
 
@@ -352,10 +324,34 @@ impl IndexHead {
         let (offset, number, what) = (u32_at(rest, 0), u32_at(rest, 4), rest[8]);
         let id = id_from_padded(padded, algorithm_from_byte(what & !TOMBSTONE)?)?;
         let place = match what & TOMBSTONE {
+            0 if number > DATA_BYTES_MAX => return None,
             0 => Place::Object { offset, stored: number },
             _ => Place::Tombstone { offset, victim: number },
         };
         Some((id, place))
+    }
+}
+
+impl Directory {
+    /// Bytes that it takes in memory.
+    pub(in crate::store) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.starts.len() + self.filter.len()
+    }
+
+    /// Whether the id may be there; `false` is certain.
+    pub(in crate::store) fn may_have(&self, id: &ObjectId) -> bool {
+        self.shape.may_have(&self.filter, Key::of(id))
+    }
+
+    /// What the file has at [`IndexHead::starts_piece`].
+    pub(in crate::store) fn starts(&self, numbers: &RangeInclusive<usize>) -> &[u8] {
+        &self.starts[numbers.start() * 4..(numbers.end() + 2) * 4]
+    }
+
+    /// How many entries these buckets have.
+    pub(in crate::store) fn entries(&self, numbers: &RangeInclusive<usize>) -> u64 {
+        let starts = |number: usize| u32_at(&self.starts, number * 4);
+        u64::from(starts(numbers.end() + 1) - starts(*numbers.start()))
     }
 }
 
@@ -367,60 +363,50 @@ pub(in crate::store) fn encode_index(
     segment: SegmentId,
     segment_len: u64,
     accounts: &Accounts,
-    entries: Vec<Entry>,
-) -> Vec<Bytes> {
-    encode_version(VERSION, segment, segment_len, accounts, entries)
-}
-
-/// The same in a version that this code reads.
-pub(super) fn encode_version(
-    version: u32,
-    segment: SegmentId,
-    segment_len: u64,
-    accounts: &Accounts,
     mut entries: Vec<Entry>,
 ) -> Vec<Bytes> {
-    let filter_bits = filter_bits(version).expect("a version that is read");
     assert!(entries.len() <= ENTRIES_MAX as usize, "a segment is sealed long before");
     entries.sort_unstable_by_key(|(id, _)| *id);
     let id_width = entries.iter().map(|(id, _)| id.as_bytes().len()).max().unwrap_or(20);
     let bits = bucket_bits(entries.len());
-    let (buckets, blocks) = (1_usize << bits, filter_blocks(entries.len(), filter_bits));
+    let (shape, filter) = encode_filter(entries.iter().map(|(id, _)| Key::of(id)).collect());
     let mut head = BytesMut::new();
     head.put_slice(&MAGIC);
-    head.put_u32_le(version);
+    head.put_u32_le(VERSION);
     head.put_slice(&segment.bytes());
     head.put_u64_le(segment_len);
     head.put_u32_le(u32::try_from(entries.len()).expect("asserted above"));
     head.put_u8(id_width as u8);
     head.put_u8(bits as u8);
-    head.put_u16_le(0);
-    head.put_u32_le(u32::try_from(blocks).expect("bounded by the entries"));
+    head.put_u8(shape.window_bits);
+    head.put_u8(0);
+    head.put_u32_le(shape.windows);
+    head.put_u32_le(shape.seed);
     accounts.write(&mut head);
-    let mut body = BytesMut::with_capacity(entries.len() * (id_width + ENTRY_FIXED_BYTES));
-    let mut filter = vec![[0_u32; 8]; blocks];
-    let mut crcs = Vec::with_capacity(buckets);
+    let head_crc = crc32c::crc32c(&head);
+    head.put_u32_le(head_crc);
+    let buckets = 1_usize << bits;
+    let mut directory = BytesMut::with_capacity((buckets + 2) * 4 + filter.len());
+    let width = id_width + ENTRY_FIXED_BYTES;
+    let mut body = BytesMut::with_capacity(entries.len() * width + buckets * CRC_BYTES);
     let mut place = 0;
     for bucket in 0..buckets {
-        head.put_u32_le(place as u32);
+        directory.put_u32_le(place as u32);
         let begun = body.len();
-        while let Some((id, entry)) =
-            entries.get(place).filter(|(id, _)| bucket_of(id, bits) == bucket)
-        {
+        let here = |(id, _): &&Entry| bucket_at(id.prefix_u64(), bits) == bucket;
+        while let Some((id, entry)) = entries.get(place).filter(here) {
             put_entry(&mut body, id_width, id, *entry);
-            let Sought { place: at, masks, .. } = Sought::new(id);
-            let block = &mut filter[filter_block(at, blocks)];
-            block.iter_mut().zip(masks).for_each(|(word, mask)| *word |= mask);
             place += 1;
         }
-        crcs.push(crc32c::crc32c(&body[begun..]));
+        let crc = bucket_crc(head_crc, bucket, &body[begun..]);
+        body.put_u32_le(crc);
     }
     assert_eq!(place, entries.len(), "every entry is in a bucket");
-    head.put_u32_le(place as u32);
-    crcs.into_iter().for_each(|crc| head.put_u32_le(crc));
-    filter.iter().flatten().for_each(|word| head.put_u32_le(*word));
-    head.put_u32_le(crc32c::crc32c(&head));
-    vec![head.freeze(), body.freeze()]
+    directory.put_u32_le(place as u32);
+    directory.put_slice(&filter);
+    let crc = crc32c::crc32c_append(head_crc, &directory);
+    directory.put_u32_le(crc);
+    vec![head.freeze(), directory.freeze(), body.freeze()]
 }
 
 fn put_entry(out: &mut BytesMut, id_width: usize, id: &ObjectId, place: Place) {

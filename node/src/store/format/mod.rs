@@ -19,6 +19,7 @@
 //! are part of that: an unknown one is never skipped.
 
 pub(super) mod account;
+pub(super) mod filter;
 pub(super) mod index;
 pub(super) mod large;
 pub(super) mod record;

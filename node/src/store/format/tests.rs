@@ -1,11 +1,14 @@
 //! The formats by themselves: what was written is read, and nothing else is.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::account::{Accounts, Tally};
-use super::index::{Entry, IndexHead, Place, Sought, encode_index, encode_version, head_len};
+use super::filter::{Key, Shape, encode_filter, fill};
+use super::index::{Directory, Entry, IndexHead, Piece, Place, encode_index, head_len};
 use super::large::{large_header, parse_large_header};
-use super::record::{Begins, Codec, Content, RecordHead};
+use super::record::{Begins, Codec, Content, DATA_BYTES_MAX, RecordHead};
 use super::segment::{SegmentId, parse_segment_header, segment_header};
 use crate::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
 
@@ -36,26 +39,42 @@ fn file(count: usize) -> Vec<u8> {
 
 fn head(file: &[u8]) -> Result<IndexHead, super::HeaderError> {
     head_len(file)?;
-    IndexHead::parse(Bytes::copy_from_slice(file), file.len() as u64)
+    IndexHead::parse(file, file.len() as u64)
 }
 
+fn at(file: &[u8], Piece { offset, len }: Piece) -> &[u8] {
+    &file[usize::try_from(offset).unwrap()..][..len]
+}
+
+fn directory(head: &IndexHead, file: &[u8]) -> Directory {
+    head.directory(Bytes::copy_from_slice(at(file, head.directory_piece()))).unwrap()
+}
+
+/// What the index says without its directory.
 fn find(head: &IndexHead, file: &[u8], id: &ObjectId) -> Option<Place> {
-    let bucket = head.bucket_for(&Sought::new(id))?;
-    let from = usize::try_from(bucket.offset).unwrap();
-    head.find(bucket, &file[from..from + bucket.len], id).expect("the bucket is whole")
+    let number = head.number_of(id);
+    let starts = at(file, head.starts_piece(&(number..=number)));
+    let bucket = head.bucket(number, starts).unwrap();
+    head.find(bucket, at(file, bucket.piece), id).expect("the bucket is whole")
 }
 
 #[test]
 fn an_index_finds_what_it_was_made_of_and_nothing_else() {
-    for count in [0, 1, 5, 24, 25, 1000, 5000] {
+    for count in [0, 1, 2, 5, 24, 25, 1000, 5000] {
         let file = file(count);
         let head = head(&file).unwrap();
         assert_eq!((head.segment, head.segment_len, &head.accounts), (SEGMENT, 1234, &accounts()));
+        assert_eq!(head.entries as usize, count);
+        let directory = directory(&head, &file);
         for (id, place) in entries(count) {
+            assert!(directory.may_have(&id), "the filter of {count} lacks {id}");
             assert_eq!(find(&head, &file, &id), Some(place), "of {count}");
+            let number = head.number_of(&id);
+            assert_eq!(
+                directory.starts(&(number..=number)),
+                at(&file, head.starts_piece(&(number..=number)))
+            );
         }
-        let passed = (count..count + 2000).filter(|n| head.may_have(&Sought::new(&id(*n)))).count();
-        assert!(passed <= 20, "{passed} of 2000 absent ids passed the filter of {count}");
         for absent in count..count + 2000 {
             assert_eq!(find(&head, &file, &id(absent)), None);
         }
@@ -63,18 +82,78 @@ fn an_index_finds_what_it_was_made_of_and_nothing_else() {
 }
 
 #[test]
-fn indexes_of_earlier_versions_are_read_and_those_of_later_ones_refused() {
-    let file = encode_version(1, SEGMENT, 1234, &accounts(), entries(1000)).concat();
-    assert!(file.len() < self::file(1000).len(), "it has a smaller filter");
+fn the_buckets_between_two_positions_hold_all_entries_there() {
+    let file = file(1000);
     let head = head(&file).unwrap();
-    for (id, place) in entries(1000) {
-        assert_eq!(find(&head, &file, &id), Some(place));
+    let directory = directory(&head, &file);
+    let all: BTreeSet<ObjectId> = entries(1000).into_iter().map(|(id, _)| id).collect();
+    for (first, last) in [(0, u64::MAX), (0, 0), (1 << 60, 1 << 62), (u64::MAX - 5, u64::MAX)] {
+        let numbers = head.numbers_between(first, last);
+        let starts = directory.starts(&numbers);
+        assert_eq!(starts, at(&file, head.starts_piece(&numbers)));
+        let buckets = head.buckets(numbers.clone(), starts).unwrap();
+        let found: Vec<ObjectId> = buckets
+            .iter()
+            .flat_map(|bucket| head.all(*bucket, at(&file, bucket.piece)).unwrap())
+            .map(|(id, _)| id)
+            .collect();
+        assert_eq!(directory.entries(&numbers), found.len() as u64);
+        assert!(found.is_sorted(), "buckets follow one another");
+        let within = |id: &&ObjectId| (first..=last).contains(&id.prefix_u64());
+        assert!(all.iter().filter(within).all(|id| found.contains(id)), "{first} to {last}");
     }
-    let mut later = file;
-    later[8] = 3;
-    assert_eq!(head_len(&later), Err(super::HeaderError::Version(3)));
+}
+
+#[test]
+fn a_filter_lets_through_its_own_ids_and_one_in_many_thousand_others() {
+    let key = |n: u64| Key::of(&ObjectId::from_bytes(&spread(n)).unwrap());
+    for count in [1, 2, 3, 10, 100, 10_000, 200_000] {
+        let (shape, filter) = encode_filter((0..count).map(key).collect());
+        assert_eq!(filter.len(), shape.bytes());
+        assert!(shape.is_sane(u32::try_from(count).unwrap()));
+        assert!((0..count).all(|n| shape.may_have(&filter, key(n))), "all of {count} pass");
+        let absent = 400_000;
+        let passed = (count..count + absent).filter(|n| shape.may_have(&filter, key(*n))).count();
+        // 49 are to be expected.
+        assert!((10..120).contains(&passed), "{passed} of {absent} pass that of {count}");
+    }
+    // Ids that only their first bytes tell apart are one to a filter, and pass.
+    let (shape, filter) = encode_filter(vec![key(1), key(1), key(2)]);
+    assert!(shape.may_have(&filter, key(1)) && shape.may_have(&filter, key(2)));
+    // Keys that are too many find no places.
+    let keys: Vec<Key> = (0..100).map(key).collect();
+    assert_eq!(fill(Shape { window_bits: 3, seed: 0, windows: 1 }, &keys), None);
+    // Without ids, and when none of the hash functions will do, all pass.
+    let open = Shape { window_bits: 0, seed: 0, windows: 0 };
+    assert!(open.bytes() == 0 && open.may_have(&[], key(1)));
+}
+
+/// Twenty bytes that differ in every place from those of other numbers.
+fn spread(n: u64) -> [u8; 20] {
+    let mut bytes = [0; 20];
+    for (word, salt) in bytes.chunks_mut(8).zip([3, 5, 7]) {
+        let mixed = (n + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(salt as u32 * 9);
+        let mixed = mixed.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        word.copy_from_slice(&mixed.to_le_bytes()[..word.len()]);
+    }
+    bytes
+}
+
+#[test]
+fn earlier_indexes_are_made_again_earlier_segments_read_and_later_ones_refused() {
+    let mut index = file(1000);
+    for (version, refused) in [
+        (1, super::HeaderError::Damaged),
+        (2, super::HeaderError::Damaged),
+        (4, super::HeaderError::Version(4)),
+    ] {
+        index[8] = version;
+        assert_eq!(head_len(&index), Err(refused));
+    }
     let mut segment = segment_header(SEGMENT);
-    for (version, read) in [(1, Ok(SEGMENT)), (3, Err(super::HeaderError::Version(3)))] {
+    for (version, read) in
+        [(1, Ok(SEGMENT)), (2, Ok(SEGMENT)), (4, Err(super::HeaderError::Version(4)))]
+    {
         segment[8] = version;
         let crc = crc32c::crc32c(&segment[..24]);
         segment[24..].copy_from_slice(&crc.to_le_bytes());
@@ -84,22 +163,42 @@ fn indexes_of_earlier_versions_are_read_and_those_of_later_ones_refused() {
 
 #[test]
 fn an_index_costs_less_than_three_bytes_of_memory_an_object() {
-    let head = head(&file(100_000)).unwrap();
-    assert!(head.memory_bytes() < 22 * 10_000, "{} bytes for 100,000", head.memory_bytes());
+    let file = file(100_000);
+    let bytes = directory(&head(&file).unwrap(), &file).memory_bytes();
+    assert!(bytes < 22 * 10_000, "{bytes} bytes for 100,000");
 }
 
 #[test]
 fn a_flipped_bit_anywhere_in_an_index_is_noticed() {
     let whole = file(40);
+    let sound = head(&whole).unwrap();
+    let starts = sound.starts_piece(&sound.numbers());
     for bit in 0..whole.len() * 8 {
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let Ok(head) = head(&flipped) else { continue };
-        let damaged = head.buckets().filter(|bucket| {
-            let from = usize::try_from(bucket.offset).unwrap();
-            head.all(*bucket, &flipped[from..from + bucket.len]).is_err()
-        });
-        assert_eq!(damaged.count(), 1, "bit {bit}");
+        let directory = Bytes::copy_from_slice(at(&flipped, head.directory_piece()));
+        let in_directory =
+            (bit / 8) as u64 - head.directory_piece().offset < head.directory_piece().len as u64;
+        assert_eq!(head.directory(directory).is_err(), in_directory, "bit {bit}");
+        // Without the directory: what tells where a bucket is was flipped, or the bucket, or
+        // else each is as it was.
+        for number in head.numbers() {
+            let pair = head.starts_piece(&(number..=number));
+            let bucket = head.bucket(number, at(&flipped, pair));
+            let read = bucket.and_then(|bucket| {
+                let in_file = bucket.piece.offset + bucket.piece.len as u64 <= whole.len() as u64;
+                assert!(in_file, "bit {bit}");
+                head.all(bucket, at(&flipped, bucket.piece))
+            });
+            if let Ok(entries) = read {
+                let bucket = sound.bucket(number, at(&whole, pair)).unwrap();
+                assert_eq!(entries, sound.all(bucket, at(&whole, bucket.piece)).unwrap());
+            } else {
+                let byte = (bit / 8) as u64;
+                assert!(byte >= starts.offset, "bit {bit}");
+            }
+        }
     }
 }
 
@@ -137,6 +236,34 @@ fn a_record_is_read_only_where_it_was_written() {
         for len in 0..bytes.len() {
             assert_eq!(RecordHead::parse(&bytes[..len], SEGMENT, 77), None);
         }
+    }
+}
+
+#[test]
+fn what_claims_more_data_than_a_record_has_is_damaged() {
+    let max = DATA_BYTES_MAX;
+    for (codec, size, stored, holds) in [
+        (Codec::Raw, max, max, true),
+        (Codec::Raw, max + 1, max + 1, false),
+        (Codec::Raw, u32::MAX, u32::MAX, false),
+        (Codec::Lz4, max, 40, true),
+        (Codec::Lz4, max + 1, 40, false),
+        (Codec::Zstd, max, max - 1, true),
+        (Codec::Zstd, u32::MAX, u32::MAX - 1, false),
+    ] {
+        let content = Content::Object { kind: Kind::Blob, size, codec, stored };
+        let mut bytes = Vec::new();
+        RecordHead { id: id(0), content, begins: Begins::Nothing }.write(SEGMENT, 9, &mut bytes);
+        assert_eq!(RecordHead::parse(&bytes, SEGMENT, 9).is_some(), holds, "{content:?}");
+
+        let entry = (id(0), Place::Object { offset: 9, stored });
+        let file = encode_index(SEGMENT, 1234, &accounts(), vec![entry]).concat();
+        let head = head(&file).unwrap();
+        let bucket = head.bucket(0, at(&file, head.starts_piece(&(0..=0)))).unwrap();
+        let bytes = at(&file, bucket.piece);
+        let holds = stored <= max;
+        assert_eq!(head.find(bucket, bytes, &id(0)).is_ok(), holds, "{entry:?}");
+        assert_eq!(head.all(bucket, bytes).is_ok(), holds, "{entry:?}");
     }
 }
 

@@ -169,11 +169,14 @@ impl<'a> Pass<'a> {
 
     /// Reads an index; one that does not hold is made again.
     async fn index(&mut self, sealed: &Arc<Sealed>) -> Result<(), Stop> {
-        for bucket in sealed.buckets() {
+        let Ok(buckets) = sealed.buckets().await else {
+            return Ok(self.shared.rebuild_index(sealed).await?);
+        };
+        for bucket in buckets {
             if sealed.entries_of(bucket).await.is_err() {
                 return Ok(self.shared.rebuild_index(sealed).await?);
             }
-            self.pass(bucket.len as u64).await?;
+            self.pass(bucket.piece.len as u64).await?;
         }
         Ok(())
     }

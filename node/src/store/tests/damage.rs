@@ -1,5 +1,7 @@
 //! Damaged files: the right bytes or an error, never others.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 
 use super::*;
@@ -192,5 +194,39 @@ async fn where_an_id_cannot_be_read_nothing_missing_is_called_absent() {
     put_all(&store, &objects).await;
     for object in &objects {
         assert!(holds(&store, object).await);
+    }
+}
+
+#[tokio::test]
+async fn an_index_of_an_earlier_version_or_a_damaged_directory_is_made_again() {
+    let scratch = scratch();
+    let store = open(&scratch.disk).await;
+    let objects = blobs(300);
+    put_all(&store, &objects).await;
+    store.seal().await.unwrap();
+    // The newest segment would be gone on with instead.
+    put_all(&store, &[blob("later")]).await;
+    store.close().await;
+    let names = scratch.disk.list("segments").await.unwrap();
+    let name = names.iter().find(|name| name.ends_with(".idx")).expect("a segment was sealed");
+    let (path, whole) = bytes_of(&scratch.disk, format!("segments/{name}")).await;
+    // The version, which opening reads, and the filter, which it does not.
+    for (at, byte) in [(8, 2), (300, whole[300] ^ 4)] {
+        let mut changed = whole.to_vec();
+        changed[at] = byte;
+        overwrite(&scratch.disk, &path, changed.into()).await;
+        let store = open(&scratch.disk).await;
+        for object in &objects {
+            assert!(holds(&store, object).await, "byte {at} changed");
+        }
+        assert!(!store.has(&[blob("another").id()]).await.unwrap()[0]);
+        let mended = async {
+            while bytes_of(&scratch.disk, path.clone()).await.1 != whole {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let mended = tokio::time::timeout(Duration::from_secs(10), mended).await;
+        mended.unwrap_or_else(|_| panic!("byte {at} stays changed"));
+        store.close().await;
     }
 }
