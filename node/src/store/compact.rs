@@ -320,11 +320,7 @@ async fn still_needed(
     run: &[Arc<Sealed>],
     id: &ObjectId,
 ) -> Result<bool, StoreError> {
-    let oldest = run[0].id().first;
-    let older: Vec<_> = {
-        let view = shared.view();
-        view.sealed.iter().filter(|sealed| sealed.id().last < oldest).cloned().collect()
-    };
+    let older = shared.view().older_than(run[0].id());
     for sealed in older.iter().filter(|sealed| sealed.may_have(id)) {
         match sealed.find(id).await {
             Ok(None) => {}
@@ -360,7 +356,8 @@ async fn publish(
     let Output { id, path, file, len, accounts, places, .. } = output;
     let entries = places.entries();
     // The index first: without its segment it is a leftover, and the segment's name decides.
-    let index = write_index(&shared.disk, id, file, len, accounts, entries).await;
+    let older = shared.view().older_than(id);
+    let index = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
     let sealed = index.map_err(|error| shared.write_failed(&index_path(id), &error))?;
     // An index that is made again meanwhile would bring its segment back.
     let _rebuilding = shared.rebuilding.lock().await;

@@ -182,7 +182,9 @@ impl Shared {
         let scanned = scanned.map_err(|error| read_failed(&path, &error))?;
         self.note_scanned(id, &scanned);
         let (file, entries) = (damaged.file.clone(), scanned.places.entries());
-        let made = write_index(&self.disk, id, file, damaged.len, scanned.accounts, entries).await;
+        let older = self.view().older_than(id);
+        let accounts = scanned.accounts;
+        let made = write_index(&self.disk, id, file, damaged.len, accounts, entries, older).await;
         let sealed = made.map_err(|error| match super::shared::is_full(&error) {
             true => StoreError::DiskFull,
             false => read_failed(&index_path(id), &error),
@@ -220,7 +222,13 @@ impl Shared {
 async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Sealed>, IndexError)> {
     // One after another without a future for each: the processor then waits for the memory of
     // several filters at once.
-    for segment in sealed.iter().filter(|segment| segment.may_have(id)) {
+    let mut rest = sealed;
+    while let Some(at) = rest.iter().position(|segment| segment.may_have(id)) {
+        let segment = &rest[at];
+        rest = &rest[at + 1..];
+        if segment.lacks(id, rest) {
+            continue;
+        }
         match segment.find(id).await {
             Ok(None) => {}
             Ok(Some(Place::Object { offset, stored })) => {

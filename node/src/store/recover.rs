@@ -193,7 +193,9 @@ async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, O
     }
     tracing::warn!(path, "its index is missing or damaged and is made again");
     let (accounts, entries) = (contents.accounts.clone(), contents.places.entries());
-    let sealed = match write_index(disk, id, file.clone(), len, accounts, entries).await {
+    // Of older segments no filter is in memory yet.
+    let older = Vec::new();
+    let sealed = match write_index(disk, id, file.clone(), len, accounts, entries, older).await {
         // Gets go on without room: the index stays in memory until there is some.
         Err(error) if is_full(&error) => {
             let places = std::mem::take(&mut contents.places);

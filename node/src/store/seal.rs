@@ -15,7 +15,8 @@ pub(super) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreEr
         let Some(entries) = segment.unwritten() else { continue };
         let (id, file, len) = (segment.id(), segment.file.clone(), segment.len);
         let accounts = segment.accounts().clone();
-        let made = write_index(&shared.disk, id, file, len, accounts, entries).await;
+        let older = shared.view().older_than(id);
+        let made = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
         let path = index_path(id);
         let made = made.map_err(|error| shared.write_failed(&path, &error))?;
         // Unless it was compacted meanwhile; then what was written is a leftover.
@@ -31,7 +32,8 @@ pub(super) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreEr
 pub(super) async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(), StoreError> {
     let Unsealed { id, ref file, len, ref accounts, ref places, .. } = *frozen;
     let entries = places.entries();
-    let made = write_index(&shared.disk, id, file.clone(), len, accounts.clone(), entries).await;
+    let (file, accounts, older) = (file.clone(), accounts.clone(), shared.view().older_than(id));
+    let made = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
     match made {
         Ok(sealed) => {
             shared.count_write(sealed.disk_bytes() - len, 2);

@@ -2,7 +2,7 @@
 //! how a record in it is found with one read.
 
 use std::ops::RangeInclusive;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use gitstratum_host::disk::{File, OpenMode};
@@ -70,6 +70,7 @@ pub(super) struct Sealed {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every segment is of the large one")]
 enum Index {
     File {
         file: File,
@@ -190,6 +191,20 @@ impl Sealed {
         }
     }
 
+    fn directory(&self) -> Option<&Directory> {
+        match &self.index {
+            Index::File { directory, .. } => directory.get(),
+            Index::Memory { .. } => None,
+        }
+    }
+
+    /// Whether an id that it may have is certainly not here, because it is in one of these
+    /// older segments or nowhere. Costs no read.
+    pub(super) fn lacks(&self, id: &ObjectId, older: &[Arc<Sealed>]) -> bool {
+        let older = older.iter().filter_map(|older| older.directory());
+        self.directory().is_some_and(|directory| directory.lacks(id, older))
+    }
+
     /// What it says of an id that it may have.
     ///
     /// # Errors
@@ -295,7 +310,8 @@ async fn read(file: &File, Piece { offset, len }: Piece) -> Result<Bytes, IndexE
     Ok(file.read_at(offset, len).await?)
 }
 
-/// Writes a segment's index file, durably, and opens it.
+/// Writes a segment's index file, durably, and opens it. `older` are the segments that a
+/// lookup asks after it.
 ///
 /// # Errors
 /// Those of the disk.
@@ -306,9 +322,14 @@ pub(super) async fn write_index(
     len: u64,
     accounts: Accounts,
     entries: Vec<Entry>,
+    older: Vec<Arc<Sealed>>,
 ) -> Result<Sealed, std::io::Error> {
     // Sorting a segment's ids takes tens of milliseconds: not on the threads that serve.
-    let buffers = compute(move || encode_index(id, len, &accounts, entries)).await;
+    let encode = move || {
+        let older: Vec<_> = older.iter().filter_map(|older| older.directory()).collect();
+        encode_index(id, len, &accounts, entries, &older)
+    };
+    let buffers = compute(encode).await;
     let path = index_path(id);
     let temporary = temporary(&path);
     match disk.remove(&temporary).await {

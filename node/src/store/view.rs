@@ -206,6 +206,11 @@ impl View {
             || self.sealed.iter().any(|sealed| sealed.id() == id)
     }
 
+    /// The sealed segments that a lookup asks after this one.
+    pub(super) fn older_than(&self, id: SegmentId) -> Vec<Arc<Sealed>> {
+        self.sealed.iter().filter(|sealed| sealed.id().last < id.first).cloned().collect()
+    }
+
     /// Replaces `old` by `new` among the sealed segments.
     pub(super) fn replace_sealed(&mut self, old: &[SegmentId], new: Option<Arc<Sealed>>) {
         let kept = self.sealed.iter().filter(|sealed| !old.contains(&sealed.id())).cloned();

@@ -13,9 +13,10 @@
 //! padding    3 zeros, so that a slot can be read as four bytes
 //! ```
 
-use crate::object::ObjectId;
+use bytes::Bytes;
 
 use super::u32_at;
+use crate::object::ObjectId;
 
 /// One absent id in 8,192 passes.
 const SLOT_BITS: usize = 13;
@@ -29,9 +30,18 @@ const ATTEMPTS: u32 = 64;
 
 /// The part of an id that filters look at: the same for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::store) struct Key(u64);
+pub(in crate::store) struct Key(pub(super) u64);
 
 impl Key {
+    /// Those of a segment's ids, ascending and each once.
+    pub(in crate::store) fn all<'a>(ids: impl Iterator<Item = &'a ObjectId>) -> Vec<Self> {
+        let mut keys: Vec<Key> = ids.map(Key::of).collect();
+        keys.sort_unstable();
+        // Two that are the same could never be told their places.
+        keys.dedup();
+        keys
+    }
+
     /// That of an id.
     pub(in crate::store) fn of(id: &ObjectId) -> Self {
         // Other bits than those that tell its bucket.
@@ -111,20 +121,70 @@ impl Shape {
         let within = |bits: u64| bits as usize & (window - 1);
         [first, (first + window) ^ within(hash >> 18), (first + 2 * window) ^ within(hash)]
     }
+}
 
-    /// Whether the ids of which `filter` was made may include that of the key.
+/// A filter, in the bytes that it has in the file.
+#[derive(Debug)]
+pub(in crate::store) struct Filter {
+    shape: Shape,
+    bytes: Bytes,
+    mark: u64,
+}
+
+impl Filter {
+    /// The one that lets these keys through, which ascend and are there once each.
+    pub(in crate::store) fn of(keys: &[Key]) -> Self {
+        // Whoever grinds ids that share their slots would have to know all others of the
+        // segment.
+        let mixed =
+            keys.iter().fold(0, |crc, key| crc32c::crc32c_append(crc, &key.0.to_le_bytes()));
+        let seeds = (0..ATTEMPTS).map(|attempt| mixed.wrapping_add(attempt));
+        let mut shapes = seeds.map(|seed| Shape { seed, ..Shape::of(keys.len()) });
+        let made = shapes.find_map(|shape| Some((shape, fill(shape, keys)?)));
+        let (shape, bytes) = made.unwrap_or((Shape::OPEN, Vec::new()));
+        Filter::parse(shape, bytes.into())
+    }
+
+    /// Reads one from its bytes.
     ///
     /// # Panics
-    /// When the filter is shorter than [`Shape::bytes`].
+    /// When these are not as many as [`Shape::bytes`].
+    pub(in crate::store) fn parse(shape: Shape, bytes: Bytes) -> Self {
+        assert_eq!(bytes.len(), shape.bytes(), "a filter of another length");
+        // Both checksums are of all the keys, in two ways.
+        let mark = u64::from(crc32c::crc32c(&bytes)) << 32 | u64::from(shape.seed);
+        Filter { shape, bytes, mark }
+    }
+
+    /// What must be known to read it.
+    pub(in crate::store) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Its bytes in the file.
+    pub(in crate::store) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Whether there are keys that it does not let through.
+    pub(in crate::store) fn stops_any(&self) -> bool {
+        self.shape.windows > 0
+    }
+
+    /// A number that no filter of other keys has.
+    pub(in crate::store) fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// Whether it lets the key through: always when it was made of it.
     #[inline]
-    pub(in crate::store) fn may_have(&self, filter: &[u8], key: Key) -> bool {
-        if self.windows == 0 {
+    pub(in crate::store) fn may_have(&self, key: Key) -> bool {
+        if !self.stops_any() {
             return true;
         }
-        let hash = self.hash(key);
-        let [first, second, third] = self.slots_of(hash);
-        slot_at(filter, first) ^ slot_at(filter, second) ^ slot_at(filter, third)
-            == fingerprint(hash)
+        let hash = self.shape.hash(key);
+        let slots = self.shape.slots_of(hash).map(|slot| slot_at(&self.bytes, slot));
+        slots[0] ^ slots[1] ^ slots[2] == fingerprint(hash)
     }
 }
 
@@ -135,19 +195,6 @@ fn fingerprint(hash: u64) -> u16 {
 fn slot_at(filter: &[u8], slot: usize) -> u16 {
     let bit = slot * SLOT_BITS;
     ((u64::from(u32_at(filter, bit / 8)) >> (bit % 8)) & SLOT_MASK) as u16
-}
-
-/// The filter that lets these keys through, and its shape.
-pub(in crate::store) fn encode_filter(mut keys: Vec<Key>) -> (Shape, Vec<u8>) {
-    keys.sort_unstable();
-    // Two that are the same could never be told their places.
-    keys.dedup();
-    // Whoever grinds ids that share their slots would have to know all others of the segment.
-    let first = keys.iter().fold(0, |crc, key| crc32c::crc32c_append(crc, &key.0.to_le_bytes()));
-    let seeds = (0..ATTEMPTS).map(|attempt| first.wrapping_add(attempt));
-    let mut shapes = seeds.map(|seed| Shape { seed, ..Shape::of(keys.len()) });
-    let made = shapes.find_map(|shape| Some((shape, fill(shape, &keys)?)));
-    made.unwrap_or((Shape::OPEN, Vec::new()))
 }
 
 /// What the slots of a filter of this shape hold, packed; `None` when the keys do not find

@@ -4,9 +4,10 @@
 //! ```text
 //! head       8 magic "GSTRIDX\n" | 4 version | 12 segment id | 8 segment's length
 //!            | 4 entries | 1 id width | 1 bucket bits | 1 window bits | 1 zero
-//!            | 4 windows | 4 seed (filter.rs) | accounts (account.rs) | 4 crc of the head
+//!            | 4 windows | 4 seed (filter.rs) | 4 witnesses | 4 listed ids (overlap.rs)
+//!            | accounts (account.rs) | 4 crc of the head
 //! directory  4 first entry of each bucket, and the number of entries | filter (filter.rs)
-//!            | 4 crc of the head's crc and the directory
+//!            | overlap (overlap.rs) | 4 crc of the head's crc and the directory
 //! bucket     entries | 4 crc of the head's crc, the bucket's number and the entries
 //! entry      id, padded to the id width | 4 offset | 4 stored, or victim | 1 what
 //! ```
@@ -27,7 +28,8 @@ use std::ops::RangeInclusive;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::account::{ACCOUNTS_BYTES_FIXED, Accounts};
-use super::filter::{Key, Shape, encode_filter};
+use super::filter::{Filter, Key, Shape};
+use super::overlap::{Extent, Overlap};
 use super::record::DATA_BYTES_MAX;
 use super::segment::SegmentId;
 use super::{HeaderError, algorithm_from_byte, algorithm_to_byte, id_from_padded, u32_at, u64_at};
@@ -36,7 +38,7 @@ use crate::object::ObjectId;
 /// The version this code writes, and the only one it reads.
 const VERSION: u32 = 3;
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";
-const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4 + 4;
+const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4 + 4 + 4 + 4;
 /// A bucket has this many entries on average, or up to twice as many.
 const BUCKET_ENTRIES: usize = 24;
 /// Bytes of an entry beside the id.
@@ -83,18 +85,20 @@ pub(in crate::store) struct IndexHead {
     id_width: usize,
     bucket_bits: u32,
     filter: Shape,
+    overlap: Extent,
     /// Of this head in the file.
     len: usize,
     /// So that no part of another index is taken for one of this.
     crc: u32,
 }
 
-/// Where the buckets begin, and the filter. Parsed of a file's bytes, which it keeps.
+/// Where the buckets begin, and what tells without a read that an id is in none of them.
+/// Parsed of a file's bytes, which it keeps.
 #[derive(Debug)]
 pub(in crate::store) struct Directory {
     starts: Bytes,
-    filter: Bytes,
-    shape: Shape,
+    filter: Filter,
+    overlap: Overlap,
 }
 
 /// Bytes of the file.
@@ -170,6 +174,7 @@ impl IndexHead {
         let (accounts, rest) = Accounts::parse(&head[FIXED_BYTES..]).ok_or(HeaderError::Damaged)?;
         let filter =
             Shape { window_bits: head[38], windows: u32_at(head, 40), seed: u32_at(head, 44) };
+        let overlap = Extent { witnesses: u32_at(head, 48), ids: u32_at(head, 52) };
         let head = IndexHead {
             segment,
             segment_len: u64_at(head, 24),
@@ -178,6 +183,7 @@ impl IndexHead {
             id_width: usize::from(head[36]),
             bucket_bits: u32::from(head[37]),
             filter,
+            overlap,
             len,
             crc,
         };
@@ -201,7 +207,7 @@ impl IndexHead {
 
     /// Where the directory is.
     pub(in crate::store) fn directory_piece(&self) -> Piece {
-        let len = self.starts_len() + self.filter.bytes() + CRC_BYTES;
+        let len = self.starts_len() + self.filter.bytes() + self.overlap.bytes() + CRC_BYTES;
         Piece { offset: self.len as u64, len }
     }
 
@@ -215,7 +221,8 @@ impl IndexHead {
             return Err(IndexDamaged);
         }
         let starts = raw.split_to(self.starts_len());
-        Ok(Directory { starts, filter: raw, shape: self.filter })
+        let filter = Filter::parse(self.filter, raw.split_to(self.filter.bytes()));
+        Ok(Directory { starts, filter, overlap: Overlap::parse(self.overlap, raw) })
     }
 
     /// Numbers of the buckets that may have ids at positions `first` to `last`.
@@ -335,12 +342,28 @@ impl IndexHead {
 impl Directory {
     /// Bytes that it takes in memory.
     pub(in crate::store) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.starts.len() + self.filter.len()
+        size_of::<Self>()
+            + self.starts.len()
+            + self.filter.bytes().len()
+            + self.overlap.extent().bytes()
     }
 
     /// Whether the id may be there; `false` is certain.
     pub(in crate::store) fn may_have(&self, id: &ObjectId) -> bool {
-        self.shape.may_have(&self.filter, Key::of(id))
+        self.filter.may_have(Key::of(id))
+    }
+
+    /// Whether an id that the filter lets through is certainly not there, because the filter
+    /// of an older segment lets it through too.
+    pub(in crate::store) fn lacks<'a>(
+        &self,
+        id: &ObjectId,
+        mut older: impl Iterator<Item = &'a Directory>,
+    ) -> bool {
+        let key = Key::of(id);
+        let is_witness =
+            |older: &Directory| older.filter.may_have(key) && self.overlap.has_asked(&older.filter);
+        older.any(is_witness) && !self.overlap.has(key)
     }
 
     /// What the file has at [`IndexHead::starts_piece`].
@@ -355,7 +378,8 @@ impl Directory {
     }
 }
 
-/// The index file of a segment with these entries, each id once, in any order.
+/// The index file of a segment with these entries, each id once, in any order. What `older`
+/// ones have in memory is looked through for ids that only a read could tell apart.
 ///
 /// # Panics
 /// With more than [`ENTRIES_MAX`] entries.
@@ -364,12 +388,18 @@ pub(in crate::store) fn encode_index(
     segment_len: u64,
     accounts: &Accounts,
     mut entries: Vec<Entry>,
+    older: &[&Directory],
 ) -> Vec<Bytes> {
     assert!(entries.len() <= ENTRIES_MAX as usize, "a segment is sealed long before");
     entries.sort_unstable_by_key(|(id, _)| *id);
     let id_width = entries.iter().map(|(id, _)| id.as_bytes().len()).max().unwrap_or(20);
     let bits = bucket_bits(entries.len());
-    let (shape, filter) = encode_filter(entries.iter().map(|(id, _)| Key::of(id)).collect());
+    let (filter, overlap) = {
+        let keys = Key::all(entries.iter().map(|(id, _)| id));
+        let older: Vec<&Filter> = older.iter().map(|directory| &directory.filter).collect();
+        (Filter::of(&keys), Overlap::find(&keys, &older))
+    };
+    let (shape, extent) = (filter.shape(), overlap.extent());
     let mut head = BytesMut::new();
     head.put_slice(&MAGIC);
     head.put_u32_le(VERSION);
@@ -382,11 +412,13 @@ pub(in crate::store) fn encode_index(
     head.put_u8(0);
     head.put_u32_le(shape.windows);
     head.put_u32_le(shape.seed);
+    head.put_u32_le(extent.witnesses);
+    head.put_u32_le(extent.ids);
     accounts.write(&mut head);
     let head_crc = crc32c::crc32c(&head);
     head.put_u32_le(head_crc);
     let buckets = 1_usize << bits;
-    let mut directory = BytesMut::with_capacity((buckets + 2) * 4 + filter.len());
+    let mut directory = BytesMut::with_capacity((buckets + 2) * 4 + shape.bytes() + extent.bytes());
     let width = id_width + ENTRY_FIXED_BYTES;
     let mut body = BytesMut::with_capacity(entries.len() * width + buckets * CRC_BYTES);
     let mut place = 0;
@@ -403,7 +435,8 @@ pub(in crate::store) fn encode_index(
     }
     assert_eq!(place, entries.len(), "every entry is in a bucket");
     directory.put_u32_le(place as u32);
-    directory.put_slice(&filter);
+    directory.put_slice(filter.bytes());
+    overlap.write(&mut directory);
     let crc = crc32c::crc32c_append(head_crc, &directory);
     directory.put_u32_le(crc);
     vec![head.freeze(), directory.freeze(), body.freeze()]

@@ -22,6 +22,7 @@ pub(super) mod account;
 pub(super) mod filter;
 pub(super) mod index;
 pub(super) mod large;
+mod overlap;
 pub(super) mod record;
 pub(super) mod segment;
 

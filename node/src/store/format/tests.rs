@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::account::{Accounts, Tally};
-use super::filter::{Key, Shape, encode_filter, fill};
+use super::filter::{Filter, Key, Shape, fill};
 use super::index::{Directory, Entry, IndexHead, Piece, Place, encode_index, head_len};
 use super::large::{large_header, parse_large_header};
+use super::overlap::Overlap;
 use super::record::{Begins, Codec, Content, DATA_BYTES_MAX, RecordHead};
 use super::segment::{SegmentId, parse_segment_header, segment_header};
 use crate::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
@@ -34,7 +35,7 @@ fn accounts() -> Accounts {
 const SEGMENT: SegmentId = SegmentId { last: 9, first: 7, generation: 2 };
 
 fn file(count: usize) -> Vec<u8> {
-    encode_index(SEGMENT, 1234, &accounts(), entries(count)).concat()
+    encode_index(SEGMENT, 1234, &accounts(), entries(count), &[]).concat()
 }
 
 fn head(file: &[u8]) -> Result<IndexHead, super::HeaderError> {
@@ -104,28 +105,76 @@ fn the_buckets_between_two_positions_hold_all_entries_there() {
     }
 }
 
+fn key(n: u64) -> Key {
+    Key::of(&ObjectId::from_bytes(&spread(n)).unwrap())
+}
+
+fn keys(numbers: std::ops::Range<u64>) -> Vec<Key> {
+    let ids: Vec<_> = numbers.map(|n| ObjectId::from_bytes(&spread(n)).unwrap()).collect();
+    Key::all(ids.iter())
+}
+
 #[test]
 fn a_filter_lets_through_its_own_ids_and_one_in_many_thousand_others() {
-    let key = |n: u64| Key::of(&ObjectId::from_bytes(&spread(n)).unwrap());
     for count in [1, 2, 3, 10, 100, 10_000, 200_000] {
-        let (shape, filter) = encode_filter((0..count).map(key).collect());
-        assert_eq!(filter.len(), shape.bytes());
-        assert!(shape.is_sane(u32::try_from(count).unwrap()));
-        assert!((0..count).all(|n| shape.may_have(&filter, key(n))), "all of {count} pass");
+        let filter = Filter::of(&keys(0..count));
+        assert!(filter.shape().is_sane(u32::try_from(count).unwrap()));
+        assert!((0..count).all(|n| filter.may_have(key(n))), "all of {count} pass");
         let absent = 400_000;
-        let passed = (count..count + absent).filter(|n| shape.may_have(&filter, key(*n))).count();
+        let passed = (count..count + absent).filter(|n| filter.may_have(key(*n))).count();
         // 49 are to be expected.
         assert!((10..120).contains(&passed), "{passed} of {absent} pass that of {count}");
     }
     // Ids that only their first bytes tell apart are one to a filter, and pass.
-    let (shape, filter) = encode_filter(vec![key(1), key(1), key(2)]);
-    assert!(shape.may_have(&filter, key(1)) && shape.may_have(&filter, key(2)));
+    let same = [spread(1), spread(1), spread(2)].map(|mut bytes| {
+        bytes[19] ^= bytes[0];
+        ObjectId::from_bytes(&bytes).unwrap()
+    });
+    let filter = Filter::of(&Key::all(same.iter()));
+    assert!(same.iter().all(|id| filter.may_have(Key::of(id))));
     // Keys that are too many find no places.
-    let keys: Vec<Key> = (0..100).map(key).collect();
-    assert_eq!(fill(Shape { window_bits: 3, seed: 0, windows: 1 }, &keys), None);
+    assert_eq!(fill(Shape { window_bits: 3, seed: 0, windows: 1 }, &keys(0..100)), None);
     // Without ids, and when none of the hash functions will do, all pass.
-    let open = Shape { window_bits: 0, seed: 0, windows: 0 };
-    assert!(open.bytes() == 0 && open.may_have(&[], key(1)));
+    let open = Filter::of(&[]);
+    assert!(open.bytes().is_empty() && !open.stops_any() && open.may_have(key(1)));
+}
+
+#[test]
+fn of_two_segments_that_may_have_an_id_memory_tells_which() {
+    let numbers = [0..100_000, 100_000..180_000, 180_000..300_000];
+    let filters = numbers.clone().map(|numbers| Filter::of(&keys(numbers)));
+    let [old, middle, newest] = &filters;
+    let overlap = Overlap::find(&keys(numbers[2].clone()), &[middle, old]);
+    assert!(overlap.has_asked(old) && overlap.has_asked(middle) && !overlap.has_asked(newest));
+    let mut raw = Vec::new();
+    overlap.write(&mut raw);
+    let overlap = Overlap::parse(overlap.extent(), raw.into());
+    let (mut listed, mut cleared) = (0, 0);
+    for n in 0..300_000 {
+        let key = key(n);
+        let passes_older = old.may_have(key) || middle.may_have(key);
+        if numbers[2].contains(&n) {
+            assert_eq!(overlap.has(key), passes_older, "its own {n}");
+            listed += u32::from(passes_older);
+        } else if newest.may_have(key) {
+            assert!(!overlap.has(key), "{n} is none of its ids");
+            cleared += 1;
+        }
+    }
+    assert_eq!(listed, overlap.extent().ids);
+    // 29 and 22 are to be expected.
+    assert!((10..60).contains(&listed) && (8..50).contains(&cleared), "{listed}, {cleared}");
+}
+
+#[test]
+fn a_filter_that_lets_too_many_ids_through_is_no_witness() {
+    let [deleted, other] = [0..10_000, 50_000..60_000].map(|n| Filter::of(&keys(n)));
+    let open = Filter::of(&[]);
+    // Tombstones of all that one segment has, and a few ids of their own.
+    let overlap = Overlap::find(&keys(0..11_000), &[&open, &deleted, &other]);
+    assert!(!overlap.has_asked(&deleted) && !overlap.has_asked(&open));
+    assert!(overlap.has_asked(&other));
+    assert!(overlap.extent().bytes() < 20 * 8, "{:?}", overlap.extent());
 }
 
 /// Twenty bytes that differ in every place from those of other numbers.
@@ -257,7 +306,7 @@ fn what_claims_more_data_than_a_record_has_is_damaged() {
         assert_eq!(RecordHead::parse(&bytes, SEGMENT, 9).is_some(), holds, "{content:?}");
 
         let entry = (id(0), Place::Object { offset: 9, stored });
-        let file = encode_index(SEGMENT, 1234, &accounts(), vec![entry]).concat();
+        let file = encode_index(SEGMENT, 1234, &accounts(), vec![entry], &[]).concat();
         let head = head(&file).unwrap();
         let bucket = head.bucket(0, at(&file, head.starts_piece(&(0..=0)))).unwrap();
         let bytes = at(&file, bucket.piece);

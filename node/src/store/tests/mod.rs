@@ -4,6 +4,7 @@ mod damage;
 mod durability;
 mod inventory;
 mod large;
+mod lookup;
 mod maintenance;
 mod pack;
 mod scrub;
