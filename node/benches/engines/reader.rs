@@ -18,7 +18,8 @@ use tokio::time::Instant;
 
 use crate::contenders::{APPENDED, Contender, Engine, READ_CACHE_BYTES};
 use crate::corpus::{Corpus, absent_ids};
-use crate::{Outcome, system, with_engine};
+use crate::system::{self, ReadCalls};
+use crate::{Outcome, with_engine};
 
 /// Bytes of an id in the file of ids.
 const ID_BYTES: usize = 20;
@@ -92,7 +93,7 @@ pub struct Gets {
     pub count: u64,
     /// How long all of them took.
     pub elapsed: Duration,
-    /// System calls that read, in all.
+    /// System calls that read, of the thread that gets, in all.
     pub read_calls: u64,
     /// Data that was found, in bytes.
     pub bytes: u64,
@@ -175,7 +176,7 @@ fn read_bare(task: &Task) -> Outcome<Gets> {
     let drawn = draw_indices(task)?.into_iter();
     let places = drawn.map(place_of).collect::<Outcome<Vec<(u64, u64)>>>()?;
     let file = fs::File::open(task.dir.join(APPENDED))?;
-    let calls = system::read_calls()?;
+    let calls = ReadCalls::begin()?;
     let (begun, mut bytes) = (Instant::now(), 0);
     for (begin, end) in &places {
         let mut data = vec![0; usize::try_from(end - begin)?];
@@ -183,7 +184,7 @@ fn read_bare(task: &Task) -> Outcome<Gets> {
         bytes += std::hint::black_box(data).len() as u64;
     }
     let elapsed = begun.elapsed();
-    let read_calls = system::read_calls()? - calls;
+    let read_calls = calls.end()?;
     Ok(Gets { count: places.len() as u64, elapsed, read_calls, bytes })
 }
 
@@ -252,7 +253,7 @@ async fn get_all<E: Engine>(engine: &E, ids: &[ObjectId]) -> Outcome<(u64, Gets)
     let (mut found, mut bytes) = (0, 0);
     // Looking at both ends keeps the compiler from leaving anything out.
     let look = |_, data: &[u8]| (data.len() as u64, data.first().copied(), data.last().copied());
-    let calls = system::read_calls()?;
+    let calls = ReadCalls::begin()?;
     let begun = Instant::now();
     for id in ids {
         if let Some(seen) = engine.get(*id, look).await? {
@@ -261,6 +262,6 @@ async fn get_all<E: Engine>(engine: &E, ids: &[ObjectId]) -> Outcome<(u64, Gets)
         }
     }
     let elapsed = begun.elapsed();
-    let read_calls = system::read_calls()? - calls;
+    let read_calls = calls.end()?;
     Ok((found, Gets { count: ids.len() as u64, elapsed, read_calls, bytes }))
 }

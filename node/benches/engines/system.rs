@@ -1,7 +1,7 @@
 //! What the system says of processes, files and file systems (Linux's `/proc`).
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
@@ -63,9 +63,29 @@ pub fn memory() -> Outcome<Memory> {
     })
 }
 
-/// System calls that read, made by this process so far.
-pub fn read_calls() -> Outcome<u64> {
-    field(&fs::read_to_string("/proc/self/io")?, "syscr:")
+/// Counts this thread's system calls that read. One that found a page missing in the cache and
+/// is made again where it may wait, on another thread, counts once.
+pub struct ReadCalls {
+    before: u64,
+}
+
+impl ReadCalls {
+    /// Begins to count.
+    pub fn begin() -> Outcome<Self> {
+        // The call that reads the number is not part of it yet.
+        Ok(ReadCalls { before: Self::read()? + 1 })
+    }
+
+    /// How many there were.
+    pub fn end(self) -> Outcome<u64> {
+        Ok(Self::read()? - self.before)
+    }
+
+    fn read() -> Outcome<u64> {
+        let mut text = [0; 1024];
+        let len = fs::File::open("/proc/thread-self/io")?.read(&mut text)?;
+        field(std::str::from_utf8(&text[..len])?, "syscr:")
+    }
 }
 
 fn field(text: &str, name: &str) -> Outcome<u64> {

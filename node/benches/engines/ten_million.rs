@@ -78,7 +78,7 @@ async fn load(store: &Path, ids: &Path, objects: u64) -> Outcome<Duration> {
 
 fn print_gets(name: &str, gets: &Gets, calls_max: f64) {
     println!(
-        "{name:<20} {:>12.0} ns, {:.2} system calls that read (to reach: at most {calls_max}){}",
+        "{name:<20} {:>12.0} ns, {:.4} system calls that read (to reach: at most {calls_max}){}",
         gets.nanoseconds(),
         gets.calls(),
         told(gets.calls() <= calls_max),

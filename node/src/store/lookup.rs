@@ -1,8 +1,11 @@
 //! Finding an object's record, and reading it.
 //!
-//! A get costs at most one read of an index and one of the record; an id that is absent
-//! costs none, but for what the filters let pass. For a moment after the opening, until the
-//! indexes' directories are in memory (`load.rs`), each segment that is asked costs two.
+//! A get costs one read of an index and one of the record; an id that is absent costs none,
+//! but for what the filters let pass. For a moment after the opening, until the indexes'
+//! directories are in memory (`load.rs`), each segment that is asked costs two. And a segment
+//! whose index was made before an older one was compacted cannot tell which of the two has an
+//! id that both their filters let pass (`overlap.rs`): one get in some thousands costs a read
+//! more for each such pair.
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::JoinError;
 
@@ -142,6 +142,8 @@ impl Disk {
             };
             match options.open(&path) {
                 Ok(file) => {
+                    // Reads then cost less. Only a file's owner may: others do without.
+                    let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
                     let inner = Arc::new(Inner { file, path });
                     Ok(File { inner, in_place: false })
                 }

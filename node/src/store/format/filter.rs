@@ -183,8 +183,9 @@ impl Filter {
             return true;
         }
         let hash = self.shape.hash(key);
-        let slots = self.shape.slots_of(hash).map(|slot| slot_at(&self.bytes, slot));
-        slots[0] ^ slots[1] ^ slots[2] == fingerprint(hash)
+        let [first, second, third] = self.shape.slots_of(hash);
+        let slot = |at| slot_at(&self.bytes, at);
+        slot(first) ^ slot(second) ^ slot(third) == fingerprint(hash)
     }
 }
 

@@ -293,9 +293,11 @@ impl IndexHead {
         if wanted.len() > self.id_width {
             return Ok(None);
         }
+        let begin = u64_at(wanted, 0);
         let mut same = entries
             .chunks_exact(self.id_width + ENTRY_FIXED_BYTES)
-            .filter(|entry| entry[..wanted.len()] == *wanted);
+            // Most differ in the first bytes, which are a number in a register.
+            .filter(|entry| u64_at(entry, 0) == begin && entry[..wanted.len()] == *wanted);
         same.find_map(|entry| match self.entry(entry) {
             Some((known, place)) => (known == *id).then_some(Ok(place)),
             None => Some(Err(IndexDamaged)),
