@@ -15,7 +15,7 @@
 
 use bytes::Bytes;
 
-use super::u32_at;
+use super::{u32_at, u64_at};
 use crate::object::ObjectId;
 
 /// One absent id in 8,192 passes.
@@ -45,7 +45,7 @@ impl Key {
     /// That of an id.
     pub(in crate::store) fn of(id: &ObjectId) -> Self {
         // Other bits than those that tell its bucket.
-        Key(u64::from_le_bytes(id.as_bytes()[8..16].try_into().expect("eight bytes")))
+        Key(u64_at(id.as_bytes(), 8))
     }
 }
 

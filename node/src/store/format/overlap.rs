@@ -15,7 +15,6 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::filter::{Filter, Key};
-use super::u64_at;
 
 /// Of so many ids of a segment one may be on its list: half a byte of memory an id. A filter
 /// that lets more through, as that of a segment does whose objects were all deleted, is no
@@ -93,21 +92,12 @@ impl Overlap {
 
     /// Whether an id that this older filter lets through would be on the list.
     pub(in crate::store) fn has_asked(&self, older: &Filter) -> bool {
-        let mark = older.mark().to_le_bytes();
-        self.witnesses.chunks_exact(8).any(|witness| witness == mark)
+        self.witnesses.as_chunks().0.contains(&older.mark().to_le_bytes())
     }
 
     /// Whether the id is on the list.
     pub(in crate::store) fn has(&self, key: Key) -> bool {
-        let (mut from, mut to) = (0, self.ids.len() / 8);
-        while from < to {
-            let middle = from.midpoint(to);
-            match u64_at(&self.ids, middle * 8).cmp(&key.0) {
-                std::cmp::Ordering::Equal => return true,
-                std::cmp::Ordering::Less => from = middle + 1,
-                std::cmp::Ordering::Greater => to = middle,
-            }
-        }
-        false
+        let ids = self.ids.as_chunks().0;
+        ids.binary_search_by_key(&key.0, |listed| u64::from_le_bytes(*listed)).is_ok()
     }
 }
