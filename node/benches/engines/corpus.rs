@@ -127,9 +127,8 @@ impl Block {
 
     /// The same as a peer sends them: nobody has computed their ids yet.
     pub fn claimed(&self) -> Vec<Object> {
-        let claimed = |object: &Object| {
-            Object::claimed(object.id(), object.kind(), object.data().clone())
-        };
+        let claimed =
+            |object: &Object| Object::claimed(object.id(), object.kind(), object.data().clone());
         self.objects.iter().map(claimed).collect()
     }
 }
