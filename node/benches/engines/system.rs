@@ -116,12 +116,15 @@ pub fn disk_bytes(dir: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// Reads all files below a directory, so that they are in the page cache.
+/// Reads this program and all files below a directory, so that they are in the page cache.
 pub fn warm(dir: &Path) -> io::Result<()> {
-    for_each_file(dir, &mut |path| {
+    let mut read = |path: &Path| {
         io::copy(&mut fs::File::open(path)?, &mut io::sink())?;
         Ok(())
-    })
+    };
+    for_each_file(dir, &mut read)?;
+    // Last: what was not called for minutes may have left the cache.
+    read(&std::env::current_exe()?)
 }
 
 fn for_each_file(dir: &Path, visit: &mut impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {

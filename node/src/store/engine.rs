@@ -36,12 +36,11 @@ pub struct SegmentStore {
 }
 
 impl SegmentStore {
-    /// Opens the store in the disk's root, making it if the disk is empty.
+    /// Opens the store in the disk's root, making it if the disk is empty. An opening whose
+    /// future is dropped is still finished, and closed.
     ///
     /// # Errors
     /// [`OpenError`]; a disk that is not this node's, or in use, is left as it was.
-    ///
-    /// An opening whose future is dropped is still finished, and closed.
     pub async fn open(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
         let (answer, answered) = oneshot::channel();
         // Dozens of small steps one after another: hops between threads would take longer.
