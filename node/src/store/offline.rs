@@ -4,6 +4,7 @@
 //! has open is refused, because its last segment changes while it is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{DiskLock, OpenMode};
@@ -145,8 +146,12 @@ pub async fn verify(
     let looked = look(disk).await?;
     let mut verified = Verified::default();
     let newest = looked.segments.last().copied();
+    // What lookups ask after the segment that is being looked at.
+    let mut older = Vec::new();
     for id in &looked.segments {
-        segment(disk, *id, Some(*id) == newest, &mut verified, &mut progress).await?;
+        let newest = Some(*id) == newest;
+        let indexed = segment(disk, *id, newest, &older, &mut verified, &mut progress).await?;
+        older.extend(indexed.map(Arc::new));
     }
     for id in &looked.large {
         large(disk, *id, &mut verified, &mut progress).await?;
@@ -163,13 +168,15 @@ pub async fn verify(
     Ok(verified)
 }
 
+/// Verifies a segment; its index, if that can be read.
 async fn segment(
     disk: &Disk,
     id: SegmentId,
     newest: bool,
+    older: &[Arc<Sealed>],
     verified: &mut Verified,
     progress: &mut impl FnMut(u64, u64),
-) -> Result<(), OpenError> {
+) -> Result<Option<Sealed>, OpenError> {
     let path = segment_path(id);
     let read = || io_error("read", &path);
     let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
@@ -213,7 +220,11 @@ async fn segment(
             if rest > 0 {
                 verified.problems.push(format!("{path}: its last {rest} bytes are no record"));
             }
-            index(&sealed, places, verified).await;
+            if index(&sealed, places, older, verified).await {
+                return Ok(Some(sealed));
+            }
+            let path = index_path(id);
+            verified.remarks.push(format!("{path}: damaged; it is made again when needed"));
         }
         Err(IndexError::Damaged) if newest && id.generation == 0 => {
             if rest > 0 {
@@ -234,11 +245,17 @@ async fn segment(
             verified.problems.push(format!("{}: {error}", index_path(id)))
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Compares an index with the records that it is of.
-async fn index(sealed: &Sealed, mut places: BTreeMap<ObjectId, Place>, verified: &mut Verified) {
+/// Compares an index with the records that it is of, and what it says of ids without a read
+/// with both; whether it could be read.
+async fn index(
+    sealed: &Sealed,
+    mut places: BTreeMap<ObjectId, Place>,
+    older: &[Arc<Sealed>],
+    verified: &mut Verified,
+) -> bool {
     let path = index_path(sealed.id());
     let read = async {
         sealed.load().await?;
@@ -248,11 +265,11 @@ async fn index(sealed: &Sealed, mut places: BTreeMap<ObjectId, Place>, verified:
         }
         Ok::<_, IndexError>(all)
     };
-    let Ok(entries) = read.await else {
-        verified.remarks.push(format!("{path}: damaged; it is made again when needed"));
-        return;
-    };
+    let Ok(entries) = read.await else { return false };
     for (id, place) in entries {
+        if !sealed.may_have(&id) || sealed.lacks(&id, older) {
+            verified.problems.push(format!("{path}: a lookup of {id} passes it over"));
+        }
         if places.remove(&id) != Some(place) {
             verified.problems.push(format!("{path}: its entry of {id} is wrong"));
         }
@@ -260,6 +277,7 @@ async fn index(sealed: &Sealed, mut places: BTreeMap<ObjectId, Place>, verified:
     for id in places.keys() {
         verified.problems.push(format!("{path}: its entry of {id} is missing"));
     }
+    true
 }
 
 async fn large(

@@ -1,5 +1,6 @@
 //! What a lookup reads.
 
+use super::super::format::index::{IndexHead, head_len};
 use super::super::format::segment::SegmentId;
 use super::*;
 
@@ -14,6 +15,19 @@ fn asked(store: &SegmentStore, id: &ObjectId) -> (usize, SegmentId) {
     (passed.len(), sealed[*first.expect("it is somewhere")].id())
 }
 
+/// Stores numbered objects in so many segments.
+async fn fill_segments(disk: &Disk, segments: usize) -> Vec<Object> {
+    let store = open(disk).await;
+    let count = segments * SEGMENT_OBJECTS;
+    let objects: Vec<_> = (0..count).map(|n| blob(&format!("number {n}"))).collect();
+    for part in objects.chunks(SEGMENT_OBJECTS) {
+        put_all(&store, part).await;
+        store.seal().await.unwrap();
+    }
+    store.close().await;
+    objects
+}
+
 async fn loaded(disk: &Disk) -> Arc<SegmentStore> {
     let store = open(disk).await;
     let sealed = store.shared.view().sealed.clone();
@@ -26,14 +40,7 @@ async fn loaded(disk: &Disk) -> Arc<SegmentStore> {
 #[tokio::test]
 async fn a_present_object_costs_the_read_of_one_index_however_many_filters_let_it_through() {
     let scratch = scratch();
-    let store = open(&scratch.disk).await;
-    let objects: Vec<_> = (0..3 * SEGMENT_OBJECTS).map(|n| blob(&format!("number {n}"))).collect();
-    for part in objects.chunks(SEGMENT_OBJECTS) {
-        put_all(&store, part).await;
-        store.seal().await.unwrap();
-    }
-    store.close().await;
-
+    let objects = fill_segments(&scratch.disk, 3).await;
     let store = loaded(&scratch.disk).await;
     assert_eq!(store.shared.view().sealed.len(), 3);
     let mut doubted = Vec::new();
@@ -63,4 +70,35 @@ async fn a_present_object_costs_the_read_of_one_index_however_many_filters_let_i
         assert!(holds(&store, object).await);
     }
     store.close().await;
+}
+
+#[tokio::test]
+async fn verify_finds_an_index_that_denies_what_it_has() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    fill_segments(disk, 2).await;
+    let names = disk.list("segments").await.unwrap();
+    let newest = names.iter().rfind(|name| name.ends_with(".idx")).expect("it was sealed");
+    let (path, sound) = bytes_of(disk, format!("segments/{newest}")).await;
+    let found = offline::verify(disk, |_, _| {}).await.unwrap();
+    assert!(found.problems.is_empty() && found.remarks.is_empty(), "{found:?}");
+
+    let begin = head_len(&sound).unwrap();
+    let head = IndexHead::parse(&sound[..begin], sound.len() as u64).unwrap();
+    let end = begin + head.directory_piece().len - 4;
+    // The filter is most of the directory, and the list of the ids that pass older filters
+    // its end. A checksum that holds says only that this is what was written.
+    for (wrong, denied_max) in [((begin + end) / 2..(begin + end) / 2 + 16, 200), (end - 8..end, 1)]
+    {
+        let mut bytes = sound.to_vec();
+        bytes[wrong].fill(0xff);
+        let head_crc = u32::from_le_bytes(sound[begin - 4..begin].try_into().unwrap());
+        let crc = crc32c::crc32c_append(head_crc, &bytes[begin..end]);
+        bytes[end..end + 4].copy_from_slice(&crc.to_le_bytes());
+        overwrite(disk, &path, bytes.into()).await;
+        let found = offline::verify(disk, |_, _| {}).await.unwrap();
+        assert!((1..=denied_max).contains(&found.problems.len()), "{:?}", found.problems);
+        let by_name = |problem: &String| problem.starts_with(&path) && problem.contains("lookup");
+        assert!(found.problems.iter().all(by_name), "{:?}", found.problems);
+    }
 }
