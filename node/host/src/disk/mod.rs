@@ -7,7 +7,7 @@
 
 #[cfg(not(madsim))]
 mod real;
-#[cfg(any(test, feature = "scratch"))]
+#[cfg(any(test, madsim, feature = "scratch"))]
 mod scratch;
 #[cfg(madsim)]
 pub(crate) mod simulated;
@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 #[cfg(not(madsim))]
 pub use real::{Disk, DiskLock, File};
-#[cfg(any(test, feature = "scratch"))]
+#[cfg(any(test, madsim, feature = "scratch"))]
 pub use scratch::{Scratch, scratch};
 #[cfg(madsim)]
 pub use simulated::{Disk, DiskLock, Fault, File, Loss, Operation};
