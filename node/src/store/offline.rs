@@ -4,7 +4,6 @@
 //! has open is refused, because its last segment changes while it is read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{DiskLock, OpenMode};
@@ -12,7 +11,7 @@ use gitstratum_host::disk::{DiskLock, OpenMode};
 use super::files::{Listed, index_path, large_path, list, segment_path};
 use super::format::HeaderError;
 use super::format::account::Tally;
-use super::format::index::Place;
+use super::format::index::{Directory, Place};
 use super::format::large::{
     CHUNK_TRAILER_BYTES, LARGE_CHUNK_BYTES, LARGE_HEADER_BYTES, chunk_crc, large_file_len,
     large_size_of, parse_large_header,
@@ -146,12 +145,12 @@ pub async fn verify(
     let looked = look(disk).await?;
     let mut verified = Verified::default();
     let newest = looked.segments.last().copied();
-    // What lookups ask after the segment that is being looked at.
+    // Of the segments that lookups ask after the one that is being looked at; without their
+    // files, of which there may be more than a process can have open.
     let mut older = Vec::new();
     for id in &looked.segments {
         let newest = Some(*id) == newest;
-        let indexed = segment(disk, *id, newest, &older, &mut verified, &mut progress).await?;
-        older.extend(indexed.map(Arc::new));
+        older.extend(segment(disk, *id, newest, &older, &mut verified, &mut progress).await?);
     }
     for id in &looked.large {
         large(disk, *id, &mut verified, &mut progress).await?;
@@ -168,15 +167,15 @@ pub async fn verify(
     Ok(verified)
 }
 
-/// Verifies a segment; its index, if that can be read.
+/// Verifies a segment; its index's directory, if that can be read.
 async fn segment(
     disk: &Disk,
     id: SegmentId,
     newest: bool,
-    older: &[Arc<Sealed>],
+    older: &[Directory],
     verified: &mut Verified,
     progress: &mut impl FnMut(u64, u64),
-) -> Result<Option<Sealed>, OpenError> {
+) -> Result<Option<Directory>, OpenError> {
     let path = segment_path(id);
     let read = || io_error("read", &path);
     let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
@@ -220,11 +219,7 @@ async fn segment(
             if rest > 0 {
                 verified.problems.push(format!("{path}: its last {rest} bytes are no record"));
             }
-            if index(&sealed, places, older, verified).await {
-                return Ok(Some(sealed));
-            }
-            let path = index_path(id);
-            verified.remarks.push(format!("{path}: damaged; it is made again when needed"));
+            return Ok(index(sealed, places, older, verified).await);
         }
         Err(IndexError::Damaged) if newest && id.generation == 0 => {
             if rest > 0 {
@@ -249,13 +244,13 @@ async fn segment(
 }
 
 /// Compares an index with the records that it is of, and what it says of ids without a read
-/// with both; whether it could be read.
+/// with both; its directory, if it could be read.
 async fn index(
-    sealed: &Sealed,
+    sealed: Sealed,
     mut places: BTreeMap<ObjectId, Place>,
-    older: &[Arc<Sealed>],
+    older: &[Directory],
     verified: &mut Verified,
-) -> bool {
+) -> Option<Directory> {
     let path = index_path(sealed.id());
     let read = async {
         sealed.load().await?;
@@ -265,9 +260,13 @@ async fn index(
         }
         Ok::<_, IndexError>(all)
     };
-    let Ok(entries) = read.await else { return false };
+    let Ok(entries) = read.await else {
+        verified.remarks.push(format!("{path}: damaged; it is made again when needed"));
+        return None;
+    };
+    let directory = sealed.into_directory().expect("an opened index has a file, and it was loaded");
     for (id, place) in entries {
-        if !sealed.may_have(&id) || sealed.lacks(&id, older) {
+        if !directory.may_have(&id) || directory.lacks(&id, older.iter()) {
             verified.problems.push(format!("{path}: a lookup of {id} passes it over"));
         }
         if places.remove(&id) != Some(place) {
@@ -277,7 +276,7 @@ async fn index(
     for id in places.keys() {
         verified.problems.push(format!("{path}: its entry of {id} is missing"));
     }
-    true
+    Some(directory)
 }
 
 async fn large(

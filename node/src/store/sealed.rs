@@ -198,6 +198,14 @@ impl Sealed {
         }
     }
 
+    /// What it keeps in memory of an index file, once that was read; both files are closed.
+    pub(super) fn into_directory(self) -> Option<Directory> {
+        match self.index {
+            Index::File { directory, .. } => directory.into_inner(),
+            Index::Memory { .. } => None,
+        }
+    }
+
     /// Whether an id that it may have is certainly not here, because it is in one of these
     /// older segments or nowhere. Costs no read.
     pub(super) fn lacks(&self, id: &ObjectId, older: &[Arc<Sealed>]) -> bool {
