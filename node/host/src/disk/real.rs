@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -134,16 +134,18 @@ impl Disk {
         let path = self.path(path);
         wait(self.in_place, move || {
             let mut options = fs::OpenOptions::new();
-            options.read(true);
-            match mode {
-                OpenMode::Read => &mut options,
-                OpenMode::ReadWrite => options.write(true),
-                OpenMode::CreateNew => options.write(true).create_new(true),
+            options.read(true).write(mode != OpenMode::Read);
+            options.create_new(mode == OpenMode::CreateNew);
+            // Reads then cost less. Only a file's owner may: others do without.
+            let no_atime = OFlags::NOATIME.bits().cast_signed();
+            let opened = match options.clone().custom_flags(no_atime).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    options.open(&path)
+                }
+                opened => opened,
             };
-            match options.open(&path) {
+            match opened {
                 Ok(file) => {
-                    // Reads then cost less. Only a file's owner may: others do without.
-                    let _ = rustix::fs::fcntl_setfl(&file, OFlags::NOATIME);
                     let inner = Arc::new(Inner { file, path });
                     Ok(File { inner, in_place: false })
                 }
