@@ -16,22 +16,26 @@ const FIRST_LINE: &str = "gitstratum data 1";
 /// Takes the lock and makes sure that the data is `node_id`'s; names it on an empty disk.
 pub(super) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, OpenError> {
     // Read first, so that another node's directory does not even get a lock file.
-    let known = read(disk).await?;
-    if let Some(owner) = known.as_ref().filter(|owner| *owner != node_id) {
-        return Err(OpenError::OtherNode { owner: owner.clone(), ours: node_id.clone() });
+    let named = is_named(disk, node_id).await?;
+    if !named {
+        disk.create_dir_all("").await.map_err(io_error("make", "the data directory"))?;
     }
-    disk.create_dir_all("").await.map_err(io_error("make", "the data directory"))?;
     let lock = take_lock(disk).await?;
-    // Once more under the lock: another node may have named the directory meanwhile.
-    let known = read(disk).await?;
-    if let Some(owner) = known.as_ref().filter(|owner| *owner != node_id) {
-        return Err(OpenError::OtherNode { owner: owner.clone(), ours: node_id.clone() });
-    }
-    if known.is_none() {
+    // A name is never taken back, but another node may have given one before the lock was taken.
+    if !named && !is_named(disk, node_id).await? {
         let text = format!("{FIRST_LINE}\nnode {node_id}\n");
         disk.replace(IDENTITY, Bytes::from(text)).await.map_err(io_error("write", IDENTITY))?;
     }
     Ok(lock)
+}
+
+/// Whether the data is named as this node's; an error when as another's.
+async fn is_named(disk: &Disk, ours: &NodeId) -> Result<bool, OpenError> {
+    match read(disk).await? {
+        None => Ok(false),
+        Some(owner) if owner == *ours => Ok(true),
+        Some(owner) => Err(OpenError::OtherNode { owner, ours: ours.clone() }),
+    }
 }
 
 /// Whose data it is; `None` in a directory that is no store's.
