@@ -34,8 +34,11 @@ pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 /// And past this number of records: just what a map of a quarter of a million places takes
 /// before it doubles.
 pub const SEGMENT_RECORDS_MAX: usize = (1 << 18) / 8 * 7;
-/// Segments whose files are looked at at once when a store is opened.
-pub const SEGMENTS_OPENED_AT_ONCE: usize = 4;
+/// Segments whose files one thread looks at, one after another, when a store is opened: a
+/// thread costs as much as a few of them.
+pub const SEGMENTS_OPENED_BY_THREAD: usize = 32;
+/// Threads that do so at once.
+pub const SEGMENTS_OPENING_THREADS: usize = 8;
 /// A segment of so many bytes is ended when the store is closed; a smaller one is gone on
 /// with, and scanned in a few milliseconds.
 pub const SEALED_AT_CLOSE_BYTES_MIN: u64 = 8 << 20;

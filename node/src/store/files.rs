@@ -1,5 +1,6 @@
 //! The names of a store's files, and making a new segment.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
@@ -89,7 +90,7 @@ pub(super) async fn list(disk: &Disk) -> Result<Listed, OpenError> {
     let mut listed = Listed::default();
     let mut indexes = BTreeSet::new();
     for name in disk.list(DIR).await.map_err(io_error("list", DIR))? {
-        let path = format!("{DIR}/{name}");
+        let path = || format!("{DIR}/{name}");
         match named(&name) {
             Some(Named::Segment(id)) => {
                 listed.segments.insert(id);
@@ -97,13 +98,14 @@ pub(super) async fn list(disk: &Disk) -> Result<Listed, OpenError> {
             Some(Named::Index(id)) => {
                 indexes.insert(id);
             }
-            Some(Named::Temporary) => listed.leftovers.push(path),
-            None => return Err(OpenError::Stranger { path }),
+            Some(Named::Temporary) => listed.leftovers.push(path()),
+            None => return Err(OpenError::Stranger { path: path() }),
         }
     }
-    let all = listed.segments.clone();
-    listed.segments.retain(|id| !all.iter().any(|other| other.supersedes(id)));
-    listed.leftovers.extend(all.difference(&listed.segments).map(|id| segment_path(*id)));
+    for id in superseded(&listed.segments) {
+        listed.segments.remove(&id);
+        listed.leftovers.push(segment_path(id));
+    }
     listed.leftovers.extend(indexes.difference(&listed.segments).map(|id| index_path(*id)));
     for name in disk.list(LARGE_DIR).await.map_err(io_error("list", LARGE_DIR))? {
         let path = format!("{LARGE_DIR}/{name}");
@@ -116,6 +118,22 @@ pub(super) async fn list(disk: &Disk) -> Result<Listed, OpenError> {
         }
     }
     Ok(listed)
+}
+
+/// Those whose place others have taken.
+pub(super) fn superseded(segments: &BTreeSet<SegmentId>) -> Vec<SegmentId> {
+    let mut sorted: Vec<_> = segments.iter().copied().collect();
+    // Whatever reaches from before a segment to behind it comes first.
+    sorted.sort_by_key(|id| (id.first, Reverse(id.last), Reverse(id.generation)));
+    let (mut superseded, mut reaching) = (Vec::new(), Vec::<SegmentId>::new());
+    for id in sorted {
+        reaching.retain(|before| before.last >= id.first);
+        if reaching.iter().any(|before| before.supersedes(&id)) {
+            superseded.push(id);
+        }
+        reaching.push(id);
+    }
+    superseded
 }
 
 /// Makes a segment file with its header, durably, name included.

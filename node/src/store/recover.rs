@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
+use gitstratum_host::{Disk, dedicated};
 
 use super::files::{DIR, LARGE_DIR, Listed, index_path, large_path, list, segment_path};
 use super::format::HeaderError;
@@ -41,10 +41,7 @@ pub(super) struct Recovered {
 /// Opens all that is on a disk.
 pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     let Listed { segments, large, leftovers } = list(disk).await?;
-    // What is whole is only read, and many at once.
-    let looks = stream::iter(segments.iter().copied()).map(|id| look(disk, id));
-    let looking = looks.buffered(limits::SEGMENTS_OPENED_AT_ONCE).try_collect::<Vec<_>>();
-    let looks = looking.await?;
+    let looks = look_at_all(disk, segments.iter().copied().collect()).await?;
     if !names_last(&looks, &large, &leftovers) {
         for dir in ["", DIR, LARGE_DIR] {
             disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
@@ -124,23 +121,44 @@ struct Look {
     id: SegmentId,
     file: File,
     len: u64,
-    /// Its first bytes are what they should be.
+    /// It has an index that holds, or its first bytes are what they should be.
     named: bool,
     /// With an index that holds.
     sealed: Option<Sealed>,
+}
+
+/// Looks at all of them, in order: where they are many, whose files the disk may have to
+/// read, on several threads.
+async fn look_at_all(disk: &Disk, segments: Vec<SegmentId>) -> Result<Vec<Look>, OpenError> {
+    if segments.len() <= limits::SEGMENTS_OPENED_BY_THREAD {
+        return look_at_each(disk.clone(), segments).await;
+    }
+    let parts = segments.chunks(limits::SEGMENTS_OPENED_BY_THREAD).map(<[_]>::to_vec);
+    let parts = stream::iter(parts).map(async |part| {
+        match dedicated(look_at_each(disk.clone(), part)).await {
+            Ok(looks) => looks,
+            Err(error) if error.is_panic() => panic!("looking at segments: {error}"),
+            Err(error) => {
+                let source = std::io::Error::new(std::io::ErrorKind::Interrupted, error);
+                Err(OpenError::Io { doing: "open segments".into(), source })
+            }
+        }
+    });
+    parts.buffered(limits::SEGMENTS_OPENING_THREADS).try_concat().await
+}
+
+async fn look_at_each(disk: Disk, segments: Vec<SegmentId>) -> Result<Vec<Look>, OpenError> {
+    let mut looks = Vec::with_capacity(segments.len());
+    for id in segments {
+        looks.push(look(&disk, id).await?);
+    }
+    Ok(looks)
 }
 
 async fn look(disk: &Disk, id: SegmentId) -> Result<Look, OpenError> {
     let path = segment_path(id);
     let file = disk.open(&path, OpenMode::ReadWrite).await.map_err(io_error("open", &path))?;
     let len = file.len().await.map_err(io_error("size", &path))?;
-    let head = file.read_at(0, SEGMENT_HEADER_BYTES).await.map_err(io_error("read", &path))?;
-    let named = match parse_segment_header(&head) {
-        Ok(named) if named != id => return Err(OpenError::Damaged { path }),
-        Ok(_) => true,
-        Err(HeaderError::Version(version)) => return Err(OpenError::Version { path, version }),
-        Err(HeaderError::Damaged) => false,
-    };
     let index = index_path(id);
     let sealed = match Sealed::open(disk, id, file.clone(), len).await {
         Ok(sealed) => Some(sealed),
@@ -152,7 +170,20 @@ async fn look(disk: &Disk, id: SegmentId) -> Result<Look, OpenError> {
             return Err(OpenError::Io { doing: format!("read {index}"), source });
         }
     };
+    let named = sealed.is_some() || is_named(&file, id).await?;
     Ok(Look { id, file, len, named, sealed })
+}
+
+/// Whether a segment's first bytes are what they should be.
+async fn is_named(file: &File, id: SegmentId) -> Result<bool, OpenError> {
+    let path = segment_path(id);
+    let head = file.read_at(0, SEGMENT_HEADER_BYTES).await.map_err(io_error("read", &path))?;
+    match parse_segment_header(&head) {
+        Ok(named) if named != id => Err(OpenError::Damaged { path }),
+        Ok(_) => Ok(true),
+        Err(HeaderError::Version(version)) => Err(OpenError::Version { path, version }),
+        Err(HeaderError::Damaged) => Ok(false),
+    }
 }
 
 enum Opened {
@@ -165,6 +196,9 @@ enum Opened {
 
 async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, OpenError> {
     let Look { id, file, len, named, sealed } = look;
+    if let Some(sealed) = sealed {
+        return Ok(Opened::Sealed(Arc::new(sealed), None));
+    }
     let (path, index) = (segment_path(id), index_path(id));
     // A crash between making the file and syncing its header: it never had a record.
     if !named && len <= SEGMENT_HEADER_BYTES as u64 {
@@ -174,9 +208,6 @@ async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, O
     if !named {
         // Each record says itself where it belongs, so the rest is still good.
         tracing::error!(path, "the segment's header is damaged");
-    }
-    if let Some(sealed) = sealed {
-        return Ok(Opened::Sealed(Arc::new(sealed), None));
     }
     let open = newest && id.generation == 0 && !clean::was_left(disk, id, len).await;
     let tail = if open { Tail::Open } else { Tail::Sealed };

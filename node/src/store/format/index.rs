@@ -16,7 +16,7 @@
 //! first `bucket bits` bits are *b*. That is an interpolation search whose guess is always
 //! right, for four bytes a bucket.
 //!
-//! Opening a store reads the heads alone. The directory is read behind that and kept; until
+//! Opening a store reads the heads alone, and nothing of their segments. The directory is read behind that and kept; until
 //! then a bucket's place is read from where it lies in the file, unverified, because the
 //! bucket's own checksum tells whether it was the right one.
 //!
@@ -36,7 +36,12 @@ use super::{HeaderError, algorithm_from_byte, algorithm_to_byte, id_from_padded,
 use crate::object::ObjectId;
 
 /// The version this code writes, and the only one it reads.
+///
+/// It stands for the segment's version too, because a store that opens an index does not look
+/// at the segment: what an earlier program cannot read needs an index that it refuses.
 const VERSION: u32 = 3;
+const _: () =
+    assert!(super::segment::VERSION == 3, "a new version of segments, and no new one here");
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";
 const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4 + 4 + 4 + 4;
 /// A bucket has this many entries on average, or up to twice as many.

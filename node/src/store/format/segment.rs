@@ -22,7 +22,7 @@ use super::{HeaderError, u32_at};
 pub(in crate::store) const SEGMENT_HEADER_BYTES: usize = 28;
 /// The version this code writes. It reads all earlier ones too: version 1 has no groups behind
 /// a flight, and up to version 2 no object is a zstd frame.
-const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 3;
 const VERSION_MIN: u32 = 1;
 const MAGIC: [u8; 8] = *b"GSTRSEG\n";
 
@@ -66,14 +66,15 @@ impl SegmentId {
 
     /// Reads the name of a file without its suffix.
     pub(in crate::store) fn from_stem(stem: &str) -> Option<Self> {
+        // One spelling only: no capitals, no sign.
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let mut parts = stem.split('-').map(|part| match part.len() {
-            8 => u32::from_str_radix(part, 16).ok(),
+            8 if part.bytes().all(is_digit) => u32::from_str_radix(part, 16).ok(),
             _ => None,
         });
         let (first, last, generation) = (parts.next()??, parts.next()??, parts.next()??);
-        let id = SegmentId { last, first, generation };
-        // One spelling only: no capitals, no sign.
-        (parts.next().is_none() && first <= last && id.to_string() == stem).then_some(id)
+        let whole = parts.next().is_none() && first <= last;
+        whole.then_some(SegmentId { last, first, generation })
     }
 }
 

@@ -320,7 +320,13 @@ fn what_claims_more_data_than_a_record_has_is_damaged() {
 fn headers_and_names_say_what_they_were_made_of() {
     assert_eq!(parse_segment_header(&segment_header(SEGMENT)), Ok(SEGMENT));
     assert_eq!(SegmentId::from_stem(&SEGMENT.to_string()), Some(SEGMENT));
-    for strange in ["7-9-2", "00000009-00000007-00000002", "+0000007-00000009-00000002"] {
+    for strange in [
+        "7-9-2",
+        "00000009-00000007-00000002",
+        "+0000007-00000009-00000002",
+        "0000000A-0000000B-00000002",
+        "00000007-00000009-00000002-",
+    ] {
         assert_eq!(SegmentId::from_stem(strange), None);
     }
     let object = ObjectHead { id: id(0), kind: Kind::Tag, size_bytes: 1 << 40 };

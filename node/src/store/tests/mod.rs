@@ -6,6 +6,7 @@ mod inventory;
 mod large;
 mod lookup;
 mod maintenance;
+mod opening;
 mod pack;
 mod scrub;
 
