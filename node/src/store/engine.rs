@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use gitstratum_host::disk::DiskLock;
 use gitstratum_host::{Disk, dedicated};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -28,6 +29,9 @@ use crate::object::{Object, ObjectHead, ObjectId};
 /// Hashing and packing yield to other tasks after this many bytes.
 const WORKED_BYTES_BEFORE_YIELD: usize = 256 << 10;
 
+/// What the committer of a store needs.
+type Committing = (Arc<Shared>, mpsc::UnboundedReceiver<Order>, DiskLock);
+
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
     pub(super) shared: Arc<Shared>,
@@ -43,18 +47,25 @@ impl SegmentStore {
     /// [`OpenError`]; a disk that is not this node's, or in use, is left as it was.
     pub async fn open(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
         let (answer, answered) = oneshot::channel();
-        // Dozens of small steps one after another: hops between threads would take longer.
-        let opening = dedicated(async move {
-            let opened = Self::open_here(disk, options).await;
-            let shared = opened.as_ref().ok().map(|store| store.shared.clone());
-            if let (Ok(()), Some(shared)) = (answer.send(opened), shared) {
-                load_directories(shared).await;
-            }
+        // Dozens of small steps one after another: hops between threads would take longer. The
+        // thread is the committer's then: the opening waits for no other to begin.
+        let running = dedicated(async move {
+            let (store, committing) = match Self::open_here(disk, options).await {
+                Ok((store, committing)) => (Ok(store), Some(committing)),
+                Err(error) => (Err(error), None),
+            };
+            // Where nobody waits any more, the store is dropped, and the committer soon ends.
+            let _ = answer.send(store);
+            let Some((shared, orders, lock)) = committing else { return };
+            dedicated(load_directories(shared.clone()));
+            commit::run(shared, orders, lock).await;
         });
         if let Ok(opened) = answered.await {
-            return opened;
+            let store = opened?;
+            *store.running.lock().expect("nobody has it yet") = Some(running);
+            return Ok(store);
         }
-        match opening.await {
+        match running.await {
             Err(error) if error.is_panic() => panic!("opening the store: {error}"),
             ended => {
                 let reason = format!("the opening was given up: {ended:?}");
@@ -64,7 +75,11 @@ impl SegmentStore {
         }
     }
 
-    async fn open_here(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
+    /// Opens it on the calling thread; with the store comes what its committer needs.
+    async fn open_here(
+        disk: Disk,
+        options: StoreOptions,
+    ) -> Result<(Arc<Self>, Committing), OpenError> {
         let here = disk.clone().in_place();
         let lock = identity::claim(&here, &options.node_id).await?;
         for dir in [DIR, LARGE_DIR] {
@@ -90,8 +105,8 @@ impl SegmentStore {
             damaged = stats.damaged_objects,
             "store opened"
         );
-        let committer = dedicated(commit::run(shared.clone(), orders, lock));
-        Ok(Arc::new(SegmentStore { shared, running: Mutex::new(Some(committer)) }))
+        let store = SegmentStore { shared: shared.clone(), running: Mutex::default() };
+        Ok((Arc::new(store), (shared, orders, lock)))
     }
 
     /// Ends the segment that puts are appended to, and waits until its index is written.
