@@ -5,6 +5,7 @@
 //! them it may miss or report damaged what it had, and must never serve other bytes.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rand::Rng;
@@ -21,6 +22,8 @@ pub struct Fault {
     path: Option<String>,
     /// What the name ends with under which a file was opened; any name when none.
     ending: Option<String>,
+    /// The bytes of a file that have to be touched; any when none.
+    bytes: Option<Range<u64>>,
     /// Operations that it still lets pass.
     spared: u64,
     /// Operations that it still hits; all when none.
@@ -43,7 +46,8 @@ pub(super) enum Effect {
 
 impl Fault {
     fn new(operation: Operation, effect: Effect) -> Self {
-        Fault { operation, path: None, ending: None, spared: 0, left: None, effect }
+        let (path, ending, bytes) = (None, None, None);
+        Fault { operation, path, ending, bytes, spared: 0, left: None, effect }
     }
 
     /// Operations of this kind fail. After a failed sync, each change that it was to cover
@@ -92,6 +96,13 @@ impl Fault {
         self
     }
 
+    /// Only reads and writes that touch these bytes of a file, as those of a bad sector.
+    #[must_use]
+    pub fn at(mut self, bytes: Range<u64>) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+
     /// So many operations pass first.
     #[must_use]
     pub fn after(mut self, operations: u64) -> Self {
@@ -106,7 +117,14 @@ impl Fault {
         self
     }
 
-    fn concerns(&self, path: &str, inode: Option<&Arc<Inode>>, tree: &Tree) -> bool {
+    fn concerns(&self, meant: &Meant<'_>, tree: &Tree) -> bool {
+        let Meant { path, inode, bytes, .. } = *meant;
+        let touches = |place: &Range<u64>| {
+            bytes.is_some_and(|bytes| bytes.start < place.end && place.start < bytes.end)
+        };
+        if self.bytes.as_ref().is_some_and(|place| !touches(place)) {
+            return false;
+        }
         if self.ending.as_ref().is_some_and(|ending| !path.ends_with(ending.as_str())) {
             return false;
         }
@@ -118,17 +136,30 @@ impl Fault {
     }
 }
 
+/// What an operation is meant to do, as far as it matters whether a rule hits it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meant<'a> {
+    pub(super) operation: Operation,
+    /// As it was opened, or is named.
+    pub(super) path: &'a str,
+    /// An open file.
+    pub(super) inode: Option<&'a Arc<Inode>>,
+    /// What is read or written of it.
+    pub(super) bytes: Option<&'a Range<u64>>,
+}
+
+impl<'a> Meant<'a> {
+    /// Something that concerns a name.
+    pub(super) fn with_name(operation: Operation, path: &'a str) -> Self {
+        Meant { operation, path, inode: None, bytes: None }
+    }
+}
+
 /// The effect of the first rule that hits an operation, which is counted by all of them.
-pub(super) fn next_effect(
-    faults: &mut [Fault],
-    operation: Operation,
-    path: &str,
-    inode: Option<&Arc<Inode>>,
-    tree: &Tree,
-) -> Option<Effect> {
+pub(super) fn next_effect(faults: &mut [Fault], meant: &Meant<'_>, tree: &Tree) -> Option<Effect> {
     let mut effect = None;
     for fault in faults {
-        if fault.operation != operation || !fault.concerns(path, inode, tree) {
+        if fault.operation != meant.operation || !fault.concerns(meant, tree) {
             continue;
         }
         if fault.spared > 0 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::faults::Effect;
+use super::faults::{Effect, Meant};
 use super::inode::Inode;
 use super::{Disk, Operation, failed};
 
@@ -50,7 +50,7 @@ impl File {
     /// # Errors
     /// When the process that opened the file is gone; injected ones.
     pub async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        self.step("read", Operation::Read).await?;
+        self.step_on("read", Operation::Read, offset, len as u64).await?;
         Ok(self.inode.read(offset, len as u64))
     }
 
@@ -59,9 +59,9 @@ impl File {
     /// # Errors
     /// `StorageFull`, having written what there was room for; injected ones.
     pub async fn write_at(&self, offset: u64, buffers: Vec<Bytes>) -> io::Result<()> {
-        let effect = self.step("write", Operation::Write).await?;
-        self.assert_writable();
         let bytes = joined(buffers);
+        let effect = self.step_on("write", Operation::Write, offset, bytes.len() as u64).await?;
+        self.assert_writable();
         let written = self.disk.alter(self.generation, |state| {
             let len = self.inode.len();
             let end = offset + bytes.len() as u64;
@@ -148,8 +148,22 @@ impl File {
     }
 
     async fn step(&self, doing: &str, operation: Operation) -> io::Result<Option<Effect>> {
-        let inode = Some(&self.inode);
-        let stepped = self.disk.step(operation, &self.path, inode, self.generation).await;
+        let meant = Meant { inode: Some(&self.inode), ..Meant::with_name(operation, &self.path) };
+        let stepped = self.disk.step(meant, self.generation).await;
+        stepped.map_err(|error| failed(doing, &self.path, error))
+    }
+
+    /// A step that touches so many bytes at `offset`.
+    async fn step_on(
+        &self,
+        doing: &str,
+        operation: Operation,
+        offset: u64,
+        len: u64,
+    ) -> io::Result<Option<Effect>> {
+        let (inode, bytes) = (Some(&self.inode), Some(&(offset..offset + len)));
+        let meant = Meant { operation, path: &self.path, inode, bytes };
+        let stepped = self.disk.step(meant, self.generation).await;
         stepped.map_err(|error| failed(doing, &self.path, error))
     }
 }

@@ -33,7 +33,7 @@ use tokio::sync::Notify;
 
 use super::{OpenMode, assert_path, failed, parent_of};
 pub use faults::Fault;
-use faults::{Effect, next_effect};
+use faults::{Effect, Meant, next_effect};
 pub use file::File;
 use inode::Inode;
 pub use loss::Loss;
@@ -149,18 +149,13 @@ impl Disk {
     }
 
     /// Lets the time of an operation pass, and the operation fail if it should.
-    async fn step(
-        &self,
-        operation: Operation,
-        path: &str,
-        inode: Option<&Arc<Inode>>,
-        generation: u64,
-    ) -> io::Result<Option<Effect>> {
+    async fn step(&self, meant: Meant<'_>, generation: u64) -> io::Result<Option<Effect>> {
         self.alive(generation).await?;
         let (effect, latency, releases) = {
             let state = &mut *self.state();
-            let effect = next_effect(&mut state.faults, operation, path, inode, &state.tree);
-            let latency = state.latencies.draw(&self.shared.profile, operation) * state.slowdown;
+            let effect = next_effect(&mut state.faults, &meant, &state.tree);
+            let drawn = state.latencies.draw(&self.shared.profile, meant.operation);
+            let latency = drawn * state.slowdown;
             (effect, latency, state.releases)
         };
         if matches!(effect, Some(Effect::Stall)) {
@@ -186,7 +181,7 @@ impl Disk {
     ) -> io::Result<T> {
         assert_path(path);
         let generation = self.generation();
-        let stepped = self.step(Operation::Entry, path, None, generation).await;
+        let stepped = self.step(Meant::with_name(Operation::Entry, path), generation).await;
         stepped.and_then(|_| look(&mut self.state())).map_err(|error| failed(doing, path, error))
     }
 
@@ -200,7 +195,7 @@ impl Disk {
         let wrap = |error| failed(doing, path, error);
         assert_path(path);
         let generation = self.generation();
-        self.step(Operation::Entry, path, None, generation).await.map_err(wrap)?;
+        self.step(Meant::with_name(Operation::Entry, path), generation).await.map_err(wrap)?;
         self.alter(generation, change).await.map_err(wrap)
     }
 
@@ -305,7 +300,8 @@ impl Disk {
         let generation = self.generation();
         let wrap = |error| failed("sync directory", dir, error);
         let mark = self.state().tree.sync_mark(dir).map_err(wrap)?;
-        let effect = self.step(Operation::Sync, dir, None, generation).await.map_err(wrap)?;
+        let meant = Meant::with_name(Operation::Sync, dir);
+        let effect = self.step(meant, generation).await.map_err(wrap)?;
         let synced = self.reach_medium(generation, |state| {
             if !matches!(effect, Some(Effect::Lie)) {
                 state.tree.sync(dir, mark);

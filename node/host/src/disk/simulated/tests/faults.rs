@@ -28,6 +28,22 @@ async fn an_error_hits_the_file_and_the_operation_it_was_meant_for() {
 }
 
 #[tokio::test]
+async fn a_bad_sector_fails_what_touches_it_and_nothing_else() {
+    let disk = disk().await;
+    let file = durable_file(&disk).await;
+    disk.inject(Fault::error(Operation::Read, ErrorKind::Other).on("d/f").at(3..5));
+    for (offset, len, fails) in
+        [(0, 3, false), (0, 4, true), (3, 1, true), (4, 9, true), (5, 5, false)]
+    {
+        assert_eq!(file.read_at(offset, len).await.is_err(), fails, "{len} bytes at {offset}");
+    }
+    assert!(disk.read_whole("d/f").await.is_err());
+    file.write_at(0, vec![bytes("abc")]).await.unwrap();
+    disk.clear_faults();
+    assert_eq!(disk.read_whole("d/f").await.unwrap(), "abc3456789");
+}
+
+#[tokio::test]
 async fn an_error_finds_a_file_by_the_name_it_has_now() {
     let disk = disk().await;
     let file = durable_file(&disk).await;
