@@ -260,9 +260,17 @@ async fn index(
         }
         Ok::<_, IndexError>(all)
     };
-    let Ok(entries) = read.await else {
-        verified.remarks.push(format!("{path}: damaged; it is made again when needed"));
-        return None;
+    let entries = match read.await {
+        Ok(entries) => entries,
+        // Perhaps all is well with it, and something is wrong with the disk.
+        Err(IndexError::Io(error)) => {
+            verified.problems.push(format!("{path}: {error}"));
+            return None;
+        }
+        Err(IndexError::Damaged | IndexError::Version(_)) => {
+            verified.remarks.push(format!("{path}: damaged; it is made again when needed"));
+            return None;
+        }
     };
     let directory = sealed.into_directory().expect("an opened index has a file, and it was loaded");
     for (id, place) in entries {
