@@ -14,10 +14,10 @@ use gitstratum::limits;
 use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
 use gitstratum::placement::NodeId;
 use gitstratum::store::{
-    Durability, Found, Fsync, SegmentStore, Store, StoreError, StoreOptions, Stored,
+    CompactOptions, Durability, Found, Fsync, SegmentStore, Store, StoreError, StoreOptions, Stored,
 };
 use gitstratum_host::Disk;
-use gitstratum_host::disk::{Loss, Operation};
+use gitstratum_host::disk::{Fault, Loss, Operation};
 use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -320,6 +320,77 @@ async fn after_a_failed_sync_nothing_is_written_until_reopened() {
         disk.power_lost();
         let store = open(&disk).await;
         assert!(held(&store, &object(0)).await && held(&store, &object(2)).await);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_sector_costs_what_is_in_it_and_keeps_scrub_and_compaction_from_nothing_else() {
+    for scrubbed in [true, false] {
+        let disk = Disk::simulated(DiskProfile::instant(), 1);
+        let store = open(&disk).await;
+        let objects: Vec<_> = (0..400).filter(|n| n % 5 != 4).map(object).collect();
+        for object in &objects {
+            put(&store, object).await.unwrap();
+        }
+        store.seal().await.unwrap();
+        let sound = store.scrub(None).await.unwrap().counts;
+        let segments = |disk: &Disk| -> Vec<_> {
+            let files = disk.files().into_iter().map(|(path, _)| path);
+            files.filter(|path| path.ends_with(".seg")).collect()
+        };
+        let bad = segments(&disk)[0].clone();
+        disk.inject(Fault::error(Operation::Read, ErrorKind::Other).on(&bad).at(1_000..1_300));
+        let mut lost = Vec::new();
+        if scrubbed {
+            for _ in 0..2 {
+                let found = store.scrub(None).await.unwrap();
+                lost = found.damaged.iter().map(|(id, _)| *id).collect();
+                assert!(found.whole && !lost.is_empty(), "{found:?}");
+                assert_eq!(found.counts.records, sound.records, "it met every record");
+            }
+        }
+        for object in &objects {
+            match store.get(object.id()).await {
+                Ok(Found::Object(_)) => assert!(!lost.contains(&object.id())),
+                Err(StoreError::Damaged { id, .. }) if scrubbed => assert!(lost.contains(&id)),
+                // Nobody has looked before.
+                Err(StoreError::Damaged { id, .. }) => lost.push(id),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!((1..8).contains(&lost.len()), "{} lost", lost.len());
+
+        // Of each segment most is deleted; what was in the bad sector is not.
+        let mut kept = Vec::new();
+        for (n, object) in objects.iter().enumerate() {
+            match n % 5 == 0 || lost.contains(&object.id()) {
+                true => kept.push(object.clone()),
+                false => assert_eq!(store.delete(&[object.id()]).await.unwrap().objects, 1),
+            }
+        }
+        store.seal().await.unwrap();
+        let before = segments(&disk).len();
+        if !scrubbed {
+            // As after another opening, which forgets what the disk would not read.
+            store.close().await;
+        }
+        let store = if scrubbed { store } else { open(&disk).await };
+        match store.compact(CompactOptions::default()).await {
+            Ok(_) => assert!(scrubbed),
+            Err(error) => assert!(!scrubbed && matches!(error, StoreError::Io { .. }), "{error:?}"),
+        }
+        let after = segments(&disk);
+        assert!(after.len() < before, "{after:?}");
+        assert!(after.contains(&bad), "the disk may read it another time");
+
+        disk.clear_faults();
+        assert_eq!(store.scrub(None).await.unwrap().damaged, []);
+        assert!(store.compact(CompactOptions::default()).await.unwrap().segments > 0);
+        assert!(!segments(&disk).contains(&bad));
+        for object in &kept {
+            assert!(held(&store, object).await);
+        }
+        assert_eq!(store.stats().objects, kept.len() as u64);
     }
 }
 

@@ -6,6 +6,10 @@
 //! segment. A tombstone is kept while an older segment has a record of its id. Puts and
 //! gets go on: they wait for nothing but the exchange of the segments in the view.
 //!
+//! A record that is damaged is not copied, and its object stays known as damaged; where not
+//! even its head holds, the index tells whose it was. A segment that the disk does not read
+//! stays as it is: another time it may.
+//!
 //! A crash leaves either the old segments, or the new one with its name, which makes the
 //! old ones leftovers; what has been copied until then is copied again.
 
@@ -21,15 +25,15 @@ use super::draft::{Draft, Follows, encode};
 use super::engine::SegmentStore;
 use super::files::{DIR, index_path, segment_path, temporary};
 use super::format::account::{Accounts, Tally};
-use super::format::index::Place;
+use super::format::index::{Entry, Place};
 use super::format::record::{Content, RecordHead};
 use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, segment_header};
-use super::lookup::{Held, Latest};
+use super::lookup::data_of;
 use super::scan::{Reader, read_accounts};
-use super::sealed::{Sealed, write_index};
+use super::sealed::{Sealed, parts, write_index};
 use super::shared::{Shared, read_failed};
 use super::unsealed::Places;
-use super::view::{Bad, BadPlace};
+use super::view::{Bad, BadPlace, Location};
 use crate::object::ObjectId;
 
 /// Copied records are gathered into writes of about this size.
@@ -89,34 +93,51 @@ impl SegmentStore {
     /// leaves the store as it was.
     ///
     /// # Errors
-    /// As a put; what was done until then stays done.
+    /// As a put; what was done until then stays done. What the disk does not read keeps it
+    /// from no other segment, and is the error at the end.
     pub async fn compact(&self, options: CompactOptions) -> Result<Compacted, StoreError> {
         let _alone = self.shared.maintenance.lock().await;
         let mut compacted = Compacted::default();
         let mut throttle = Throttle::new(options.bytes_per_second);
+        let mut unread = None;
         for run in runs(&self.shared, options) {
             self.shared.check_writable()?;
             let before: u64 = run.iter().map(|sealed| sealed.disk_bytes()).sum();
-            let after = rewrite(&self.shared, &run, &mut throttle).await?;
+            let after = match rewrite(&self.shared, &run, &mut throttle).await {
+                Err(error @ StoreError::Io { .. }) => {
+                    tracing::warn!(%error, "a segment is not compacted");
+                    unread.get_or_insert(error);
+                    continue;
+                }
+                rewritten => rewritten?,
+            };
             compacted.segments += run.len() as u64;
             compacted.bytes_before += before;
             compacted.bytes_after += after;
         }
-        Ok(compacted)
+        match unread {
+            Some(error) => Err(error),
+            None => Ok(compacted),
+        }
     }
 }
 
-/// Neighbours that are worth it and fit one segment together, oldest first.
+/// Neighbours that are worth it, that the disk reads as far as is known, and that fit one
+/// segment together, oldest first.
 fn runs(shared: &Shared, options: CompactOptions) -> Vec<Vec<Arc<Sealed>>> {
     let (bytes_max, records_max) =
         (shared.options.segment_bytes_max, shared.options.segment_records_max as u64);
     let mut runs: Vec<Vec<Arc<Sealed>>> = Vec::new();
     // Of the run that may still grow: bytes and records that stay.
     let mut open: Option<(u64, u64)> = None;
-    for (sealed, dead) in shared.view().garbage() {
+    let (garbage, unread) = {
+        let view = shared.view();
+        (view.garbage(), view.unread())
+    };
+    for (sealed, dead) in garbage {
         let worth =
             dead.bytes > 0 && dead.bytes as f64 >= options.garbage_share_min * sealed.len as f64;
-        if !worth {
+        if !worth || unread.contains(&sealed.id()) {
             open = None;
             continue;
         }
@@ -264,18 +285,15 @@ async fn copy_segment(
     let read = |error| read_failed(&path, &error);
     let (_, begin) = read_accounts(&sealed.file, sealed.id()).await.map_err(read)?;
     let mut reader = Reader::new(sealed.file.clone(), sealed.id(), sealed.len, begin);
+    // Ascending, because records are met in their order.
+    let mut met = Vec::new();
     while let Some(record) = reader.next().await.map_err(read)? {
+        met.push(record.offset);
         let RecordHead { id, content, .. } = record.head;
         throttle.pass(record.head.record_len()).await;
         match content {
             Content::Object { size, .. } => {
-                let location = match shared.latest(&id).await? {
-                    Latest::Held(Held::Record(location)) => Some(location),
-                    _ => None,
-                };
-                let latest = location.is_some_and(|location| {
-                    (location.segment, location.offset) == (sealed.id(), record.offset)
-                });
+                let latest = shared.is_latest(&id, sealed.id(), record.offset).await?;
                 let known_bad = || {
                     shared.view().bad(&id).is_some_and(|bad| {
                         let (segment, offset) = (sealed.id(), record.offset);
@@ -289,7 +307,9 @@ async fn copy_segment(
                         output.push(shared, Draft::new(record.head, data)).await?;
                     }
                     _ if latest => {
-                        drop_bad(shared, id, sealed.id(), record.offset, size).await;
+                        let at = BadPlace::Record { segment: sealed.id(), offset: record.offset };
+                        let bad = Bad::wrong(at, size.into(), "the checksum of its record");
+                        drop_bad(shared, id, bad).await;
                     }
                     // Replaced by a later put, and never counted as live since.
                     _ if known_bad() => {}
@@ -300,17 +320,94 @@ async fn copy_segment(
                 }
             }
             Content::Void { .. } => {}
-            Content::Tombstone { .. } => {
-                if let Some(data) = record.data
-                    && still_needed(shared, run, &id).await?
-                {
+            Content::Tombstone { victim } => {
+                if still_needed(shared, run, &id).await? {
                     throttle.pass(record.head.record_len()).await;
-                    output.push(shared, Draft::new(record.head, data)).await?;
+                    let draft = match record.data {
+                        Some(data) => Draft::new(record.head, data),
+                        None => again(id, victim),
+                    };
+                    output.push(shared, draft).await?;
                 }
             }
         }
     }
+    for part in parts() {
+        for (id, place) in entries(shared, sealed.id(), part).await? {
+            let (Place::Object { offset, .. } | Place::Tombstone { offset, .. }) = place;
+            if met.binary_search(&offset).is_err() {
+                copy_hidden(shared, run, sealed, (id, place), output).await?;
+            }
+        }
+    }
     Ok(())
+}
+
+/// A tombstone whose data is not known any more. That its object is gone matters; what it
+/// killed is counted where the segment begins.
+fn again(id: ObjectId, victim: u32) -> Draft {
+    Draft::tombstone(id, victim, Tally::default())
+}
+
+/// What the index of a segment that is being compacted has of a part of the ids. One that
+/// does not hold is made again.
+async fn entries(
+    shared: &Arc<Shared>,
+    segment: SegmentId,
+    (first, last): (u64, u64),
+) -> Result<Vec<Entry>, StoreError> {
+    let current = || {
+        let view = shared.view();
+        let found = view.sealed.iter().find(|sealed| sealed.id() == segment).cloned();
+        found.expect("nobody else compacts it")
+    };
+    let sealed = current();
+    if let Ok(entries) = sealed.entries_between(first, last).await {
+        return Ok(entries);
+    }
+    shared.rebuild_index(&sealed).await?;
+    current().entries_between(first, last).await.map_err(|error| {
+        let (doing, reason) = (format!("read {}", index_path(segment)), format!("{error:?}"));
+        StoreError::Io { doing, reason, kind: std::io::ErrorKind::InvalidData }
+    })
+}
+
+/// Copies what the index has where no record was met: its head is damaged, or more.
+async fn copy_hidden(
+    shared: &Arc<Shared>,
+    run: &[Arc<Sealed>],
+    sealed: &Arc<Sealed>,
+    (id, place): Entry,
+    output: &mut Output,
+) -> Result<(), StoreError> {
+    let (offset, stored) = match place {
+        Place::Object { offset, stored } => (offset, stored),
+        Place::Tombstone { victim, .. } => {
+            if still_needed(shared, run, &id).await? {
+                output.push(shared, again(id, victim)).await?;
+            }
+            return Ok(());
+        }
+    };
+    let (segment, file) = (sealed.id(), sealed.file.clone());
+    let location = Location { segment, file, offset, stored };
+    let len = location.record_len(&id);
+    if !shared.is_latest(&id, segment, offset).await? {
+        // What it held is not known any more: it counts as raw, as when it was killed.
+        output.accounts.settled += Tally::one(len as u64, stored.into());
+        return Ok(());
+    }
+    let read = location.file.read_at(offset.into(), len).await;
+    let record = read.map_err(|error| read_failed(&segment_path(segment), &error))?;
+    let head = RecordHead::parse(&record, segment, offset.into()).filter(|head| head.id == id);
+    match head.and_then(|head| Some(Draft::new(head, data_of(&head, &record)?))) {
+        Some(draft) => output.push(shared, draft).await,
+        None => {
+            let at = BadPlace::Record { segment, offset };
+            drop_bad(shared, id, Bad::wrong(at, stored.into(), "its record's header")).await;
+            Ok(())
+        }
+    }
 }
 
 /// Whether a segment older than the run has a record of the object, so that without its
@@ -331,17 +428,16 @@ async fn still_needed(
     Ok(false)
 }
 
-/// Remembers that an object was damaged whose record is not copied.
-async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, segment: SegmentId, offset: u32, size: u32) {
-    let here = BadPlace::Record { segment, offset };
+/// Remembers that an object was damaged whose record is not copied: as what was noted of it
+/// says, or else as `bad`.
+async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, bad: Bad) {
     {
         let mut view = shared.view();
         let reason = match view.bad.get(&id) {
-            Some(bad) if bad.at == here => bad.reason.clone(),
-            _ => "the checksum of its record".to_owned(),
+            Some(noted) if noted.at == bad.at => noted.reason.clone(),
+            _ => bad.reason,
         };
-        let at = BadPlace::Dropped;
-        view.bad.insert(id, Bad::wrong(at, size.into(), reason));
+        view.bad.insert(id, Bad::wrong(BadPlace::Dropped, bad.size, reason));
     }
     // Before the record goes, or the object would be absent after a crash, not damaged.
     shared.save_bad().await;

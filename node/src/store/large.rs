@@ -316,7 +316,7 @@ impl ObjectReader {
         let opened = shared.disk.open(&path, OpenMode::Read).await;
         let file = opened.map_err(|error| read_failed(&path, &error))?;
         let header = file.read_at(0, LARGE_HEADER_BYTES).await;
-        let header = header.map_err(|error| unread(&shared, id, 0, &error))?;
+        let header = header.map_err(|error| shared.note_unread(id, BadPlace::Large, 0, &error))?;
         let head = match parse_large_header(&header) {
             Ok(head) if head.id == id => head,
             _ => return Err(damaged(&shared, id, 0, "its header".to_owned())),
@@ -332,8 +332,9 @@ impl ObjectReader {
 
     async fn read(&mut self, len: usize) -> Result<Bytes, StoreError> {
         let read = self.file.read_at(self.offset, len).await;
+        let (id, size) = (self.head.id, self.head.size_bytes);
         let bytes =
-            read.map_err(|error| unread(&self.shared, self.head.id, self.head.size_bytes, &error))?;
+            read.map_err(|error| self.shared.note_unread(id, BadPlace::Large, size, &error))?;
         if bytes.len() < len {
             return Err(self.damaged("its end is missing".to_owned()));
         }
@@ -344,10 +345,6 @@ impl ObjectReader {
 
 fn damaged(shared: &Arc<Shared>, id: ObjectId, size: u64, reason: String) -> StoreError {
     shared.note_bad(id, Bad::wrong(BadPlace::Large, size, reason))
-}
-
-fn unread(shared: &Arc<Shared>, id: ObjectId, size: u64, error: &std::io::Error) -> StoreError {
-    shared.note_bad(id, Bad::unread(BadPlace::Large, size, error))
 }
 
 #[async_trait]

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use super::StoreError;
 use super::files::{index_path, segment_path};
 use super::format::index::Place;
-use super::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead, header_len};
+use super::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead};
+use super::format::segment::SegmentId;
 use super::pack::Unpacker;
 use super::scan::{Tail, scan};
 use super::sealed::{IndexError, Sealed, write_index};
@@ -161,6 +162,20 @@ impl Shared {
         Err(last.expect("only an error begins a lookup again"))
     }
 
+    /// Whether the latest record of an id is the one that begins there.
+    ///
+    /// # Errors
+    /// When an index could not be read.
+    pub(super) async fn is_latest(
+        self: &Arc<Self>,
+        id: &ObjectId,
+        segment: SegmentId,
+        offset: u32,
+    ) -> Result<bool, StoreError> {
+        let latest = self.latest(id).await?;
+        Ok(matches!(latest, Latest::Held(Held::Record(at)) if at.is_at(segment, offset)))
+    }
+
     /// Makes a segment's index again from its records.
     ///
     /// # Errors
@@ -205,19 +220,12 @@ impl Shared {
         id: ObjectId,
         location: &Location,
     ) -> Result<Object, StoreError> {
-        let len = header_len(id.algorithm()) + location.stored as usize + RECORD_TRAILER_BYTES;
-        let read = location.file.read_at(location.offset.into(), len).await;
+        let read = location.file.read_at(location.offset.into(), location.record_len(&id)).await;
         let (segment, offset) = (location.segment, location.offset);
         let (at, size) = (BadPlace::Record { segment, offset }, location.stored.into());
-        let bad = match read {
-            Ok(record) => match decode(id, location, &record, &self.unpacker) {
-                Ok(object) => return Ok(object),
-                Err(reason) => Bad::wrong(at, size, reason),
-            },
-            // Whatever the disk's reason, these bytes are not to be had from here.
-            Err(error) => Bad::unread(at, size, &error),
-        };
-        Err(self.note_bad(id, bad))
+        let record = read.map_err(|error| self.note_unread(id, at, size, &error))?;
+        decode(id, location, &record, &self.unpacker)
+            .map_err(|reason| self.note_bad(id, Bad::wrong(at, size, reason)))
     }
 }
 

@@ -15,7 +15,7 @@ use gitstratum_host::Disk;
 
 use super::format::segment::SegmentId;
 use super::scan::Contents;
-use super::shared::Shared;
+use super::shared::{Shared, read_failed};
 use super::view::{Bad, BadPlace, View};
 use super::{OpenError, StoreError, io_error};
 use crate::limits;
@@ -50,6 +50,22 @@ impl Shared {
             tokio::spawn(async move { shared.save_bad().await });
         }
         error
+    }
+
+    /// Notes what the disk would not read as damaged, of whatever reason: its bytes are not to
+    /// be had from here. Returns what to say of it.
+    pub(super) fn note_unread(
+        self: &Arc<Self>,
+        id: ObjectId,
+        at: BadPlace,
+        size: u64,
+        error: &std::io::Error,
+    ) -> StoreError {
+        // The process ends, and the disk was not even asked.
+        if error.kind() == std::io::ErrorKind::Interrupted {
+            return read_failed(&id.to_string(), error);
+        }
+        self.note_bad(id, Bad::unread(at, size, error))
     }
 
     /// Notes what a scan found damaged. To be saved before the segment gets an index, because

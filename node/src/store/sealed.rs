@@ -23,6 +23,15 @@ use crate::object::ObjectId;
 const HEAD_READ_BYTES: usize = 1 << 10;
 const _: () = assert!(HEAD_READ_BYTES >= INDEX_PREFIX_BYTES);
 
+/// Parts into which ids are divided where an index need not be held whole.
+const PARTS: u64 = 16;
+
+/// The first and the last position of ids in each of some parts, which together have all.
+pub(super) fn parts() -> impl Iterator<Item = (u64, u64)> {
+    let step = u64::MAX / PARTS;
+    (0..PARTS).map(move |part| part * (step + 1)).map(move |first| (first, first + step))
+}
+
 /// Why an index file could not be used.
 #[derive(Debug)]
 pub(super) enum IndexError {

@@ -13,6 +13,7 @@ use super::StoreError;
 use super::files::{large_path, segment_path};
 use super::format::account::Tally;
 use super::format::index::Place;
+use super::format::record::{RECORD_TRAILER_BYTES, header_len};
 use super::format::segment::SegmentId;
 use super::sealed::Sealed;
 use super::unsealed::Unsealed;
@@ -27,6 +28,18 @@ pub(super) struct Location {
     pub(super) offset: u32,
     /// Bytes of data in the file.
     pub(super) stored: u32,
+}
+
+impl Location {
+    /// Whether it is this place.
+    pub(super) fn is_at(&self, segment: SegmentId, offset: u32) -> bool {
+        (self.segment, self.offset) == (segment, offset)
+    }
+
+    /// Bytes of the record, which is one of this id.
+    pub(super) fn record_len(&self, id: &ObjectId) -> usize {
+        header_len(id.algorithm()) + self.stored as usize + RECORD_TRAILER_BYTES
+    }
 }
 
 /// Where something damaged is.
@@ -197,6 +210,16 @@ impl View {
     pub(super) fn sealed_since(&self, seen: Seen) -> Vec<Arc<Sealed>> {
         let since = |sealed: &&Arc<Sealed>| Some(sealed.id().last) > seen.0;
         self.sealed.iter().take_while(since).cloned().collect()
+    }
+
+    /// Segments with a record that the disk would not read.
+    pub(super) fn unread(&self) -> BTreeSet<SegmentId> {
+        let unread = self.bad.values().filter(|bad| bad.unread);
+        let segment = |bad: &Bad| match bad.at {
+            BadPlace::Record { segment, .. } => Some(segment),
+            BadPlace::Large | BadPlace::Dropped => None,
+        };
+        unread.filter_map(segment).collect()
     }
 
     /// Whether a segment is part of the store.

@@ -1,9 +1,9 @@
 //! The reading: from the large objects to the oldest segment and on to the newest. What is
 //! found damaged is noted, as a get would; an index that does not hold is made again.
 //!
-//! A record whose head is damaged hides itself from whoever goes from record to record. So
-//! each object that the index has in a segment, and that was not met there, is read as a get
-//! would read it.
+//! A record whose head is damaged hides itself from whoever goes from record to record, and
+//! one that the disk does not read hides all behind it. So each object that the index has in
+//! a segment, and that was not met there, is read as a get would read it.
 //!
 //! Invariant: an order stops it between two reads, never while a file is written.
 
@@ -18,19 +18,16 @@ use crate::store::StoreError;
 use crate::store::compact::Throttle;
 use crate::store::files::segment_path;
 use crate::store::format::index::{Entry, Place};
-use crate::store::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead, header_len};
+use crate::store::format::record::{Content, RecordHead};
 use crate::store::format::segment::SegmentId;
 use crate::store::large::ObjectReader;
 use crate::store::lookup::{Held, Latest, object_of};
 use crate::store::pack::Unpacker;
 use crate::store::scan::{Reader, Scanned, read_accounts};
-use crate::store::sealed::Sealed;
+use crate::store::sealed::{Sealed, parts};
 use crate::store::shared::{Shared, read_failed};
 use crate::store::unsealed::Unsealed;
 use crate::store::view::{Bad, BadPlace, Location};
-
-/// Parts into which ids are divided, so that an index is not held whole.
-const INDEX_PARTS: u64 = 16;
 
 /// What is wrong with a record that holds, under another id.
 const OTHER_BYTES: &str = "its data does not hash to its id";
@@ -182,13 +179,40 @@ impl<'a> Pass<'a> {
     }
 
     async fn segment(&mut self, id: SegmentId, file: File, len: u64) -> Result<(), Stop> {
-        let path = segment_path(id);
-        let read = |error| read_failed(&path, &error);
-        let (_, begin) = read_accounts(&file, id).await.map_err(read)?;
-        let mut reader = Reader::new(file, id, len, begin);
         // Ascending, because records are met in their order.
         let mut met = Vec::new();
-        while let Some(record) = reader.next().await.map_err(read)? {
+        if let Err(error) = self.walk(id, file, len, &mut met).await? {
+            let path = segment_path(id);
+            if error.kind() == std::io::ErrorKind::Interrupted {
+                return Err(read_failed(&path, &error).into());
+            }
+            tracing::warn!(path, %error, "reading what is behind it object by object");
+        }
+        for (first, last) in parts() {
+            self.hidden(id, len, (first, last), &met).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads record after record and notes where each begins; the inner error is why the disk
+    /// read no further.
+    async fn walk(
+        &mut self,
+        id: SegmentId,
+        file: File,
+        len: u64,
+        met: &mut Vec<u32>,
+    ) -> Result<std::io::Result<()>, Stop> {
+        let mut reader = match read_accounts(&file, id).await {
+            Ok((_, begin)) => Reader::new(file, id, len, begin),
+            Err(error) => return Ok(Err(error)),
+        };
+        loop {
+            let record = match reader.next().await {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error)),
+            };
             met.push(record.offset);
             let bytes = record.head.record_len();
             self.counts.records += 1;
@@ -202,10 +226,6 @@ impl<'a> Pass<'a> {
             self.pass(bytes).await?;
             tokio::task::yield_now().await;
         }
-        for part in 0..INDEX_PARTS {
-            self.hidden(id, len, part, &met).await?;
-        }
-        Ok(())
     }
 
     /// Reads what the index has in a segment, of one part of the ids, where no record was met.
@@ -213,11 +233,9 @@ impl<'a> Pass<'a> {
         &mut self,
         segment: SegmentId,
         len: u64,
-        part: u64,
+        (first, last): (u64, u64),
         met: &[u32],
     ) -> Result<(), Stop> {
-        let first = part * (u64::MAX / INDEX_PARTS + 1);
-        let last = first + u64::MAX / INDEX_PARTS;
         let (open, sealed) = {
             let view = self.shared.view();
             let unsealed = view.frozen.iter().map(|frozen| &**frozen).chain(view.active.iter());
@@ -248,7 +266,7 @@ impl<'a> Pass<'a> {
             let Latest::Held(Held::Record(location)) = self.shared.latest(&id).await? else {
                 continue;
             };
-            if (location.segment, location.offset) != (segment, offset) {
+            if !location.is_at(segment, offset) {
                 continue;
             }
             self.hidden_record(id, &location).await?;
@@ -273,8 +291,7 @@ impl<'a> Pass<'a> {
             Err(StoreError::Damaged { id, reason }) => self.damaged(id, reason),
             Err(error) => return Err(error.into()),
         }
-        let bytes = header_len(id.algorithm()) + location.stored as usize + RECORD_TRAILER_BYTES;
-        self.pass(bytes as u64).await
+        self.pass(location.record_len(&id) as u64).await
     }
 
     /// What was noted as damaged and reads well again was not: a cable, not the platter.
@@ -300,12 +317,7 @@ impl<'a> Pass<'a> {
         reason: &str,
     ) -> Result<(), Stop> {
         let Scanned { offset, head: RecordHead { id, content, .. }, .. } = *record;
-        let here = match self.shared.latest(&id).await? {
-            Latest::Held(Held::Record(location)) => {
-                (location.segment, location.offset) == (segment, offset)
-            }
-            _ => false,
-        };
+        let here = self.shared.is_latest(&id, segment, offset).await?;
         // What was deleted, or put again, is no loss.
         if let (true, Content::Object { size, .. }) = (here, content) {
             let at = BadPlace::Record { segment, offset };

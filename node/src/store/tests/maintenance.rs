@@ -1,7 +1,8 @@
 //! Deletion, compaction, scrub, snapshots.
 
 use super::*;
-use crate::store::format::segment::SEGMENT_HEADER_BYTES;
+use crate::store::format::record::header_len;
+use crate::store::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
 
 fn small_segments() -> StoreOptions {
     StoreOptions::new(NodeId::new("n1"), Fsync::Always).segment_bytes_max(2_000)
@@ -198,30 +199,76 @@ async fn scrub_finds_damage_that_stays_known_until_the_object_is_put_again() {
 
 #[tokio::test]
 async fn a_damaged_record_is_not_copied_and_stays_damaged_not_absent() {
-    let scratch = scratch();
-    let disk = &scratch.disk;
-    let objects = blobs(12);
-    let store = open_small(disk).await;
-    put_one_by_one(&store, &objects).await;
-    store.seal().await.unwrap();
-    let (path, bytes) = segment_bytes(disk).await;
-    flip(disk, &path, bytes.len() - 5).await;
-    let hit = store.scrub(None).await.unwrap().damaged[0].0;
-    let others: Vec<_> = ids(&objects).into_iter().filter(|id| *id != hit).collect();
-    store.delete(&others).await.unwrap();
-    store.seal().await.unwrap();
-    assert!(store.compact(CompactOptions::default()).await.unwrap().segments > 0);
-    for _ in 0..2 {
+    // Found by scrub, or first by the compaction; in its data, or in its head, which hides it.
+    for (scrubbed, in_head) in [(true, false), (true, true), (false, false), (false, true)] {
+        let scratch = scratch();
+        let disk = &scratch.disk;
+        let objects = blobs(12);
+        let store = open_small(disk).await;
+        put_one_by_one(&store, &objects).await;
+        store.seal().await.unwrap();
+        let (path, _) = segment_bytes(disk).await;
+        let hit = objects[0].id();
+        let data = SEGMENT_HEADER_BYTES + header_len(hit.algorithm()) + 1;
+        flip(disk, &path, if in_head { SEGMENT_HEADER_BYTES + 20 } else { data }).await;
+        if scrubbed {
+            assert_eq!(store.scrub(None).await.unwrap().damaged[0].0, hit);
+        }
+        store.delete(&ids(&objects[1..])).await.unwrap();
+        store.seal().await.unwrap();
+        assert!(store.compact(CompactOptions::default()).await.unwrap().segments > 0);
+        assert_eq!(store.stats().garbage_bytes, 0);
+        for _ in 0..2 {
+            assert!(matches!(store.get(hit).await, Err(StoreError::Damaged { .. })));
+            assert_eq!((store.stats().objects, store.stats().damaged_objects), (0, 1));
+            store.close().await;
+        }
+        let store = open_small(disk).await;
         assert!(matches!(store.get(hit).await, Err(StoreError::Damaged { .. })));
-        assert_eq!((store.stats().objects, store.stats().damaged_objects), (0, 1));
-        store.close().await;
+        put_all(&store, &objects[..1]).await;
+        assert!(holds(&store, &objects[0]).await);
+        assert_eq!((store.stats().objects, store.stats().damaged_objects), (1, 0));
     }
-    let store = open_small(disk).await;
-    assert!(matches!(store.get(hit).await, Err(StoreError::Damaged { .. })));
-    let object = objects.iter().find(|object| object.id() == hit).unwrap();
-    put_all(&store, std::slice::from_ref(object)).await;
-    assert!(holds(&store, object).await);
-    assert_eq!((store.stats().objects, store.stats().damaged_objects), (1, 0));
+}
+
+/// An object that takes about as many bytes as it has on the disk.
+fn dense(number: usize, bytes: usize) -> Object {
+    let ids = (0..).map(|part| blob(&format!("{number} {part}")).id());
+    let data: Vec<u8> = ids.flat_map(|id| id.as_bytes().to_vec()).take(bytes).collect();
+    Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from(data)).unwrap()
+}
+
+#[tokio::test]
+async fn what_was_deleted_stays_so_when_its_tombstone_is_damaged_and_compacted() {
+    for in_head in [true, false] {
+        let scratch = scratch();
+        let disk = &scratch.disk;
+        let [gone, kept, garbage] = [dense(0, 300), dense(1, 4_000), dense(2, 2_000)];
+        let store = open(disk).await;
+        put_all(&store, &[gone.clone(), kept.clone()]).await;
+        store.seal().await.unwrap();
+        store.delete(&[gone.id()]).await.unwrap();
+        put_all(&store, std::slice::from_ref(&garbage)).await;
+        store.seal().await.unwrap();
+        store.delete(&[garbage.id()]).await.unwrap();
+        store.seal().await.unwrap();
+        let path = files::segment_path(SegmentId::fresh(1));
+        let data = header_len(gone.id().algorithm()) + 1;
+        flip(disk, &path, SEGMENT_HEADER_BYTES + if in_head { 20 } else { data }).await;
+        // The segment with the tombstone, and neither the one before nor the one behind it.
+        let compacted = store.compact(CompactOptions::default()).await.unwrap();
+        assert_eq!(compacted.segments, 1, "{compacted:?}");
+        for _ in 0..2 {
+            for deleted in [&gone, &garbage] {
+                assert!(matches!(store.get(deleted.id()).await, Ok(Found::Absent)), "{in_head}");
+            }
+            assert!(holds(&store, &kept).await);
+            store.close().await;
+        }
+        let store = open(disk).await;
+        assert!(matches!(store.get(gone.id()).await, Ok(Found::Absent)));
+        assert!(holds(&store, &kept).await);
+    }
 }
 
 #[tokio::test]
