@@ -24,13 +24,13 @@ pub(super) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
     let mut deleted = Deleted::default();
     for ids in ids.chunks(limits::BATCH_OBJECTS_MAX) {
         let seen = shared.view().seen();
-        let mut tombstones = Vec::new();
+        let (mut tombstones, mut payloads) = (Vec::new(), Vec::new());
         let mut forgotten = false;
         for id in ids {
             match shared.latest(id).await? {
                 Latest::Held(Held::Record(location)) => {
                     let dead = dead(*id, &location).await;
-                    deleted.payload_bytes += dead.payload;
+                    payloads.push(dead.payload);
                     tombstones.push(Draft::tombstone(*id, location.segment.last, dead));
                 }
                 Latest::Held(Held::Large) => {
@@ -43,8 +43,13 @@ pub(super) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
             }
         }
         if !tombstones.is_empty() {
-            for written in shared.write(tombstones, seen).await {
-                deleted.objects += u64::from(!written?.already_present);
+            let written = shared.write(tombstones, seen).await;
+            // One that was named twice, or that another deleted meanwhile, counts once.
+            for (written, payload) in written.into_iter().zip(payloads) {
+                if !written?.already_present {
+                    deleted.objects += 1;
+                    deleted.payload_bytes += payload;
+                }
             }
         }
         if forgotten {
