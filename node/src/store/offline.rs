@@ -63,6 +63,17 @@ pub struct Verified {
     pub remarks: Vec<String>,
 }
 
+impl Verified {
+    /// Notes that the disk does not read a file. The others are still to be looked at.
+    fn unread(&mut self, error: OpenError) -> Result<(), OpenError> {
+        match error {
+            OpenError::Io { .. } => self.problems.push(error.to_string()),
+            error => return Err(error),
+        }
+        Ok(())
+    }
+}
+
 /// The names of a store's files, and the lock if it has one.
 struct Looked {
     owner: NodeId,
@@ -136,8 +147,8 @@ pub async fn stats(disk: &Disk) -> Result<OfflineStats, OpenError> {
 /// records and the bytes read so far.
 ///
 /// # Errors
-/// [`OpenError`] when it is no store, is in use, or cannot be read; damage is no error but
-/// a result.
+/// [`OpenError`] when it is no store, is in use, or of a later version. Damage is no error but
+/// a result, and so are files that the disk does not read.
 pub async fn verify(
     disk: &Disk,
     mut progress: impl FnMut(u64, u64),
@@ -150,10 +161,15 @@ pub async fn verify(
     let mut older = Vec::new();
     for id in &looked.segments {
         let newest = Some(*id) == newest;
-        older.extend(segment(disk, *id, newest, &older, &mut verified, &mut progress).await?);
+        match segment(disk, *id, newest, &older, &mut verified, &mut progress).await {
+            Ok(directory) => older.extend(directory),
+            Err(error) => verified.unread(error)?,
+        }
     }
     for id in &looked.large {
-        large(disk, *id, &mut verified, &mut progress).await?;
+        if let Err(error) = large(disk, *id, &mut verified, &mut progress).await {
+            verified.unread(error)?;
+        }
     }
     for path in looked.leftovers {
         verified.remarks.push(format!("{path}: left by an interrupted step"));

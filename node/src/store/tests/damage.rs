@@ -198,6 +198,27 @@ async fn where_an_id_cannot_be_read_nothing_missing_is_called_absent() {
 }
 
 #[tokio::test]
+async fn verify_says_which_file_it_cannot_read_and_reads_the_others() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let objects = blobs(30);
+    let store = open(disk).await;
+    for part in objects.chunks(10) {
+        put_all(&store, part).await;
+        store.seal().await.unwrap();
+    }
+    store.close().await;
+    // A directory has a name and a length, and cannot be read.
+    let path = files::segment_path(SegmentId::fresh(1));
+    disk.remove(&path).await.unwrap();
+    disk.create_dir_all(&path).await.unwrap();
+    let found = offline::verify(disk, |_, _| {}).await.unwrap();
+    assert_eq!((found.sound, found.remarks.len()), (20, 0), "{found:?}");
+    let [problem] = &found.problems[..] else { panic!("{found:?}") };
+    assert!(problem.contains(&path), "{problem}");
+}
+
+#[tokio::test]
 async fn an_index_of_an_earlier_version_or_a_damaged_directory_is_made_again() {
     let scratch = scratch();
     let store = open(&scratch.disk).await;
