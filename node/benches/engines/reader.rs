@@ -32,6 +32,10 @@ const CALLS_COUNTED_OVER: usize = 5_000;
 /// How often it is asked whether the process has ended.
 const CHILD_POLL: Duration = Duration::from_millis(20);
 
+/// Processes that do nothing but open a store and get one object: a single opening of a
+/// millisecond tells more of the machine than of the store.
+const OPENINGS: u64 = 15;
+
 /// Writes the list of all ids, and beside it that of where each object ends.
 pub fn write_lists(corpus: &Corpus, ids: &Path) -> Outcome<()> {
     let mut list = BufWriter::new(fs::File::create(ids)?);
@@ -123,12 +127,26 @@ impl Gets {
     }
 }
 
-/// Starts the process and waits for what it found: a [`Reading`], or for the bare loop
-/// [`Gets`] alone.
-pub async fn start<T: DeserializeOwned>(task: Task) -> Outcome<T> {
+/// Brings the store into the page cache, as every contender's, starts the process and waits
+/// for what it found: a [`Reading`], or for the bare loop [`Gets`] alone.
+pub async fn start<T: DeserializeOwned>(task: &Task) -> Outcome<T> {
     let dir = task.dir.clone();
-    // Everything in the page cache, for every contender alike.
     tokio::task::spawn_blocking(move || system::warm(&dir)).await??;
+    process(task).await
+}
+
+/// How long each of some openings takes of the store that was just read from, each by a
+/// process of its own that gets another object.
+pub async fn open_times(task: &Task) -> Outcome<Vec<Duration>> {
+    let mut times = Vec::new();
+    for opening in 0..OPENINGS {
+        let task = Task { gets: 1, seed: task.seed ^ (opening << 32), ..task.clone() };
+        times.push(process::<Reading>(&task).await?.open);
+    }
+    Ok(times)
+}
+
+async fn process<T: DeserializeOwned>(task: &Task) -> Outcome<T> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["read", "--contender", task.contender.name()]);
     command.arg("--dir").arg(&task.dir).arg("--ids").arg(&task.ids);

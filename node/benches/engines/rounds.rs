@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gitstratum::object::Object;
 
@@ -23,22 +24,30 @@ const BULK_BYTES_MAX: u64 = 3_000_000_000;
 /// Batches of a bulk load that are put at once.
 const BULK_WRITERS: usize = 4;
 
-/// Turns at durable puts in one round: they are short, and disks have moods.
-const PUT_TURNS: usize = 3;
-
 /// Memory that is made ready before each turn, for each byte that it writes.
 const MEMORY_PER_PAYLOAD: u64 = 2;
 
 /// Gets that one core is to answer in a second.
 const GETS_PER_SECOND: f64 = 300_000.0;
 
+/// Durable puts, each waited for before its writer begins the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Puts {
+    /// At once.
+    pub writers: usize,
+    /// That they put in all, in one turn.
+    pub objects: u64,
+    /// Turns of every contender in one round: they are short, and disks have moods.
+    pub turns: usize,
+}
+
 /// What is to be measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// How large objects are.
     pub sizes: Sizes,
-    /// Concurrent writers, and the objects that they put in all.
-    pub puts: Vec<(usize, u64)>,
+    /// The rows of durable puts.
+    pub puts: Vec<Puts>,
     /// Objects of the bulk load.
     pub bulk_objects: u64,
     /// Gets of objects that are there, and as many of others.
@@ -54,7 +63,11 @@ impl Plan {
     pub fn full(sizes: Sizes) -> Self {
         Plan {
             sizes,
-            puts: vec![(1, 2_000), (16, 20_000), (64, 40_000)],
+            puts: vec![
+                Puts { writers: 1, objects: 1_000, turns: 9 },
+                Puts { writers: 16, objects: 20_000, turns: 3 },
+                Puts { writers: 64, objects: 40_000, turns: 3 },
+            ],
             bulk_objects: 2_000_000,
             gets: 500_000,
             rounds: 3,
@@ -66,7 +79,11 @@ impl Plan {
     pub fn quick(sizes: Sizes) -> Self {
         Plan {
             sizes,
-            puts: vec![(1, 200), (16, 2_000), (64, 6_000)],
+            puts: vec![
+                Puts { writers: 1, objects: 200, turns: 3 },
+                Puts { writers: 16, objects: 2_000, turns: 3 },
+                Puts { writers: 64, objects: 6_000, turns: 3 },
+            ],
             bulk_objects: 60_000,
             gets: 100_000,
             rounds: 1,
@@ -80,11 +97,11 @@ pub async fn run(dir: &Path, plan: &Plan) -> Outcome<()> {
     let bulk_sizes = plan.sizes.fitting(plan.bulk_objects, BULK_BYTES_MAX);
     table::print_head(dir, plan, &bulk_sizes)?;
     let mut results = Results::default();
-    for &(writers, objects) in &plan.puts {
+    for &Puts { writers, objects, turns } in &plan.puts {
         eprintln!("drawing {objects} objects");
         let corpus = draw(objects, &plan.sizes).await?;
-        for round in 0..plan.rounds * PUT_TURNS {
-            puts(dir, &corpus, writers, (round, plan), &mut results).await?;
+        for turn in 0..plan.rounds * turns {
+            puts(dir, &corpus, writers, (turn, plan), &mut results).await?;
         }
     }
     eprintln!("drawing {} objects", plan.bulk_objects);
@@ -130,7 +147,7 @@ async fn puts(
     dir: &Path,
     corpus: &Arc<Corpus>,
     writers: usize,
-    (round, plan): (usize, &Plan),
+    (turn, plan): (usize, &Plan),
     results: &mut Results,
 ) -> Outcome<()> {
     let objects: Vec<Object> = corpus.blocks.iter().flat_map(|block| block.objects()).collect();
@@ -140,8 +157,8 @@ async fn puts(
         _ => format!("durable puts, {writers} writers"),
     };
     let mut groups = corpus.objects;
-    for contender in turns(round, &plan.only) {
-        eprintln!("turn {}: {what}: {}", round + 1, contender.name());
+    for contender in turns(turn, &plan.only) {
+        eprintln!("turn {}: {what}: {}", turn + 1, contender.name());
         let dir = turn_dir(dir, contender)?;
         system::warm_memory(corpus.payload_bytes * MEMORY_PER_PAYLOAD)?;
         let load = with_engine!(
@@ -237,8 +254,11 @@ async fn bulk(
         let seed = SEED + round as u64;
         let task = reader::Task::new(contender, dir.path(), ids, plan.gets, seed);
         match contender {
-            Contender::Bare => enter_present(results, contender, &reader::start(task).await?),
-            _ => enter_reading(results, contender, corpus, &reader::start(task).await?),
+            Contender::Bare => enter_present(results, contender, &reader::start(&task).await?),
+            _ => {
+                enter_reading(results, contender, corpus, &reader::start(&task).await?);
+                enter_openings(results, contender, &reader::open_times(&task).await?);
+            }
         }
     }
     Ok(())
@@ -269,9 +289,6 @@ fn enter_reading(results: &mut Results, contender: Contender, corpus: &Corpus, r
     let absent = "gets of absent ids, 1 thread";
     enter(absent, "gets/s", Better::Higher, ahead, reading.absent.rate());
     enter(absent, "read calls/get", Better::Neither, told, reading.absent.calls());
-    let fast = Target { ahead: 3.0, ..Target::default() };
-    let open = reading.open.as_secs_f64() * 1e3;
-    enter("open until the first get is answered", "ms", Better::Lower, fast, open);
     let small = Target { figure: Some(3.0), ..ahead };
     let objects = corpus.objects as f64;
     let resident = "memory, resident";
@@ -279,6 +296,15 @@ fn enter_reading(results: &mut Results, contender: Contender, corpus: &Corpus, r
     enter(resident, "bytes/object when open", Better::Neither, told, opened);
     let peak = reading.peak_bytes as f64 / objects;
     enter(resident, "bytes/object, peak", Better::Lower, small, peak);
+}
+
+fn enter_openings(results: &mut Results, contender: Contender, times: &[Duration]) {
+    let target = Target { ahead: 3.0, ..Target::default() };
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let median = times[times.len() / 2].as_secs_f64() * 1e3;
+    let row = ("ms", Better::Lower, target);
+    results.enter(contender, "open until the first get is answered", row, median);
 }
 
 fn enter_present(results: &mut Results, contender: Contender, gets: &Gets) {

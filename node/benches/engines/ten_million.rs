@@ -38,7 +38,7 @@ pub async fn run(dir: &Path, quick: bool) -> Outcome<()> {
     let disk = system::disk_bytes(&store)? as f64;
     println!("on disk              {:>12.3} bytes per byte of payload", disk / 1e6 / megabytes);
     let task = reader::Task::new(Contender::Ours, &store, &ids, gets, 0);
-    let reading: Reading = reader::start(task).await?;
+    let reading: Reading = reader::start(&task).await?;
     let per_object = |bytes: u64| bytes as f64 / objects as f64;
     let open_ms = reading.open.as_secs_f64() * 1e3;
     println!(
