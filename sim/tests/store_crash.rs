@@ -394,6 +394,111 @@ async fn a_bad_sector_costs_what_is_in_it_and_keeps_scrub_and_compaction_from_no
     }
 }
 
+/// Opens a store and gets everything; what the gets say. Indexes that do not hold are made
+/// again by that.
+async fn get_all(disk: Disk, objects: Arc<Vec<Object>>) -> Vec<Result<Found, StoreError>> {
+    let store = open(&disk).await;
+    let mut found = Vec::new();
+    for object in objects.iter() {
+        found.push(store.get(object.id()).await);
+    }
+    store.close().await;
+    found
+}
+
+/// Deletes these objects, and rewrites the segments that they were in.
+async fn delete_and_compact(disk: Disk, objects: Vec<ObjectId>) {
+    let store = open(&disk).await;
+    store.delete(&objects).await.unwrap();
+    store.seal().await.unwrap();
+    let worth = CompactOptions { garbage_share_min: 0.1, bytes_per_second: None };
+    assert!(store.compact(worth).await.unwrap().segments > 0);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn what_was_damaged_stays_known_whenever_its_index_is_made_again_or_its_segment_rewritten() {
+    let whole = Disk::simulated(DiskProfile::instant(), 1);
+    let objects: Arc<Vec<_>> = Arc::new((0..40).filter(|n| n % 5 != 4).map(object).collect());
+    let store = open(&whole).await;
+    for object in objects.iter() {
+        put(&store, object).await.unwrap();
+    }
+    store.seal().await.unwrap();
+    store.close().await;
+    let first = |ending: &str| {
+        let mut files = whole.files().into_iter();
+        files.find(|(path, _)| path.ends_with(ending)).expect("there are some")
+    };
+    let ((segment, _), (index, index_len)) = (first(".seg"), first(".idx"));
+    // The head of its second record, which nobody can read from then on.
+    let bytes = whole.read_whole(&segment).await.unwrap();
+    let mut heads = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"GSR1"));
+    let head = heads.nth(1).expect("it has several");
+    whole.flip_bit(&segment, head as u64 * 8).unwrap();
+
+    let without = whole.copy();
+    without.remove(&index).await.unwrap();
+    let flipped = whole.copy();
+    for bit in (0..index_len * 8).rev().take(400).step_by(8) {
+        flipped.flip_bit(&index, bit).unwrap();
+    }
+    let cases = [
+        ("no index", &without, false),
+        ("a damaged index", &flipped, false),
+        ("compaction", &whole, true),
+        ("no index, and compaction", &without, true),
+    ];
+    for (what, disk, compacts) in cases {
+        let found = get_all(disk.copy(), objects.clone()).await;
+        let lost: Vec<_> = (0..objects.len()).filter(|n| found[*n].is_err()).collect();
+        assert_eq!(lost.len(), 1, "{what}: {lost:?}");
+        let kept = |n: &usize| !compacts || lost.contains(n) || n % 4 == 0;
+        let dropped: Vec<_> = (0..objects.len()).filter(|n| !kept(n)).collect();
+        let dropped_ids: Vec<_> = dropped.iter().map(|n| objects[*n].id()).collect();
+        let mut point = 0;
+        loop {
+            let disk = disk.copy();
+            disk.stop_after(point);
+            let (process, objects) = (disk.of_process(), objects.clone());
+            let dropped_ids = dropped_ids.clone();
+            let running = tokio::spawn({
+                let objects = objects.clone();
+                async move {
+                    match compacts {
+                        true => delete_and_compact(process, dropped_ids).await,
+                        false => drop(get_all(process, objects).await),
+                    }
+                }
+            });
+            let ended = tokio::select! {
+                biased;
+                () = disk.stopped() => false,
+                ended = running => ended.map(|()| true).unwrap(),
+            };
+            for (how, left) in
+                [("the power went", disk.after_power_loss(point)), ("it died", disk.copy())]
+            {
+                left.process_gone();
+                let found = get_all(left, objects.clone()).await;
+                for (n, found) in found.into_iter().enumerate() {
+                    match found {
+                        Ok(Found::Object(_)) if !lost.contains(&n) => {}
+                        Ok(Found::Absent) if dropped.contains(&n) => {}
+                        Err(StoreError::Damaged { .. }) if lost.contains(&n) => {}
+                        other => panic!("{what}, {how} at {point}, object {n}: {other:?}"),
+                    }
+                }
+            }
+            if ended {
+                break;
+            }
+            point += 1;
+        }
+        assert!(point > 10, "{what}: {point} operations");
+    }
+}
+
 #[tokio::test]
 async fn with_an_interval_between_syncs_only_what_is_younger_can_be_lost() {
     let interval = Duration::from_millis(100);

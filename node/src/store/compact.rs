@@ -227,6 +227,7 @@ async fn rewrite(
     if done.is_err() {
         // What is left of it takes room, and is removed by opening at the latest.
         let _ = shared.disk.remove(&path).await;
+        shared.view().unidentified.remove(&id);
     }
     done
 }
@@ -309,7 +310,7 @@ async fn copy_segment(
                     _ if latest => {
                         let at = BadPlace::Record { segment: sealed.id(), offset: record.offset };
                         let bad = Bad::wrong(at, size.into(), "the checksum of its record");
-                        drop_bad(shared, id, bad).await;
+                        drop_bad(shared, id, bad).await?;
                     }
                     // Replaced by a later put, and never counted as live since.
                     _ if known_bad() => {}
@@ -404,8 +405,7 @@ async fn copy_hidden(
         Some(draft) => output.push(shared, draft).await,
         None => {
             let at = BadPlace::Record { segment, offset };
-            drop_bad(shared, id, Bad::wrong(at, stored.into(), "its record's header")).await;
-            Ok(())
+            drop_bad(shared, id, Bad::wrong(at, stored.into(), "its record's header")).await
         }
     }
 }
@@ -430,7 +430,10 @@ async fn still_needed(
 
 /// Remembers that an object was damaged whose record is not copied: as what was noted of it
 /// says, or else as `bad`.
-async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, bad: Bad) {
+///
+/// # Errors
+/// When that could not be written: then the record has to stay.
+async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, bad: Bad) -> Result<(), StoreError> {
     {
         let mut view = shared.view();
         let reason = match view.bad.get(&id) {
@@ -440,7 +443,8 @@ async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, bad: Bad) {
         view.bad.insert(id, Bad::wrong(BadPlace::Dropped, bad.size, reason));
     }
     // Before the record goes, or the object would be absent after a crash, not damaged.
-    shared.save_bad().await;
+    shared.outdate_list();
+    shared.keep_noted().await
 }
 
 /// Gives the new segment its name and its place in the view, and removes the old ones.
@@ -451,6 +455,17 @@ async fn publish(
 ) -> Result<u64, StoreError> {
     let Output { id, path, file, len, accounts, places, .. } = output;
     let entries = places.entries();
+    // Whose the records were that nobody could read in the old ones is not known any better
+    // now: on the list before they go.
+    let unidentified = {
+        let mut view = shared.view();
+        let any = run.iter().any(|sealed| view.unidentified.contains(&sealed.id()));
+        any && view.unidentified.insert(id)
+    };
+    if unidentified {
+        shared.outdate_list();
+        shared.keep_noted().await?;
+    }
     // The index first: without its segment it is a leftover, and the segment's name decides.
     let older = shared.view().older_than(id);
     let index = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
@@ -470,17 +485,12 @@ async fn publish(
         let mut view = shared.view();
         view.replace_sealed(&old, Some(Arc::new(sealed)));
         let before = view.bad.len();
-        for segment in &old {
-            // Whose the records were is not known any better now.
-            if view.unidentified.remove(segment) {
-                view.unidentified.insert(id);
-            }
-        }
+        view.unidentified.retain(|segment| !old.contains(segment));
         view.bad.retain(|_, bad| match bad.at {
             BadPlace::Record { segment, .. } => !old.contains(&segment),
             _ => true,
         });
-        view.bad.len() != before || view.unidentified.contains(&id)
+        view.bad.len() != before || unidentified
     };
     if noted {
         shared.save_bad().await;

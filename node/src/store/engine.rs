@@ -17,6 +17,7 @@ use super::lookup::Held;
 use super::order::Order;
 use super::recover::recover;
 use super::scrub::Scrubs;
+use super::seal::write_missing_indexes;
 use super::shared::Shared;
 use super::{Deleted, Snapshot, identity};
 use super::{
@@ -95,7 +96,9 @@ impl SegmentStore {
         for (segment, contents) in &recovered.damaged {
             shared.note_scanned(*segment, contents);
         }
-        shared.save_noted().await;
+        // Of both a failure is logged. What has no index on the disk then has one in memory.
+        let _ = shared.keep_noted().await;
+        let _ = write_missing_indexes(&shared).await;
         shared.review_bad().await;
         let stats = shared.stats();
         tracing::info!(

@@ -179,7 +179,8 @@ impl Shared {
     /// Makes a segment's index again from its records.
     ///
     /// # Errors
-    /// When the segment cannot be read, or the index not written; [`StoreError::Closed`].
+    /// When the segment cannot be read, or the index, or what is damaged, not written;
+    /// [`StoreError::Closed`].
     pub(super) async fn rebuild_index(
         self: &Arc<Self>,
         damaged: &Arc<Sealed>,
@@ -199,6 +200,7 @@ impl Shared {
         let scanned = scan(&damaged.file, id, damaged.len, Tail::Sealed).await;
         let scanned = scanned.map_err(|error| read_failed(&path, &error))?;
         self.note_scanned(id, &scanned);
+        self.keep_noted().await?;
         let (file, entries) = (damaged.file.clone(), scanned.places.entries());
         let older = self.view().older_than(id);
         let accounts = scanned.accounts;

@@ -12,10 +12,11 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use gitstratum_host::Disk;
+use tokio::sync::MutexGuard;
 
 use super::format::segment::SegmentId;
 use super::scan::Contents;
-use super::shared::{Shared, read_failed};
+use super::shared::{Shared, is_full, read_failed};
 use super::view::{Bad, BadPlace, View};
 use super::{OpenError, StoreError, io_error};
 use crate::limits;
@@ -43,7 +44,7 @@ impl Shared {
         };
         if new {
             tracing::error!(%error, "damaged");
-            self.bad_unsaved.store(true, Ordering::Release);
+            self.outdate_list();
             let shared = self.clone();
             // Not waited for: whoever reads wants an answer, and until the note is durable
             // the damage is found again after a restart as it was found now.
@@ -68,13 +69,13 @@ impl Shared {
         self.note_bad(id, Bad::unread(at, size, error))
     }
 
-    /// Notes what a scan found damaged. To be saved before the segment gets an index, because
-    /// no scan finds it then.
+    /// Notes what a scan found damaged. To be kept ([`Shared::keep_noted`]) before the segment
+    /// gets an index, because no scan finds it then.
     pub(super) fn note_scanned(self: &Arc<Self>, segment: SegmentId, contents: &Contents) {
         if contents.skipped > 0 && self.view().unidentified.insert(segment) {
             let bytes = contents.skipped;
             tracing::error!(%segment, bytes, "damaged beyond knowing what it was");
-            self.bad_unsaved.store(true, Ordering::Release);
+            self.outdate_list();
         }
         for (id, offset, size) in &contents.damaged {
             let at = BadPlace::Record { segment, offset: *offset };
@@ -111,26 +112,50 @@ impl Shared {
         }
     }
 
-    /// Writes the list, if damage was noted and the list not written since.
-    pub(super) async fn save_noted(&self) {
-        if self.bad_unsaved.load(Ordering::Acquire) {
-            self.save_bad().await;
+    /// Notes that the list does not have all that was noted.
+    pub(super) fn outdate_list(&self) {
+        self.bad_unsaved.store(true, Ordering::Release);
+    }
+
+    /// Sees to it that all damage that was noted is on the list, durably: what it was seen by
+    /// may go then.
+    ///
+    /// # Errors
+    /// Why the list could not be written; that is logged.
+    pub(super) async fn keep_noted(&self) -> Result<(), StoreError> {
+        // Whoever is writing it may have what was noted, and not be done.
+        let one = self.noting.lock().await;
+        match self.bad_unsaved.load(Ordering::Acquire) {
+            true => self.write_list(&one).await,
+            false => Ok(()),
         }
     }
 
-    /// Writes the list as it is now.
+    /// Writes the list as it is now. What is lost of it, if that fails, is found again.
     pub(super) async fn save_bad(&self) {
-        let _one = self.noting.lock().await;
+        let one = self.noting.lock().await;
+        // Its failure is logged.
+        let _ = self.write_list(&one).await;
+    }
+
+    async fn write_list(&self, _one: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
         if self.naming.is_closed() {
             // The directory may be another process's by now.
-            return;
+            return Err(StoreError::Closed);
         }
         self.bad_unsaved.store(false, Ordering::Release);
         let text = encode(&self.view());
-        if let Err(error) = self.disk.replace(FILE, text).await {
-            self.bad_unsaved.store(true, Ordering::Release);
+        self.disk.replace(FILE, text).await.map_err(|error| {
+            self.outdate_list();
             tracing::error!(%error, "the list of damaged objects could not be written");
-        }
+            match is_full(&error) {
+                true => StoreError::DiskFull,
+                false => {
+                    let (doing, kind) = (format!("write {FILE}"), error.kind());
+                    StoreError::Io { doing, reason: error.to_string(), kind }
+                }
+            }
+        })
     }
 }
 

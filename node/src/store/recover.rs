@@ -223,24 +223,24 @@ async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, O
         return active(id, file, len, contents).await;
     }
     tracing::warn!(path, "its index is missing or damaged and is made again");
-    let (accounts, entries) = (contents.accounts.clone(), contents.places.entries());
-    // Of older segments no filter is in memory yet.
-    let older = Vec::new();
-    let sealed = match write_index(disk, id, file.clone(), len, accounts, entries, older).await {
-        // Gets go on without room: the index stays in memory until there is some.
-        Err(error) if is_full(&error) => {
-            let places = std::mem::take(&mut contents.places);
-            Sealed::in_memory(Unsealed {
-                id,
-                file,
-                len,
-                file_len: len,
-                accounts: contents.accounts.clone(),
-                places,
-            })
+    let accounts = contents.accounts.clone();
+    if contents.skipped == 0 {
+        // Of older segments no filter is in memory yet.
+        let (entries, older) = (contents.places.entries(), Vec::new());
+        let made = write_index(disk, id, file.clone(), len, accounts.clone(), entries, older).await;
+        match made {
+            // Gets go on without room: the index stays in memory until there is some.
+            Err(error) if is_full(&error) => {}
+            sealed => {
+                let sealed = sealed.map_err(io_error("write", &index))?;
+                return Ok(Opened::Sealed(Arc::new(sealed), Some(contents)));
+            }
         }
-        sealed => sealed.map_err(io_error("write", &index))?,
-    };
+    }
+    // With an index nobody would scan it again, and know that records are missing in it: that
+    // is to be on the list first.
+    let places = std::mem::take(&mut contents.places);
+    let sealed = Sealed::in_memory(Unsealed { id, file, len, file_len: len, accounts, places });
     Ok(Opened::Sealed(Arc::new(sealed), Some(contents)))
 }
 

@@ -8,11 +8,16 @@ use super::sealed::write_index;
 use super::shared::Shared;
 use super::unsealed::Unsealed;
 
-/// Writes the indexes for which there was no room when the store was opened.
+/// Writes the indexes that are in memory since the store was opened: there was no room for the
+/// files, or the list did not have yet what they would hide from every later scan.
+///
+/// # Errors
+/// As a put.
 pub(super) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreError> {
     let sealed = shared.view().sealed.clone();
     for segment in sealed.iter() {
         let Some(entries) = segment.unwritten() else { continue };
+        shared.keep_noted().await?;
         let (id, file, len) = (segment.id(), segment.file.clone(), segment.len);
         let accounts = segment.accounts().clone();
         let older = shared.view().older_than(id);

@@ -88,7 +88,7 @@ enum Index {
         /// Once it was read.
         directory: OnceLock<Directory>,
     },
-    /// The disk had no room for the file.
+    /// It cannot be in a file yet.
     Memory { places: Places, accounts: Accounts },
 }
 
@@ -137,7 +137,7 @@ impl Sealed {
         Ok(())
     }
 
-    /// A segment whose index could not be written.
+    /// A segment whose index cannot be written yet.
     pub(super) fn in_memory(segment: Unsealed) -> Self {
         let Unsealed { id, file, len, accounts, places, .. } = segment;
         Sealed { id, file, len, index: Index::Memory { places, accounts } }

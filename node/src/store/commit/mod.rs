@@ -65,7 +65,8 @@ pub(super) async fn run(
         }
     }
     committer.close().await;
-    shared.save_noted().await;
+    // Its failure is logged, and there is nobody left to tell.
+    let _ = shared.keep_noted().await;
     // A file gets or loses its name while the directory is locked, or not at all.
     let naming = shared.naming.acquire().await;
     shared.naming.close();
