@@ -112,6 +112,8 @@ impl Reader {
 pub(super) struct Contents {
     pub(super) places: Places,
     pub(super) accounts: Accounts,
+    /// The accounts had what its tombstones killed before any of these was met.
+    kills_written: bool,
     /// Where the segment ends: behind the last whole record of an open tail.
     pub(super) end: u64,
     /// Records before that whose data does not hold: damaged, with the object's length.
@@ -165,7 +167,9 @@ impl Contents {
             }
             Content::Tombstone { victim } => {
                 // Without its data it still says that the object is gone.
-                if let Some(data) = data {
+                if let Some(data) = data
+                    && !self.kills_written
+                {
                     let (bytes, payload) = parse_tombstone_data(data);
                     let killed = self.accounts.kills.entry(victim).or_default();
                     *killed += Tally::one(bytes.into(), payload.into());
@@ -198,9 +202,11 @@ pub(super) async fn scan(
     len: u64,
     tail: Tail,
 ) -> std::io::Result<Contents> {
-    let (accounts, begin) = read_accounts(file, id).await?;
+    let (written, begin) = read_accounts(file, id).await?;
+    let kills_written = written.is_some();
     let mut contents = Contents {
-        accounts: Accounts { held: Tally::default(), ..accounts },
+        accounts: Accounts { held: Tally::default(), ..written.unwrap_or_default() },
+        kills_written,
         end: begin,
         last_group: begin,
         ..Contents::default()
@@ -239,11 +245,17 @@ pub(super) async fn scan(
     Ok(contents)
 }
 
-/// What compaction wrote before the records, and where those begin.
-pub(super) async fn read_accounts(file: &File, id: SegmentId) -> std::io::Result<(Accounts, u64)> {
+/// What compaction wrote before the records, if it did and that holds, and where those begin.
+///
+/// # Errors
+/// Those of reading.
+pub(super) async fn read_accounts(
+    file: &File,
+    id: SegmentId,
+) -> std::io::Result<(Option<Accounts>, u64)> {
     let begin = SEGMENT_HEADER_BYTES as u64;
     if id.generation == 0 {
-        return Ok((Accounts::default(), begin));
+        return Ok((None, begin));
     }
     let prefix = file.read_at(begin, ACCOUNTS_BYTES_FIXED).await?;
     let len = Accounts::block_len(&prefix);
@@ -252,11 +264,11 @@ pub(super) async fn read_accounts(file: &File, id: SegmentId) -> std::io::Result
         None => Bytes::new(),
     };
     match Accounts::parse_block(&block) {
-        Some(accounts) => Ok((accounts, begin + block.len() as u64)),
+        Some(accounts) => Ok((Some(accounts), begin + block.len() as u64)),
         None => {
             // The records are found without it; only the counting suffers.
             tracing::error!(segment = %id, "the accounts of a compacted segment are damaged");
-            Ok((Accounts::default(), begin))
+            Ok((None, begin))
         }
     }
 }

@@ -60,6 +60,38 @@ async fn what_was_deleted_stays_deleted_and_can_be_put_again() {
 }
 
 #[tokio::test]
+async fn the_counters_are_the_same_when_the_index_of_a_compacted_segment_is_made_again() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let objects = blobs(60);
+    let store = open(disk).await;
+    put_one_by_one(&store, &objects[..40]).await;
+    store.seal().await.unwrap();
+    // Their tombstones lie among objects of which most go, and stay as long as they do.
+    let killed = ids(&objects[..10]);
+    store.delete(&killed).await.unwrap();
+    put_one_by_one(&store, &objects[40..]).await;
+    store.seal().await.unwrap();
+    store.delete(&ids(&objects[45..])).await.unwrap();
+    store.seal().await.unwrap();
+    let done = store.compact(CompactOptions::default()).await.unwrap();
+    assert_eq!(done.segments, 1);
+    let held = |n: usize| (10..45).contains(&n);
+    assert_held(&store, &objects, held).await;
+    let before = store.stats();
+    store.close().await;
+
+    let names = disk.list("segments").await.unwrap();
+    let indexes = names.iter().filter(|name| name.ends_with(".idx"));
+    for name in indexes {
+        disk.remove(&format!("segments/{name}")).await.unwrap();
+    }
+    let store = open(disk).await;
+    assert_held(&store, &objects, held).await;
+    assert_eq!(store.stats().garbage_bytes, before.garbage_bytes);
+}
+
+#[tokio::test]
 async fn compaction_frees_what_was_deleted_and_brings_nothing_back() {
     let scratch = scratch();
     let objects = blobs(200);
