@@ -500,6 +500,54 @@ async fn what_was_damaged_stays_known_whenever_its_index_is_made_again_or_its_se
 }
 
 #[tokio::test]
+async fn while_the_list_of_damage_cannot_be_written_nothing_is_done_that_it_would_have_to_tell() {
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    let objects: Vec<_> = (0..40).filter(|n| n % 5 != 4).map(object).collect();
+    let store = open(&disk).await;
+    for object in &objects {
+        put(&store, object).await.unwrap();
+    }
+    store.seal().await.unwrap();
+    let lost = objects[1].id();
+    let files = disk.files().into_iter().map(|(path, _)| path);
+    let segment = files.filter(|path| path.ends_with(".seg")).min().unwrap();
+    let bytes = disk.read_whole(&segment).await.unwrap();
+    let mut heads = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"GSR1"));
+    disk.flip_bit(&segment, heads.nth(1).expect("it has several") as u64 * 8).unwrap();
+    let others: Vec<_> = objects.iter().map(Object::id).filter(|id| *id != lost).collect();
+    store.delete(&others).await.unwrap();
+    store.seal().await.unwrap();
+
+    let list_fails =
+        || Fault::error(Operation::Write, ErrorKind::Other).on_names_ending("quarantine.tmp");
+    let is_lost = async |store: &SegmentStore| {
+        matches!(store.get(lost).await, Err(StoreError::Damaged { .. }))
+    };
+    disk.inject(list_fails());
+    store.compact(CompactOptions::default()).await.unwrap_err();
+    assert!(disk.files().iter().any(|(path, _)| *path == segment), "it still tells of the object");
+    disk.power_lost();
+    disk.clear_faults();
+    let store = open(&disk).await;
+    assert!(is_lost(&store).await, "after a compaction that could not note it");
+    assert!(store.compact(CompactOptions::default()).await.unwrap().segments > 0);
+    assert!(!disk.files().iter().any(|(path, _)| *path == segment));
+    assert!(is_lost(&store).await, "after compaction");
+
+    // Nothing is left of it but the note.
+    disk.inject(list_fails());
+    for _ in 0..2 {
+        store.delete(&[lost]).await.unwrap_err();
+        assert!(is_lost(&store).await, "after a deletion that failed");
+    }
+    disk.clear_faults();
+    store.delete(&[lost]).await.unwrap();
+    disk.power_lost();
+    drop(store);
+    assert!(matches!(open(&disk).await.get(lost).await, Ok(Found::Absent)));
+}
+
+#[tokio::test]
 async fn with_an_interval_between_syncs_only_what_is_younger_can_be_lost() {
     let interval = Duration::from_millis(100);
     let options = || StoreOptions::new(NodeId::new("m"), Fsync::Every(interval));

@@ -14,7 +14,7 @@ use super::format::record::{
 };
 use super::lookup::{Held, Latest};
 use super::shared::Shared;
-use super::view::{BadPlace, Location};
+use super::view::{Bad, BadPlace, Location};
 use super::{Deleted, StoreError};
 use crate::limits;
 use crate::object::ObjectId;
@@ -25,7 +25,7 @@ pub(super) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
     for ids in ids.chunks(limits::BATCH_OBJECTS_MAX) {
         let seen = shared.view().seen();
         let (mut tombstones, mut payloads) = (Vec::new(), Vec::new());
-        let mut forgotten = false;
+        let mut forgotten = Vec::new();
         for id in ids {
             match shared.latest(id).await? {
                 Latest::Held(Held::Record(location)) => {
@@ -36,10 +36,10 @@ pub(super) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
                 Latest::Held(Held::Large) => {
                     deleted.payload_bytes += remove_large(shared, *id).await?;
                     deleted.objects += 1;
-                    forgotten |= forget(shared, id);
+                    forgotten.extend(forget(shared, id));
                 }
                 Latest::Deleted => {}
-                Latest::Unknown => forgotten |= forget(shared, id),
+                Latest::Unknown => forgotten.extend(forget(shared, id)),
             }
         }
         if !tombstones.is_empty() {
@@ -52,8 +52,13 @@ pub(super) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
                 }
             }
         }
-        if forgotten {
-            shared.save_bad().await;
+        if !forgotten.is_empty() {
+            shared.outdate_list();
+            if let Err(error) = shared.keep_noted().await {
+                // They are still on the list, and for whoever tries again.
+                shared.view().bad.extend(forgotten);
+                return Err(error);
+            }
         }
     }
     Ok(deleted)
@@ -72,14 +77,11 @@ async fn dead(id: ObjectId, location: &Location) -> Tally {
     }
 }
 
-/// No longer counts an object as damaged that nothing is left of.
-fn forget(shared: &Shared, id: &ObjectId) -> bool {
+/// No longer counts an object as damaged that nothing is left of; what was counted.
+fn forget(shared: &Shared, id: &ObjectId) -> Option<(ObjectId, Bad)> {
     let mut view = shared.view();
     let gone = view.bad(id).is_some_and(|bad| !matches!(bad.at, BadPlace::Record { .. }));
-    if gone {
-        view.bad.remove(id);
-    }
-    gone
+    if gone { view.bad.remove_entry(id) } else { None }
 }
 
 /// Removes a large object's file and returns the object's size.

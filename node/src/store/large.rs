@@ -176,7 +176,8 @@ impl ObjectWriter {
         };
         if healed {
             // Before the acknowledgement: the list speaks of this name.
-            shared.save_bad().await;
+            shared.outdate_list();
+            shared.keep_noted().await?;
         }
         shared.count_write(draft.len, 2);
         Ok(true)
