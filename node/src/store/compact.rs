@@ -432,7 +432,7 @@ async fn still_needed(
 /// says, or else as `bad`.
 ///
 /// # Errors
-/// When that could not be written: then the record has to stay.
+/// When that could not be written, or there is no room on the list: then the record has to stay.
 async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, bad: Bad) -> Result<(), StoreError> {
     {
         let mut view = shared.view();
@@ -440,7 +440,10 @@ async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, bad: Bad) -> Result<(), St
             Some(noted) if noted.at == bad.at => noted.reason.clone(),
             _ => bad.reason,
         };
-        view.bad.insert(id, Bad::wrong(BadPlace::Dropped, bad.size, reason));
+        if !view.note(id, Bad::wrong(BadPlace::Dropped, bad.size, reason)) {
+            let (doing, reason) = (format!("note {id} as damaged"), "the list is full".to_owned());
+            return Err(StoreError::Io { doing, reason, kind: std::io::ErrorKind::QuotaExceeded });
+        }
     }
     // Before the record goes, or the object would be absent after a crash, not damaged.
     shared.outdate_list();

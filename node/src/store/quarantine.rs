@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use gitstratum_host::Disk;
+use gitstratum_host::disk::WHOLE_FILE_BYTES_MAX;
 use tokio::sync::MutexGuard;
 
 use super::format::segment::SegmentId;
@@ -27,7 +28,14 @@ pub(super) const FILE: &str = "quarantine";
 const FIRST_LINE: &str = "gitstratum quarantine 1\n";
 /// Begins the line of a segment with records that nobody knows.
 const UNIDENTIFIED: &str = "unidentified ";
-const REASON_BYTES_MAX: usize = 200;
+const REASON_BYTES_MAX: usize = 150;
+/// Checksum, id, place, size and reason, each with what ends it.
+const LINE_BYTES_MAX: usize = 9 + 65 + 38 + 21 + REASON_BYTES_MAX + 1;
+// An eighth is left for the lines of segments.
+const _: () = assert!(
+    limits::QUARANTINED_MAX * LINE_BYTES_MAX <= WHOLE_FILE_BYTES_MAX as usize / 8 * 7,
+    "opening would not read the list"
+);
 
 impl Shared {
     /// Notes something as damaged and returns what to say of it.
@@ -36,11 +44,7 @@ impl Shared {
         let new = {
             let mut view = self.view();
             let known = view.bad.get(&id).is_some_and(|known| known.at == bad.at);
-            let room = view.bad.len() < limits::QUARANTINED_MAX;
-            if !known && room {
-                view.bad.insert(id, bad);
-            }
-            !known && room
+            !known && view.note(id, bad)
         };
         if new {
             tracing::error!(%error, "damaged");
@@ -156,6 +160,18 @@ impl Shared {
                 }
             }
         })
+    }
+}
+
+impl View {
+    /// Notes something as damaged; `false` where there is no room for it on the list.
+    #[must_use]
+    pub(super) fn note(&mut self, id: ObjectId, bad: Bad) -> bool {
+        let room = self.bad.len() < limits::QUARANTINED_MAX || self.bad.contains_key(&id);
+        if room {
+            self.bad.insert(id, bad);
+        }
+        room
     }
 }
 

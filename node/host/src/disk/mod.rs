@@ -26,7 +26,7 @@ pub use scratch::{Scratch, scratch};
 pub use simulated::{Disk, DiskLock, Fault, File, Loss, Operation};
 
 /// Greatest size of a file that [`Disk::read_whole`] reads.
-const WHOLE_FILE_BYTES_MAX: u64 = 16 << 20;
+pub const WHOLE_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::store::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, segment_header};
+use crate::store::view::{Bad, BadPlace};
 
 #[tokio::test]
 async fn a_tail_torn_at_any_byte_costs_only_the_last_record() {
@@ -216,6 +217,47 @@ async fn verify_says_which_file_it_cannot_read_and_reads_the_others() {
     assert_eq!((found.sound, found.remarks.len()), (20, 0), "{found:?}");
     let [problem] = &found.problems[..] else { panic!("{found:?}") };
     assert!(problem.contains(&path), "{problem}");
+}
+
+#[tokio::test]
+async fn a_full_list_of_damage_is_read_again_and_compaction_leaves_what_it_could_not_note() {
+    let scratch = scratch();
+    let objects = blobs(20);
+    let store = open(&scratch.disk).await;
+    put_all(&store, &objects).await;
+    store.seal().await.unwrap();
+    let (path, whole) = segment_bytes(&scratch.disk).await;
+    let lost = &objects[19];
+    {
+        let mut view = store.shared.view();
+        for n in 0..limits::QUARANTINED_MAX {
+            let text = n.to_string();
+            let id = Object::hash(HashAlgorithm::Sha256, Kind::Blob, text.into()).unwrap().id();
+            let (segment, offset) = (view.sealed[0].id(), u32::MAX);
+            let at = BadPlace::Record { segment, offset };
+            assert!(view.note(id, Bad::wrong(at, u64::MAX, "very ".repeat(50))));
+        }
+    }
+    store.shared.save_bad().await;
+    store.delete(&objects[..19].iter().map(Object::id).collect::<Vec<_>>()).await.unwrap();
+    store.seal().await.unwrap();
+    store.close().await;
+    let mut flipped = whole.to_vec();
+    let last = whole.len() - 1;
+    flipped[last] ^= 1;
+    overwrite(&scratch.disk, &path, flipped.into()).await;
+
+    let store = open(&scratch.disk).await;
+    assert_eq!(store.shared.view().bad.len(), limits::QUARANTINED_MAX);
+    let damaged = async || matches!(store.get(lost.id()).await, Err(StoreError::Damaged { .. }));
+    assert!(damaged().await);
+    let error = store.compact(CompactOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains("the list is full"), "{error}");
+    assert!(scratch.disk.exists(&path).await.unwrap() && damaged().await);
+    // It is forgotten when nothing is left of its segment, and then there is room.
+    store.shared.view().bad.clear();
+    store.compact(CompactOptions::default()).await.unwrap();
+    assert!(!scratch.disk.exists(&path).await.unwrap() && damaged().await);
 }
 
 #[tokio::test]
