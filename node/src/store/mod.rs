@@ -51,6 +51,7 @@ pub use identity::owner;
 pub use inventory::{Inventory, Standing};
 pub use maintain::{Maintenance, maintain};
 pub use options::{Compression, Fsync, StoreOptions};
+pub use quarantine::Unidentified;
 pub use scrub::{LastScrub, ScrubCounts, ScrubNumbers, ScrubOrder, ScrubProgress, Scrubbed};
 pub use snapshot::Snapshot;
 

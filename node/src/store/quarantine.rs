@@ -15,6 +15,7 @@ use gitstratum_host::Disk;
 use gitstratum_host::disk::WHOLE_FILE_BYTES_MAX;
 use tokio::sync::MutexGuard;
 
+use super::engine::SegmentStore;
 use super::format::segment::SegmentId;
 use super::scan::Contents;
 use super::shared::{Shared, is_full, read_failed};
@@ -76,8 +77,12 @@ impl Shared {
     /// Notes what a scan found damaged. To be kept ([`Shared::keep_noted`]) before the segment
     /// gets an index, because no scan finds it then.
     pub(super) fn note_scanned(self: &Arc<Self>, segment: SegmentId, contents: &Contents) {
-        if contents.skipped > 0 && self.view().unidentified.insert(segment) {
+        if contents.skipped > 0 {
             let bytes = contents.skipped;
+            let mut view = self.view();
+            view.unidentified.insert(segment);
+            view.unidentified_scans += 1;
+            drop(view);
             tracing::error!(%segment, bytes, "damaged beyond knowing what it was");
             self.outdate_list();
         }
@@ -172,6 +177,52 @@ impl View {
             self.bad.insert(id, bad);
         }
         room
+    }
+}
+
+/// Records that cannot be read so far that anybody knows whose they are, as of one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Unidentified {
+    segments: BTreeSet<SegmentId>,
+    /// Scans that had met such records by then.
+    scans: u64,
+}
+
+impl Unidentified {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+}
+
+impl SegmentStore {
+    /// The records that nobody knows any more. While there are any, the store calls what it does
+    /// not find damaged, not absent.
+    pub fn unidentified(&self) -> Unidentified {
+        let view = self.shared.view();
+        Unidentified { segments: view.unidentified.clone(), scans: view.unidentified_scans }
+    }
+
+    /// Calls absent what is not found, in spite of these: whatever they held is here again, or
+    /// nowhere. Does nothing when more of them were met since.
+    ///
+    /// # Errors
+    /// When the list of damage cannot be written; they are still on it then.
+    pub async fn make_up_for(&self, known: &Unidentified) -> Result<(), StoreError> {
+        let before = {
+            let mut view = self.shared.view();
+            if view.unidentified_scans != known.scans {
+                return Ok(());
+            }
+            let left = view.unidentified.difference(&known.segments).copied().collect();
+            std::mem::replace(&mut view.unidentified, left)
+        };
+        self.shared.outdate_list();
+        if let Err(error) = self.shared.keep_noted().await {
+            self.shared.view().unidentified.extend(before);
+            return Err(error);
+        }
+        Ok(())
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
             large,
             bad: quarantined.bad,
             unidentified: quarantined.unidentified,
+            unidentified_scans: 0,
         },
         next_segment: segments.last().map_or(0, |last| last.last + 1),
         damaged: Vec::new(),

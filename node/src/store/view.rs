@@ -140,6 +140,8 @@ pub(super) struct View {
     /// Segments with records that cannot be read so far that nobody knows whose they are.
     /// While there are any, what is not found is not said to be absent.
     pub(super) unidentified: BTreeSet<SegmentId>,
+    /// Scans that met such records since the store was opened.
+    pub(super) unidentified_scans: u64,
 }
 
 impl View {

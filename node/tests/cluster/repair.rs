@@ -2,6 +2,7 @@
 //! processes.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -32,6 +33,39 @@ fn a_node_whose_data_was_deleted_gets_everything_again_by_itself() {
     for id in &ids {
         assert_eq!(cluster.holders(id), 3, "{id}");
     }
+}
+
+/// Flips a bit of the magic that begins the second record of a node that does not run.
+fn damage_a_head(data: &Path) {
+    let mut files = fs::read_dir(data.join("segments")).unwrap().map(|entry| entry.unwrap().path());
+    let segment = files.find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let mut heads = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"GSR1"));
+    let head = heads.nth(1).unwrap();
+    bytes[head] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+}
+
+#[test]
+fn what_a_node_lost_without_knowing_it_is_brought_back_and_then_absent_is_absent_again() {
+    let mut cluster = Cluster::start();
+    let ids = cluster.put("before", 30);
+    wait_until("all have all", || ids.iter().all(|id| cluster.holders(id) == 3));
+    cluster.kill(1);
+    damage_a_head(&cluster.data(1));
+    cluster.start_node(1);
+    wait_until("it is made up for", || {
+        let status: Value =
+            serde_json::from_str(&run(&["status", "--json"], &cluster.peers)).unwrap();
+        let nodes = status["nodes"].as_array().unwrap();
+        nodes.iter().all(|node| node["store"]["damaged_objects"] == 0)
+            && ids.iter().all(|id| cluster.holders(id) == 3)
+    });
+    // Of R = 2 that say "not found" it is one.
+    cluster.kill(0);
+    let absent = output(&["get", &"7".repeat(40)], &cluster.peers);
+    let said = String::from_utf8(absent.stderr).unwrap();
+    assert!(said.contains("not found"), "{said}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::pool::Connections;
 use crate::quorum::decorate::Retried;
 use crate::repair::hints::{DirtyRange, DirtyRanges};
 use crate::repair::{CatchingUp, Control, PeerTable};
-use crate::store::{SegmentStore, Store};
+use crate::store::{SegmentStore, Store, Unidentified};
 use crate::wire::replica::RemoteNode;
 use due::Due;
 
@@ -62,6 +62,7 @@ struct Schedule {
     /// Peers with whom everything is still to be compared for the first time.
     behind: BTreeSet<NodeId>,
     strays: Strays,
+    lost: Lost,
 }
 
 /// Dirty ranges of nodes that we share nothing with: they left the layout, or are
@@ -70,6 +71,15 @@ struct Schedule {
 #[derive(Default)]
 struct Strays {
     ranges: Vec<DirtyRange>,
+    /// Peers that are still to be compared.
+    awaited: BTreeSet<NodeId>,
+}
+
+/// Records of ours of which nobody knows any more whose they are. What they held is here again
+/// when each peer was compared over everything.
+#[derive(Default)]
+struct Lost {
+    records: Unidentified,
     /// Peers that are still to be compared.
     awaited: BTreeSet<NodeId>,
 }
@@ -108,6 +118,7 @@ impl Reconciler {
             }
             let dirty = self.dirty.list();
             self.settle_strays(&mut schedule, &dirty, &mut rng).await;
+            self.settle_lost(&mut schedule, &mut rng).await;
             let dirty_targets: BTreeSet<_> = dirty.iter().map(|range| &range.target).collect();
             let ready = schedule.peers.iter().filter_map(|(peer, due)| {
                 let at = due.at(dirty_targets.contains(peer))?;
@@ -128,6 +139,7 @@ impl Reconciler {
                     if compared {
                         schedule.behind.remove(&peer);
                         schedule.strays.awaited.remove(&peer);
+                        schedule.lost.awaited.remove(&peer);
                     }
                 }
                 next => {
@@ -162,7 +174,7 @@ impl Reconciler {
             (peer, due)
         };
         let peers = sharing.into_iter().map(first).collect();
-        Schedule { peers, behind, strays: Strays::default() }
+        Schedule { peers, behind, strays: Strays::default(), lost: Lost::default() }
     }
 
     /// Calls the strays clean that every peer was compared over, and looks for others.
@@ -182,6 +194,27 @@ impl Reconciler {
         if !strays.ranges.is_empty() {
             peers.values_mut().for_each(|due| due.all_soon(rng));
             strays.awaited = peers.keys().cloned().collect();
+        }
+    }
+
+    /// Makes up for what was lost when every peer was compared, and looks for more. Where
+    /// nobody shares anything with us, nobody can.
+    async fn settle_lost(&self, schedule: &mut Schedule, rng: &mut ChaCha12Rng) {
+        let Schedule { peers, lost, .. } = schedule;
+        if !lost.awaited.is_empty() || peers.is_empty() {
+            return;
+        }
+        if !lost.records.is_empty() {
+            if let Err(error) = self.store.make_up_for(&lost.records).await {
+                tracing::warn!(%error, "what was lost is here again, and stays noted as lost");
+                return;
+            }
+            tracing::info!("what had been lost was looked for at every peer");
+        }
+        lost.records = self.store.unidentified();
+        if !lost.records.is_empty() {
+            peers.values_mut().for_each(|due| due.all_soon(rng));
+            lost.awaited = peers.keys().cloned().collect();
         }
     }
 
