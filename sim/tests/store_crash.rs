@@ -453,7 +453,7 @@ async fn what_was_damaged_stays_known_whenever_its_index_is_made_again_or_its_se
         let found = get_all(disk.copy(), objects.clone()).await;
         let lost: Vec<_> = (0..objects.len()).filter(|n| found[*n].is_err()).collect();
         assert_eq!(lost.len(), 1, "{what}: {lost:?}");
-        let kept = |n: &usize| !compacts || lost.contains(n) || n % 4 == 0;
+        let kept = |n: &usize| !compacts || lost.contains(n) || n.is_multiple_of(4);
         let dropped: Vec<_> = (0..objects.len()).filter(|n| !kept(n)).collect();
         let dropped_ids: Vec<_> = dropped.iter().map(|n| objects[*n].id()).collect();
         let mut point = 0;

@@ -2,13 +2,14 @@
 //!
 //! A node that was merely down lacks what it did not acknowledge, and "not found" allows for
 //! that: of R replicas that say "absent", one would have the object. A node whose disk was
-//! replaced by an empty one lacks what it did acknowledge. Counted among the R, it would make
-//! "not found" of an object that is safe on others. It is like a replica of Viewstamped
-//! Replication that recovers from amnesia (Liskov and Cowling, "Viewstamped Replication
-//! Revisited", 2012): it takes part in writes, and proves nothing until it has caught up.
+//! replaced by an empty one, or its data by a backup, lacks what it did acknowledge. Counted
+//! among the R, it would make "not found" of an object that is safe on others. It is like a
+//! replica of Viewstamped Replication that recovers from amnesia (Liskov and Cowling,
+//! "Viewstamped Replication Revisited", 2012): it takes part in writes, and proves nothing until
+//! it has caught up.
 //!
-//! Invariant: a data directory is remembered as new before it is named, and until the node
-//! that it is has compared all that it should hold with every peer that shares it. Until then
+//! Invariant: a data directory is remembered as new before a store is opened in it, and until the
+//! node that it is has compared all that it should hold with every peer that shares it. Until then
 //! [`CatchingUp::refuses_absent`] stands between the store and whoever is told "absent".
 
 use std::sync::Arc;
@@ -26,8 +27,8 @@ use crate::store::{
 
 /// The file that says it, in the root of the data directory.
 const FILE: &str = "catching-up";
-const TEXT: &str = "This directory was new when its node started. The file goes when the node \
-                    has compared what it holds with all of its peers.\n";
+const TEXT: &str = "This directory was new, or a backup, when its node started. The file goes when \
+                    the node has compared what it holds with all of its peers.\n";
 
 /// Whether a node has to catch up before its "absent" proves anything.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl CatchingUp {
             let doing = format!("{doing} {FILE}");
             move |source| OpenError::Io { doing, source }
         };
-        if store::owner(disk).await?.is_none() {
+        if !store::was_open(disk).await? {
             let named = async {
                 disk.create_dir_all("").await?;
                 disk.replace(FILE, Bytes::from_static(TEXT.as_bytes())).await
@@ -182,10 +183,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_that_has_a_name_is_not_new() {
+    async fn a_directory_in_which_a_store_was_open_is_not_new_and_a_snapshot_is() {
         let scratch = scratch();
         let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
-        SegmentStore::open(scratch.disk.clone(), options).await.unwrap().close().await;
+        let store = SegmentStore::open(scratch.disk.clone(), options).await.unwrap();
+        let path = store.snapshot("monday").await.unwrap().path;
+        store.close().await;
         assert!(!CatchingUp::open(&scratch.disk).await.unwrap().is_pending());
+        // As what an operator copies has it.
+        let names = scratch.disk.list(&path).await.unwrap();
+        assert!(names.contains(&"node".to_owned()), "{names:?}");
+        scratch.disk.remove("lock").await.unwrap();
+        assert!(!names.contains(&"lock".to_owned()), "{names:?}");
+        assert!(CatchingUp::open(&scratch.disk).await.unwrap().is_pending());
     }
 }

@@ -46,6 +46,16 @@ pub async fn owner(disk: &Disk) -> Result<Option<NodeId>, OpenError> {
     read(disk).await
 }
 
+/// Whether a store was ever open in this directory. None was in an empty one, nor in a snapshot
+/// or a copy of one, which lacks what was acknowledged after it was made.
+///
+/// # Errors
+/// [`OpenError`] when that cannot be told.
+pub async fn was_open(disk: &Disk) -> Result<bool, OpenError> {
+    Ok(read(disk).await?.is_some()
+        && disk.exists(LOCK).await.map_err(io_error("look for", LOCK))?)
+}
+
 /// Takes the lock where its file is there: a snapshot has none, and gets none.
 pub(super) async fn lock_if_there(disk: &Disk) -> Result<Option<DiskLock>, OpenError> {
     match disk.exists(LOCK).await.map_err(io_error("look for", LOCK))? {

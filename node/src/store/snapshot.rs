@@ -48,9 +48,14 @@ impl SegmentStore {
             let reason = "there is one of that name".into();
             return Err(StoreError::Snapshot { name: name.into(), reason });
         }
+        // Or what is damaged here would be absent there.
+        self.shared.keep_noted().await?;
         // Large objects neither come nor go while the links are made.
         let _naming = self.shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
-        let files = self.files_now();
+        let mut files = self.files_now();
+        if disk.exists(quarantine::FILE).await.map_err(failed)? {
+            files.insert(quarantine::FILE.to_owned());
+        }
         link_all(disk, &path, &files).await.map_err(failed)?;
         Ok(Snapshot { path, files: files.len() as u64 })
     }
@@ -62,9 +67,6 @@ impl SegmentStore {
         let large = view.large.keys().map(|id| large_path(*id));
         let mut files: BTreeSet<String> = files.chain(large).collect();
         files.insert(identity::IDENTITY.to_owned());
-        if !view.bad.is_empty() {
-            files.insert(quarantine::FILE.to_owned());
-        }
         files
     }
 }

@@ -35,6 +35,39 @@ fn a_node_whose_data_was_deleted_gets_everything_again_by_itself() {
     }
 }
 
+#[test]
+fn a_node_that_is_started_on_a_backup_proves_nothing_until_it_was_compared() {
+    let mut cluster = Cluster::start();
+    let mut ids = cluster.put("before", 20);
+    run(&["snapshot", "monday"], &cluster.peers);
+    ids.extend(cluster.put("after", 20));
+    for node in 0..3 {
+        cluster.kill(node);
+    }
+    let (data, backup) = (cluster.data(1), cluster.data(1).with_extension("backup"));
+    fs::rename(data.join("snapshots/monday"), &backup).unwrap();
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&backup, &data).unwrap();
+    let proves_nothing = |cluster: &Cluster| {
+        let nodes = &cluster.repair_status()["nodes"];
+        nodes.as_array().unwrap().iter().map(|node| node["proves_nothing"].clone()).collect()
+    };
+    // Also after it was started and killed.
+    for _ in 0..2 {
+        cluster.start_node(1);
+        let said: Vec<Value> = proves_nothing(&cluster);
+        assert_eq!(said[1], true, "{said:?}");
+        cluster.kill(1);
+    }
+    for node in 0..3 {
+        cluster.start_node(node);
+    }
+    wait_until("it was compared", || {
+        let said: Vec<Value> = proves_nothing(&cluster);
+        said.iter().all(|said| *said == false) && ids.iter().all(|id| cluster.holders(id) == 3)
+    });
+}
+
 /// Flips a bit of the magic that begins the second record of a node that does not run.
 fn damage_a_head(data: &Path) {
     let mut files = fs::read_dir(data.join("segments")).unwrap().map(|entry| entry.unwrap().path());

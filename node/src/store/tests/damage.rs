@@ -220,6 +220,37 @@ async fn verify_says_which_file_it_cannot_read_and_reads_the_others() {
 }
 
 #[tokio::test]
+async fn a_snapshot_knows_what_is_damaged_here() {
+    for has_index in [true, false] {
+        let scratch = scratch();
+        let disk = &scratch.disk;
+        let objects = blobs(20);
+        let store = open(disk).await;
+        put_all(&store, &objects).await;
+        store.seal().await.unwrap();
+        // The newest segment would be gone on with instead.
+        put_all(&store, &[blob("later")]).await;
+        store.close().await;
+        let (path, whole) = segment_bytes(disk).await;
+        let mut flipped = whole.to_vec();
+        // The head of the first record; without its index nobody knows whose that was.
+        flipped[SEGMENT_HEADER_BYTES + 20] ^= 1;
+        overwrite(disk, &path, flipped.into()).await;
+        if !has_index {
+            disk.remove(&path.replace(".seg", ".idx")).await.unwrap();
+        }
+        let store = open(disk).await;
+        let lost = store.get(objects[0].id()).await;
+        assert!(matches!(lost, Err(StoreError::Damaged { .. })), "{lost:?}");
+        let snapshot = store.snapshot("monday").await.unwrap();
+        let (_, here) = bytes_of(disk, quarantine::FILE.to_owned()).await;
+        let (_, there) = bytes_of(disk, format!("{}/{}", snapshot.path, quarantine::FILE)).await;
+        assert_eq!(here, there);
+        assert!(there.len() > 30, "{there:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_full_list_of_damage_is_read_again_and_compaction_leaves_what_it_could_not_note() {
     let scratch = scratch();
     let objects = blobs(20);
