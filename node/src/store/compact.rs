@@ -227,7 +227,6 @@ async fn rewrite(
     if done.is_err() {
         // What is left of it takes room, and is removed by opening at the latest.
         let _ = shared.disk.remove(&path).await;
-        shared.view().unidentified.remove(&id);
     }
     done
 }
@@ -459,7 +458,7 @@ async fn publish(
     let Output { id, path, file, len, accounts, places, .. } = output;
     let entries = places.entries();
     // Whose the records were that nobody could read in the old ones is not known any better
-    // now: on the list before they go.
+    // now: on the list before they go. If they stay, the next opening takes it off.
     let unidentified = {
         let mut view = shared.view();
         let any = run.iter().any(|sealed| view.unidentified.contains(&sealed.id()));
