@@ -45,7 +45,10 @@ impl SegmentStore {
             false => StoreError::Snapshot { name: name.into(), reason: error.to_string() },
         };
         if disk.exists(&path).await.map_err(failed)? {
-            let reason = "there is one of that name".into();
+            let reason = match disk.exists(&format!("{path}/{COMPLETE}")).await.map_err(failed)? {
+                true => "there is one of that name".to_owned(),
+                false => format!("one of that name was not completed: remove {path}"),
+            };
             return Err(StoreError::Snapshot { name: name.into(), reason });
         }
         // Or what is damaged here would be absent there.

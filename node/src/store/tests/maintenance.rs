@@ -352,5 +352,10 @@ async fn a_snapshot_keeps_what_was_there_whatever_becomes_of_the_store() {
     assert_held(&store, &objects, |_| false).await;
     let segments = scratch.disk.list(&format!("{}/segments", snapshot.path)).await.unwrap();
     assert!(segments.len() > 4, "{segments:?}");
-    assert!(scratch.disk.exists(&format!("{}/complete", snapshot.path)).await.unwrap());
+    let complete = format!("{}/complete", snapshot.path);
+    assert!(scratch.disk.exists(&complete).await.unwrap());
+    // As after a crash on the way, or with a full disk.
+    scratch.disk.remove(&complete).await.unwrap();
+    let again = store.snapshot("monday").await.unwrap_err().to_string();
+    assert!(again.contains("was not completed: remove snapshots/monday"), "{again}");
 }
