@@ -137,8 +137,9 @@ pub async fn stats(disk: &Disk) -> Result<OfflineStats, OpenError> {
     live += settled;
     live -= killed;
     killed -= settled;
-    stats.objects += live.records;
-    stats.payload_bytes += live.payload;
+    // Damaged accounts say anything.
+    stats.objects = stats.objects.saturating_add(live.records);
+    stats.payload_bytes = stats.payload_bytes.saturating_add(live.payload);
     stats.garbage_bytes = killed.bytes;
     Ok(stats)
 }

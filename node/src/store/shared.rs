@@ -200,7 +200,9 @@ impl Shared {
         let damaged = (damaged + view.unidentified.len()) as u64;
         let (large, large_bytes) = (view.large.len() as u64, view.large.values().sum::<u64>());
         let large_payload: u64 = view.large.values().map(|len| large_size_of(*len)).sum();
-        let garbage: u64 = view.garbage().iter().map(|(_, dead)| dead.bytes).sum();
+        // What damaged accounts say is anything, and ends no process.
+        let garbage =
+            view.garbage().iter().map(|(_, dead)| dead.bytes).fold(0, u64::saturating_add);
         let unsealed = view.active.iter().chain(view.frozen.iter().map(|frozen| &**frozen));
         let (mut segments, mut disk_bytes, mut index_memory_bytes) = (0, 0, 0);
         unsealed.for_each(|segment| {
@@ -214,8 +216,8 @@ impl Shared {
         }
         drop(view);
         StoreStats {
-            objects: live.records + large,
-            payload_bytes: live.payload + large_payload,
+            objects: live.records.saturating_add(large),
+            payload_bytes: live.payload.saturating_add(large_payload),
             segments,
             large_objects: large,
             damaged_objects: damaged,
