@@ -13,7 +13,7 @@ use crate::contenders::{Contender, Engine, LOAD_CACHE_BYTES, Ours};
 use crate::corpus::{Corpus, Recipe};
 use crate::load::{InBlocks, InClaimedBlocks, Jobs, Load, Singly, append_all, put_all};
 use crate::reader::{self, Gets, Reading};
-use crate::results::{Better, Results, Target};
+use crate::results::{Better, Results, Target, median};
 use crate::sizes::Sizes;
 use crate::{Outcome, system, table, with_engine};
 
@@ -300,10 +300,9 @@ fn enter_reading(results: &mut Results, contender: Contender, corpus: &Corpus, r
 
 fn enter_openings(results: &mut Results, contender: Contender, times: &[Duration]) {
     let target = Target { ahead: 3.0, ..Target::default() };
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    let median = times[times.len() / 2].as_secs_f64() * 1e3;
+    let times = times.iter().map(|time| time.as_secs_f64() * 1e3).collect();
     let row = ("ms", Better::Lower, target);
+    let median = median(times).expect("there are some");
     results.enter(contender, "open until the first get is answered", row, median);
 }
 

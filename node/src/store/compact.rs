@@ -445,8 +445,7 @@ async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, bad: Bad) -> Result<(), St
         }
     }
     // Before the record goes, or the object would be absent after a crash, not damaged.
-    shared.outdate_list();
-    shared.keep_noted().await
+    shared.save_bad().await
 }
 
 /// Gives the new segment its name and its place in the view, and removes the old ones.
@@ -465,8 +464,7 @@ async fn publish(
         any && view.unidentified.insert(id)
     };
     if unidentified {
-        shared.outdate_list();
-        shared.keep_noted().await?;
+        shared.save_bad().await?;
     }
     // The index first: without its segment it is a leftover, and the segment's name decides.
     let older = shared.view().older_than(id);
@@ -495,7 +493,8 @@ async fn publish(
         view.bad.len() != before || unidentified
     };
     if noted {
-        shared.save_bad().await;
+        // Of what it has too much the next opening takes no notice.
+        let _ = shared.save_bad().await;
     }
     for id in old {
         // One that stays is a leftover that opening removes.

@@ -52,13 +52,12 @@ pub(super) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
                 }
             }
         }
-        if !forgotten.is_empty() {
-            shared.outdate_list();
-            if let Err(error) = shared.keep_noted().await {
-                // They are still on the list, and for whoever tries again.
-                shared.view().bad.extend(forgotten);
-                return Err(error);
-            }
+        if !forgotten.is_empty()
+            && let Err(error) = shared.save_bad().await
+        {
+            // They are still on the list, and for whoever tries again.
+            shared.view().bad.extend(forgotten);
+            return Err(error);
         }
     }
     Ok(deleted)

@@ -176,8 +176,7 @@ impl ObjectWriter {
         };
         if healed {
             // Before the acknowledgement: the list speaks of this name.
-            shared.outdate_list();
-            shared.keep_noted().await?;
+            shared.save_bad().await?;
         }
         shared.count_write(draft.len, 2);
         Ok(true)

@@ -13,7 +13,6 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::WHOLE_FILE_BYTES_MAX;
-use tokio::sync::MutexGuard;
 
 use super::engine::SegmentStore;
 use super::format::segment::SegmentId;
@@ -53,7 +52,7 @@ impl Shared {
             let shared = self.clone();
             // Not waited for: whoever reads wants an answer, and until the note is durable
             // the damage is found again after a restart as it was found now.
-            tokio::spawn(async move { shared.save_bad().await });
+            tokio::spawn(async move { shared.keep_noted().await });
         }
         error
     }
@@ -122,7 +121,7 @@ impl Shared {
     }
 
     /// Notes that the list does not have all that was noted.
-    pub(super) fn outdate_list(&self) {
+    fn outdate_list(&self) {
         self.bad_unsaved.store(true, Ordering::Release);
     }
 
@@ -133,21 +132,10 @@ impl Shared {
     /// Why the list could not be written; that is logged.
     pub(super) async fn keep_noted(&self) -> Result<(), StoreError> {
         // Whoever is writing it may have what was noted, and not be done.
-        let one = self.noting.lock().await;
-        match self.bad_unsaved.load(Ordering::Acquire) {
-            true => self.write_list(&one).await,
-            false => Ok(()),
+        let _one = self.noting.lock().await;
+        if !self.bad_unsaved.load(Ordering::Acquire) {
+            return Ok(());
         }
-    }
-
-    /// Writes the list as it is now. What is lost of it, if that fails, is found again.
-    pub(super) async fn save_bad(&self) {
-        let one = self.noting.lock().await;
-        // Its failure is logged.
-        let _ = self.write_list(&one).await;
-    }
-
-    async fn write_list(&self, _one: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
         if self.naming.is_closed() {
             // The directory may be another process's by now.
             return Err(StoreError::Closed);
@@ -165,6 +153,15 @@ impl Shared {
                 }
             }
         })
+    }
+
+    /// Writes the list as it is now, of which something was added or taken away.
+    ///
+    /// # Errors
+    /// As [`Shared::keep_noted`].
+    pub(super) async fn save_bad(&self) -> Result<(), StoreError> {
+        self.outdate_list();
+        self.keep_noted().await
     }
 }
 
@@ -217,8 +214,7 @@ impl SegmentStore {
             let left = view.unidentified.difference(&known.segments).copied().collect();
             std::mem::replace(&mut view.unidentified, left)
         };
-        self.shared.outdate_list();
-        if let Err(error) = self.shared.keep_noted().await {
+        if let Err(error) = self.shared.save_bad().await {
             self.shared.view().unidentified.extend(before);
             return Err(error);
         }

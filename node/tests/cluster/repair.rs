@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{output, run, wait_until};
+use crate::support::{files, output, run, wait_until};
 use crate::trio::Cluster;
 
 #[test]
@@ -70,13 +70,12 @@ fn a_node_that_is_started_on_a_backup_proves_nothing_until_it_was_compared() {
 
 /// Flips a bit of the magic that begins the second record of a node that does not run.
 fn damage_a_head(data: &Path) {
-    let mut files = fs::read_dir(data.join("segments")).unwrap().map(|entry| entry.unwrap().path());
-    let segment = files.find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap();
-    let mut bytes = fs::read(&segment).unwrap();
+    let segment = &files(&data.join("segments"), ".seg")[0];
+    let mut bytes = fs::read(segment).unwrap();
     let mut heads = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"GSR1"));
     let head = heads.nth(1).unwrap();
     bytes[head] ^= 1;
-    fs::write(&segment, bytes).unwrap();
+    fs::write(segment, bytes).unwrap();
 }
 
 #[test]

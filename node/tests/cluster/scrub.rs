@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{output, run, wait_until};
+use crate::support::{files, output, run, wait_until};
 use crate::trio::Cluster;
 
 /// The slowest that a configuration accepts: a few objects take a while.
@@ -29,13 +29,11 @@ fn noise(seed: u32, len: usize) -> Vec<u8> {
 
 /// Flips a bit of the first object that a running node has.
 fn damage(data: &Path) {
-    let mut segments =
-        fs::read_dir(data.join("segments")).unwrap().map(|entry| entry.unwrap().path());
-    let segment = segments.find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap();
-    let mut bytes = fs::read(&segment).unwrap();
+    let segment = &files(&data.join("segments"), ".seg")[0];
+    let mut bytes = fs::read(segment).unwrap();
     bytes[1000] ^= 1;
     // In place: the node has the file open.
-    let file = fs::File::options().write(true).open(&segment).unwrap();
+    let file = fs::File::options().write(true).open(segment).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &bytes[1000..1001], 1000).unwrap();
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::support::{Serve, gitstratum, listen, output, run};
+use crate::support::{Serve, files, gitstratum, listen, output, run};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -26,14 +26,6 @@ fn node_with(objects: usize) -> (TempDir, Serve, String, Vec<String>) {
     let named = files.iter().map(|file| text(file)).chain([text(&large)]);
     let put = run(&["put"].into_iter().chain(named).collect::<Vec<_>>(), &address);
     (dir, serve, address, put.lines().map(str::to_owned).collect())
-}
-
-/// The files of one kind below a directory.
-fn files(dir: &Path, suffix: &str) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| text(path).ends_with(suffix)).collect();
-    files.sort();
-    files
 }
 
 #[test]

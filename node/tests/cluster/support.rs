@@ -1,5 +1,6 @@
 //! Children of a test: started, watched, and ended with it.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,15 @@ pub fn make_repository(path: &Path, commits: u32) {
     let commits = commits.to_string();
     let made = Command::new(script).arg(path).args(["--commits", &commits]).output().unwrap();
     assert!(made.status.success(), "{made:?}");
+}
+
+/// The files of one kind in a directory, sorted.
+pub fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.to_str().unwrap().ends_with(suffix)).collect();
+    files.sort();
+    files
 }
 
 /// A loopback address that nobody listens on now.

@@ -306,7 +306,8 @@ impl<'a> Pass<'a> {
         };
         if absolved {
             tracing::warn!(%id, "noted as damaged, and reads well again");
-            self.shared.save_bad().await;
+            // What stays on it is absolved again.
+            let _ = self.shared.save_bad().await;
         }
     }
 
