@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use gitstratum::client::{Client, ClientOptions, ConnectError};
 use gitstratum::config::{Config, ConfigOverrides};
 use gitstratum::object::{HashAlgorithm, Kind, Object};
@@ -11,6 +12,7 @@ use gitstratum::placement::{CurrentLayout, NodeId};
 use gitstratum::pool::{Connections, DialProblem, Dialler, Pool, PoolOptions, Rpc, Want};
 use gitstratum::quorum::NodeError;
 use gitstratum::server::{ServeError, Serving, serve};
+use gitstratum::store::{Fsync, SegmentStore, Store, StoreOptions};
 use gitstratum_host::disk::{Disk, Scratch, scratch};
 use gitstratum_host::{Host, Net};
 use gitstratum_proto::v1;
@@ -250,4 +252,24 @@ async fn shutdown_ends_idle_connections_and_what_was_put_is_there_again() {
     let node = start("n1", "127.0.0.1:0", &scratch.disk).await;
     let has = node.rpc().await.has(v1::HasRequest { ids: vec![hello().id] }).await.unwrap();
     assert_eq!(has.into_inner().present, [true]);
+}
+
+#[tokio::test]
+async fn a_store_that_was_closed_is_opened_without_waiting_for_a_thread() {
+    let scratch = scratch();
+    let open = || {
+        let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
+        SegmentStore::open(scratch.disk.clone(), options)
+    };
+    let store = open().await.unwrap();
+    for text in ["one", "two", "three"] {
+        let object = Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from(text)).unwrap();
+        store.put(vec![object]).await.pop().unwrap().unwrap();
+        store.seal().await.unwrap();
+    }
+    store.close().await;
+
+    let store = open().now_or_never().expect("all of it is in the page cache").unwrap();
+    assert_eq!((store.stats().objects, store.stats().segments), (3, 3));
+    store.close().await;
 }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use gitstratum_host::disk::DiskLock;
+use futures_util::FutureExt;
 use gitstratum_host::{Disk, dedicated};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::commit;
 use super::draft::Draft;
@@ -15,7 +15,7 @@ use super::large::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
 use super::load::load_directories;
 use super::lookup::Held;
 use super::order::Order;
-use super::recover::recover;
+use super::recover::{opened_elsewhere, recover};
 use super::scrub::Scrubs;
 use super::seal::write_missing_indexes;
 use super::shared::Shared;
@@ -30,61 +30,38 @@ use crate::object::{Object, ObjectHead, ObjectId};
 /// Hashing and packing yield to other tasks after this many bytes.
 const WORKED_BYTES_BEFORE_YIELD: usize = 256 << 10;
 
-/// What the committer of a store needs.
-type Committing = (Arc<Shared>, mpsc::UnboundedReceiver<Order>, DiskLock);
-
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
     pub(super) shared: Arc<Shared>,
     /// Taken by whoever closes the store.
-    running: Mutex<Option<JoinHandle<()>>>,
+    running: Mutex<Option<JoinHandle<Result<(), JoinError>>>>,
 }
 
 impl SegmentStore {
     /// Opens the store in the disk's root, making it if the disk is empty. An opening whose
     /// future is dropped is still finished, and closed.
     ///
+    /// The short steps of looking at what a store left that was closed are done on the calling
+    /// thread; what takes longer is not.
+    ///
     /// # Errors
     /// [`OpenError`]; a disk that is not this node's, or in use, is left as it was.
     pub async fn open(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
-        let (answer, answered) = oneshot::channel();
-        // Dozens of small steps one after another: hops between threads would take longer. The
-        // thread is the committer's then: the opening waits for no other to begin.
-        let running = dedicated(async move {
-            let (store, committing) = match Self::open_here(disk, options).await {
-                Ok((store, committing)) => (Ok(store), Some(committing)),
-                Err(error) => (Err(error), None),
-            };
-            // Where nobody waits any more, the store is dropped, and the committer soon ends.
-            let _ = answer.send(store);
-            let Some((shared, orders, lock)) = committing else { return };
-            dedicated(load_directories(shared.clone()));
-            commit::run(shared, orders, lock).await;
-        });
-        if let Ok(opened) = answered.await {
-            let store = opened?;
-            *store.running.lock().expect("nobody has it yet") = Some(running);
-            return Ok(store);
-        }
-        match running.await {
-            Err(error) if error.is_panic() => panic!("opening the store: {error}"),
-            ended => {
-                let reason = format!("the opening was given up: {ended:?}");
-                let source = std::io::Error::new(std::io::ErrorKind::Interrupted, reason);
-                Err(OpenError::Io { doing: "open the store".into(), source })
-            }
+        let mut opening = Box::pin(Self::open_here(disk, options));
+        // To wait until another thread begins would take as long as all of a short opening.
+        match (&mut opening).now_or_never() {
+            Some(opened) => opened,
+            None => opened_elsewhere("open the store", dedicated(opening).await)?,
         }
     }
 
-    /// Opens it on the calling thread; with the store comes what its committer needs.
-    async fn open_here(
-        disk: Disk,
-        options: StoreOptions,
-    ) -> Result<(Arc<Self>, Committing), OpenError> {
+    /// Opens it on the thread that polls, and begins to work.
+    async fn open_here(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
         let here = disk.clone().in_place();
         let lock = identity::claim(&here, &options.node_id).await?;
-        for dir in [DIR, LARGE_DIR] {
-            if !here.exists(dir).await.map_err(io_error("look for", dir))? {
+        // The last that is made: where it is, and a directory is not, that is missing.
+        if !here.exists(LARGE_DIR).await.map_err(io_error("look for", LARGE_DIR))? {
+            for dir in [DIR, LARGE_DIR] {
                 here.create_dir_all(dir).await.map_err(io_error("make", dir))?;
             }
         }
@@ -108,8 +85,14 @@ impl SegmentStore {
             damaged = stats.damaged_objects,
             "store opened"
         );
-        let store = SegmentStore { shared: shared.clone(), running: Mutex::default() };
-        Ok((Arc::new(store), (shared, orders, lock)))
+        let committing = shared.clone();
+        // By a task, because to make threads takes as long as to open some files, and nobody
+        // waits for these.
+        let committer = tokio::spawn(async move {
+            dedicated(load_directories(committing.clone()));
+            dedicated(commit::run(committing, orders, lock)).await
+        });
+        Ok(Arc::new(SegmentStore { shared, running: Mutex::new(Some(committer)) }))
     }
 
     /// Ends the segment that puts are appended to, and waits until its index is written.
@@ -232,7 +215,7 @@ impl Store for SegmentStore {
         drop(self.shared.queue.lock().expect("nothing panics while it holds the queue").take());
         let running = self.running.lock().expect("nothing panics while it closes").take();
         let Some(committer) = running else { return };
-        if let Err(error) = committer.await {
+        if let Err(error) = committer.await.flatten() {
             tracing::error!(%error, "the committer did not end well");
         }
     }

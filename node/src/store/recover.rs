@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use gitstratum_host::disk::{File, OpenMode};
 use gitstratum_host::{Disk, dedicated};
+use tokio::task::JoinError;
 
 use super::files::{DIR, LARGE_DIR, Listed, index_path, large_path, list, segment_path};
 use super::format::HeaderError;
@@ -43,6 +44,9 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     let Listed { segments, large, leftovers } = list(disk).await?;
     let looks = look_at_all(disk, segments.iter().copied().collect()).await?;
     if !names_last(&looks, &large, &leftovers) {
+        // There is more to do than to look: whoever waits with a thread for the opening has it
+        // go on elsewhere.
+        tokio::task::yield_now().await;
         for dir in ["", DIR, LARGE_DIR] {
             disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
         }
@@ -120,6 +124,7 @@ async fn large_objects(
 /// A segment's files, of which nothing was changed.
 struct Look {
     id: SegmentId,
+    /// Not for writing, which only the active one is.
     file: File,
     len: u64,
     /// It has an index that holds, or its first bytes are what they should be.
@@ -136,16 +141,27 @@ async fn look_at_all(disk: &Disk, segments: Vec<SegmentId>) -> Result<Vec<Look>,
     }
     let parts = segments.chunks(limits::SEGMENTS_OPENED_BY_THREAD).map(<[_]>::to_vec);
     let parts = stream::iter(parts).map(async |part| {
-        match dedicated(look_at_each(disk.clone(), part)).await {
-            Ok(looks) => looks,
-            Err(error) if error.is_panic() => panic!("looking at segments: {error}"),
-            Err(error) => {
-                let source = std::io::Error::new(std::io::ErrorKind::Interrupted, error);
-                Err(OpenError::Io { doing: "open segments".into(), source })
-            }
-        }
+        opened_elsewhere("open segments", dedicated(look_at_each(disk.clone(), part)).await)?
     });
     parts.buffered(limits::SEGMENTS_OPENING_THREADS).try_concat().await
+}
+
+/// What a part of the opening came to that went on in a task of its own.
+///
+/// # Errors
+/// [`OpenError::Io`] when the task was given up.
+///
+/// # Panics
+/// When the task did.
+pub(super) fn opened_elsewhere<T>(
+    doing: &str,
+    ended: Result<T, JoinError>,
+) -> Result<T, OpenError> {
+    ended.map_err(|error| {
+        assert!(!error.is_panic(), "{doing}: {error}");
+        let source = std::io::Error::new(std::io::ErrorKind::Interrupted, error);
+        OpenError::Io { doing: doing.into(), source }
+    })
 }
 
 async fn look_at_each(disk: Disk, segments: Vec<SegmentId>) -> Result<Vec<Look>, OpenError> {
@@ -158,7 +174,7 @@ async fn look_at_each(disk: Disk, segments: Vec<SegmentId>) -> Result<Vec<Look>,
 
 async fn look(disk: &Disk, id: SegmentId) -> Result<Look, OpenError> {
     let path = segment_path(id);
-    let file = disk.open(&path, OpenMode::ReadWrite).await.map_err(io_error("open", &path))?;
+    let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
     let len = file.len().await.map_err(io_error("size", &path))?;
     let index = index_path(id);
     let sealed = match Sealed::open(disk, id, file.clone(), len).await {
@@ -221,6 +237,7 @@ async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, O
             }
             _ => {}
         }
+        let file = disk.open(&path, OpenMode::ReadWrite).await.map_err(io_error("open", &path))?;
         return active(id, file, len, contents).await;
     }
     tracing::warn!(path, "its index is missing or damaged and is made again");

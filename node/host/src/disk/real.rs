@@ -58,7 +58,7 @@ impl Disk {
     }
 
     /// The same directory tree, where what concerns names is done on the calling thread: for a
-    /// [`crate::dedicated`] task only. Its files are like any others.
+    /// [`crate::dedicated`] task, or a few short steps before one. Its files are like any others.
     pub fn in_place(self) -> Self {
         Disk { in_place: true, ..self }
     }

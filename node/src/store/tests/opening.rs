@@ -1,6 +1,9 @@
 //! What an opening looks at.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::FutureExt;
 
 use super::super::files::{index_path, superseded};
 use super::super::format::segment::SegmentId;
@@ -65,4 +68,21 @@ async fn a_store_of_more_segments_than_a_thread_looks_at_is_opened_whole_or_not_
     assert_eq!(disk.list("segments").await.unwrap(), before);
     overwrite(disk, &path, bytes).await;
     open(disk).await.close().await;
+}
+
+#[tokio::test]
+async fn an_opening_that_nobody_waits_for_leaves_the_store_to_the_next() {
+    let scratch = scratch();
+    assert!(open(&scratch.disk).now_or_never().is_none(), "there are directories to be synced");
+    let store = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
+            match SegmentStore::open(scratch.disk.clone(), options).await {
+                Ok(store) => break store,
+                Err(OpenError::InUse) => tokio::task::yield_now().await,
+                Err(other) => panic!("{other}"),
+            }
+        }
+    });
+    store.await.expect("the other opening ends by itself").close().await;
 }
