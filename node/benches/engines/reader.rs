@@ -218,6 +218,7 @@ fn read_bare(task: &Task) -> Outcome<Gets> {
 async fn read<E: Engine>(task: &Task) -> Outcome<Reading> {
     let present = draw_ids(task)?;
     let absent = absent_ids(task.seed, task.gets);
+    system::know_processor();
     let before = system::memory()?.resident_bytes;
     let begun = Instant::now();
     let engine = E::open(&task.dir, READ_CACHE_BYTES).await?;
