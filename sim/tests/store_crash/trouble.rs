@@ -1,0 +1,90 @@
+//! Disks that are full, and flushes that fail.
+
+use std::io::ErrorKind;
+
+use bytes::Bytes;
+use gitstratum::object::{HashAlgorithm, Kind, Object};
+use gitstratum::placement::NodeId;
+use gitstratum::store::{Fsync, SegmentStore, Store, StoreError, StoreOptions};
+use gitstratum_host::Disk;
+use gitstratum_host::disk::Operation;
+use gitstratum_host::simulated::DiskProfile;
+
+use super::{held, object, open, put};
+
+#[tokio::test]
+async fn a_full_disk_refuses_puts_and_takes_them_again_when_there_is_room() {
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).zeros_ahead_bytes(0);
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+    put(&store, &object(0)).await.unwrap();
+    let room = store.stats().disk_bytes + 100;
+    disk.set_capacity_bytes(Some(room));
+    for n in [3, 4, 8] {
+        let refused = put(&store, &object(n)).await;
+        assert!(matches!(refused, Err(StoreError::DiskFull)), "{refused:?}");
+    }
+    assert!(put(&store, &object(0)).await.unwrap().already_present);
+    disk.set_capacity_bytes(None);
+    for n in [3, 4, 8] {
+        assert!(!put(&store, &object(n)).await.unwrap().already_present);
+    }
+    disk.power_lost();
+    let store = open(&disk).await;
+    for n in [0, 3, 4, 8] {
+        assert!(held(&store, &object(n)).await);
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_ahead_is_room_on_a_full_disk_and_only_that() {
+    let small = |n: u32| {
+        let data = Bytes::from(format!("object {n:03}"));
+        Object::hash(HashAlgorithm::Sha1, Kind::Blob, data).unwrap()
+    };
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).zeros_ahead_bytes(1_000);
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+    put(&store, &small(0)).await.unwrap();
+    disk.set_capacity_bytes(Some(store.stats().disk_bytes));
+    let mut stored = 1;
+    let refused = loop {
+        match put(&store, &small(stored)).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, StoreError::DiskFull), "{refused:?}");
+    assert!((5..20).contains(&stored), "{stored} objects in a thousand bytes");
+    disk.set_capacity_bytes(Some(store.stats().disk_bytes + 200));
+    // Too little for zeros, enough for an object.
+    put(&store, &small(stored)).await.unwrap();
+    disk.power_lost();
+    let store = open(&disk).await;
+    for n in 0..=stored {
+        assert!(held(&store, &small(n)).await, "object {n}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_written_until_reopened() {
+    for broken in [Operation::Sync, Operation::Write] {
+        let disk = Disk::simulated(DiskProfile::instant(), 1);
+        let store = open(&disk).await;
+        put(&store, &object(0)).await.unwrap();
+        disk.set_fault(broken, Some(ErrorKind::Other));
+        let first = put(&store, &object(1)).await;
+        assert!(matches!(first, Err(StoreError::Failed { .. })), "{first:?}");
+        disk.set_fault(broken, None);
+        let second = put(&store, &object(2)).await;
+        assert!(matches!(second, Err(StoreError::Failed { .. })), "{second:?}");
+        assert!(store.stats().failed.is_some());
+        assert!(held(&store, &object(0)).await);
+        store.close().await;
+        let store = open(&disk).await;
+        put(&store, &object(2)).await.unwrap();
+        disk.power_lost();
+        let store = open(&disk).await;
+        assert!(held(&store, &object(0)).await && held(&store, &object(2)).await);
+    }
+}
