@@ -33,6 +33,7 @@ mod sealed;
 mod shared;
 mod snapshot;
 mod spare;
+mod throttle;
 mod unsealed;
 mod view;
 

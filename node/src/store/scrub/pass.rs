@@ -15,7 +15,6 @@ use super::memory::{Mark, ScrubCounts};
 use crate::object::ObjectId;
 use crate::store::LargeReader;
 use crate::store::StoreError;
-use crate::store::compact::Throttle;
 use crate::store::files::segment_path;
 use crate::store::format::index::{Entry, Place};
 use crate::store::format::record::{Content, RecordHead};
@@ -26,6 +25,7 @@ use crate::store::pack::Unpacker;
 use crate::store::scan::{Reader, Scanned, read_accounts};
 use crate::store::sealed::{Sealed, parts};
 use crate::store::shared::{Shared, read_failed};
+use crate::store::throttle::Throttle;
 use crate::store::unsealed::Unsealed;
 use crate::store::view::{Bad, BadPlace, Location};
 
