@@ -57,7 +57,8 @@ pub(super) async fn copy_segment(
                     _ if latest => {
                         let at = BadPlace::Record { segment: sealed.id(), offset: record.offset };
                         let bad = Bad::wrong(at, size.into(), "the checksum of its record");
-                        drop_bad(shared, id, bad).await?;
+                        drop_bad(shared, id, bad)?;
+                        output.noted = true;
                     }
                     // Replaced by a later put, and never counted as live since.
                     _ if known_bad() => {}
@@ -152,7 +153,9 @@ async fn copy_hidden(
         Some(draft) => output.push(shared, draft).await,
         None => {
             let at = BadPlace::Record { segment, offset };
-            drop_bad(shared, id, Bad::wrong(at, stored.into(), "its record's header")).await
+            drop_bad(shared, id, Bad::wrong(at, stored.into(), "its record's header"))?;
+            output.noted = true;
+            Ok(())
         }
     }
 }
@@ -176,22 +179,21 @@ async fn still_needed(
 }
 
 /// Remembers that an object was damaged whose record is not copied: as what was noted of it
-/// says, or else as `bad`.
+/// says, or else as `bad`. It is to be on the list before the record goes.
 ///
 /// # Errors
-/// When that could not be written, or there is no room on the list: then the record has to stay.
-async fn drop_bad(shared: &Arc<Shared>, id: ObjectId, bad: Bad) -> Result<(), StoreError> {
-    {
-        let mut view = shared.view();
-        let reason = match view.bad.get(&id) {
-            Some(noted) if noted.at == bad.at => noted.reason.clone(),
-            _ => bad.reason,
-        };
-        if !view.note(id, Bad::wrong(BadPlace::Dropped, bad.size, reason)) {
+/// When there is no room on the list: then the record has to stay.
+fn drop_bad(shared: &Shared, id: ObjectId, bad: Bad) -> Result<(), StoreError> {
+    let mut view = shared.view();
+    let reason = match view.bad.get(&id) {
+        Some(noted) if noted.at == bad.at => noted.reason.clone(),
+        _ => bad.reason,
+    };
+    match view.note(id, Bad::wrong(BadPlace::Dropped, bad.size, reason)) {
+        true => Ok(()),
+        false => {
             let (doing, reason) = (format!("note {id} as damaged"), "the list is full".to_owned());
-            return Err(StoreError::Io { doing, reason, kind: std::io::ErrorKind::QuotaExceeded });
+            Err(StoreError::Io { doing, reason, kind: std::io::ErrorKind::QuotaExceeded })
         }
     }
-    // Before the record goes, or the object would be absent after a crash, not damaged.
-    shared.save_bad().await
 }

@@ -159,16 +159,17 @@ async fn publish(
     run: &[Arc<Sealed>],
     output: Output,
 ) -> Result<u64, StoreError> {
-    let Output { id, path, file, len, accounts, places, .. } = output;
+    let Output { id, path, file, len, accounts, places, noted, .. } = output;
     let entries = places.entries();
     // Whose the records were that nobody could read in the old ones is not known any better
-    // now: on the list before they go. If they stay, the next opening takes it off.
+    // now. If they stay, the next opening takes it off the list.
     let unidentified = {
         let mut view = shared.view();
         let any = run.iter().any(|sealed| view.unidentified.contains(&sealed.id()));
         any && view.unidentified.insert(id)
     };
-    if unidentified {
+    if unidentified || noted {
+        // Before the old ones go, or after a crash what was damaged in them would be absent.
         shared.save_bad().await?;
     }
     // The index first: without its segment it is a leftover, and the segment's name decides.
@@ -186,7 +187,7 @@ async fn publish(
     named.await.map_err(|error| shared.fail(format!("name {to}: {error}")))?;
     let bytes = sealed.disk_bytes();
     let old: Vec<_> = run.iter().map(|sealed| sealed.id()).collect();
-    let noted = {
+    let settled = {
         let mut view = shared.view();
         view.replace_sealed(&old, Some(Arc::new(sealed)));
         let before = view.bad.len();
@@ -197,7 +198,7 @@ async fn publish(
         });
         view.bad.len() != before || unidentified
     };
-    if noted {
+    if settled {
         // Of what it has too much the next opening takes no notice.
         let _ = shared.save_bad().await;
     }

@@ -27,6 +27,8 @@ pub(super) struct Output {
     pub(super) len: u64,
     pub(super) accounts: Accounts,
     pub(super) places: Places,
+    /// Whether objects were noted as damaged whose records it does not have.
+    pub(super) noted: bool,
     /// Bytes before its first record.
     begin: u64,
     pending: Vec<Draft>,
@@ -64,6 +66,7 @@ impl Output {
             len: begin,
             accounts,
             places: Places::default(),
+            noted: false,
             begin,
             pending: Vec::new(),
             pending_bytes: 0,
