@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use gitstratum_host::{Disk, dedicated};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::commit;
 use super::draft::Draft;
@@ -34,7 +34,7 @@ const WORKED_BYTES_BEFORE_YIELD: usize = 256 << 10;
 pub struct SegmentStore {
     pub(super) shared: Arc<Shared>,
     /// Taken by whoever closes the store.
-    running: Mutex<Option<JoinHandle<Result<(), JoinError>>>>,
+    running: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl SegmentStore {
@@ -86,11 +86,11 @@ impl SegmentStore {
             "store opened"
         );
         let committing = shared.clone();
-        // By a task, because to make threads takes as long as to open some files, and nobody
-        // waits for these.
-        let committer = tokio::spawn(async move {
+        // Now, and not when the runtime comes to it: gets that find all in the page cache give
+        // it no turn, and until filters are read they ask every index.
+        let committer = dedicated(async move {
             dedicated(load_directories(committing.clone()));
-            dedicated(commit::run(committing, orders, lock)).await
+            commit::run(committing, orders, lock).await;
         });
         Ok(Arc::new(SegmentStore { shared, running: Mutex::new(Some(committer)) }))
     }
@@ -215,7 +215,7 @@ impl Store for SegmentStore {
         drop(self.shared.queue.lock().expect("nothing panics while it holds the queue").take());
         let running = self.running.lock().expect("nothing panics while it closes").take();
         let Some(committer) = running else { return };
-        if let Err(error) = committer.await.flatten() {
+        if let Err(error) = committer.await {
             tracing::error!(%error, "the committer did not end well");
         }
     }
