@@ -57,8 +57,7 @@ pub(super) async fn copy_segment(
                     _ if latest => {
                         let at = BadPlace::Record { segment: sealed.id(), offset: record.offset };
                         let bad = Bad::wrong(at, size.into(), "the checksum of its record");
-                        drop_bad(shared, id, bad)?;
-                        output.noted = true;
+                        drop_bad(shared, output, id, bad)?;
                     }
                     // Replaced by a later put, and never counted as live since.
                     _ if known_bad() => {}
@@ -153,9 +152,7 @@ async fn copy_hidden(
         Some(draft) => output.push(shared, draft).await,
         None => {
             let at = BadPlace::Record { segment, offset };
-            drop_bad(shared, id, Bad::wrong(at, stored.into(), "its record's header"))?;
-            output.noted = true;
-            Ok(())
+            drop_bad(shared, output, id, Bad::wrong(at, stored.into(), "its record's header"))
         }
     }
 }
@@ -183,17 +180,21 @@ async fn still_needed(
 ///
 /// # Errors
 /// When there is no room on the list: then the record has to stay.
-fn drop_bad(shared: &Shared, id: ObjectId, bad: Bad) -> Result<(), StoreError> {
+fn drop_bad(
+    shared: &Shared,
+    output: &mut Output,
+    id: ObjectId,
+    bad: Bad,
+) -> Result<(), StoreError> {
     let mut view = shared.view();
     let reason = match view.bad.get(&id) {
         Some(noted) if noted.at == bad.at => noted.reason.clone(),
         _ => bad.reason,
     };
-    match view.note(id, Bad::wrong(BadPlace::Dropped, bad.size, reason)) {
-        true => Ok(()),
-        false => {
-            let (doing, reason) = (format!("note {id} as damaged"), "the list is full".to_owned());
-            Err(StoreError::Io { doing, reason, kind: std::io::ErrorKind::QuotaExceeded })
-        }
+    if !view.note(id, Bad::wrong(BadPlace::Dropped, bad.size, reason)) {
+        let (doing, reason) = (format!("note {id} as damaged"), "the list is full".to_owned());
+        return Err(StoreError::Io { doing, reason, kind: std::io::ErrorKind::QuotaExceeded });
     }
+    output.noted = true;
+    Ok(())
 }
