@@ -12,7 +12,7 @@ use gitstratum::placement::{CurrentLayout, NodeId};
 use gitstratum::pool::{Connections, DialProblem, Dialler, Pool, PoolOptions, Rpc, Want};
 use gitstratum::quorum::NodeError;
 use gitstratum::server::{ServeError, Serving, serve};
-use gitstratum::store::{Fsync, SegmentStore, Store, StoreOptions};
+use gitstratum::store::{Found, Fsync, OpenError, SegmentStore, Store, StoreOptions};
 use gitstratum_host::disk::{Disk, Scratch, scratch};
 use gitstratum_host::{Host, Net};
 use gitstratum_proto::v1;
@@ -279,5 +279,32 @@ async fn a_store_that_was_closed_is_opened_without_a_wait_and_then_reads_its_fil
         assert!(begun.elapsed() < Duration::from_secs(10), "nothing reads them");
         std::thread::sleep(Duration::from_millis(1));
     }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_store_whose_segments_are_gone_is_not_taken_for_an_empty_one() {
+    let scratch = scratch();
+    let open = || {
+        let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
+        SegmentStore::open(scratch.disk.clone(), options)
+    };
+    let store = open().await.unwrap();
+    let object = Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from("one")).unwrap();
+    store.put(vec![object.clone()]).await.pop().unwrap().unwrap();
+    store.close().await;
+
+    // As when a file system is not mounted.
+    scratch.disk.rename("segments", "elsewhere").await.unwrap();
+    for _ in 0..2 {
+        match open().await {
+            Err(OpenError::Io { doing, .. }) => assert_eq!(doing, "list segments"),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it opened"),
+        }
+    }
+    scratch.disk.rename("elsewhere", "segments").await.unwrap();
+    let store = open().await.unwrap();
+    assert!(matches!(store.get(object.id()).await, Ok(Found::Object(found)) if found == object));
     store.close().await;
 }

@@ -16,9 +16,9 @@
 //! first `bucket bits` bits are *b*. That is an interpolation search whose guess is always
 //! right, for four bytes a bucket.
 //!
-//! Opening a store reads the heads alone, and nothing of their segments. The directory is read behind that and kept; until
-//! then a bucket's place is read from where it lies in the file, unverified, because the
-//! bucket's own checksum tells whether it was the right one.
+//! Opening a store reads the heads alone, and nothing of their segments. The directory is read
+//! behind that and kept; until then a bucket's place is read from where it lies in the file,
+//! unverified, because the bucket's own checksum tells whether it was the right one.
 //!
 //! The file adds nothing to its segment: one that does not hold, or is of an earlier version,
 //! is made again from it.
