@@ -59,40 +59,61 @@ impl Ids {
     }
 }
 
+/// Maps among which places are divided: gets wait while one of them doubles, which for a million
+/// places in one takes some 40 ms.
+const MAPS: usize = 64;
+
+type Map = HashMap<Key, Place, BuildHasherDefault<PrefixHasher>>;
+
 /// Where the latest record of each id is. Its order is never seen.
-#[derive(Debug, Default)]
-pub(super) struct Places(HashMap<Key, Place, BuildHasherDefault<PrefixHasher>>);
+#[derive(Debug)]
+pub(super) struct Places(Box<[Map; MAPS]>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Places(Box::new(std::array::from_fn(|_| Map::default())))
+    }
+}
 
 impl Places {
     /// What is known of an id.
     pub(super) fn get(&self, id: &ObjectId) -> Option<Place> {
-        self.0.get(&Key(*id)).copied()
+        self.0[Self::map_of(id)].get(&Key(*id)).copied()
     }
 
     /// Enters a record; the latest of an id counts.
     pub(super) fn insert(&mut self, id: ObjectId, place: Place) {
-        self.0.insert(Key(id), place);
+        self.0[Self::map_of(&id)].insert(Key(id), place);
+    }
+
+    fn map_of(id: &ObjectId) -> usize {
+        // Another byte than those that a map looks at.
+        usize::from(id.as_bytes()[8]) % MAPS
     }
 
     /// Number of ids.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.0.iter().map(Map::len).sum()
     }
 
     /// Bytes that this takes, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.0.capacity() * (size_of::<(Key, Place)>() + 1)
+        self.0.iter().map(Map::capacity).sum::<usize>() * (size_of::<(Key, Place)>() + 1)
     }
 
     /// The ids that `wanted` says, each with whether it is an object's, in no order.
     pub(super) fn known(&self, wanted: impl Fn(&ObjectId) -> bool) -> Vec<(ObjectId, bool)> {
-        let all = self.0.iter().filter(|(Key(id), _)| wanted(id));
+        let all = self.all().filter(|(Key(id), _)| wanted(id));
         all.map(|(Key(id), place)| (*id, matches!(place, Place::Object { .. }))).collect()
     }
 
     /// All ids with their places, in no order.
     pub(super) fn entries(&self) -> Vec<Entry> {
-        self.0.iter().map(|(Key(id), place)| (*id, *place)).collect()
+        self.all().map(|(Key(id), place)| (*id, *place)).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&Key, &Place)> {
+        self.0.iter().flatten()
     }
 }
 
