@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use bytes::Bytes;
 use gitstratum::object::{HashAlgorithm, Kind, Object};
 use gitstratum::placement::NodeId;
-use gitstratum::store::{Fsync, SegmentStore, Store, StoreError, StoreOptions};
+use gitstratum::store::{CompactOptions, Fsync, SegmentStore, Store, StoreError, StoreOptions};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::Operation;
 use gitstratum_host::simulated::DiskProfile;
@@ -63,6 +63,39 @@ async fn what_was_written_ahead_is_room_on_a_full_disk_and_only_that() {
     let store = open(&disk).await;
     for n in 0..=stored {
         assert!(held(&store, &small(n)).await, "object {n}");
+    }
+}
+
+#[tokio::test]
+async fn on_a_full_disk_compaction_begins_with_what_has_room() {
+    let objects: Vec<Object> = (0..36)
+        .map(|n| {
+            let data = Bytes::from(format!("{n:01000}"));
+            Object::hash(HashAlgorithm::Sha1, Kind::Blob, data).unwrap()
+        })
+        .collect();
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).segment_bytes_max(20_000);
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+    for object in &objects {
+        put(&store, object).await.unwrap();
+    }
+    store.seal().await.unwrap();
+    // Of the first of two segments half stays, of the second hardly anything.
+    let kept = |n: usize| n < 8 || n > 33;
+    let gone = objects.iter().enumerate().filter(|(n, _)| !kept(*n)).map(|(_, object)| object.id());
+    store.delete(&gone.collect::<Vec<_>>()).await.unwrap();
+
+    disk.set_capacity_bytes(Some(disk.content_bytes() + 5_000));
+    let before = store.stats().disk_bytes;
+    let first = store.compact(CompactOptions::default()).await;
+    assert!(matches!(first, Err(StoreError::DiskFull)), "{first:?}");
+    let freed = before - store.stats().disk_bytes;
+    assert!((10_000..20_000).contains(&freed), "{freed} bytes of one segment");
+    let second = store.compact(CompactOptions::default()).await.unwrap();
+    assert_eq!(second.segments, 1, "{second:?}");
+    for (n, object) in objects.iter().enumerate() {
+        assert_eq!(held(&store, object).await, kept(n), "object {n}");
     }
 }
 

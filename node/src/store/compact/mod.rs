@@ -61,20 +61,23 @@ impl SegmentStore {
     /// leaves the store as it was.
     ///
     /// # Errors
-    /// As a put; what was done until then stays done. What the disk does not read keeps it
-    /// from no other segment, and is the error at the end.
+    /// As a put; what was done until then stays done. What the disk does not read, or has no
+    /// room for, keeps it from no other segment, and is the error at the end.
     pub async fn compact(&self, options: CompactOptions) -> Result<Compacted, StoreError> {
         let _alone = self.shared.maintenance.lock().await;
         let mut compacted = Compacted::default();
         let mut throttle = Throttle::new(options.bytes_per_second);
-        let mut unread = None;
-        for run in runs(&self.shared, options) {
+        // Where nobody can tell, it is tried.
+        let room = self.shared.disk.available_bytes().await.unwrap_or(u64::MAX);
+        let Runs { runs, crowded } = runs(&self.shared, options, room);
+        let mut left = crowded.then_some(StoreError::DiskFull);
+        for run in runs {
             self.shared.check_writable()?;
             let before: u64 = run.iter().map(|sealed| sealed.disk_bytes()).sum();
             let after = match rewrite(&self.shared, &run, &mut throttle).await {
                 Err(error @ StoreError::Io { .. }) => {
                     tracing::warn!(%error, "a segment is not compacted");
-                    unread.get_or_insert(error);
+                    left.get_or_insert(error);
                     continue;
                 }
                 rewritten => rewritten?,
@@ -83,21 +86,38 @@ impl SegmentStore {
             compacted.bytes_before += before;
             compacted.bytes_after += after;
         }
-        match unread {
+        match left {
             Some(error) => Err(error),
             None => Ok(compacted),
         }
     }
 }
 
-/// Neighbours that are worth it, that the disk reads as far as is known, and that fit one
-/// segment together, oldest first.
-fn runs(shared: &Shared, options: CompactOptions) -> Vec<Vec<Arc<Sealed>>> {
+/// What there is to rewrite.
+struct Runs {
+    /// Neighbours each, the oldest first.
+    runs: Vec<Vec<Arc<Sealed>>>,
+    /// Whether a segment is left because the disk has no room for what stays of it.
+    crowded: bool,
+}
+
+/// What stays of some segments at most.
+struct Remains {
+    /// Bytes in segments.
+    bytes: u64,
+    /// And bytes on the disk, with the indexes.
+    disk_bytes: u64,
+    records: u64,
+}
+
+/// Neighbours that are worth it, that the disk reads as far as is known, and of which what stays
+/// fits one segment together, and `room` bytes of the disk.
+fn runs(shared: &Shared, options: CompactOptions, room: u64) -> Runs {
     let (bytes_max, records_max) =
         (shared.options.segment_bytes_max, shared.options.segment_records_max as u64);
-    let mut runs: Vec<Vec<Arc<Sealed>>> = Vec::new();
-    // Of the run that may still grow: bytes and records that stay.
-    let mut open: Option<(u64, u64)> = None;
+    let (mut runs, mut crowded) = (Vec::<Vec<_>>::new(), false);
+    // Of the run that may still grow.
+    let mut open: Option<Remains> = None;
     let (garbage, unread) = {
         let view = shared.view();
         (view.garbage(), view.unread())
@@ -109,21 +129,36 @@ fn runs(shared: &Shared, options: CompactOptions) -> Vec<Vec<Arc<Sealed>>> {
             open = None;
             continue;
         }
-        let (bytes, records) = (sealed.len.saturating_sub(dead.bytes), sealed.entries());
-        match open {
-            Some((others, known))
-                if others + bytes <= bytes_max && known + records <= records_max =>
+        let alone = Remains {
+            bytes: sealed.len.saturating_sub(dead.bytes),
+            disk_bytes: sealed.disk_bytes().saturating_sub(dead.bytes),
+            records: sealed.entries(),
+        };
+        if alone.disk_bytes > room {
+            (open, crowded) = (None, true);
+            continue;
+        }
+        let together = open.take().map(|others| Remains {
+            bytes: others.bytes + alone.bytes,
+            disk_bytes: others.disk_bytes + alone.disk_bytes,
+            records: others.records + alone.records,
+        });
+        match together {
+            Some(together)
+                if together.bytes <= bytes_max
+                    && together.disk_bytes <= room
+                    && together.records <= records_max =>
             {
-                open = Some((others + bytes, known + records));
+                open = Some(together);
                 runs.last_mut().expect("a run is open").push(sealed);
             }
             _ => {
-                open = Some((bytes, records));
+                open = Some(alone);
                 runs.push(vec![sealed]);
             }
         }
     }
-    runs
+    Runs { runs, crowded }
 }
 
 /// Writes the live records of a run to one new segment, which takes their place; returns
