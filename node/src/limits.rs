@@ -27,13 +27,14 @@ pub const STREAM_BATCHES_IN_FLIGHT: usize = 4;
 pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Large objects that a store takes in at once.
 pub const STORE_LARGE_WRITERS_MAX: usize = 16;
-/// Past this a segment is sealed and a new one begun.
-pub const SEGMENT_BYTES_MAX: u64 = 256 << 20;
+/// Past this a segment is sealed and a new one begun. A lookup asks the filter of one segment
+/// after another, and opening looks at the files of each, so they are large; what bounds them is
+/// the last one, whose records are scanned after a crash.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// The least size at which a segment may be told to end.
 pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
-/// And past this number of records: just what a map of a quarter of a million places takes
-/// before it doubles.
-pub const SEGMENT_RECORDS_MAX: usize = (1 << 18) / 8 * 7;
+/// And past this number of records: just what maps of a million places take before they double.
+pub const SEGMENT_RECORDS_MAX: usize = (1 << 20) / 8 * 7;
 /// Segments whose files one thread looks at, one after another, when a store is opened: a
 /// thread costs as much as a few of them.
 pub const SEGMENTS_OPENED_BY_THREAD: usize = 32;
@@ -57,7 +58,14 @@ pub const SCRUB_RATE_AFTER: Duration = Duration::from_millis(500);
 /// long after a start an interrupted one goes on.
 pub const MAINTENANCE_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Room that puts leave on the disk, for compaction, for shutdown, and for the operator.
-pub const STORE_RESERVE_BYTES: u64 = 64 << 20;
+pub const STORE_RESERVE_BYTES: u64 = 640 << 20;
+/// Of an index, for each record, with ids of the longest kind.
+const INDEX_BYTES_PER_RECORD: u64 = 48;
+const _: () = assert!(
+    STORE_RESERVE_BYTES
+        >= SEGMENT_BYTES_MAX / 2 + SEGMENT_RECORDS_MAX as u64 * INDEX_BYTES_PER_RECORD,
+    "a segment of which half is garbage can be rewritten on a full disk"
+);
 /// Bytes that one group commit writes at most (but always one record).
 pub const GROUP_BYTES_MAX: usize = 8 << 20;
 /// A group of so many bytes is flushed while the next one is written.

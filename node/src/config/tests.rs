@@ -111,9 +111,9 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "config.toml:25: store.compact_garbage_share: 5 is not between 0.05 and 1",
     );
     refused(
-        "segment_bytes = 268_435_456",
-        "segment_bytes = 268_435_457",
-        "config.toml:31: store.segment_bytes: 268435457 is not between 65536 and 268435456",
+        "segment_bytes = 1_073_741_824",
+        "segment_bytes = 1_073_741_825",
+        "config.toml:31: store.segment_bytes: 1073741825 is not between 65536 and 1073741824",
     );
     refused(
         "max_age_s = 300",
