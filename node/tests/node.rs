@@ -1,6 +1,7 @@
 //! One real node in this process, spoken to over loopback: bad input, the pool, shutdown.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -254,14 +255,16 @@ async fn shutdown_ends_idle_connections_and_what_was_put_is_there_again() {
     assert_eq!(has.into_inner().present, [true]);
 }
 
+async fn open_store(scratch: &Scratch) -> Result<Arc<SegmentStore>, OpenError> {
+    let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
+    SegmentStore::open(scratch.disk.clone(), options).await
+}
+
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "it is this thread that is to give no turn")]
 async fn a_store_that_was_closed_is_opened_without_a_wait_and_then_reads_its_filters_by_itself() {
     let scratch = scratch();
-    let open = || {
-        let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
-        SegmentStore::open(scratch.disk.clone(), options)
-    };
+    let open = || open_store(&scratch);
     let store = open().await.unwrap();
     for text in ["one", "two", "three"] {
         let object = Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from(text)).unwrap();
@@ -285,10 +288,7 @@ async fn a_store_that_was_closed_is_opened_without_a_wait_and_then_reads_its_fil
 #[tokio::test]
 async fn a_store_whose_segments_are_gone_is_not_taken_for_an_empty_one() {
     let scratch = scratch();
-    let open = || {
-        let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
-        SegmentStore::open(scratch.disk.clone(), options)
-    };
+    let open = || open_store(&scratch);
     let store = open().await.unwrap();
     let object = Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from("one")).unwrap();
     store.put(vec![object.clone()]).await.pop().unwrap().unwrap();
