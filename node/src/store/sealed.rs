@@ -159,7 +159,7 @@ impl Sealed {
     /// Number of ids.
     pub(super) fn entries(&self) -> u64 {
         match &self.index {
-            Index::File { head, .. } => head.entries.into(),
+            Index::File { head, .. } => head.entries().into(),
             Index::Memory { places, .. } => places.len() as u64,
         }
     }
@@ -232,13 +232,14 @@ impl Sealed {
             Index::File { file, head, directory, .. } => {
                 let number = head.number_of(id);
                 let bucket = match directory.get() {
-                    Some(known) => head.bucket(number, known.starts(&(number..=number)))?,
+                    Some(known) => head.bucket(number, known.starts(&(number..=number))),
                     None => {
-                        let place = head.starts_piece(&(number..=number));
-                        head.bucket(number, &read(file, place).await?)?
+                        let Piece { offset, len } = head.starts_piece(&(number..=number));
+                        file.look_at(offset, len, |starts| head.bucket(number, starts)).await?
                     }
-                };
-                Ok(head.find(bucket, &read(file, bucket.piece).await?, id)?)
+                }?;
+                let Piece { offset, len } = bucket.piece;
+                Ok(file.look_at(offset, len, |bytes| head.find(bucket, bytes, id)).await??)
             }
         }
     }
@@ -269,10 +270,11 @@ impl Sealed {
     /// counted, or all while nobody knows where they begin. Costs no read.
     pub(super) fn entries_between_max(&self, first: u64, last: u64) -> u64 {
         match &self.index {
-            Index::File { head, directory, .. } => match directory.get() {
-                Some(known) => known.entries(&head.numbers_between(first, last)),
-                None => head.entries.into(),
-            },
+            Index::File { head, directory, .. } => {
+                let known = directory.get();
+                let counted = known.and_then(|it| it.entries(&head.numbers_between(first, last)));
+                counted.unwrap_or(head.entries().into())
+            }
             Index::Memory { places, .. } => places.len() as u64,
         }
     }

@@ -20,6 +20,8 @@ use super::{OpenMode, assert_path, failed};
 
 /// Buffers that one vectored write takes; Linux's `IOV_MAX`.
 const BUFFERS_PER_WRITE_MAX: usize = 1024;
+/// Bytes that [`File::look_at`] reads into the stack.
+const LOOK_BYTES_MAX: usize = 1 << 10;
 
 /// A directory tree. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -277,6 +279,34 @@ impl File {
             }
         }
         Ok(buffer.freeze())
+    }
+
+    /// Looks at what [`File::read_at`] reads. Where that is at most [`LOOK_BYTES_MAX`] bytes that
+    /// are in the page cache, they need no allocation.
+    ///
+    /// # Errors
+    /// Those of `pread`.
+    pub async fn look_at<T>(
+        &self,
+        offset: u64,
+        len: usize,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> io::Result<T> {
+        if len <= LOOK_BYTES_MAX {
+            let buffer = &mut [0; LOOK_BYTES_MAX][..len];
+            if self.read_cached(offset, buffer) {
+                return Ok(look(buffer));
+            }
+        }
+        Ok(look(&self.read_at(offset, len).await?))
+    }
+
+    /// Whether all of the buffer could be read from the page cache.
+    fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> bool {
+        let len = buffer.len();
+        let slice = &mut [IoSliceMut::new(buffer)];
+        let read = rustix::io::preadv2(&self.inner.file, slice, offset, ReadWriteFlags::NOWAIT);
+        read == Ok(len)
     }
 
     async fn read_off_thread(

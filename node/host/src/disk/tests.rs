@@ -30,6 +30,23 @@ async fn what_is_written_in_pieces_is_read_back_at_any_offset() {
 }
 
 #[tokio::test]
+async fn a_look_at_a_file_sees_what_a_read_would_give() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    disk.create_dir_all("").await.unwrap();
+    let file = disk.open("f", OpenMode::CreateNew).await.unwrap();
+    let contents: Vec<u8> = (0..5000_u32).map(|n| (n % 251) as u8).collect();
+    file.write_at(0, vec![contents.clone().into()]).await.unwrap();
+    for (offset, len) in
+        [(0, 0), (3, 1), (7, 1023), (7, 1024), (7, 1025), (0, 5000), (4990, 100), (6000, 8)]
+    {
+        let seen = file.look_at(offset, len, <[u8]>::to_vec).await.unwrap();
+        let end = contents.len().min(offset as usize + len);
+        assert_eq!(seen, contents.get(offset as usize..end).unwrap_or_default(), "{len} bytes");
+    }
+}
+
+#[tokio::test]
 async fn names_are_listed_sorted_and_renamed_over_each_other() {
     let scratch = scratch();
     let disk = &scratch.disk;

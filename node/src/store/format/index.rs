@@ -3,18 +3,19 @@
 //!
 //! ```text
 //! head       8 magic "GSTRIDX\n" | 4 version | 12 segment id | 8 segment's length
-//!            | 4 entries | 1 id width | 1 bucket bits | 1 window bits | 1 zero
+//!            | 4 entries | 1 id width | 1 bucket bits | 1 window bits
+//!            | 1 start width (starts.rs)
 //!            | 4 windows | 4 seed (filter.rs) | 4 witnesses | 4 listed ids (overlap.rs)
 //!            | accounts (account.rs) | 4 crc of the head
-//! directory  4 first entry of each bucket, and the number of entries | filter (filter.rs)
-//!            | overlap (overlap.rs) | 4 crc of the head's crc and the directory
+//! directory  starts (starts.rs) | filter (filter.rs) | overlap (overlap.rs)
+//!            | 4 crc of the head's crc and the directory
 //! bucket     entries | 4 crc of the head's crc, the bucket's number and the entries
 //! entry      id, padded to the id width | 4 offset | 4 stored, or victim | 1 what
 //! ```
 //!
 //! Ids are hashes, so their first bits divide them evenly: bucket *b* has the ids whose
 //! first `bucket bits` bits are *b*. That is an interpolation search whose guess is always
-//! right, for four bytes a bucket.
+//! right, for two bytes a bucket.
 //!
 //! Opening a store reads the heads alone, and nothing of their segments. The directory is read
 //! behind that and kept; until then a bucket's place is read from where it lies in the file,
@@ -23,7 +24,7 @@
 //! The file adds nothing to its segment: one that does not hold, or is of an earlier version,
 //! is made again from it.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -32,6 +33,7 @@ use super::filter::{Filter, Key, Shape};
 use super::overlap::{Extent, Overlap};
 use super::record::DATA_BYTES_MAX;
 use super::segment::SegmentId;
+use super::starts::{Spread, Starts};
 use super::{HeaderError, algorithm_from_byte, algorithm_to_byte, id_from_padded, u32_at, u64_at};
 use crate::object::ObjectId;
 
@@ -39,13 +41,14 @@ use crate::object::ObjectId;
 ///
 /// It stands for the segment's version too, because a store that opens an index does not look
 /// at the segment: what an earlier program cannot read needs an index that it refuses.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const _: () =
     assert!(super::segment::VERSION == 3, "a new version of segments, and no new one here");
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";
 const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4 + 4 + 4 + 4;
-/// A bucket has this many entries on average, or up to twice as many.
-const BUCKET_ENTRIES: usize = 24;
+/// A bucket has this many entries on average, or up to twice as many. Fewer cost memory; with
+/// more, a get reads and checks more.
+const BUCKET_ENTRIES: usize = 12;
 /// Bytes of an entry beside the id.
 const ENTRY_FIXED_BYTES: usize = 9;
 const CRC_BYTES: usize = 4;
@@ -85,10 +88,8 @@ pub(in crate::store) struct IndexHead {
     pub(in crate::store) segment_len: u64,
     /// What the segment holds and what it made garbage.
     pub(in crate::store) accounts: Accounts,
-    /// Number of entries.
-    pub(in crate::store) entries: u32,
     id_width: usize,
-    bucket_bits: u32,
+    spread: Spread,
     filter: Shape,
     overlap: Extent,
     /// Of this head in the file.
@@ -101,7 +102,7 @@ pub(in crate::store) struct IndexHead {
 /// Parsed of a file's bytes, which it keeps.
 #[derive(Debug)]
 pub(in crate::store) struct Directory {
-    starts: Bytes,
+    starts: Starts,
     filter: Filter,
     overlap: Overlap,
 }
@@ -151,13 +152,13 @@ pub(in crate::store) fn head_len(prefix: &[u8]) -> Result<usize, HeaderError> {
     }
 }
 
-fn bucket_bits(entries: usize) -> u32 {
-    (entries / BUCKET_ENTRIES).max(1).ilog2()
+fn bucket_bits(entries: usize) -> u8 {
+    (entries / BUCKET_ENTRIES).max(1).ilog2() as u8
 }
 
-fn bucket_at(position: u64, bits: u32) -> usize {
+fn bucket_at(position: u64, bits: u8) -> usize {
     // A shift by 64 is no shift at all in the processor, and an error here.
-    let place = position.checked_shr(64 - bits).unwrap_or(0);
+    let place = position.checked_shr(64 - u32::from(bits)).unwrap_or(0);
     usize::try_from(place).expect("a few bits")
 }
 
@@ -177,6 +178,8 @@ impl IndexHead {
         }
         let segment = SegmentId::parse(&head[12..24]).ok_or(HeaderError::Damaged)?;
         let (accounts, rest) = Accounts::parse(&head[FIXED_BYTES..]).ok_or(HeaderError::Damaged)?;
+        let spread =
+            Spread { entries: u32_at(head, 32), bucket_bits: head[37], start_width: head[39] };
         let filter =
             Shape { window_bits: head[38], windows: u32_at(head, 40), seed: u32_at(head, 44) };
         let overlap = Extent { witnesses: u32_at(head, 48), ids: u32_at(head, 52) };
@@ -184,9 +187,8 @@ impl IndexHead {
             segment,
             segment_len: u64_at(head, 24),
             accounts,
-            entries: u32_at(head, 32),
             id_width: usize::from(head[36]),
-            bucket_bits: u32::from(head[37]),
+            spread,
             filter,
             overlap,
             len,
@@ -194,25 +196,23 @@ impl IndexHead {
         };
         // What a writer makes; anything else would only ask for memory.
         let sane = rest.is_empty()
-            && head.entries <= ENTRIES_MAX
-            && head.bucket_bits == bucket_bits(head.entries as usize)
+            && spread.entries <= ENTRIES_MAX
+            && spread.bucket_bits == bucket_bits(spread.entries as usize)
+            && spread.is_sane()
             && matches!(head.id_width, 20 | 32)
-            && head.filter.is_sane(head.entries)
-            && head.bucket_begin(head.bucket_count(), head.entries) == file_len;
+            && head.filter.is_sane(spread.entries)
+            && head.bucket_begin(spread.buckets(), spread.entries) == file_len;
         if sane { Ok(head) } else { Err(HeaderError::Damaged) }
     }
 
-    fn bucket_count(&self) -> usize {
-        1 << self.bucket_bits
-    }
-
-    fn starts_len(&self) -> usize {
-        (self.bucket_count() + 1) * 4
+    /// Number of entries.
+    pub(in crate::store) fn entries(&self) -> u32 {
+        self.spread.entries
     }
 
     /// Where the directory is.
     pub(in crate::store) fn directory_piece(&self) -> Piece {
-        let len = self.starts_len() + self.filter.bytes() + self.overlap.bytes() + CRC_BYTES;
+        let len = self.spread.bytes() + self.filter.bytes() + self.overlap.bytes() + CRC_BYTES;
         Piece { offset: self.len as u64, len }
     }
 
@@ -225,25 +225,25 @@ impl IndexHead {
         if u32_at(&crc, 0) != crc32c::crc32c_append(self.crc, &raw) {
             return Err(IndexDamaged);
         }
-        let starts = raw.split_to(self.starts_len());
+        let starts = Starts::parse(self.spread, raw.split_to(self.spread.bytes()));
         let filter = Filter::parse(self.filter, raw.split_to(self.filter.bytes()));
         Ok(Directory { starts, filter, overlap: Overlap::parse(self.overlap, raw) })
     }
 
     /// Numbers of the buckets that may have ids at positions `first` to `last`.
     pub(in crate::store) fn numbers_between(&self, first: u64, last: u64) -> RangeInclusive<usize> {
-        bucket_at(first, self.bucket_bits)..=bucket_at(last, self.bucket_bits)
+        bucket_at(first, self.spread.bucket_bits)..=bucket_at(last, self.spread.bucket_bits)
     }
 
     /// Number of the bucket that has the id, if any has.
     pub(in crate::store) fn number_of(&self, id: &ObjectId) -> usize {
-        bucket_at(id.prefix_u64(), self.bucket_bits)
+        bucket_at(id.prefix_u64(), self.spread.bucket_bits)
     }
 
     /// Where the file tells where these buckets begin, and where the last of them ends.
     pub(in crate::store) fn starts_piece(&self, numbers: &RangeInclusive<usize>) -> Piece {
-        let len = (numbers.end() - numbers.start() + 2) * 4;
-        Piece { offset: (self.len + numbers.start() * 4) as u64, len }
+        let range = self.spread.range(numbers);
+        Piece { offset: (self.len + range.start) as u64, len: range.len() }
     }
 
     /// Where a bucket begins whose first entry has this number.
@@ -260,13 +260,9 @@ impl IndexHead {
         number: usize,
         starts: &[u8],
     ) -> Result<Bucket, IndexDamaged> {
-        let &[a, b, c, d, e, f, g, h] = starts else { return Err(IndexDamaged) };
-        let (from, to) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-        if from > to || to > self.entries {
-            return Err(IndexDamaged);
-        }
-        let offset = self.bucket_begin(number, from);
-        let len = self.bucket_begin(number + 1, to) - offset;
+        let entries = self.spread.entries_in(&(number..=number), starts).ok_or(IndexDamaged)?;
+        let offset = self.bucket_begin(number, entries.start);
+        let len = self.bucket_begin(number + 1, entries.end) - offset;
         let len = usize::try_from(len).expect("it lies within the file");
         Ok(Bucket { number, piece: Piece { offset, len } })
     }
@@ -277,13 +273,17 @@ impl IndexHead {
         numbers: RangeInclusive<usize>,
         starts: &[u8],
     ) -> Result<Vec<Bucket>, IndexDamaged> {
-        let pairs = (0..).step_by(4).map(|at| starts.get(at..at + 8).ok_or(IndexDamaged));
-        numbers.zip(pairs).map(|(number, pair)| self.bucket(number, pair?)).collect()
+        let begin = self.spread.range(&numbers).start;
+        let bucket = |number| {
+            let Range { start, end } = self.spread.range(&(number..=number));
+            self.bucket(number, starts.get(start - begin..end - begin).ok_or(IndexDamaged)?)
+        };
+        numbers.map(bucket).collect()
     }
 
     /// All buckets' numbers.
     pub(in crate::store) fn numbers(&self) -> RangeInclusive<usize> {
-        0..=self.bucket_count() - 1
+        0..=self.spread.buckets() - 1
     }
 
     /// Looks the id up among a bucket's bytes.
@@ -350,7 +350,7 @@ impl Directory {
     /// Bytes that it takes in memory.
     pub(in crate::store) fn memory_bytes(&self) -> usize {
         size_of::<Self>()
-            + self.starts.len()
+            + self.starts.bytes().len()
             + self.filter.bytes().len()
             + self.overlap.extent().bytes()
     }
@@ -375,13 +375,13 @@ impl Directory {
 
     /// What the file has at [`IndexHead::starts_piece`].
     pub(in crate::store) fn starts(&self, numbers: &RangeInclusive<usize>) -> &[u8] {
-        &self.starts[numbers.start() * 4..(numbers.end() + 2) * 4]
+        self.starts.of_buckets(numbers)
     }
 
-    /// How many entries these buckets have.
-    pub(in crate::store) fn entries(&self, numbers: &RangeInclusive<usize>) -> u64 {
-        let starts = |number: usize| u32_at(&self.starts, number * 4);
-        u64::from(starts(numbers.end() + 1) - starts(*numbers.start()))
+    /// How many entries these buckets have; `None` when no writer made the file.
+    pub(in crate::store) fn entries(&self, numbers: &RangeInclusive<usize>) -> Option<u64> {
+        let entries = self.starts.spread().entries_in(numbers, self.starts(numbers))?;
+        Some(u64::from(entries.end - entries.start))
     }
 }
 
@@ -400,23 +400,27 @@ pub(in crate::store) fn encode_index(
     assert!(entries.len() <= ENTRIES_MAX as usize, "a segment is sealed long before");
     entries.sort_unstable_by_key(|(id, _)| *id);
     let id_width = entries.iter().map(|(id, _)| id.as_bytes().len()).max().unwrap_or(20);
-    let bits = bucket_bits(entries.len());
+    let (starts, begins) = {
+        let bits = bucket_bits(entries.len());
+        let begins = bucket_begins(&entries, bits);
+        (Starts::of(bits, &begins), begins)
+    };
     let (filter, overlap) = {
         let keys = Key::all(entries.iter().map(|(id, _)| id));
         let older: Vec<&Filter> = older.iter().map(|directory| &directory.filter).collect();
         (Filter::of(&keys), Overlap::find(&keys, &older))
     };
-    let (shape, extent) = (filter.shape(), overlap.extent());
+    let (spread, shape, extent) = (starts.spread(), filter.shape(), overlap.extent());
     let mut head = BytesMut::new();
     head.put_slice(&MAGIC);
     head.put_u32_le(VERSION);
     head.put_slice(&segment.bytes());
     head.put_u64_le(segment_len);
-    head.put_u32_le(u32::try_from(entries.len()).expect("asserted above"));
+    head.put_u32_le(spread.entries);
     head.put_u8(id_width as u8);
-    head.put_u8(bits as u8);
+    head.put_u8(spread.bucket_bits);
     head.put_u8(shape.window_bits);
-    head.put_u8(0);
+    head.put_u8(spread.start_width);
     head.put_u32_le(shape.windows);
     head.put_u32_le(shape.seed);
     head.put_u32_le(extent.witnesses);
@@ -424,29 +428,35 @@ pub(in crate::store) fn encode_index(
     accounts.write(&mut head);
     let head_crc = crc32c::crc32c(&head);
     head.put_u32_le(head_crc);
-    let buckets = 1_usize << bits;
-    let mut directory = BytesMut::with_capacity((buckets + 2) * 4 + shape.bytes() + extent.bytes());
-    let width = id_width + ENTRY_FIXED_BYTES;
-    let mut body = BytesMut::with_capacity(entries.len() * width + buckets * CRC_BYTES);
-    let mut place = 0;
-    for bucket in 0..buckets {
-        directory.put_u32_le(place as u32);
-        let begun = body.len();
-        let here = |(id, _): &&Entry| bucket_at(id.prefix_u64(), bits) == bucket;
-        while let Some((id, entry)) = entries.get(place).filter(here) {
-            put_entry(&mut body, id_width, id, *entry);
-            place += 1;
-        }
-        let crc = bucket_crc(head_crc, bucket, &body[begun..]);
-        body.put_u32_le(crc);
-    }
-    assert_eq!(place, entries.len(), "every entry is in a bucket");
-    directory.put_u32_le(place as u32);
+    let mut directory =
+        BytesMut::with_capacity(spread.bytes() + shape.bytes() + extent.bytes() + CRC_BYTES);
+    directory.put_slice(starts.bytes());
     directory.put_slice(filter.bytes());
     overlap.write(&mut directory);
     let crc = crc32c::crc32c_append(head_crc, &directory);
     directory.put_u32_le(crc);
+    let width = id_width + ENTRY_FIXED_BYTES;
+    let mut body = BytesMut::with_capacity(entries.len() * width + spread.buckets() * CRC_BYTES);
+    for (bucket, ends) in begins.windows(2).enumerate() {
+        let begun = body.len();
+        for (id, place) in &entries[ends[0] as usize..ends[1] as usize] {
+            put_entry(&mut body, id_width, id, *place);
+        }
+        let crc = bucket_crc(head_crc, bucket, &body[begun..]);
+        body.put_u32_le(crc);
+    }
     vec![head.freeze(), directory.freeze(), body.freeze()]
+}
+
+/// How many of these entries, which are sorted, are before each bucket, and in the end all.
+fn bucket_begins(entries: &[Entry], bits: u8) -> Vec<u32> {
+    let mut before = 0;
+    let begins = (0..=1 << bits).map(|bucket| {
+        let earlier = |(id, _): &Entry| bucket_at(id.prefix_u64(), bits) < bucket;
+        before += entries[before..].iter().take_while(|entry| earlier(entry)).count();
+        u32::try_from(before).expect("no more entries than an index has")
+    });
+    begins.collect()
 }
 
 fn put_entry(out: &mut BytesMut, id_width: usize, id: &ObjectId, place: Place) {

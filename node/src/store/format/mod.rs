@@ -25,6 +25,7 @@ pub(super) mod large;
 mod overlap;
 pub(super) mod record;
 pub(super) mod segment;
+mod starts;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The formats by themselves: what was written is read, and nothing else is.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
@@ -11,6 +12,7 @@ use super::large::{large_header, parse_large_header};
 use super::overlap::Overlap;
 use super::record::{Begins, Codec, Content, DATA_BYTES_MAX, RecordHead};
 use super::segment::{SegmentId, parse_segment_header, segment_header};
+use super::starts::{Spread, Starts};
 use crate::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
 
 fn id(n: usize) -> ObjectId {
@@ -65,7 +67,7 @@ fn an_index_finds_what_it_was_made_of_and_nothing_else() {
         let file = file(count);
         let head = head(&file).unwrap();
         assert_eq!((head.segment, head.segment_len, &head.accounts), (SEGMENT, 1234, &accounts()));
-        assert_eq!(head.entries as usize, count);
+        assert_eq!(head.entries() as usize, count);
         let directory = directory(&head, &file);
         for (id, place) in entries(count) {
             assert!(directory.may_have(&id), "the filter of {count} lacks {id}");
@@ -80,6 +82,55 @@ fn an_index_finds_what_it_was_made_of_and_nothing_else() {
             assert_eq!(find(&head, &file, &id(absent)), None);
         }
     }
+}
+
+#[test]
+fn ids_that_somebody_chose_are_found_as_well() {
+    // A tenth are what hashes are, the others have their first byte in common.
+    let count = 80_000;
+    let mut chosen: Vec<Entry> = entries(count / 10);
+    chosen.extend((count / 10..count).map(|n| {
+        let mut bytes = spread(n as u64);
+        bytes[0] = 0x5a;
+        (ObjectId::from_bytes(&bytes).unwrap(), Place::Object { offset: n as u32, stored: 1 })
+    }));
+    let file = encode_index(SEGMENT, 1234, &accounts(), chosen.clone(), &[]).concat();
+    let head = head(&file).unwrap();
+    let directory = directory(&head, &file);
+    for (id, place) in chosen.iter().step_by(50) {
+        assert_eq!(find(&head, &file, id), Some(*place));
+        let numbers = head.numbers_between(id.prefix_u64(), id.prefix_u64());
+        assert_eq!(directory.starts(&numbers), at(&file, head.starts_piece(&numbers)));
+    }
+    let numbers = head.numbers_between(0x5a << 56, 0x5b << 56);
+    assert!(directory.entries(&numbers) > Some(72_000));
+    // Two more bytes for each of 4,096 buckets is what that costs.
+    let even = self::directory(&self::head(&self::file(count)).unwrap(), &self::file(count));
+    let dearer = directory.memory_bytes() - even.memory_bytes();
+    assert!((8_194..8_300).contains(&dearer), "{dearer} bytes");
+}
+
+#[test]
+fn starts_that_no_writer_made_lead_nowhere() {
+    let spread = Spread { entries: 100, bucket_bits: 2, start_width: 2 };
+    let starts = Starts::of(2, &[0, 30, 50, 50, 100]);
+    assert_eq!(starts.spread(), spread);
+    let entries = |numbers: RangeInclusive<usize>| {
+        spread.entries_in(&numbers, starts.of_buckets(&numbers)).unwrap()
+    };
+    assert_eq!(
+        [0..=0, 1..=1, 2..=2, 1..=3, 0..=3].map(entries),
+        [0..30, 30..50, 50..50, 30..100, 0..100]
+    );
+    let forged = |first: i16, end: i16| {
+        spread.entries_in(&(1..=1), &[first.to_le_bytes(), end.to_le_bytes()].concat())
+    };
+    assert_eq!(forged(0, 0), Some(25..50));
+    assert_eq!(forged(-25, 50), Some(0..100));
+    for (first, end) in [(-26, 0), (0, 51), (0, -26), (i16::MIN, i16::MAX)] {
+        assert_eq!(forged(first, end), None, "{first}, {end}");
+    }
+    assert_eq!(spread.entries_in(&(1..=2), &[0; 4]), None, "too few bytes");
 }
 
 #[test]
@@ -98,7 +149,7 @@ fn the_buckets_between_two_positions_hold_all_entries_there() {
             .flat_map(|bucket| head.all(*bucket, at(&file, bucket.piece)).unwrap())
             .map(|(id, _)| id)
             .collect();
-        assert_eq!(directory.entries(&numbers), found.len() as u64);
+        assert_eq!(directory.entries(&numbers), Some(found.len() as u64));
         assert!(found.is_sorted(), "buckets follow one another");
         let within = |id: &&ObjectId| (first..=last).contains(&id.prefix_u64());
         assert!(all.iter().filter(within).all(|id| found.contains(id)), "{first} to {last}");
@@ -193,8 +244,8 @@ fn earlier_indexes_are_made_again_earlier_segments_read_and_later_ones_refused()
     let mut index = file(1000);
     for (version, refused) in [
         (1, super::HeaderError::Damaged),
-        (2, super::HeaderError::Damaged),
-        (4, super::HeaderError::Version(4)),
+        (3, super::HeaderError::Damaged),
+        (5, super::HeaderError::Version(5)),
     ] {
         index[8] = version;
         assert_eq!(head_len(&index), Err(refused));
@@ -212,9 +263,12 @@ fn earlier_indexes_are_made_again_earlier_segments_read_and_later_ones_refused()
 
 #[test]
 fn an_index_costs_less_than_three_bytes_of_memory_an_object() {
-    let file = file(100_000);
-    let bytes = directory(&head(&file).unwrap(), &file).memory_bytes();
-    assert!(bytes < 22 * 10_000, "{bytes} bytes for 100,000");
+    // The first has as few entries a bucket as there can be, the second as many.
+    for count in [98_304, 196_607] {
+        let file = file(count);
+        let bytes = directory(&head(&file).unwrap(), &file).memory_bytes();
+        assert!(bytes * 10 < 22 * count, "{bytes} bytes for {count}");
+    }
 }
 
 #[test]

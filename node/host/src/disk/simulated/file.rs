@@ -54,6 +54,19 @@ impl File {
         Ok(self.inode.read(offset, len as u64))
     }
 
+    /// Looks at what [`File::read_at`] reads.
+    ///
+    /// # Errors
+    /// Those of [`File::read_at`].
+    pub async fn look_at<T>(
+        &self,
+        offset: u64,
+        len: usize,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> io::Result<T> {
+        Ok(look(&self.read_at(offset, len).await?))
+    }
+
     /// Writes the buffers one after another at `offset`.
     ///
     /// # Errors
