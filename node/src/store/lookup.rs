@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gitstratum_host::disk::Seen;
 
 use super::StoreError;
 use super::files::{index_path, segment_path};
@@ -155,7 +156,8 @@ impl Shared {
                             StoreError::Damaged { id: *id, reason: format!("its entry in {path}") }
                         }
                     });
-                    self.rebuild_index(&segment).await?;
+                    // In a box, for it is rare and would make the future of every get large.
+                    Box::pin(self.rebuild_index(&segment)).await?;
                 }
             }
         }
@@ -222,12 +224,12 @@ impl Shared {
         id: ObjectId,
         location: &Location,
     ) -> Result<Object, StoreError> {
-        let read = location.file.read_at(location.offset.into(), location.record_len(&id)).await;
-        let (segment, offset) = (location.segment, location.offset);
-        let (at, size) = (BadPlace::Record { segment, offset }, location.stored.into());
-        let record = read.map_err(|error| self.note_unread(id, at, size, &error))?;
-        decode(id, location, &record, &self.unpacker)
-            .map_err(|reason| self.note_bad(id, Bad::wrong(at, size, reason)))
+        let (segment, offset, size) = (location.segment, location.offset, location.stored.into());
+        let at = BadPlace::Record { segment, offset };
+        let decode = |record: Seen<'_>| decode(id, location, &record, &self.unpacker);
+        let looked = location.file.look_at(offset.into(), location.record_len(&id), decode).await;
+        let decoded = looked.map_err(|error| self.note_unread(id, at, size, &error))?;
+        decoded.map_err(|reason| self.note_bad(id, Bad::wrong(at, size, reason)))
     }
 }
 
@@ -257,37 +259,38 @@ async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Seale
 }
 
 /// The object in a whole record, or what is wrong with it.
-pub(super) fn decode(
+fn decode(
     id: ObjectId,
     location: &Location,
-    record: &Bytes,
+    record: &Seen<'_>,
     unpacker: &Unpacker,
 ) -> Result<Object, &'static str> {
     let head = RecordHead::parse(record, location.segment, location.offset.into());
     let Some(head) = head.filter(|head| head.id == id) else { return Err("its record's header") };
     let data = data_of(&head, record).ok_or("the checksum of its record")?;
-    object_of(&head, data, unpacker)
+    object_of(&head, data, unpacker, |raw| record.keep(raw))
 }
 
 /// The data of a record in the form it has in the file; `None` when the checksum, or the
 /// length, is another.
-pub(super) fn data_of(head: &RecordHead, record: &Bytes) -> Option<Bytes> {
+pub(super) fn data_of<'a>(head: &RecordHead, record: &'a [u8]) -> Option<&'a [u8]> {
     let begin = head.header_len();
     let end = begin + head.stored() as usize;
     let trailer = record.get(end..end + RECORD_TRAILER_BYTES)?;
-    let data = record.slice(begin..end);
-    (trailer == crc32c::crc32c(&data).to_le_bytes()).then_some(data)
+    let data = &record[begin..end];
+    (trailer == crc32c::crc32c(data).to_le_bytes()).then_some(data)
 }
 
-/// The object whose stored form this is.
+/// The object whose stored form this is; what is stored as it is, `keep` makes last.
 pub(super) fn object_of(
     head: &RecordHead,
-    data: Bytes,
+    data: &[u8],
     unpacker: &Unpacker,
+    keep: impl FnOnce(&[u8]) -> Bytes,
 ) -> Result<Object, &'static str> {
     let Content::Object { kind, size, codec, .. } = head.content else {
         return Err("its record holds no object");
     };
-    let data = unpacker.unpack(codec, data, size as usize)?;
+    let data = unpacker.unpack(codec, data, size as usize, keep)?;
     Ok(Object::claimed(head.id, kind, data))
 }

@@ -68,7 +68,8 @@ impl Reader {
             let record = self.bytes(self.offset, len).await?;
             let offset = u32::try_from(self.offset).expect("a segment is below 4 GiB");
             self.offset += len as u64;
-            return Ok(Some(Scanned { offset, head, data: data_of(&head, &record) }));
+            let data = data_of(&head, &record).map(|data| record.slice_ref(data));
+            return Ok(Some(Scanned { offset, head, data }));
         }
         Ok(None)
     }

@@ -235,11 +235,11 @@ impl Sealed {
                     Some(known) => head.bucket(number, known.starts(&(number..=number))),
                     None => {
                         let Piece { offset, len } = head.starts_piece(&(number..=number));
-                        file.look_at(offset, len, |starts| head.bucket(number, starts)).await?
+                        file.look_at(offset, len, |starts| head.bucket(number, &starts)).await?
                     }
                 }?;
                 let Piece { offset, len } = bucket.piece;
-                Ok(file.look_at(offset, len, |bytes| head.find(bucket, bytes, id)).await??)
+                Ok(file.look_at(offset, len, |bytes| head.find(bucket, &bytes, id)).await??)
             }
         }
     }

@@ -9,6 +9,7 @@
 mod real;
 #[cfg(any(test, madsim, feature = "scratch"))]
 mod scratch;
+mod seen;
 #[cfg(madsim)]
 pub(crate) mod simulated;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use bytes::Bytes;
 pub use real::{Disk, DiskLock, File};
 #[cfg(any(test, madsim, feature = "scratch"))]
 pub use scratch::{Scratch, scratch};
+pub use seen::Seen;
 #[cfg(madsim)]
 pub use simulated::{Disk, DiskLock, Fault, File, Loss, Operation};
 

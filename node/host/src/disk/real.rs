@@ -5,6 +5,7 @@
 //! tries the page cache on the calling thread (`RWF_NOWAIT`), because a hop costs more
 //! than the read it would save. An operation whose future is dropped is still finished.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -16,12 +17,16 @@ use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::JoinError;
 
+use super::seen::{LENT_BYTES_MAX, Seen};
 use super::{OpenMode, assert_path, failed};
 
 /// Buffers that one vectored write takes; Linux's `IOV_MAX`.
 const BUFFERS_PER_WRITE_MAX: usize = 1024;
-/// Bytes that [`File::look_at`] reads into the stack.
-const LOOK_BYTES_MAX: usize = 1 << 10;
+
+thread_local! {
+    /// What a look on this thread reads into.
+    static LOOKED_INTO: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A directory tree. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -281,24 +286,46 @@ impl File {
         Ok(buffer.freeze())
     }
 
-    /// Looks at what [`File::read_at`] reads. Where that is at most [`LOOK_BYTES_MAX`] bytes that
-    /// are in the page cache, they need no allocation.
+    /// Looks at what [`File::read_at`] reads. Where that is in the page cache and not much, it
+    /// takes no memory but what is kept of it.
     ///
     /// # Errors
     /// Those of `pread`.
+    ///
+    /// # Panics
+    /// When `look` looks at a file in turn.
     pub async fn look_at<T>(
         &self,
         offset: u64,
         len: usize,
-        look: impl FnOnce(&[u8]) -> T,
+        look: impl FnOnce(Seen<'_>) -> T,
     ) -> io::Result<T> {
-        if len <= LOOK_BYTES_MAX {
-            let buffer = &mut [0; LOOK_BYTES_MAX][..len];
-            if self.read_cached(offset, buffer) {
-                return Ok(look(buffer));
+        let look = match len <= LENT_BYTES_MAX {
+            true => match self.look_at_cached(offset, len, look) {
+                Ok(looked) => return Ok(looked),
+                Err(look) => look,
+            },
+            false => look,
+        };
+        Ok(look(Seen::whole(&self.read_at(offset, len).await?)))
+    }
+
+    /// Looks, or gives `look` back when the page cache has not all of the bytes.
+    fn look_at_cached<T, L: FnOnce(Seen<'_>) -> T>(
+        &self,
+        offset: u64,
+        len: usize,
+        look: L,
+    ) -> Result<T, L> {
+        LOOKED_INTO.with_borrow_mut(|buffer| {
+            if buffer.len() < len {
+                buffer.resize(LENT_BYTES_MAX, 0);
             }
-        }
-        Ok(look(&self.read_at(offset, len).await?))
+            match self.read_cached(offset, &mut buffer[..len]) {
+                true => Ok(look(Seen::lent(&buffer[..len]))),
+                false => Err(look),
+            }
+        })
     }
 
     /// Whether all of the buffer could be read from the page cache.

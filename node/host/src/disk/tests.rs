@@ -30,20 +30,47 @@ async fn what_is_written_in_pieces_is_read_back_at_any_offset() {
 }
 
 #[tokio::test]
-async fn a_look_at_a_file_sees_what_a_read_would_give() {
+async fn a_look_at_a_file_sees_what_a_read_would_give_and_keeps_what_it_wants() {
     let scratch = scratch();
     let disk = &scratch.disk;
     disk.create_dir_all("").await.unwrap();
     let file = disk.open("f", OpenMode::CreateNew).await.unwrap();
-    let contents: Vec<u8> = (0..5000_u32).map(|n| (n % 251) as u8).collect();
+    let contents: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
     file.write_at(0, vec![contents.clone().into()]).await.unwrap();
-    for (offset, len) in
-        [(0, 0), (3, 1), (7, 1023), (7, 1024), (7, 1025), (0, 5000), (4990, 100), (6000, 8)]
-    {
-        let seen = file.look_at(offset, len, <[u8]>::to_vec).await.unwrap();
-        let end = contents.len().min(offset as usize + len);
-        assert_eq!(seen, contents.get(offset as usize..end).unwrap_or_default(), "{len} bytes");
+    let mut kept = Vec::new();
+    let lent = seen::LENT_BYTES_MAX;
+    for (offset, len) in [
+        (0, 0),
+        (3, 1),
+        (7, lent - 1),
+        (7, lent),
+        (7, lent + 1),
+        (0, 200_000),
+        (199_990, 100),
+        (250_000, 8),
+    ] {
+        let look = |seen: Seen<'_>| {
+            let half = seen.len() / 2;
+            (seen.to_vec(), half, seen.keep(&seen[half..]))
+        };
+        let (all, half, end) = file.look_at(offset, len, look).await.unwrap();
+        let from = contents.len().min(offset as usize);
+        assert_eq!(all, contents[from..contents.len().min(from + len)], "{len} at {offset}");
+        kept.push((end, all[half..].to_vec()));
     }
+    for (kept, part) in kept {
+        assert_eq!(kept, part, "later looks leave it as it was");
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "of something else")]
+async fn a_look_keeps_nothing_but_what_it_saw() {
+    let scratch = scratch();
+    scratch.disk.create_dir_all("").await.unwrap();
+    let file = scratch.disk.open("f", OpenMode::CreateNew).await.unwrap();
+    file.write_at(0, vec![bytes("abc")]).await.unwrap();
+    let _ = file.look_at(0, 3, |seen| seen.keep(b"bcd")).await;
 }
 
 #[tokio::test]

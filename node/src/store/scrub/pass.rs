@@ -336,10 +336,10 @@ pub(in crate::store) fn verify(record: &Scanned, unpacker: &Unpacker) -> Result<
     if matches!(record.head.content, Content::Void { .. }) {
         return Ok(());
     }
-    let data = record.data.clone().ok_or("the checksum of its record")?;
+    let data = record.data.as_ref().ok_or("the checksum of its record")?;
     if matches!(record.head.content, Content::Tombstone { .. }) {
         return Ok(());
     }
-    let object = object_of(&record.head, data, unpacker)?;
+    let object = object_of(&record.head, data, unpacker, |raw| data.slice_ref(raw))?;
     object.verify().map_err(|_| OTHER_BYTES)
 }

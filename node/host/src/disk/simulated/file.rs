@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::super::seen::{LENT_BYTES_MAX, Seen};
 use super::faults::{Effect, Meant};
 use super::inode::Inode;
 use super::{Disk, Operation, failed};
@@ -62,9 +63,10 @@ impl File {
         &self,
         offset: u64,
         len: usize,
-        look: impl FnOnce(&[u8]) -> T,
+        look: impl FnOnce(Seen<'_>) -> T,
     ) -> io::Result<T> {
-        Ok(look(&self.read_at(offset, len).await?))
+        let read = self.read_at(offset, len).await?;
+        Ok(look(if len <= LENT_BYTES_MAX { Seen::lent(&read) } else { Seen::whole(&read) }))
     }
 
     /// Writes the buffers one after another at `offset`.
