@@ -300,14 +300,17 @@ impl File {
         len: usize,
         look: impl FnOnce(Seen<'_>) -> T,
     ) -> io::Result<T> {
-        let look = match len <= LENT_BYTES_MAX {
-            true => match self.look_at_cached(offset, len, look) {
-                Ok(looked) => return Ok(looked),
-                Err(look) => look,
-            },
-            false => look,
-        };
-        Ok(look(Seen::whole(&self.read_at(offset, len).await?)))
+        if len > LENT_BYTES_MAX {
+            return Ok(look(Seen::whole(&self.read_at(offset, len).await?)));
+        }
+        match self.look_at_cached(offset, len, look) {
+            Ok(looked) => Ok(looked),
+            // The page cache was asked: not again, as `read_at` would.
+            Err(look) => {
+                let read = self.read_off_thread(offset, BytesMut::zeroed(len), 0).await?;
+                Ok(look(Seen::whole(&read)))
+            }
+        }
     }
 
     /// Looks, or gives `look` back when the page cache has not all of the bytes.

@@ -244,6 +244,7 @@ fn earlier_indexes_are_made_again_earlier_segments_read_and_later_ones_refused()
     let mut index = file(1000);
     for (version, refused) in [
         (1, super::HeaderError::Damaged),
+        (2, super::HeaderError::Damaged),
         (3, super::HeaderError::Damaged),
         (5, super::HeaderError::Version(5)),
     ] {
