@@ -4,7 +4,7 @@
 //! ```text
 //! head       8 magic "GSTRIDX\n" | 4 version | 12 segment id | 8 segment's length
 //!            | 4 entries | 1 id width | 1 bucket bits | 1 window bits
-//!            | 1 start width (starts.rs)
+//!            | 1 width of starts (starts.rs)
 //!            | 4 windows | 4 seed (filter.rs) | 4 witnesses | 4 listed ids (overlap.rs)
 //!            | accounts (account.rs) | 4 crc of the head
 //! directory  starts (starts.rs) | filter (filter.rs) | overlap (overlap.rs)
@@ -15,7 +15,7 @@
 //!
 //! Ids are hashes, so their first bits divide them evenly: bucket *b* has the ids whose
 //! first `bucket bits` bits are *b*. That is an interpolation search whose guess is always
-//! right, for two bytes a bucket.
+//! right, for little more than a byte a bucket.
 //!
 //! Opening a store reads the heads alone, and nothing of their segments. The directory is read
 //! behind that and kept; until then a bucket's place is read from where it lies in the file,
@@ -33,7 +33,7 @@ use super::filter::{Filter, Key, Shape};
 use super::overlap::{Extent, Overlap};
 use super::record::DATA_BYTES_MAX;
 use super::segment::SegmentId;
-use super::starts::{Spread, Starts};
+use super::starts::{Spread, Starts, Width};
 use super::{HeaderError, algorithm_from_byte, algorithm_to_byte, id_from_padded, u32_at, u64_at};
 use crate::object::ObjectId;
 
@@ -41,14 +41,14 @@ use crate::object::ObjectId;
 ///
 /// It stands for the segment's version too, because a store that opens an index does not look
 /// at the segment: what an earlier program cannot read needs an index that it refuses.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const _: () =
     assert!(super::segment::VERSION == 3, "a new version of segments, and no new one here");
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";
 const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4 + 4 + 4 + 4;
 /// A bucket has this many entries on average, or up to twice as many. Fewer cost memory; with
 /// more, a get reads and checks more.
-const BUCKET_ENTRIES: usize = 12;
+const BUCKET_ENTRIES: usize = 6;
 /// Bytes of an entry beside the id.
 const ENTRY_FIXED_BYTES: usize = 9;
 const CRC_BYTES: usize = 4;
@@ -178,8 +178,8 @@ impl IndexHead {
         }
         let segment = SegmentId::parse(&head[12..24]).ok_or(HeaderError::Damaged)?;
         let (accounts, rest) = Accounts::parse(&head[FIXED_BYTES..]).ok_or(HeaderError::Damaged)?;
-        let spread =
-            Spread { entries: u32_at(head, 32), bucket_bits: head[37], start_width: head[39] };
+        let width = Width::from_byte(head[39]).ok_or(HeaderError::Damaged)?;
+        let spread = Spread { entries: u32_at(head, 32), bucket_bits: head[37], width };
         let filter =
             Shape { window_bits: head[38], windows: u32_at(head, 40), seed: u32_at(head, 44) };
         let overlap = Extent { witnesses: u32_at(head, 48), ids: u32_at(head, 52) };
@@ -198,7 +198,6 @@ impl IndexHead {
         let sane = rest.is_empty()
             && spread.entries <= ENTRIES_MAX
             && spread.bucket_bits == bucket_bits(spread.entries as usize)
-            && spread.is_sane()
             && matches!(head.id_width, 20 | 32)
             && head.filter.is_sane(spread.entries)
             && head.bucket_begin(spread.buckets(), spread.entries) == file_len;
@@ -420,7 +419,7 @@ pub(in crate::store) fn encode_index(
     head.put_u8(id_width as u8);
     head.put_u8(spread.bucket_bits);
     head.put_u8(shape.window_bits);
-    head.put_u8(spread.start_width);
+    head.put_u8(spread.width.to_byte());
     head.put_u32_le(shape.windows);
     head.put_u32_le(shape.seed);
     head.put_u32_le(extent.witnesses);

@@ -1,19 +1,57 @@
 //! Where the buckets of an index begin: how many of its entries are before each.
 //!
 //! Hashes divide evenly: of *n* entries about *n·b/B* are before bucket *b* of *B*, give or
-//! take half the square root of *n*. What is kept is by how much it is more or less than that:
-//! two bytes a bucket, where the number itself would take four. Ids that somebody chose can be
-//! further off, and then all take four.
+//! take half the square root of *n*; and by how much it is more or less differs little from one
+//! bucket to the next. So sixteen buckets share two bytes, and each has one of its own, where
+//! the number itself would take four. Ids that somebody chose can be further off, and then all
+//! take four.
 //!
 //! ```text
-//! start      2 or 4 entries before the bucket, less n·b/B rounded down; signed
+//! narrow     of each sixteen buckets: 2 surplus of the first | 16 × 1 surplus, less that
+//! wide       of each bucket: 4 surplus
 //! ```
 //!
-//! One for each bucket, and one for the end of the last.
+//! A bucket's surplus is the number of entries before it, less *n·b/B* rounded down; signed, as
+//! are the differences. There is one for each bucket, and one for the end of the last; what is
+//! left of the last sixteen is zero.
 
 use std::ops::{Range, RangeInclusive};
 
 use bytes::{BufMut, Bytes, BytesMut};
+
+use super::u32_at;
+
+/// Buckets whose starts are kept together where they are narrow.
+const GROUP: usize = 16;
+const GROUP_BYTES: usize = 2 + GROUP;
+
+/// In what form starts are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Width {
+    /// Somewhat more than a byte each.
+    Narrow,
+    /// Four bytes each.
+    Wide,
+}
+
+impl Width {
+    /// The byte that stands for it.
+    pub(in crate::store) fn to_byte(self) -> u8 {
+        match self {
+            Width::Narrow => 1,
+            Width::Wide => 4,
+        }
+    }
+
+    /// What this byte stands for.
+    pub(in crate::store) fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Width::Narrow),
+            4 => Some(Width::Wide),
+            _ => None,
+        }
+    }
+}
 
 /// What must be known of starts to read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +60,8 @@ pub(in crate::store) struct Spread {
     pub(in crate::store) entries: u32,
     /// Two to this power is the number of buckets.
     pub(in crate::store) bucket_bits: u8,
-    /// Bytes of a start.
-    pub(in crate::store) start_width: u8,
+    /// In what form they are.
+    pub(in crate::store) width: Width,
 }
 
 /// The starts of all buckets. Parsed of a file's bytes, which it keeps.
@@ -34,11 +72,6 @@ pub(in crate::store) struct Starts {
 }
 
 impl Spread {
-    /// Whether starts are as wide as a writer makes them.
-    pub(in crate::store) fn is_sane(&self) -> bool {
-        matches!(self.start_width, 2 | 4)
-    }
-
     /// Number of buckets.
     pub(in crate::store) fn buckets(&self) -> usize {
         1 << self.bucket_bits
@@ -46,12 +79,12 @@ impl Spread {
 
     /// Bytes of all starts in the file, and in memory.
     pub(in crate::store) fn bytes(&self) -> usize {
-        (self.buckets() + 1) * self.width()
+        self.range(&(0..=self.buckets() - 1)).end
     }
 
     /// Which of these bytes tell where the buckets begin, and where the last of them ends.
     pub(in crate::store) fn range(&self, buckets: &RangeInclusive<usize>) -> Range<usize> {
-        buckets.start() * self.width()..(buckets.end() + 2) * self.width()
+        self.at(*buckets.start())..self.at(buckets.end() + 1) + self.unit()
     }
 
     /// The numbers of the entries that are in these buckets, by what is in their
@@ -64,22 +97,37 @@ impl Spread {
         if raw.len() != self.range(buckets).len() {
             return None;
         }
-        let first = self.start(*buckets.start(), &raw[..self.width()])?;
-        let end = self.start(buckets.end() + 1, &raw[raw.len() - self.width()..])?;
+        let first = self.start(*buckets.start(), &raw[..self.unit()])?;
+        let end = self.start(buckets.end() + 1, &raw[raw.len() - self.unit()..])?;
         (first <= end && end <= self.entries).then_some(first..end)
     }
 
-    fn width(&self) -> usize {
-        self.start_width.into()
+    /// How many bytes tell where a bucket begins: those of its group, or its own.
+    fn unit(&self) -> usize {
+        match self.width {
+            Width::Narrow => GROUP_BYTES,
+            Width::Wide => 4,
+        }
     }
 
-    fn start(&self, bucket: usize, raw: &[u8]) -> Option<u32> {
-        let more = match *raw {
-            [a, b] => i16::from_le_bytes([a, b]).into(),
-            [a, b, c, d] => i32::from_le_bytes([a, b, c, d]),
-            _ => return None,
+    /// Where they are among all.
+    fn at(&self, bucket: usize) -> usize {
+        match self.width {
+            Width::Narrow => bucket / GROUP * GROUP_BYTES,
+            Width::Wide => bucket * 4,
+        }
+    }
+
+    fn start(&self, bucket: usize, unit: &[u8]) -> Option<u32> {
+        let surplus = match self.width {
+            Width::Narrow => {
+                let (first, more) = unit.split_at(2);
+                let first = i16::from_le_bytes([first[0], first[1]]);
+                i32::from(first) + i32::from(more[bucket % GROUP].cast_signed())
+            }
+            Width::Wide => u32_at(unit, 0).cast_signed(),
         };
-        self.even(bucket).checked_add_signed(more)
+        self.even(bucket).checked_add_signed(surplus)
     }
 
     /// How many entries are before a bucket when all have as many.
@@ -97,25 +145,17 @@ impl Starts {
     /// With a number of starts that is another, or more than 2³¹ entries.
     pub(in crate::store) fn of(bucket_bits: u8, starts: &[u32]) -> Self {
         let entries = *starts.last().expect("one more than there are buckets");
-        let spread = Spread { entries, bucket_bits, start_width: 4 };
+        let spread = Spread { entries, bucket_bits, width: Width::Wide };
         assert_eq!(starts.len(), spread.buckets() + 1, "one more than there are buckets");
-        let more = |(bucket, start): (usize, &u32)| {
+        let surplus = |(bucket, start): (usize, &u32)| {
             start.checked_signed_diff(spread.even(bucket)).expect("a few million entries")
         };
-        let more = || starts.iter().enumerate().map(more);
-        let mut raw = BytesMut::with_capacity(spread.bytes());
-        let narrow: Option<Vec<i16>> = more().map(|more| more.try_into().ok()).collect();
-        let start_width = match narrow {
-            Some(narrow) => {
-                narrow.into_iter().for_each(|more| raw.put_i16_le(more));
-                2
-            }
-            None => {
-                more().for_each(|more| raw.put_i32_le(more));
-                4
-            }
+        let surplus: Vec<i32> = starts.iter().enumerate().map(surplus).collect();
+        let (width, raw) = match narrow(&surplus) {
+            Some(raw) => (Width::Narrow, raw),
+            None => (Width::Wide, surplus.into_iter().flat_map(i32::to_le_bytes).collect()),
         };
-        Starts { spread: Spread { start_width, ..spread }, raw: raw.freeze() }
+        Starts::parse(Spread { width, ..spread }, raw)
     }
 
     /// Reads starts from their bytes.
@@ -141,4 +181,17 @@ impl Starts {
     pub(in crate::store) fn of_buckets(&self, buckets: &RangeInclusive<usize>) -> &[u8] {
         &self.raw[self.spread.range(buckets)]
     }
+}
+
+/// The narrow form of starts with these surpluses, if they fit it.
+fn narrow(surplus: &[i32]) -> Option<Bytes> {
+    let mut raw = BytesMut::with_capacity(surplus.len().div_ceil(GROUP) * GROUP_BYTES);
+    for group in surplus.chunks(GROUP) {
+        raw.put_i16_le(group[0].try_into().ok()?);
+        for more in group {
+            raw.put_i8((more - group[0]).try_into().ok()?);
+        }
+        raw.put_bytes(0, GROUP - group.len());
+    }
+    Some(raw.freeze())
 }
