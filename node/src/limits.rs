@@ -72,6 +72,9 @@ pub const GROUP_BYTES_MAX: usize = 8 << 20;
 pub const FLIGHT_BYTES_MIN: u64 = 512 << 10;
 /// Ids that are looked up, or entered, under one lock of a store.
 pub const LOOKED_UP_AT_ONCE: usize = 256;
+/// Bytes of a put after whose hashing and packing other tasks have their turn. Larger puts do
+/// that one after another.
+pub const PREPARED_BYTES_BEFORE_YIELD: usize = 256 << 10;
 /// Zeros that are written behind a small group which reaches the end of its segment's file:
 /// the groups written over them need no new metadata, and their flush is half as long.
 pub const ZEROS_AHEAD_BYTES: u64 = 1 << 20;

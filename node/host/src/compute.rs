@@ -37,6 +37,18 @@ pub async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     work()
 }
 
+/// How many threads can compute at once, as far as the system tells.
+#[cfg(not(madsim))]
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// How many threads can compute at once: one, in the simulated world.
+#[cfg(madsim)]
+pub fn processors() -> usize {
+    1
+}
+
 #[cfg(all(test, not(madsim)))]
 mod tests {
     use std::sync::mpsc;

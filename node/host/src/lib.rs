@@ -21,7 +21,7 @@ pub mod signal;
 pub mod simulated;
 
 pub use clock::unix_time_ms;
-pub use compute::compute;
+pub use compute::{compute, processors};
 pub use dedicated::dedicated;
 #[cfg(not(madsim))]
 pub use descriptors::raise_descriptor_limit;

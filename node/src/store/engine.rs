@@ -27,9 +27,6 @@ use super::{
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 
-/// Hashing and packing yield to other tasks after this many bytes.
-const WORKED_BYTES_BEFORE_YIELD: usize = 256 << 10;
-
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
     pub(super) shared: Arc<Shared>,
@@ -122,13 +119,15 @@ impl Store for SegmentStore {
         let ids: Vec<_> = objects.iter().map(Object::id).collect();
         let seen = self.shared.view().seen();
         let held = self.shared.which_held(&ids).await;
+        let bytes: usize = objects.iter().map(|object| object.data().len()).sum();
+        let turn = self.shared.turn_to_prepare(bytes).await;
         let mut answers = Vec::with_capacity(objects.len());
         let mut to_write = Vec::with_capacity(objects.len());
         let mut packer = self.shared.packer();
         let mut worked = 0;
         for (object, held) in objects.into_iter().zip(held) {
             worked += object.data().len();
-            if worked >= WORKED_BYTES_BEFORE_YIELD {
+            if worked >= limits::PREPARED_BYTES_BEFORE_YIELD {
                 worked = 0;
                 tokio::task::yield_now().await;
             }
@@ -147,6 +146,7 @@ impl Store for SegmentStore {
             });
         }
         drop(packer);
+        drop(turn);
         let mut written = match to_write.is_empty() {
             true => Vec::new(),
             false => self.shared.write(to_write, seen).await,

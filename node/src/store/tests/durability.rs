@@ -1,5 +1,6 @@
 //! What was put is there, and whose directory it is.
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use super::*;
@@ -29,6 +30,26 @@ async fn concurrent_puts_share_their_syncs() {
         assert!(stored[0].is_ok());
     }
     assert!(store.stats().syncs <= 8, "{} syncs for 64 puts", store.stats().syncs);
+}
+
+#[tokio::test]
+async fn large_puts_wait_for_their_turn_and_small_ones_do_not() {
+    let scratch = scratch();
+    let store = open(&scratch.disk).await;
+    let turns = &store.shared.preparing;
+    let all = u32::try_from(turns.available_permits()).unwrap();
+    assert!(all > 0);
+    let taken = turns.acquire_many(all).await.unwrap();
+    let half = "x".repeat(limits::PREPARED_BYTES_BEFORE_YIELD / 2);
+    let large = [blob(&format!("1 {half}")), blob(&format!("2 {half}"))];
+    let mut waiting = Box::pin(put_all(&store, &large));
+    assert!((&mut waiting).now_or_never().is_none());
+    put_all(&store, &large[..1]).await;
+    assert!((&mut waiting).now_or_never().is_none());
+    drop(taken);
+    waiting.await;
+    assert_eq!(store.stats().objects, 2);
+    assert_eq!(turns.available_permits(), all as usize);
 }
 
 #[tokio::test]
