@@ -322,7 +322,9 @@ impl File {
     ) -> Result<T, L> {
         LOOKED_INTO.with_borrow_mut(|buffer| {
             if buffer.len() < len {
-                buffer.resize(LENT_BYTES_MAX, 0);
+                // Not all that it can come to: a first look, as after an opening, would wait for
+                // every page of that.
+                buffer.resize(len.next_power_of_two(), 0);
             }
             match self.read_cached(offset, &mut buffer[..len]) {
                 true => Ok(look(Seen::lent(&buffer[..len]))),
