@@ -1,6 +1,7 @@
 //! The formats by themselves: what was written is read, and nothing else is.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
@@ -140,6 +141,15 @@ fn starts_are_what_they_were_made_of_in_either_form() {
 #[test]
 fn starts_that_no_writer_made_lead_nowhere() {
     let narrow = Spread { entries: 100, bucket_bits: 2, width: Width::Narrow };
+    let starts = Starts::of(2, &[0, 30, 50, 50, 100]);
+    assert_eq!(starts.spread(), narrow);
+    let entries = |numbers: RangeInclusive<usize>| {
+        narrow.entries_in(&numbers, starts.of_buckets(&numbers)).unwrap()
+    };
+    assert_eq!(
+        [0..=0, 1..=1, 2..=2, 1..=3, 0..=3].map(entries),
+        [0..30, 30..50, 50..50, 30..100, 0..100]
+    );
     let forged = |group: i16, first: i8, end: i8| {
         let mut raw = [0; 18];
         raw[..2].copy_from_slice(&group.to_le_bytes());
