@@ -107,6 +107,15 @@ fn events(trace: &[Record]) -> String {
             Event::Disk { trouble, .. } => format!("disk of {actor}: {}", escape(trouble)),
             Event::DiskReleased => format!("disk of {actor}: well again"),
             Event::Rotted { path, bit } => format!("disk of {actor}: bit {bit} of {path} flips"),
+            Event::FileDamaged { path, bytes, left: None } => {
+                format!("disk of {actor}: {path} of {bytes} bytes is lost")
+            }
+            Event::FileDamaged { path, bytes, left: Some(left) } => {
+                format!("disk of {actor}: {left} of {bytes} bytes are left of {path}")
+            }
+            Event::FaultMissed { wanted } => {
+                format!("disk of {actor}: nothing to damage: {}", escape(wanted))
+            }
             Event::Condemned { ids, .. } => format!("{} objects are to be deleted", ids.len()),
             Event::Deleted { objects, .. } => format!("{actor} deleted {objects} objects"),
             Event::NotDeleted { reason, .. } => {

@@ -38,6 +38,17 @@ pub enum Speech {
     Silence,
 }
 
+/// A file of a node's store, chosen by what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFile {
+    /// The records of a sealed segment.
+    Segment,
+    /// Both the records of a sealed segment and its index.
+    SegmentAndIndex,
+    /// A large object.
+    Large,
+}
+
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -188,6 +199,20 @@ pub enum Action {
         dir: String,
         /// So many on each.
         bits: u32,
+    },
+    /// Loses a drawn file of stores at rest.
+    LoseFile {
+        /// On each of these nodes.
+        nodes: Vec<String>,
+        /// Which kind.
+        file: StoreFile,
+    },
+    /// Cuts the end off a drawn file of stores at rest, now and then all of it.
+    TruncateFile {
+        /// On each of these nodes.
+        nodes: Vec<String>,
+        /// Which kind.
+        file: StoreFile,
     },
     /// Cuts the power and replaces disks by empty ones.
     Wipe {

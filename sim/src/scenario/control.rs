@@ -54,6 +54,8 @@ pub enum Control {
     ErrorsAsAbsent,
     /// A reader to whom the "absent" of a replica that has not caught up is a proof.
     EmptyAsProof,
+    /// A reader to whom an object that a replica calls damaged is absent there.
+    DamagedAsAbsent,
 }
 
 /// What a control lacks something of.
@@ -69,7 +71,7 @@ pub enum Weakens {
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 22] = [
+    pub const ALL: [Control; 23] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -92,6 +94,7 @@ impl Control {
         Control::NoReadRepair,
         Control::ErrorsAsAbsent,
         Control::EmptyAsProof,
+        Control::DamagedAsAbsent,
     ];
 
     /// As scenario files and the command line have it.
@@ -120,6 +123,7 @@ impl Control {
             Control::NoReadRepair => "no-read-repair",
             Control::ErrorsAsAbsent => "errors-as-absent",
             Control::EmptyAsProof => "empty-as-proof",
+            Control::DamagedAsAbsent => "damaged-as-absent",
         }
     }
 
@@ -143,7 +147,8 @@ impl Control {
             | Control::CancelAtW
             | Control::NoReadRepair
             | Control::ErrorsAsAbsent
-            | Control::EmptyAsProof => Weakens::Client,
+            | Control::EmptyAsProof
+            | Control::DamagedAsAbsent => Weakens::Client,
             Control::NoDelivery
             | Control::NoAntiEntropy
             | Control::NoScrub

@@ -116,6 +116,7 @@ pub(super) struct Step {
     pub(super) resolves: Option<bool>,
     pub(super) dir: Option<String>,
     pub(super) bits: Option<u32>,
+    pub(super) file: Option<String>,
     pub(super) factor: Option<u32>,
     pub(super) operations: Option<String>,
     pub(super) room_bytes: Option<u64>,

@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use action::{Action, Direction, Speech, Stray};
+pub use action::{Action, Direction, Speech, StoreFile, Stray};
 pub use control::{Control, Weakens};
 
 /// What a scenario asks for, checked.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gitstratum::placement::MemberState;
 
 use super::units::{self, Span};
-use super::{Action, Direction, DiskOperations, Speech, Step, Stray, When, file};
+use super::{Action, Direction, DiskOperations, Speech, Step, StoreFile, Stray, When, file};
 
 /// How many machines there are to name.
 #[derive(Clone, Copy)]
@@ -95,6 +95,15 @@ fn speech(name: &str) -> Result<Speech, String> {
     }
 }
 
+fn store_file(name: &str) -> Result<StoreFile, String> {
+    match name {
+        "segment" => Ok(StoreFile::Segment),
+        "segment_and_index" => Ok(StoreFile::SegmentAndIndex),
+        "large" => Ok(StoreFile::Large),
+        other => Err(format!("{other:?} is none of segment, segment_and_index, large")),
+    }
+}
+
 /// Links by their two ends; every machine not in `nodes` is the other when `from` is empty.
 struct Ends {
     nodes: Vec<String>,
@@ -120,6 +129,7 @@ impl Fields {
             ("resolves", raw.resolves.is_some()),
             ("dir", raw.dir.is_some()),
             ("bits", raw.bits.is_some()),
+            ("file", raw.file.is_some()),
             ("factor", raw.factor.is_some()),
             ("operations", raw.operations.is_some()),
             ("room_bytes", raw.room_bytes.is_some()),
@@ -228,6 +238,14 @@ impl Fields {
                 dir: self.needed("dir", &raw.dir, action)?.clone(),
                 bits: self.number("bits", &raw.bits, action)?,
             }),
+            "lose_file" => {
+                let file = in_field("file", store_file(self.needed("file", &raw.file, action)?))?;
+                Ok(Action::LoseFile { nodes: self.nodes(raw, names)?, file })
+            }
+            "truncate_file" => {
+                let file = in_field("file", store_file(self.needed("file", &raw.file, action)?))?;
+                Ok(Action::TruncateFile { nodes: self.nodes(raw, names)?, file })
+            }
             "wipe" => Ok(Action::Wipe { nodes: self.nodes(raw, names)? }),
             "slow" => Ok(Action::Slow {
                 nodes: self.nodes(raw, names)?,
@@ -261,8 +279,8 @@ impl Fields {
             other => Err(format!(
                 "action: {other:?} is none of cut, link, heal, crash, power_off, start, restart, \
                  flap, flap_clients, panic_writes, move, clock, pause, throttle, resume, dns, \
-                 dns_delay, forget, quiet, burst, rot, wipe, slow, stall, fill, layout, delete, \
-                 strike_compactions, release"
+                 dns_delay, forget, quiet, burst, rot, lose_file, truncate_file, wipe, slow, stall, \
+                 fill, layout, delete, strike_compactions, release"
             )),
         }
     }

@@ -134,6 +134,9 @@ fn trouble_with_disks_is_checked_like_all_else() {
     refused(heal, &step("\"rot\"\nnodes = [\"n1\"]\nbits = 1"), "toml:44: step[1].dir: needed");
     let rot = "\"rot\"\nnodes = [\"n1\"]\ndir = \"d\"\nbits = 0";
     refused(heal, &step(rot), "step[1].bits: 0 is not from 1");
+    let lose = "\"lose_file\"\nnodes = [\"n1\"]\nfile = \"lock\"";
+    refused(heal, &step(lose), "step[1].file: \"lock\" is none of segment");
+    refused(heal, &step("\"truncate_file\"\nnodes = [\"n1\"]"), "step[1].file: needed");
     let stall = "\"stall\"\nnodes = [\"n1\"]\noperations = \"all\"";
     refused(heal, &step(stall), "step[1].operations: \"all\" is none of");
     refused(heal, &step("\"slow\"\nnodes = [\"n9\"]\nfactor = 2"), "step[1].nodes: no node \"n9\"");

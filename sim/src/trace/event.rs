@@ -142,6 +142,20 @@ pub enum Event {
         /// The bit, counted from the file's beginning.
         bit: u64,
     },
+    /// A file of a node's store was lost at rest, or its end.
+    FileDamaged {
+        /// The file.
+        path: String,
+        /// Bytes that it had.
+        bytes: u64,
+        /// Bytes that are left; none of the file is, not even its name, without.
+        left: Option<u64>,
+    },
+    /// A step meant to damage a node's disk and found nothing that it could have damaged.
+    FaultMissed {
+        /// What was looked for, in words.
+        wanted: String,
+    },
     /// Acknowledged objects are to be deleted; no lane asks for them until it was tried.
     Condemned {
         /// Number of the deletion, from 0.

@@ -13,6 +13,8 @@ use gitstratum::store::{Found, LargeReader, StoreError};
 pub enum Belief {
     /// What a replica says that has not caught up.
     CatchingUp,
+    /// That an object is damaged.
+    Damaged,
     /// Every error.
     Errors,
 }
@@ -30,7 +32,11 @@ impl Credulous {
     }
 
     fn believes(&self, error: &StoreError) -> bool {
-        self.belief == Belief::Errors || matches!(error, StoreError::CatchingUp)
+        match self.belief {
+            Belief::CatchingUp => matches!(error, StoreError::CatchingUp),
+            Belief::Damaged => matches!(error, StoreError::Damaged { .. }),
+            Belief::Errors => true,
+        }
     }
 }
 

@@ -106,6 +106,7 @@ fn weaken(control: Control, write_quorum: usize) -> Around {
         }
         Control::ErrorsAsAbsent => believing(Belief::Errors),
         Control::EmptyAsProof => believing(Belief::CatchingUp),
+        Control::DamagedAsAbsent => believing(Belief::Damaged),
         _ => Around::default(),
     }
 }

@@ -2,9 +2,12 @@
 
 use gitstratum_host::disk::{Fault, Loss, Operation};
 use gitstratum_host::simulated::DiskProfile;
+use rand::Rng;
+use rand::seq::IteratorRandom;
+use rand_chacha::ChaCha12Rng;
 
 use super::Cluster;
-use crate::scenario::{DiskOperations, DiskPlan, PowerLoss};
+use crate::scenario::{DiskOperations, DiskPlan, PowerLoss, StoreFile};
 use crate::trace::{Event, Stop};
 
 /// How the disks of a plan behave.
@@ -27,13 +30,75 @@ pub(super) fn loss(plan: &DiskPlan) -> Loss {
     }
 }
 
+/// The index of the segment at `path`.
+fn index_of(path: &str) -> String {
+    format!("{}.idx", path.strip_suffix(".seg").unwrap_or(path))
+}
+
 impl Cluster {
     /// Flips so many drawn bits of the files in a directory of a node.
     pub fn rot(&self, name: &str, dir: &str, bits: u32) {
         for _ in 0..bits {
-            let Some((path, bit)) = self.disk(name).flip_drawn_bit(dir) else { return };
+            let Some((path, bit)) = self.disk(name).flip_drawn_bit(dir) else {
+                let wanted = format!("a bit of a file in {dir}");
+                self.recorder.record(name, Event::FaultMissed { wanted });
+                return;
+            };
             self.recorder.record(name, Event::Rotted { path, bit });
         }
+    }
+
+    /// Loses a drawn file of a node's store.
+    pub fn lose_file(&self, name: &str, file: StoreFile, rng: &mut ChaCha12Rng) {
+        let Some((path, bytes)) = self.drawn_file(name, file, rng) else { return };
+        let disk = self.disk(name);
+        let lost = |path: String, bytes: u64| {
+            disk.lose_file(&path).expect("listed just now");
+            self.recorder.record(name, Event::FileDamaged { path, bytes, left: None });
+        };
+        if file == StoreFile::SegmentAndIndex {
+            let index = index_of(&path);
+            let listed = disk.files().into_iter().find(|(path, _)| *path == index);
+            let (index, bytes) = listed.expect("a segment without one is not drawn");
+            lost(index, bytes);
+        }
+        lost(path, bytes);
+    }
+
+    /// Cuts the end off a drawn file of a node's store; of one in four nothing is left but its
+    /// name.
+    pub fn truncate_file(&self, name: &str, file: StoreFile, rng: &mut ChaCha12Rng) {
+        let Some((path, bytes)) = self.drawn_file(name, file, rng) else { return };
+        let left = if rng.random_bool(0.25) { 0 } else { rng.random_range(0..bytes) };
+        self.disk(name).truncate_file(&path, left).expect("listed just now");
+        self.recorder.record(name, Event::FileDamaged { path, bytes, left: Some(left) });
+    }
+
+    /// A file that is not empty, each as likely as any other. A segment counts as sealed when it
+    /// has an index.
+    fn drawn_file(
+        &self,
+        name: &str,
+        file: StoreFile,
+        rng: &mut ChaCha12Rng,
+    ) -> Option<(String, u64)> {
+        let files = self.disk(name).files();
+        let is_there = |path: &str| files.iter().any(|(known, _)| known == path);
+        let meant = |path: &str| match file {
+            StoreFile::Segment | StoreFile::SegmentAndIndex => {
+                path.starts_with("segments/") && path.ends_with(".seg") && is_there(&index_of(path))
+            }
+            StoreFile::Large => path.starts_with("large/") && path.ends_with(".obj"),
+        };
+        let drawn = files.iter().filter(|(path, bytes)| *bytes > 0 && meant(path)).choose(rng);
+        if drawn.is_none() {
+            let wanted = match file {
+                StoreFile::Segment | StoreFile::SegmentAndIndex => "a sealed segment",
+                StoreFile::Large => "a large object",
+            };
+            self.recorder.record(name, Event::FaultMissed { wanted: wanted.to_owned() });
+        }
+        drawn.cloned()
     }
 
     /// Cuts a node's power and gives its machine an empty disk.

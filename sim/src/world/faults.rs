@@ -93,6 +93,12 @@ impl World<'_> {
             }
             Action::Resume { nodes } => each(nodes, |node| cluster.resume(node)),
             Action::Rot { nodes, dir, bits } => each(nodes, |node| cluster.rot(node, dir, *bits)),
+            Action::LoseFile { nodes, file } => {
+                each(nodes, |node| cluster.lose_file(node, *file, rng));
+            }
+            Action::TruncateFile { nodes, file } => {
+                each(nodes, |node| cluster.truncate_file(node, *file, rng));
+            }
             Action::Wipe { nodes } => each(nodes, |node| cluster.wipe(node)),
             Action::Slow { nodes, factor } => each(nodes, |node| cluster.slow(node, *factor)),
             Action::Stall { nodes, operations } => {
@@ -193,7 +199,7 @@ impl World<'_> {
     }
 }
 
-fn each(nodes: &[String], act: impl Fn(&str)) {
+fn each(nodes: &[String], mut act: impl FnMut(&str)) {
     nodes.iter().for_each(|node| act(node));
 }
 

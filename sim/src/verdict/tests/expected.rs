@@ -22,3 +22,12 @@ fn a_run_in_which_nothing_was_deleted_or_compacted_is_not_what_was_expected() {
     trace.add("n2", Event::Compacted { replaced: 1 });
     assert_eq!(trace.rules(), Vec::<&str>::new());
 }
+
+#[test]
+fn a_step_that_found_nothing_to_damage_is_not_what_was_expected() {
+    let mut trace = Trace::begin();
+    trace.put("a", acked(ALL)).inspect("a", ALL, found()).end();
+    assert_eq!(trace.rules(), Vec::<&str>::new());
+    trace.add("n1", Event::FaultMissed { wanted: "a sealed segment".into() });
+    assert_eq!(trace.rules(), ["step"]);
+}

@@ -219,6 +219,25 @@ impl Disk {
         Ok(())
     }
 
+    /// Loses a file at rest: its name is gone, from the medium too. A process that has it open
+    /// goes on reading it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn lose_file(&self, path: &str) -> io::Result<()> {
+        self.state().tree.lose(path).map(|_| ())
+    }
+
+    /// Cuts a file at rest to its first `len` bytes.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn truncate_file(&self, path: &str, len: u64) -> io::Result<()> {
+        let inode = self.state().tree.find(path)?;
+        inode.truncate_at_rest(len);
+        Ok(())
+    }
+
     /// Flips a drawn bit of the files in a directory, each bit as likely as any other, and
     /// says which; `None` when there is none.
     pub fn flip_drawn_bit(&self, dir: &str) -> Option<(String, u64)> {

@@ -142,6 +142,14 @@ impl Inode {
         content.durable.flip_bit(bit);
     }
 
+    /// Cuts what is behind `len` off, on the medium and in the cache.
+    pub(super) fn truncate_at_rest(&self, len: u64) {
+        let content = &mut *self.content();
+        for contents in [&mut content.cached, &mut content.durable] {
+            contents.set_len(len.min(contents.len()));
+        }
+    }
+
     /// Lets bytes that belong elsewhere arrive here, as far as the file reaches.
     pub(super) fn overwrite_at_rest(&self, offset: u64, bytes: &[u8]) {
         let content = &mut *self.content();

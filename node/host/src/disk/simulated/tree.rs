@@ -113,6 +113,15 @@ impl Tree {
         self.change(path, vec![(path.to_owned(), None)])
     }
 
+    /// Takes a file's name away, from the medium too, as if it had never been given.
+    pub(super) fn lose(&mut self, path: &str) -> io::Result<Arc<Inode>> {
+        let inode = self.find(path)?;
+        self.cached.remove(path);
+        self.durable.remove(path);
+        self.unsynced.iter_mut().for_each(|change| change.sets.retain(|(set, _)| set != path));
+        Ok(inode)
+    }
+
     /// Makes a change that belongs to the directory of `path`.
     fn change(&mut self, path: &str, sets: Vec<(String, Option<Arc<Inode>>)>) -> io::Result<()> {
         let dir = parent_of(path);

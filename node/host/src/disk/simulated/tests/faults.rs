@@ -196,3 +196,23 @@ async fn a_flipped_bit_is_flipped_for_readers_and_after_a_power_loss() {
     assert!(drawn.len() > 70, "only {} of 80 bits", drawn.len());
     assert_eq!(disk.read_whole("d/f").await.unwrap(), "0123456789");
 }
+
+#[tokio::test]
+async fn a_file_that_was_lost_or_cut_at_rest_stays_so_after_a_power_loss() {
+    let disk = disk().await;
+    durable_file(&disk).await;
+    let lost = disk.open("d/lost", OpenMode::CreateNew).await.unwrap();
+    lost.write_at_and_sync(0, vec![bytes("abc")]).await.unwrap();
+    // Its name is not durable yet: what is lost does not come back by a sync.
+    disk.lose_file("d/lost").unwrap();
+    disk.truncate_file("d/f", 3).unwrap();
+    disk.truncate_file("d/f", 5).unwrap();
+    disk.sync_dir("d").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(disk.files(), [("d/f".to_owned(), 3)]);
+        assert_eq!(disk.read_whole("d/f").await.unwrap(), "012");
+        disk.power_lost();
+    }
+    assert_eq!(disk.lose_file("d/lost").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(disk.truncate_file("d/lost", 0).unwrap_err().kind(), ErrorKind::NotFound);
+}
