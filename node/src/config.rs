@@ -52,8 +52,10 @@ pub struct Config {
     pub pool: PoolConfig,
     /// How it repairs its peers.
     pub repair: RepairConfig,
-    /// The cluster; contains this node.
+    /// The cluster; contains this node. Its id is there where the operator wrote one.
     pub layout: Layout,
+    /// The operator described no cluster: this node is one by itself.
+    pub alone: bool,
 }
 
 /// A checked configuration with the directory for the host's disk.
@@ -197,13 +199,14 @@ impl Config {
             return refuse(field, problem);
         }
         let node_id = overrides.node_id.or(file.node_id);
+        let alone = file.layout.is_none() && file.cluster.is_none() && file.node.is_none();
         let parts = match (file.layout, file.cluster, file.node) {
             (Some(path), None, None) => member_of(load_layout(&path)?, node_id, listen),
             (Some(_), ..) => Err(problem("layout", "stands beside [cluster] or [[node]]; which?")),
             (None, Some(cluster), Some(nodes)) => {
                 member_of(layout_of(cluster, nodes), node_id, listen)
             }
-            (None, None, None) => alone(node_id, listen),
+            (None, None, None) => lone_node(node_id, listen),
             (None, None, Some(_)) => Err(problem("cluster", "missing beside the [[node]]s")),
             (None, Some(_), None) => Err(problem("node", "missing beside [cluster]")),
         };
@@ -212,7 +215,7 @@ impl Config {
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
         let (store, pool, repair) = (file.store, file.pool, file.repair);
-        let config = Config { node_id, listen, store, pool, repair, layout };
+        let config = Config { node_id, listen, store, pool, repair, layout, alone };
         Ok(LoadedConfig { config, data })
     }
 }
@@ -277,7 +280,7 @@ fn member_of(
 
 /// The only node of its cluster. Callers learn its address from the layout, so it must
 /// be one that can be dialled.
-fn alone(
+fn lone_node(
     node_id: Option<String>,
     listen: Option<SocketAddr>,
 ) -> Result<(NodeId, SocketAddr, Layout), LayoutError> {

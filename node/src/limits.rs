@@ -88,6 +88,9 @@ pub const SERVER_CONNECTIONS_MAX: usize = 4096;
 pub const CONNECTION_STREAMS_MAX: u32 = 1024;
 /// Hints that `status` lists, and missed writes that a writer remembers.
 pub const MISSED_LISTED_MAX: usize = 100;
+/// Once a client has learned the layout from one of the peers that it was given, those that are
+/// no members of it have so long to say that they are of another cluster.
+pub const PEERS_COMPARE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Members of a cluster.
 pub const MEMBERS_MAX: usize = 1024;
 /// Bytes of a node id, a zone or an address.

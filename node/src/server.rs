@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
-use crate::layout::{KeepError, LayoutKeeper, follow};
+use crate::layout::{ClusterError, KeepError, LayoutKeeper, cluster, follow};
 use crate::limits;
 use crate::placement::{CurrentLayout, Layout, NodeId};
 use crate::pool::{Connections, Dialler, Pool};
@@ -46,6 +46,10 @@ pub enum ServeError {
     /// The layout that is kept is unusable, or contradicts the configured one.
     #[error("layout: {0}")]
     Layout(#[from] KeepError),
+    /// It cannot be said which cluster the node belongs to, or it is another than the
+    /// configured one.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The log of hints is unusable.
     #[error("data: {0}")]
     Hints(#[from] HintError),
@@ -85,6 +89,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let failed = |source| ServeError::Listen { address: config.listen, source };
+    // Nobody is to reach a node that is about to refuse its directory.
+    cluster::check(&host.disk, &config).await?;
     // Bound first, so that a port in use leaves the data directory alone; nothing is
     // accepted before the store is open.
     let listener = host.net.listen(config.listen).await.map_err(failed)?;
@@ -92,7 +98,9 @@ pub async fn serve(
     let options = store_options(&config.node_id, &config.store);
     let catching_up = CatchingUp::open(&host.disk).await?;
     let store = SegmentStore::open(host.disk.clone(), options).await?;
-    let keeper = LayoutKeeper::open(host.disk.clone(), config.layout).await?;
+    let cluster = cluster::keep(&host.disk, &config, &mut rng).await?;
+    let layout = config.layout.of_cluster(&cluster).map_err(ClusterError::Contradicted)?;
+    let keeper = LayoutKeeper::open(host.disk.clone(), layout).await?;
     let layout = keeper.current().clone();
     let others = others(&layout.get(), &config.node_id);
     let hints = HintLog::open(&host.disk, config.repair.hints(), &others).await?;
@@ -165,7 +173,7 @@ pub async fn serve(
     ];
     background.extend(reconciler.map(|reconciler| tokio::spawn(reconciler.run(reconcile_rng))));
     let background = Background(background);
-    tracing::info!(node = %config.node_id, %address, "serving");
+    tracing::info!(node = %config.node_id, %cluster, %address, "serving");
     ready(Serving { address, layout: keeper, store: store.clone(), catching_up });
     server::run(listener, service, requests, layout, shutdown).await;
     drop(background);

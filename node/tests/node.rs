@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use gitstratum::client::{Client, ClientOptions, ConnectError};
 use gitstratum::config::{Config, ConfigOverrides};
 use gitstratum::object::{HashAlgorithm, Kind, Object};
-use gitstratum::placement::{CurrentLayout, NodeId};
+use gitstratum::placement::{ClusterId, CurrentLayout, NodeId};
 use gitstratum::pool::{Connections, DialProblem, Dialler, Pool, PoolOptions, Rpc, Want};
 use gitstratum::quorum::NodeError;
 use gitstratum::server::{ServeError, Serving, serve};
@@ -199,6 +199,59 @@ async fn another_node_on_the_address_is_the_wrong_peer() {
     let (node_id, pool) = pool_of(&stranger);
     let error = pool.lease(&node_id, Want::default()).await.map(|_| ()).unwrap_err();
     assert!(error.to_string().ends_with("wrong peer: it is node n9, not n1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_node_of_another_cluster_is_the_wrong_peer_though_it_has_the_id() {
+    let (node, _scratch) = one().await;
+    let theirs = ClusterId::parse(&node.status().await.cluster_id).unwrap();
+    let mut layout = config("n1", "127.0.0.1:1").layout;
+    layout.members[0].address = node.address.to_string();
+    for ours in [theirs.clone(), ClusterId::parse("ours").unwrap()] {
+        let layout = CurrentLayout::new(layout.clone().of_cluster(&ours).unwrap());
+        let rng = ChaCha12Rng::seed_from_u64(2);
+        let dialler = Dialler::new(Net::new(), "");
+        let pool = Pool::new(dialler, &layout, rng, PoolOptions::default());
+        let leased = pool.lease(&NodeId::new("n1"), Want::default()).await.map(drop);
+        let counts = pool.numbers().counts();
+        let identify = counts.dials_failed.last().copied();
+        if ours == theirs {
+            leased.unwrap();
+            assert_eq!((counts.dialled, identify), (1, Some(0)));
+        } else {
+            let error = leased.unwrap_err().to_string();
+            let words = format!("wrong peer: it belongs to cluster {theirs}, not to ours");
+            assert!(error.ends_with(&words), "{error}");
+            assert_eq!((counts.dialled, identify), (0, Some(1)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_told_layouts_of_its_own_cluster_alone() {
+    let (node, _scratch) = one().await;
+    let mut rpc = node.rpc().await;
+    let identified = rpc.identify(v1::IdentifyRequest::default()).await.unwrap().into_inner();
+    let held = identified.layout.unwrap();
+    let ours = held.cluster_id.clone();
+    for (cluster_id, code, words) in [
+        ("theirs", Code::FailedPrecondition, format!("cluster theirs, not to {ours}")),
+        ("a b", Code::InvalidArgument, "cluster.id: ' ' is not allowed".to_owned()),
+    ] {
+        let layout = v1::Layout { version: 2, cluster_id: cluster_id.into(), ..held.clone() };
+        let request = v1::ApplyLayoutRequest { layout: Some(layout) };
+        let status = rpc.apply_layout(request).await.unwrap_err();
+        assert_eq!(status.code(), code, "{status}");
+        assert!(status.message().contains(&words), "{status}");
+    }
+    assert_eq!(node.status().await.layout_version, 1);
+    // One that names no cluster is of the node's own.
+    for (version, cluster_id) in [(2, ours.clone()), (3, String::new())] {
+        let layout = v1::Layout { version, cluster_id, ..held.clone() };
+        rpc.apply_layout(v1::ApplyLayoutRequest { layout: Some(layout) }).await.unwrap();
+        let status = node.status().await;
+        assert_eq!((status.layout_version, &status.cluster_id), (version, &ours));
+    }
 }
 
 #[tokio::test]

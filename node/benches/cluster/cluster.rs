@@ -65,6 +65,7 @@ impl Cluster {
                 pool: PoolConfig::default(),
                 repair: RepairConfig::default(),
                 layout: layout.clone(),
+                alone: false,
             };
             let loaded = LoadedConfig { config, data: dir.join(member.node_id.as_str()) };
             cluster.nodes.push(start_node(dir, &loaded)?);

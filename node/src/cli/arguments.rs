@@ -251,7 +251,10 @@ configuration. Every change needs a greater version. To change the cluster:
 A node's state is \"active\" (the default), \"draining\" (read from, takes no writes) or
 \"removed\" (neither). Objects stay where they were written; until they were copied to where
 the new layout places them, readers look in both places. When they were, say so with
-settled = VERSION in [cluster]; only then take the disks of removed nodes away.";
+settled = VERSION in [cluster]; only then take the disks of removed nodes away.
+
+id in [cluster] is the cluster's own for ever. Without it the layout is of the cluster that is
+asked; the nodes of another refuse it. A new node needs it in its configuration.";
 
 /// `layout`
 #[derive(Debug, Args)]

@@ -20,7 +20,7 @@ use super::{Failure, seeded_by_the_system, wrong_configuration};
 use crate::client::{Client, ClientOptions};
 use crate::config::{Config, ConfigOverrides, LoadedConfig, PoolConfig, RepairConfig, StoreConfig};
 use crate::limits;
-use crate::placement::{Layout, Member, NodeId};
+use crate::placement::{ClusterId, Layout, Member, NodeId};
 
 /// Below the ports that systems give to outgoing connections.
 const PORT_FIRST: u16 = 7401;
@@ -103,8 +103,10 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
     };
     let members = (1..).zip(&addresses).map(member).collect();
     let layout = Layout::first((replicas, quorum, replicas + 1 - quorum), members);
-    // Members are sorted by id from here on.
-    let layout = layout.validated()?;
+    // Members are sorted by id from here on. Ports are used again, also by another such cluster
+    // on this machine: what its nodes then reach must not pass for their own.
+    let cluster = ClusterId::random(&mut seeded_by_the_system()?);
+    let layout = Layout { cluster: Some(cluster), ..layout }.validated()?;
     // The first node's file is written last: it tells the next run that all are there.
     for (n, listen) in (1..=count).zip(addresses).rev() {
         let directory = absolute.join(format!("n{n}"));
@@ -115,6 +117,7 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
             pool: PoolConfig::default(),
             repair: RepairConfig::default(),
             layout: layout.clone(),
+            alone: false,
         };
         let text = LoadedConfig { config, data: directory.join("data") }.to_toml()?;
         let writing = || Failure::operation(format!("write under {}", directory.display()));

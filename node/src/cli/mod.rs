@@ -177,7 +177,9 @@ async fn connect_with(
     let rng = seeded_by_the_system()?;
     let connected = Client::connect(Net::new(), &arguments.peers, rng, options).await;
     connected.map_err(|error| match error {
-        ConnectError::Peers(_) => Failure::Usage(format!("--{error}")),
+        ConnectError::Peers(_) | ConnectError::TwoClusters { .. } => {
+            Failure::Usage(format!("--{error}"))
+        }
         ConnectError::NoPeer(_) => Failure::from(error),
     })
 }

@@ -9,8 +9,9 @@ use gitstratum_host::{Disk, Host, Net};
 use super::arguments::Serve;
 use super::{Failure, seeded_by_the_system, wrong_configuration};
 use crate::config::{Config, ConfigOverrides};
-use crate::layout::LayoutKeeper;
-use crate::server::{self, Serving};
+use crate::layout::{ClusterError, LayoutKeeper};
+use crate::placement::ClusterId;
+use crate::server::{self, ServeError, Serving};
 use crate::wire::status::chain;
 
 /// Runs one node.
@@ -39,7 +40,13 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
         }
     };
     let rng = seeded_by_the_system()?;
-    Ok(server::serve(loaded.config, host, rng, ready, shutdown).await?)
+    let served = server::serve(loaded.config, host, rng, ready, shutdown).await;
+    served.map_err(|error| match error {
+        ServeError::Cluster(
+            wrong @ (ClusterError::Contradicted(_) | ClusterError::Unknown { .. }),
+        ) => Failure::Usage(wrong.to_string()),
+        error => error.into(),
+    })
 }
 
 /// Reads the configuration again at every SIGHUP, and brings its layout into force. What
@@ -86,8 +93,16 @@ pub(super) fn check_config(file: &Path) -> Result<(), Failure> {
     let loaded =
         Config::load(Some(file), ConfigOverrides::default()).map_err(wrong_configuration)?;
     let layout = &loaded.config.layout;
+    let cluster = match &layout.cluster {
+        Some(id) => format!("cluster {id}"),
+        None if loaded.config.alone => "a cluster by itself".to_owned(),
+        None if layout.version == 1 => {
+            format!("cluster {} if the data directory names no other", ClusterId::derived(layout))
+        }
+        None => "the cluster that the data directory names: a new one needs cluster.id".to_owned(),
+    };
     println!(
-        "{}: node {} of {}, N={} W={} R={}, listens on {}, data in {}",
+        "{}: node {} of {}, N={} W={} R={}, listens on {}, data in {}, {cluster}",
         file.display(),
         loaded.config.node_id,
         layout.members.len(),

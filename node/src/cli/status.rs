@@ -62,6 +62,7 @@ fn as_json((member, answer): &Answer) -> Value {
         "address": member.address,
         "reachable": true,
         "boot_id": format!("{:016x}", status.boot_id),
+        "cluster": status.cluster_id,
         "layout_version": status.layout_version,
         "uptime_ms": status.uptime_ms,
         "version": status.software_version,
@@ -225,6 +226,10 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
                 )?;
             }
         }
+    }
+    let clusters = answers.iter().filter_map(|(_, answer)| Some(&answer.as_ref().ok()?.cluster_id));
+    if let Some(cluster) = clusters.into_iter().find(|cluster| !cluster.is_empty()) {
+        writeln!(out, "cluster {cluster}")?;
     }
     list_unreached(&mut out, answers)?;
     list_hints(&mut out, answers)?;

@@ -1,7 +1,8 @@
 //! What a caller uses: the command line, the testbed, any Rust program.
 //!
 //! A client learns the layout from the first peer that answers, then writes and reads
-//! by quorum from where it is; it is its own coordinator.
+//! by quorum from where it is; it is its own coordinator. To the cluster of that layout it
+//! holds on for as long as it lives: nodes of another are not talked to.
 
 #[cfg(feature = "cli")]
 pub mod export;
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 use crate::layout::ask_members;
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId, Placement};
+use crate::placement::{ClusterId, CurrentLayout, Layout, Member, MemberState, NodeId, Placement};
 use crate::pool::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
 use crate::quorum::decorate::{
     AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies, Meters, ReplicaCounts,
@@ -104,6 +105,17 @@ pub enum ConnectError {
     /// The peer list is wrong.
     #[error("peers: {0}")]
     Peers(String),
+    /// The peers are of two clusters.
+    #[error(
+        "peers: {} is of cluster {}, and {} of cluster {}: name peers of one",
+        .one.0, .one.1, .other.0, .other.1
+    )]
+    TwoClusters {
+        /// A peer, and its cluster.
+        one: (String, ClusterId),
+        /// A peer of another.
+        other: (String, ClusterId),
+    },
     /// Nobody answered; every peer with its reason.
     #[error("no peer answered: {}", described(.0))]
     NoPeer(Vec<(String, NodeError)>),

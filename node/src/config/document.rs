@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::locate::Source;
 use super::{ConfigError, zone_default};
-use crate::placement::{Layout, LayoutError, Member, MemberState, NodeId};
+use crate::placement::{ClusterId, Layout, LayoutError, Member, MemberState, NodeId};
 
 /// The form of the document that this program writes, and the only one that it reads.
 const FORMAT: u32 = 1;
@@ -34,6 +34,8 @@ struct FilePrevious {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileCluster {
+    #[serde(default, with = "cluster_id", skip_serializing_if = "Option::is_none")]
+    id: Option<ClusterId>,
     version: u64,
     replicas: usize,
     write_quorum: usize,
@@ -69,6 +71,28 @@ fn is_zero(number: &u64) -> bool {
 
 fn is_active(state: &MemberState) -> bool {
     *state == MemberState::Active
+}
+
+/// A cluster's id as text, where it is there.
+mod cluster_id {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::placement::ClusterId;
+
+    pub(super) fn serialize<S: Serializer>(
+        id: &Option<ClusterId>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        id.as_ref().map(ClusterId::as_str).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<ClusterId>, D::Error> {
+        let text = String::deserialize(from)?;
+        ClusterId::parse(&text).map(Some).map_err(D::Error::custom)
+    }
 }
 
 /// A state as its word.
@@ -136,6 +160,7 @@ pub(super) fn layout_of(cluster: FileCluster, nodes: Vec<FileNode>) -> Layout {
         state: node.state,
     };
     Layout {
+        cluster: cluster.id,
         version: cluster.version,
         replicas: cluster.replicas,
         write_quorum: cluster.write_quorum,
@@ -156,6 +181,7 @@ pub(super) fn tables_of(layout: &Layout) -> (FileCluster, Vec<FileNode>) {
         state: member.state,
     };
     let cluster = FileCluster {
+        id: layout.cluster.clone(),
         version: layout.version,
         replicas: layout.replicas,
         write_quorum: layout.write_quorum,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::placement::ClusterId;
 use crate::pool::PoolOptions;
 use crate::store::Fsync;
 
@@ -49,12 +50,12 @@ fn a_wrong_value_is_refused_with_its_line_and_field() {
     refused(
         "id = \"n3\"",
         "id = \"n2\"",
-        "config.toml:62: node[2].id: \"n2\" is already the id of node[1]",
+        "config.toml:66: node[2].id: \"n2\" is already the id of node[1]",
     );
     refused(
         "weight = 1",
         "weight = 0",
-        "config.toml:54: node[0].weight: 0 is not between 1 and 100",
+        "config.toml:58: node[0].weight: 0 is not between 1 and 100",
     );
     refused(
         "listen = \"0.0.0.0:7400\"",
@@ -79,7 +80,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "write_quorum = 2",
         "write_qorum = 2",
         "config.toml:42: cluster.write_qorum: unknown field `write_qorum`, expected one of \
-         `version`, `replicas`, `write_quorum`, `read_quorum`, `settled`",
+         `id`, `version`, `replicas`, `write_quorum`, `read_quorum`, `settled`",
     );
     refused("write_quorum = 2", "", "config.toml:35: cluster: missing field `write_quorum`");
     refused(
@@ -90,7 +91,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
     refused(
         "address = \"n2",
         "adress = \"n2",
-        "config.toml:58: node[1].adress: unknown field `adress`, expected one of `id`, `address`, \
+        "config.toml:62: node[1].adress: unknown field `adress`, expected one of `id`, `address`, \
          `zone`, `weight`, `state`",
     );
     refused(
@@ -118,7 +119,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
     refused(
         "max_age_s = 300",
         "max_age_s = nan",
-        "config.toml:84: pool.max_age_s: NaN is not between 0.1 and 86400 seconds",
+        "config.toml:88: pool.max_age_s: NaN is not between 0.1 and 86400 seconds",
     );
 }
 
@@ -199,6 +200,7 @@ fn without_a_file_a_node_is_alone_and_keeps_one_copy() {
     assert_eq!(layout.members.len(), 1);
     assert_eq!(layout.members[0].address, "127.0.0.1:7401");
     assert_eq!(layout.members[0].node_id, config.node_id);
+    assert!(config.alone && !load(EXAMPLE).unwrap().config.alone);
     assert_eq!(config.store.fsync, Fsync::Always);
 }
 
@@ -250,9 +252,13 @@ fn a_layout_document_means_what_it_says_and_is_written_as_it_is_read() {
     let layout = layout_from_toml(DOCUMENT, "layout.toml").unwrap();
     assert_eq!((layout.version, layout.settled, layout.members.len()), (3, 2, 3));
     assert_eq!(layout.members[2].state, crate::placement::MemberState::Draining);
+    assert_eq!(layout.cluster, None);
     let before = Layout { version: 2, settled: 0, ..layout.clone() };
     let with_history = Layout { previous: vec![before.into()], ..layout };
     assert_eq!(layout_from_toml(&layout_to_toml(&with_history), "again").unwrap(), with_history);
+    let named = with_history.of_cluster(&ClusterId::parse("prod").unwrap()).unwrap();
+    assert!(layout_to_toml(&named).contains("[cluster]\nid = \"prod\"\nversion = 3"));
+    assert_eq!(layout_from_toml(&layout_to_toml(&named), "again").unwrap(), named);
 }
 
 #[test]
@@ -276,6 +282,11 @@ fn a_wrong_layout_document_is_refused_with_its_line_and_field() {
         "\"active\"",
         "\"removed\"",
         "layout.toml:3: cluster.replicas: 2 exceeds the 1 active [[node]]s",
+    );
+    refused(
+        "version = 3",
+        "id = \"a b\"\nversion = 3",
+        "layout.toml:2: cluster.id: ' ' is not allowed; letters, digits, '-', '_' and '.' are",
     );
     refused(
         "[cluster]",

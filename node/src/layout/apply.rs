@@ -22,7 +22,8 @@ pub async fn apply(
     timeout: Duration,
 ) -> Vec<(Member, Result<(u64, bool), NodeError>)> {
     let addresses = members.iter().map(|member| (member.node_id.clone(), member.address.clone()));
-    let direct = Direct { dialler: Dialler::new(net, ""), addresses: addresses.collect() };
+    let dialler = Dialler::new(net, "").of_cluster(layout.cluster.clone());
+    let direct = Direct { dialler, addresses: addresses.collect() };
     let direct: Arc<dyn Connections> = Arc::new(direct);
     let stated = CurrentLayout::new(layout.clone());
     let asked = members.into_iter().map(|member| {

@@ -49,7 +49,8 @@ pub struct LayoutKeeper {
 
 impl LayoutKeeper {
     /// Brings the newer of the kept and the configured layout into force. The data
-    /// directory must be locked by this process.
+    /// directory must be locked by this process. One that was kept when there were no cluster
+    /// ids is of the configured cluster.
     ///
     /// # Errors
     /// [`KeepError`].
@@ -57,6 +58,11 @@ impl LayoutKeeper {
         let kept = read(&disk).await?;
         // A node that is alone contradicts nobody when it moves.
         let kept = kept.filter(|kept| kept.members.len() > 1 || configured.members.len() > 1);
+        let kept = match &configured.cluster {
+            Some(ours) => kept.map(|kept| kept.of_cluster(ours)).transpose(),
+            None => Ok(kept),
+        };
+        let kept = kept.map_err(|other| KeepError::Contradicted(other.into()))?;
         let first = kept.clone().unwrap_or_else(|| configured.clone());
         let current = CurrentLayout::durable(first);
         let keeper = LayoutKeeper { disk, current, taking: Arc::default() };
@@ -119,7 +125,8 @@ impl LayoutKeeper {
     }
 }
 
-async fn read(disk: &Disk) -> Result<Option<Layout>, KeepError> {
+/// The layout that is kept, if there is one.
+pub(super) async fn read(disk: &Disk) -> Result<Option<Layout>, KeepError> {
     let failed = |source| KeepError::Io { doing: "read", source };
     match disk.open(FILE, OpenMode::Read).await {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

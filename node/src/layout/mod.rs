@@ -1,9 +1,11 @@
-//! How a node or client comes by newer layouts, and how a node keeps the one in force.
+//! How a node or client comes by newer layouts, how a node keeps the one in force, and which
+//! cluster it belongs to.
 //!
 //! What a layout says, and which may follow which, is `placement`'s; its file form is
 //! `config`'s.
 
 mod apply;
+pub mod cluster;
 mod follow;
 mod keeper;
 
@@ -11,5 +13,6 @@ mod keeper;
 mod tests;
 
 pub use apply::apply;
+pub use cluster::ClusterError;
 pub use follow::{ask_members, follow};
 pub use keeper::{KeepError, LayoutKeeper};

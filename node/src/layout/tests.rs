@@ -1,5 +1,7 @@
 //! What a node keeps of layouts over restarts, and what it refuses to start with.
 
+mod cluster;
+
 use bytes::Bytes;
 use gitstratum_host::disk::Scratch;
 

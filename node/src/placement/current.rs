@@ -4,7 +4,8 @@
 //! [`Layout::previous`] of the one that replaces it, until that one or a later one says that
 //! it is settled. And it remembers that a newer layout was heard of, for whoever fetches it.
 //!
-//! Invariant: the version never goes back, and one version never has two contents. Where
+//! Invariant: the version never goes back, one version never has two contents, and all are of
+//! one cluster: what comes first says which, for as long as this value is in use. Where
 //! layouts come from, and who keeps them over a restart, is left to others.
 
 use std::collections::BTreeMap;
@@ -12,11 +13,14 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use tokio::sync::Notify;
 
-use super::{Layout, LayoutError, Placement};
+use super::{ClusterId, Layout, LayoutError, OtherCluster, Placement};
 
 /// Why a layout did not come into force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutRefused {
+    /// It is the layout of another cluster.
+    #[error("cluster.id: {0}")]
+    OtherCluster(#[from] OtherCluster),
     /// It is older than the one in force.
     #[error("cluster.version: {given} is older than version {in_force}, which is in force")]
     Older {
@@ -97,18 +101,28 @@ impl CurrentLayout {
         self.shared.placement.read().expect("nothing panics while it swaps a layout").clone()
     }
 
+    /// The cluster whose layout is in force; `None` while nobody has said.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.placement().layout().cluster.clone()
+    }
+
     /// The version in force now.
     pub fn version(&self) -> u64 {
         self.placement().layout().version
     }
 
     /// The layout that [`CurrentLayout::replace`] would bring into force: the one given,
-    /// with the history of both. `None` when that is in force already.
+    /// with the history of both. `None` when that is in force already. One that names no
+    /// cluster is of the same.
     ///
     /// # Errors
     /// [`LayoutRefused`].
     pub fn succession(&self, layout: &Layout) -> Result<Option<Layout>, LayoutRefused> {
         let in_force = self.get();
+        let layout = &match &in_force.cluster {
+            Some(ours) => layout.clone().of_cluster(ours)?,
+            None => layout.clone(),
+        };
         if layout.version < in_force.version {
             let (given, in_force) = (layout.version, in_force.version);
             return Err(LayoutRefused::Older { given, in_force });
@@ -214,9 +228,9 @@ impl CurrentLayout {
 
 /// The earlier versions that readers need once `next` is in force.
 fn history(in_force: &Arc<Layout>, next: &Layout) -> Vec<Arc<Layout>> {
-    let alone = |layout: &Arc<Layout>| match layout.previous.is_empty() {
-        true => layout.clone(),
-        false => Arc::new(Layout { previous: Vec::new(), ..Layout::clone(layout) }),
+    let alone = |layout: &Arc<Layout>| match (&layout.cluster, layout.previous.is_empty()) {
+        (None, true) => layout.clone(),
+        _ => Arc::new(Layout { cluster: None, previous: Vec::new(), ..Layout::clone(layout) }),
     };
     let known = next.previous.iter().chain(&in_force.previous).chain([in_force]);
     let known: BTreeMap<u64, Arc<Layout>> =

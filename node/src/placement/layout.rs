@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+use super::{ClusterId, OtherCluster};
 use crate::limits::{
     LAYOUTS_UNSETTLED_MAX, MEMBERS_MAX, NAME_BYTES_MAX, REPLICAS_MAX, WEIGHT_MAX, WEIGHT_SUM_MAX,
 };
@@ -95,6 +96,9 @@ impl Member {
 /// The members and the quorum sizes, as one version of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
+    /// The cluster whose layout it is: of every layout that is in force on a node. `None` in a
+    /// document that leaves it out, and in `previous`, where it is that of the whole.
+    pub cluster: Option<ClusterId>,
     /// Grows with every change.
     pub version: u64,
     /// Replication factor N.
@@ -131,8 +135,19 @@ impl Layout {
         (replicas, write_quorum, read_quorum): (usize, usize, usize),
         members: Vec<Member>,
     ) -> Self {
-        let (version, settled, previous) = (1, 0, Vec::new());
-        Layout { version, replicas, write_quorum, read_quorum, settled, members, previous }
+        let (cluster, version, settled, previous) = (None, 1, 0, Vec::new());
+        Layout { cluster, version, replicas, write_quorum, read_quorum, settled, members, previous }
+    }
+
+    /// The same as a layout of the cluster `ours`, which one that names no cluster is taken for.
+    ///
+    /// # Errors
+    /// [`OtherCluster`] when it names another.
+    pub fn of_cluster(self, ours: &ClusterId) -> Result<Self, OtherCluster> {
+        match self.cluster {
+            Some(theirs) if theirs != *ours => Err(OtherCluster { ours: ours.clone(), theirs }),
+            _ => Ok(Layout { cluster: Some(ours.clone()), ..self }),
+        }
     }
 
     /// Checks the layout and sorts its members.
@@ -253,6 +268,13 @@ impl Layout {
                 let problem = format!("{} is out of order", previous.version);
                 return refuse(format!("previous[{index}].cluster.version"), problem);
             }
+            if let Some(theirs) = &previous.cluster
+                && let Some(ours) = &self.cluster
+                && theirs != ours
+            {
+                let other = OtherCluster { ours: ours.clone(), theirs: theirs.clone() };
+                return refuse(format!("previous[{index}].cluster.id"), other.to_string());
+            }
             before = Some(previous.version);
         }
         Ok(())
@@ -320,7 +342,7 @@ fn refuse<T>(field: impl Into<String>, problem: impl Into<String>) -> Result<T, 
 
 /// Ids and zones stand in log lines, metrics and the output that scripts split at
 /// blanks, so they are kept to characters that need no quoting anywhere.
-fn check_name(name: &str) -> Result<(), String> {
+pub(super) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("must not be empty".to_owned());
     }

@@ -4,6 +4,7 @@
 //! computes the same replicas in the same order. Nothing here does I/O.
 
 mod arcs;
+mod cluster_id;
 mod current;
 mod layout;
 mod places;
@@ -13,6 +14,7 @@ mod ring;
 mod tests;
 
 pub use arcs::Arcs;
+pub use cluster_id::{ClusterId, OtherCluster};
 pub use current::{CurrentLayout, LayoutRefused};
 pub use layout::{Layout, LayoutError, Member, MemberState, NodeId};
 pub use places::{Placement, ReadSet};

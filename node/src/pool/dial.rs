@@ -19,10 +19,10 @@ use super::connection::{Channel, Connection, End, Ending, Identity};
 use super::error::{DialError, DialProblem, Stage};
 use super::life::Watched;
 use crate::limits;
-use crate::placement::NodeId;
+use crate::placement::{ClusterId, NodeId, OtherCluster};
 use crate::quorum::NodeError;
 use crate::wire::PROTOCOL_VERSION;
-use crate::wire::codec::layout_from_wire;
+use crate::wire::codec::held_layout_from_wire;
 use crate::wire::rt::{TaskExecutor, TaskTimer};
 use crate::wire::status::{chain, node_error_of};
 
@@ -47,13 +47,22 @@ pub struct Dialler {
     net: Net,
     /// Our own node id, empty for a client; told to peers.
     caller: Arc<str>,
+    /// Whose nodes are dialled; any cluster's, when not known yet.
+    cluster: Option<ClusterId>,
     keepalive: Option<Keepalive>,
 }
 
 impl Dialler {
     /// A dialler over `net` for the node `caller`, or for a client when that is empty.
     pub fn new(net: Net, caller: &str) -> Self {
-        Dialler { net, caller: caller.into(), keepalive: Some(Keepalive::default()) }
+        let keepalive = Some(Keepalive::default());
+        Dialler { net, caller: caller.into(), cluster: None, keepalive }
+    }
+
+    /// For nodes of this cluster alone. Without it, as a client that has not learned yet which
+    /// cluster it talks to, those of any cluster are accepted.
+    pub fn of_cluster(self, cluster: Option<ClusterId>) -> Self {
+        Dialler { cluster, ..self }
     }
 
     /// With these pings, or none: then only the kernel says when a connection is dead.
@@ -62,7 +71,8 @@ impl Dialler {
     }
 
     /// All stages, one after another. With `expected`, an answer of another node is
-    /// [`DialProblem::WrongPeer`].
+    /// [`DialProblem::WrongPeer`]; one of another cluster's node is
+    /// [`DialProblem::OtherCluster`].
     ///
     /// # Errors
     /// [`DialError`] of the stage that failed.
@@ -89,9 +99,7 @@ impl Dialler {
         let stream = self.secure(stream).await?;
         let channel = self.handshake(address, stream).await?;
         let identity = self.identify(address, &channel).await?;
-        if let Some(expected) = expected {
-            check_identity(address, &identity, expected)?;
-        }
+        self.check_identity(address, &identity, expected)?;
         Ok(Connection::new(channel, address, identity))
     }
 
@@ -210,7 +218,7 @@ impl Dialler {
             return Err(failed(DialProblem::Version { ours, theirs }));
         }
         let layout = answer.layout.ok_or_else(|| protocol("no layout".into()))?;
-        let layout = layout_from_wire(layout)
+        let layout = held_layout_from_wire(layout)
             .map_err(|error| protocol(format!("it holds a wrong layout: {error}")))?;
         Ok(Identity {
             node_id: NodeId::new(answer.node_id),
@@ -219,23 +227,32 @@ impl Dialler {
             layout: Arc::new(layout),
         })
     }
-}
 
-/// Whether the node that answered is the one that was to be reached.
-///
-/// # Errors
-/// [`DialProblem::WrongPeer`] in [`Stage::Identify`].
-pub fn check_identity(
-    address: &str,
-    identity: &Identity,
-    expected: &NodeId,
-) -> Result<(), DialError> {
-    if identity.node_id == *expected {
-        return Ok(());
+    /// Whether the node that answered is the one that was to be reached: of that id, and of
+    /// our cluster.
+    ///
+    /// # Errors
+    /// [`DialProblem::WrongPeer`] and [`DialProblem::OtherCluster`] in [`Stage::Identify`].
+    pub fn check_identity(
+        &self,
+        address: &str,
+        identity: &Identity,
+        expected: Option<&NodeId>,
+    ) -> Result<(), DialError> {
+        let failed = |problem| Err(DialError::new(Stage::Identify, address, problem));
+        let actual = &identity.node_id;
+        if let Some(expected) = expected.filter(|expected| *expected != actual) {
+            let (expected, actual) = (expected.clone(), actual.clone());
+            return failed(DialProblem::WrongPeer { expected, actual });
+        }
+        match (&self.cluster, &identity.layout.cluster) {
+            (Some(ours), Some(theirs)) if ours != theirs => {
+                let (ours, theirs) = (ours.clone(), theirs.clone());
+                failed(DialProblem::OtherCluster(OtherCluster { ours, theirs }))
+            }
+            _ => Ok(()),
+        }
     }
-    let (expected, actual) = (expected.clone(), identity.node_id.clone());
-    let problem = DialProblem::WrongPeer { expected, actual };
-    Err(DialError::new(Stage::Identify, address, problem))
 }
 
 fn connect_problem(error: &std::io::Error, after: Duration) -> DialProblem {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Inner;
 use super::connection::{Connection, End};
 use super::connections::Want;
-use super::error::DialError;
+use super::error::{DialError, DialProblem};
 use super::numbers::Eviction;
 use super::peer::{BackOff, Dial, Dialling, Entry, Peer, Slot};
 use crate::limits;
@@ -238,7 +238,12 @@ impl Inner {
             let error = dialling.back_off.as_ref().map(|back_off| back_off.error.clone());
             return error.expect("a look is of a back-off, which ends under this lock alone");
         };
-        tracing::debug!(peer = %peer.node_id, %error, "dial failed");
+        let before = dialling.back_off.as_ref().map(|back_off| &back_off.error);
+        if is_other_cluster(&error) && !before.is_some_and(is_other_cluster) {
+            tracing::warn!(peer = %peer.node_id, %error, "dial failed");
+        } else {
+            tracing::debug!(peer = %peer.node_id, %error, "dial failed");
+        }
         self.set_back_off(dialling, error.clone(), tried);
         error
     }
@@ -282,6 +287,11 @@ impl Inner {
         let mut rng = self.rng.lock().expect("nothing panics while it draws");
         rng.random_range(low..=high)
     }
+}
+
+/// Whether two clusters meet at an address: somebody has to set that right.
+fn is_other_cluster(error: &NodeError) -> bool {
+    matches!(error, NodeError::Dial(dial) if matches!(dial.problem, DialProblem::OtherCluster(_)))
 }
 
 fn counted(peer: &Peer, error: DialError) -> NodeError {

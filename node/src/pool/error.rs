@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::placement::NodeId;
+use crate::placement::{NodeId, OtherCluster};
 use crate::quorum::NodeError;
 
 /// The stages of a dial, in their order.
@@ -100,6 +100,9 @@ pub enum DialProblem {
         /// Who is.
         actual: NodeId,
     },
+    /// A node of another cluster answers on the address, under the id of the peer.
+    #[error("wrong peer: {0}")]
+    OtherCluster(#[source] OtherCluster),
     /// The peer speaks another version of the contract.
     #[error("it speaks version {theirs} of the protocol, not {ours}")]
     Version {

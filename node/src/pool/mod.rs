@@ -40,7 +40,7 @@ use crate::quorum::NodeError;
 
 pub use connection::{Channel, Connection, End, Identity, Rpc, bounded};
 pub use connections::{Connections, Lease, Want};
-pub use dial::{Dialler, Keepalive, check_identity};
+pub use dial::{Dialler, Keepalive};
 pub use error::{DialError, DialProblem, Stage};
 pub use life::{Life, Watched};
 pub use numbers::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers};
@@ -81,7 +81,8 @@ impl Drop for Pool {
 }
 
 impl Pool {
-    /// A pool without connections, which follows `layout`. `rng` draws jitter.
+    /// A pool without connections, which follows `layout` and accepts nodes of its cluster
+    /// alone. `rng` draws jitter.
     pub fn new(
         dialler: Dialler,
         layout: &CurrentLayout,
@@ -90,7 +91,9 @@ impl Pool {
     ) -> Self {
         let in_force = layout.get();
         let inner = Arc::new(Inner {
-            dialler: dialler.keepalive(Some(options.keepalive)),
+            dialler: dialler
+                .of_cluster(in_force.cluster.clone())
+                .keepalive(Some(options.keepalive)),
             options,
             peers: ArcSwap::default(),
             rng: Mutex::new(rng),

@@ -7,7 +7,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Inner;
-use super::dial::check_identity;
 use super::numbers::Eviction;
 use super::peer::{Entry, Peer};
 use crate::limits;
@@ -112,7 +111,8 @@ impl Inner {
             let connection = &entry.connection;
             let answer = dialler.identify(connection.address(), connection.channel()).await;
             let checked = answer.and_then(|identity| {
-                check_identity(connection.address(), &identity, &peer.node_id)?;
+                let expected = Some(&peer.node_id);
+                dialler.check_identity(connection.address(), &identity, expected)?;
                 Ok(identity.boot_id == connection.identity().boot_id)
             });
             if !matches!(checked, Ok(true))

@@ -11,6 +11,9 @@ use crate::placement::NodeId;
 pub(super) const LOCK: &str = "lock";
 /// The file that says whose data this is.
 pub(super) const IDENTITY: &str = "node";
+/// The file that says which cluster's data this is. Not the store's own, but part of every copy
+/// of it: a backup is no other cluster's for having been copied.
+pub const CLUSTER: &str = "cluster";
 const FIRST_LINE: &str = "gitstratum data 1";
 
 /// Takes the lock and makes sure that the data is `node_id`'s; names it on an empty disk.

@@ -48,7 +48,7 @@ use crate::placement::NodeId;
 
 pub use compact::{CompactOptions, Compacted};
 pub use engine::SegmentStore;
-pub use identity::{owner, was_open};
+pub use identity::{CLUSTER, owner, was_open};
 pub use inventory::{Inventory, Standing};
 pub use maintain::{Maintenance, maintain};
 pub use options::{Compression, Fsync, StoreOptions};

@@ -56,8 +56,10 @@ impl SegmentStore {
         // Large objects neither come nor go while the links are made.
         let _naming = self.shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
         let mut files = self.files_now();
-        if disk.exists(quarantine::FILE).await.map_err(failed)? {
-            files.insert(quarantine::FILE.to_owned());
+        for file in [quarantine::FILE, identity::CLUSTER] {
+            if disk.exists(file).await.map_err(failed)? {
+                files.insert(file.to_owned());
+            }
         }
         link_all(disk, &path, &files).await.map_err(failed)?;
         Ok(Snapshot { path, files: files.len() as u64 })

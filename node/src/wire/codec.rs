@@ -10,7 +10,7 @@ use gitstratum_proto::v1;
 
 use crate::limits::{LAYOUTS_UNSETTLED_MAX, NAME_BYTES_MAX};
 use crate::object::{Kind, Object, ObjectHead, ObjectId};
-use crate::placement::{Layout, LayoutError, Member, MemberState, NodeId};
+use crate::placement::{ClusterId, Layout, LayoutError, Member, MemberState, NodeId};
 use crate::quorum::{Missed, ReasonClass, Recorded};
 use crate::store::{Durability, Found, StoreError, Stored};
 use crate::wire::status::{failure_of, store_error_of};
@@ -192,6 +192,7 @@ pub fn layout_to_wire(layout: &Layout) -> v1::Layout {
             .collect(),
         settled: layout.settled,
         previous: layout.previous.iter().map(|previous| layout_to_wire(previous)).collect(),
+        cluster_id: layout.cluster.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
@@ -215,6 +216,16 @@ fn state_from_wire(state: i32, index: usize) -> Result<MemberState, LayoutError>
     }
 }
 
+/// The layout that a peer holds, which says of which cluster.
+pub fn held_layout_from_wire(layout: v1::Layout) -> Result<Layout, LayoutError> {
+    let layout = layout_from_wire(layout)?;
+    if layout.cluster.is_none() {
+        let problem = "missing; programs from before cluster ids state none".to_owned();
+        return Err(LayoutError { field: "cluster.id".to_owned(), problem });
+    }
+    Ok(layout)
+}
+
 pub fn layout_from_wire(mut layout: v1::Layout) -> Result<Layout, LayoutError> {
     let mut previous = Vec::with_capacity(layout.previous.len().min(LAYOUTS_UNSETTLED_MAX));
     for earlier in std::mem::take(&mut layout.previous) {
@@ -231,7 +242,15 @@ pub fn layout_from_wire(mut layout: v1::Layout) -> Result<Layout, LayoutError> {
         let v1::Member { node_id, address, zone, weight, .. } = member;
         Ok(Member { node_id: NodeId::new(node_id), address, zone, weight, state })
     });
+    let cluster = match layout.cluster_id.as_str() {
+        "" => None,
+        text => Some(ClusterId::parse(text).map_err(|problem| {
+            let field = "cluster.id".to_owned();
+            LayoutError { field, problem }
+        })?),
+    };
     Layout {
+        cluster,
         version: layout.version,
         replicas: layout.replicas as usize,
         write_quorum: layout.write_quorum as usize,

@@ -410,6 +410,12 @@ impl Node for NodeService {
             repair: Some(budget_to_wire(self.control.budget().numbers())),
             scrub: Some(scrub_to_wire(&self.scrubbed.scrub_numbers())),
             reconcile: Some(reconcile_to_wire(&self.reconciled.report(), proves_nothing)),
+            cluster_id: self
+                .layout
+                .current()
+                .cluster()
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
         }))
     }
 }

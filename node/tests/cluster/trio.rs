@@ -13,7 +13,8 @@ fn text(path: &Path) -> &str {
 
 /// Three nodes with N = 3, W = 2, R = 2.
 pub struct Cluster {
-    dir: tempfile::TempDir,
+    /// Where their configurations and data are.
+    pub dir: tempfile::TempDir,
     /// Those that run.
     pub nodes: Vec<Option<Serve>>,
     /// What goes into `GITSTRATUM_PEERS`.

@@ -32,6 +32,8 @@ pub enum Stray {
 pub enum Speech {
     /// What a node says: it is one, of another cluster.
     Node,
+    /// The same, under the id of the node that had the address, and with a newer layout.
+    Namesake,
     /// Something else entirely.
     Banner,
     /// Nothing; it listens.

@@ -44,6 +44,8 @@ pub enum Control {
     NoCompaction,
     /// Nodes whose compaction does not sync what it wrote before it removes what it read.
     UnsyncedCompaction,
+    /// Nodes of other clusters have the id of the run's own, as if there were no such ids.
+    NoClusterId,
     /// A writer that sends to W replicas and calls it N.
     FirstW,
     /// A writer that drops what was not acknowledged when W were.
@@ -89,6 +91,7 @@ impl Control {
         Control::NoScrub,
         Control::NoCompaction,
         Control::UnsyncedCompaction,
+        Control::NoClusterId,
         Control::FirstW,
         Control::CancelAtW,
         Control::NoReadRepair,
@@ -118,6 +121,7 @@ impl Control {
             Control::NoScrub => "no-scrub",
             Control::NoCompaction => "no-compaction",
             Control::UnsyncedCompaction => "unsynced-compaction",
+            Control::NoClusterId => "no-cluster-id",
             Control::FirstW => "first-w",
             Control::CancelAtW => "cancel-at-w",
             Control::NoReadRepair => "no-read-repair",
@@ -153,7 +157,8 @@ impl Control {
             | Control::NoAntiEntropy
             | Control::NoScrub
             | Control::NoCompaction
-            | Control::UnsyncedCompaction => Weakens::Nodes,
+            | Control::UnsyncedCompaction
+            | Control::NoClusterId => Weakens::Nodes,
         }
     }
 

@@ -89,9 +89,10 @@ pub(super) fn strays(name: &str) -> Result<Stray, String> {
 fn speech(name: &str) -> Result<Speech, String> {
     match name {
         "node" => Ok(Speech::Node),
+        "namesake" => Ok(Speech::Namesake),
         "banner" => Ok(Speech::Banner),
         "silence" => Ok(Speech::Silence),
-        other => Err(format!("{other:?} is none of node, banner, silence")),
+        other => Err(format!("{other:?} is none of node, namesake, banner, silence")),
     }
 }
 

@@ -100,6 +100,8 @@ impl Weakened {
         let lacks = Lacks::of(control);
         let dialler = Dialler::new(net, "");
         let dialler = if lacks.keepalive { dialler.keepalive(None) } else { dialler };
+        let cluster = layout.cluster().filter(|_| !lacks.identity);
+        let dialler = dialler.of_cluster(cluster);
         let (layout, peers) = (layout.clone(), Mutex::default());
         let inner = Inner { dialler, layout, lacks, connections_max, peers };
         Weakened { inner: Arc::new(inner) }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
-use gitstratum::placement::{Layout, NodeId};
+use gitstratum::placement::{ClusterId, Layout, NodeId};
 use gitstratum::repair::CatchingUp;
 use gitstratum::server::{self, Serving};
 use gitstratum_host::simulated::{Link, Machine, Network};
@@ -36,6 +36,8 @@ pub struct Cluster {
     /// Every link at the beginning.
     pub(super) first_link: Link,
     pub(super) layout: Layout,
+    /// The cluster that strangers belong to.
+    pub(super) strangers: ClusterId,
     /// How nodes repair one another.
     repair: RepairConfig,
     /// How nodes store.
@@ -120,6 +122,7 @@ impl Cluster {
             seed,
             recorder: recorder.clone(),
             layout: configs::layout(plan),
+            strangers: configs::strangers(run),
             repair: configs::repair(run),
             store: configs::store(run),
             deletes: plan.deletes(),
@@ -179,6 +182,7 @@ impl Cluster {
             pool: PoolConfig::default(),
             repair: self.repair.clone(),
             layout: self.layout.clone(),
+            alone: false,
         };
         let (recorder, ready, node) = (self.recorder.clone(), self.ready.clone(), name.to_owned());
         let (changes, deletes) = (self.changes.clone(), self.deletes);

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use gitstratum::config::{RepairConfig, StoreConfig};
-use gitstratum::placement::{Layout, Member, NodeId};
+use gitstratum::placement::{ClusterId, Layout, Member, NodeId};
 
 use super::Run;
 use super::cluster::PORT;
@@ -67,6 +67,14 @@ pub(super) fn layout(plan: &Plan) -> Layout {
     let plan = &plan.cluster;
     let layout = Layout::first((plan.replicas, plan.write_quorum, plan.read_quorum), members);
     layout.validated().expect("a checked plan makes a valid layout")
+}
+
+/// The cluster that strangers belong to.
+pub(super) fn strangers(run: &Run) -> ClusterId {
+    match run.control {
+        Some(Control::NoClusterId) => ClusterId::derived(&layout(&run.plan)),
+        _ => ClusterId::parse("strangers").expect("letters alone"),
+    }
 }
 
 /// The layout of a node that is a cluster by itself.

@@ -147,7 +147,7 @@ impl World<'_> {
             cluster.relocate(node, takes_address_of.as_deref());
         }
         if let Some(speech) = leaves_behind {
-            cluster.add_stranger(had, *speech);
+            cluster.add_stranger(had, *speech, node);
         }
         sleep(draw_duration(rng, down_for)).await;
         if cluster.is_running(node) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gitstratum::layout;
-use gitstratum::placement::{Layout, MemberState};
+use gitstratum::placement::{ClusterId, Layout, MemberState};
 use tokio::sync::oneshot;
 
 use super::Cluster;
@@ -15,6 +15,11 @@ pub(super) const MACHINE: &str = "operator";
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Cluster {
+    /// The newest version that was given out.
+    pub(super) fn layout_version(&self) -> u64 {
+        self.changes().layout.as_ref().unwrap_or(&self.layout).version
+    }
+
     /// Makes the next version of the layout, in which these nodes are in other states, and
     /// tells it to the nodes named in `tell`; records for each whether it took it. Those
     /// that are not told have to hear of it from others.
@@ -23,6 +28,8 @@ impl Cluster {
             let mut changes = self.changes();
             let mut next = changes.layout.clone().unwrap_or_else(|| self.layout.clone());
             next.version += 1;
+            // As `layout apply` learns it from the nodes, which derived it from their first.
+            next.cluster = Some(ClusterId::derived(&self.layout));
             for (name, state) in states {
                 let member = next.members.iter_mut().find(|m| m.node_id.as_str() == name);
                 member.expect("a checked plan names nodes").state = *state;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
-use gitstratum::placement::NodeId;
+use gitstratum::placement::{Layout, NodeId};
 use gitstratum::server;
 use gitstratum_host::simulated::{DiskProfile, Machine};
 use gitstratum_host::{Host, net};
@@ -29,30 +29,37 @@ pub(super) struct Stranger {
 }
 
 impl Cluster {
-    /// Puts a stranger at an address that no machine has.
-    pub(super) fn add_stranger(&self, address: Ipv4Addr, speech: Speech) {
+    /// Puts a stranger at an address that no machine has; `had` is the node that had it.
+    pub(super) fn add_stranger(&self, address: Ipv4Addr, speech: Speech, had: &str) {
         let name = format!("stranger{}", self.changes().strangers.len() + 1);
         let machine =
             Machine::new(&self.network, &name, address, DiskProfile::instant(), self.seed);
         let (speaks, stores) = match speech {
             Speech::Node => ("node", true),
+            Speech::Namesake => ("namesake", true),
             Speech::Banner => ("banner", false),
             Speech::Silence => ("silence", false),
         };
         let event = Event::Stranger { address: address.to_string(), speaks: speaks.to_owned() };
         self.recorder.record(&name, event);
         let rng = stream(self.seed, &format!("stranger/{name}"));
-        let own = name.clone();
+        let (own, version) = match speech {
+            Speech::Namesake => (had.to_owned(), self.layout_version() + 1),
+            _ => (name.clone(), 1),
+        };
+        let layout = Layout { version, ..layout_of_one(&own, address) };
+        let layout = layout.of_cluster(&self.strangers).expect("it names no cluster yet");
         machine.start(move |host| async move {
             match speech {
-                Speech::Node => {
+                Speech::Node | Speech::Namesake => {
                     let config = Config {
-                        node_id: NodeId::new(own.clone()),
+                        node_id: NodeId::new(own),
                         listen: anywhere(),
                         store: StoreConfig { reserve_bytes: 0, ..StoreConfig::default() },
                         pool: PoolConfig::default(),
                         repair: RepairConfig::default(),
-                        layout: layout_of_one(&own, address),
+                        layout,
+                        alone: false,
                     };
                     let forever = std::future::pending();
                     // It takes no part in the run: that it could not go on is no matter.

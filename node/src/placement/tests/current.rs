@@ -92,3 +92,47 @@ fn who_comes_late_does_not_wait() {
     let polled = waiting.poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(newer) if newer.version == 5));
 }
+
+fn of(cluster: &str, layout: Layout) -> Layout {
+    layout.of_cluster(&ClusterId::parse(cluster).unwrap()).unwrap()
+}
+
+#[test]
+fn another_clusters_layout_never_comes_into_force_however_new_it_is() {
+    let layout = CurrentLayout::new(of("ours", version(5)).validated().unwrap());
+    let before = layout.get();
+    for version in [version(4), version(5), version(6), version(700)] {
+        let refused = layout.replace(&of("theirs", version)).unwrap_err();
+        let words = "cluster.id: it belongs to cluster theirs, not to ours";
+        assert_eq!(refused.to_string(), words);
+    }
+    layout.learn(&of("theirs", version(6)));
+    assert_eq!(layout.get(), before);
+}
+
+#[test]
+fn a_layout_that_names_no_cluster_is_of_the_one_in_force() {
+    let layout = CurrentLayout::new(of("ours", version(5)).validated().unwrap());
+    assert_eq!(layout.replace(&version(5)), Ok(false));
+    assert_eq!(layout.replace(&version(6)), Ok(true));
+    assert_eq!(layout.get().cluster, Some(ClusterId::parse("ours").unwrap()));
+    assert_eq!(layout.get().previous[0].cluster, None, "it is that of the whole");
+}
+
+#[test]
+fn a_history_of_another_cluster_is_refused() {
+    let earlier = of("theirs", version(4)).validated().unwrap();
+    let mixed = Layout { previous: vec![earlier.into()], ..of("ours", version(5)) };
+    let refused = mixed.validated().unwrap_err().to_string();
+    let words = "previous[0].cluster.id: it belongs to cluster theirs, not to ours";
+    assert_eq!(refused, words);
+}
+
+#[test]
+fn who_knows_no_cluster_yet_learns_it_once() {
+    let layout = in_force();
+    assert_eq!(layout.cluster(), None);
+    layout.replace(&of("first", version(6))).unwrap();
+    assert_eq!(layout.cluster().unwrap().as_str(), "first");
+    layout.replace(&of("second", version(7))).unwrap_err();
+}

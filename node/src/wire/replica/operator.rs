@@ -114,7 +114,7 @@ impl RemoteNode {
         });
         let (layout, took) = asked.await?;
         let layout = layout.ok_or_else(|| Malformed("a node without a layout".into()))?;
-        let layout = codec::layout_from_wire(layout)
+        let layout = codec::held_layout_from_wire(layout)
             .map_err(|error| Malformed(format!("a node with a wrong layout: {error}")))?;
         Ok((Arc::new(layout), took))
     }
