@@ -113,6 +113,13 @@ pub const WEIGHT_MAX: u32 = 100;
 pub const WEIGHT_SUM_MAX: u32 = 4096;
 /// Earlier layouts in which readers still look for objects.
 pub const LAYOUTS_UNSETTLED_MAX: usize = 16;
+/// A layout may be so many versions ahead of the one that it follows, at most: those between
+/// were each one step somewhere, so a greater number was made up or mistyped, and a cluster
+/// that took it would soon have no number left for the next.
+pub const LAYOUT_VERSIONS_AHEAD_MAX: u64 = 1 << 32;
+/// The words of a layout with its history, as [`crate::placement::Layout::bytes`] counts them:
+/// a node says all of it to whoever asks who it is, in one message.
+pub const LAYOUT_BYTES_MAX: usize = 2 << 20;
 /// Members that are asked at once for a newer layout.
 pub const LAYOUT_ASKED_AT_ONCE: usize = 8;
 /// Greatest replication factor.
@@ -174,6 +181,8 @@ pub const STATUS_TIMEOUT: Duration = Duration::from_millis(900);
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 /// And one that did not answer the first time; doubled each time, up to that.
 pub const PROBE_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// A request that came with a newer layout waits so long until this node has it too.
+pub const LAYOUT_CATCH_UP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two rounds of questions for a newer layout.
 pub const LAYOUT_ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// What is in flight at shutdown may take this long.
@@ -184,6 +193,8 @@ const BATCH_OVERHEAD_BYTES_MAX: usize = BATCH_OBJECTS_MAX * 64;
 
 const _: () = assert!(WEIGHT_SUM_MAX as usize >= MEMBERS_MAX && WEIGHT_SUM_MAX >= WEIGHT_MAX);
 const _: () = assert!(REPLICAS_MAX <= MEMBERS_MAX);
+const _: () = assert!(2 * LAYOUT_BYTES_MAX <= MESSAGE_BYTES_MAX);
+const _: () = assert!(LAYOUT_CATCH_UP_TIMEOUT.as_millis() < REQUEST_TIMEOUT.as_millis());
 const _: () = assert!(BATCH_BYTES_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(OBJECT_BYTES_WHOLE_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(MANIFEST_LIST_IDS_MAX * 32 <= OBJECT_BYTES_WHOLE_MAX);

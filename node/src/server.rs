@@ -104,6 +104,7 @@ pub async fn serve(
     let layout = keeper.current().clone();
     let others = others(&layout.get(), &config.node_id);
     let hints = HintLog::open(&host.disk, config.repair.hints(), &others).await?;
+    hints.keep_to(&layout.placement(), &config.node_id).await;
     if !layout.get().is_read_from(&config.node_id) {
         tracing::warn!(node = %config.node_id, "this node is not in the layout: it takes no writes");
     }

@@ -1,5 +1,8 @@
 //! One real node in this process, spoken to over loopback: bad input, the pool, shutdown.
 
+#[path = "node/requests.rs"]
+mod requests;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,12 +44,16 @@ fn config(node_id: &str, listen: &str) -> Config {
 }
 
 async fn start(node_id: &str, listen: &str, disk: &Disk) -> Running {
-    let host = Host { net: Net::new(), disk: disk.clone() };
-    let (ready, address) = oneshot::channel();
-    let (stop, stopped) = oneshot::channel::<()>();
     // Port 0 is for the socket alone: a layout names where a node can be reached.
     let mut config = config(node_id, "127.0.0.1:1");
     config.listen = listen.parse().unwrap();
+    start_with(config, disk).await
+}
+
+async fn start_with(config: Config, disk: &Disk) -> Running {
+    let host = Host { net: Net::new(), disk: disk.clone() };
+    let (ready, address) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
     let served = tokio::spawn(async move {
         let ready = move |serving: Serving| ready.send(serving.address).unwrap();
         let stopped = async { drop(stopped.await) };

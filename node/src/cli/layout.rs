@@ -85,7 +85,8 @@ async fn apply_layout(file: &Path, arguments: &ClientArguments) -> Result<(), Fa
     let client = connect(arguments).await?;
     let in_force = newest(&client.layout(), &client.layouts().await);
     // What goes out has the history of all, so that no node needs to know it already.
-    let next = CurrentLayout::new(in_force.clone()).succession(&wanted);
+    let current = CurrentLayout::new(in_force.clone());
+    let next = current.check_step(&wanted).and_then(|()| current.succession(&wanted));
     let next = next
         .map_err(|refused| Failure::Operation(format!("{}: refused: {refused}", file.display())))?;
     let next = next.unwrap_or_else(|| Layout::clone(&in_force));

@@ -65,7 +65,7 @@ async fn follow_file(
         };
         let in_force = layout.current().version();
         let taken = match Config::load(Some(path), overrides.clone()) {
-            Ok(loaded) => layout.take(&loaded.config.layout).await.map_err(|error| chain(&error)),
+            Ok(loaded) => layout.apply(&loaded.config.layout).await.map_err(|error| chain(&error)),
             Err(error) => Err(chain(&error)),
         };
         match taken {

@@ -128,6 +128,7 @@ fn hints(hints: &HintStatus) -> Value {
         "dirty_ranges": hints.dirty_ranges,
         "dirty": dirty.collect::<Vec<_>>(),
         "targets": targets.collect::<Vec<_>>(),
+        "targets_all": hints.targets_all,
     })
 }
 
@@ -254,6 +255,10 @@ fn list_hints(out: &mut String, answers: &[Answer]) -> fmt::Result {
                 target.node_id,
                 nodes::waits(target)
             )?;
+        }
+        let more = hints.targets_all.saturating_sub(hints.targets.len() as u64);
+        if more > 0 {
+            writeln!(out, "{node} keeps hints for {more} more nodes, none older")?;
         }
         if hints.recorded > 0 {
             let HintStatus { recorded, delivered, gone, replaced, ranged, .. } = hints;

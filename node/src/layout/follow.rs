@@ -21,6 +21,20 @@ pub async fn ask_members<F, Fut>(
     connections: &Arc<dyn Connections>,
     caller: Option<&NodeId>,
     wanted: u64,
+    take: F,
+) where
+    F: FnMut(Arc<Layout>) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    ask_members_until(layout, connections, caller, || layout.version() >= wanted, take).await;
+}
+
+/// The same, until there is enough.
+pub async fn ask_members_until<F, Fut>(
+    layout: &CurrentLayout,
+    connections: &Arc<dyn Connections>,
+    caller: Option<&NodeId>,
+    enough: impl Fn() -> bool,
     mut take: F,
 ) where
     F: FnMut(Arc<Layout>) -> Fut,
@@ -35,7 +49,7 @@ pub async fn ask_members<F, Fut>(
         async move { node.identify(name, limits::ASK_TIMEOUT).await }
     });
     let mut answers = stream::iter(asked).buffer_unordered(limits::LAYOUT_ASKED_AT_ONCE);
-    while layout.version() < wanted
+    while !enough()
         && let Some(answer) = answers.next().await
     {
         match answer {
@@ -62,10 +76,12 @@ pub async fn follow<F, Fut>(
     ask_members(&layout, &connections, Some(&ourselves), u64::MAX, &mut take).await;
     loop {
         let wanted = layout.until_behind().await;
+        let round = layout.begin_round();
         ask_members(&layout, &connections, Some(&ourselves), wanted, &mut take).await;
         if layout.version() < wanted {
             layout.forget(wanted);
         }
+        drop(round);
         tokio::time::sleep(limits::LAYOUT_ASK_AGAIN_AFTER).await;
     }
 }

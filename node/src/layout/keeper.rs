@@ -86,16 +86,37 @@ impl LayoutKeeper {
         &self.current
     }
 
-    /// Makes a layout durable and brings it into force; says whether that changed anything.
+    /// Makes a layout durable that somebody applies, and brings it into force; says whether
+    /// that changed anything. It is the one in force or the next one, and its history is
+    /// known here ([`CurrentLayout::check_step`]).
+    ///
+    /// # Errors
+    /// [`KeepError`]; what is in force stays.
+    pub async fn apply(&self, layout: &Layout) -> Result<bool, KeepError> {
+        self.take_if(layout, CurrentLayout::check_step).await
+    }
+
+    /// Makes a layout durable that a peer or the configuration holds, and brings it into
+    /// force; says whether that changed anything. It may be several versions ahead: each was
+    /// one step where it was made.
     ///
     /// # Errors
     /// [`KeepError`]; what is in force stays.
     pub async fn take(&self, layout: &Layout) -> Result<bool, KeepError> {
+        self.take_if(layout, |_, _| Ok(())).await
+    }
+
+    async fn take_if(
+        &self,
+        layout: &Layout,
+        check: fn(&CurrentLayout, &Layout) -> Result<(), LayoutRefused>,
+    ) -> Result<bool, KeepError> {
         let keeper = self.clone();
         let layout = layout.clone();
         // In a task of its own: a caller that goes away does not leave it half done.
         let taken = tokio::spawn(async move {
             let _taking = keeper.taking.lock().await;
+            check(&keeper.current, &layout)?;
             let Some(next) = keeper.current.succession(&layout)? else { return Ok(false) };
             keeper.write(&next).await?;
             let changed = keeper.current.replace(&next)?;

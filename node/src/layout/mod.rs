@@ -14,5 +14,5 @@ mod tests;
 
 pub use apply::apply;
 pub use cluster::ClusterError;
-pub use follow::{ask_members, follow};
+pub use follow::{ask_members, ask_members_until, follow};
 pub use keeper::{KeepError, LayoutKeeper};

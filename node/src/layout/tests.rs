@@ -88,3 +88,19 @@ async fn a_damaged_file_is_not_taken_for_none() {
     let damaged = open(&scratch, layout(2)).await.err().unwrap();
     assert!(matches!(damaged, KeepError::Damaged(_)), "{damaged}");
 }
+
+#[tokio::test]
+async fn what_is_applied_follows_the_layout_in_force_and_what_a_peer_holds_may_be_further() {
+    let scratch = scratch().await;
+    let keeper = open(&scratch, layout(2)).await.unwrap();
+    let before = scratch.disk.read_whole(FILE).await.unwrap();
+    for version in [4, i64::MAX as u64] {
+        let refused = keeper.apply(&layout(version)).await.unwrap_err();
+        assert!(matches!(refused, KeepError::Refused(LayoutRefused::Gap { .. })), "{refused}");
+    }
+    keeper.offer(&layout(i64::MAX as u64)).await;
+    assert_eq!(scratch.disk.read_whole(FILE).await.unwrap(), before);
+    assert!(keeper.apply(&layout(3)).await.unwrap());
+    keeper.offer(&layout(6)).await;
+    assert_eq!(keeper.current().version(), 6);
+}

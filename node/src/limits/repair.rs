@@ -17,6 +17,8 @@ pub const HINT_FRAME_ENTRIES_MAX: usize = 4096;
 pub const HINT_FRAME_BYTES_MAX: usize = 4 << 20;
 /// Dirty ranges that `status` lists; all those of one node.
 pub const DIRTY_RANGES_LISTED_MAX: usize = 256;
+/// Nodes with hints that `status` lists, those first that have waited longest.
+pub const HINT_TARGETS_LISTED_MAX: usize = 256;
 /// A node looks this often whether hints grew too old.
 pub const HINT_LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// A hint is delivered no sooner than this: the write that failed may be under way still.

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::{ClusterId, Layout, LayoutError, OtherCluster, Placement};
+use crate::limits::LAYOUT_VERSIONS_AHEAD_MAX;
 
 /// Why a layout did not come into force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,9 +41,49 @@ pub enum LayoutRefused {
         /// The first thing in which they differ.
         difference: String,
     },
+    /// It was to be applied, and is not the next one.
+    #[error(
+        "cluster.version: {given} does not follow {in_force}, which is in force: versions grow \
+         by one, so the next change is version {}", in_force.saturating_add(1)
+    )]
+    Gap {
+        /// The version that was given.
+        given: u64,
+        /// The version in force, which stays.
+        in_force: u64,
+    },
+    /// It was to be applied, and tells of an earlier layout that nobody else tells of.
+    #[error(
+        "previous: nobody who could be asked knows of a version {version} before version \
+         {given}: leave it out of what is applied"
+    )]
+    UnknownHistory {
+        /// The version that was given.
+        given: u64,
+        /// The version that is said to have been before it.
+        version: u64,
+    },
+    /// No cluster comes there by changing its layout one version at a time.
+    #[error(
+        "cluster.version: {given} is more than {LAYOUT_VERSIONS_AHEAD_MAX} versions ahead of \
+         {in_force}, which is in force"
+    )]
+    TooFarAhead {
+        /// The version that was given.
+        given: u64,
+        /// The version in force, which stays.
+        in_force: u64,
+    },
     /// It cannot be a layout at all.
     #[error(transparent)]
     Wrong(#[from] LayoutError),
+}
+
+/// How many rounds of questions for newer layouts began, and how many came to their end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rounds {
+    begun: u64,
+    ended: u64,
 }
 
 /// The layout in force. Cheap to clone; clones share it.
@@ -62,6 +103,9 @@ struct Shared {
     /// The newest version that anyone mentioned.
     heard: Mutex<u64>,
     heard_of: Notify,
+    /// Rounds of questions for newer layouts.
+    rounds: Mutex<Rounds>,
+    round_ended: Notify,
     /// Whether a layout that is met comes into force at once, or waits until it is durable.
     in_memory: bool,
 }
@@ -86,6 +130,8 @@ impl CurrentLayout {
             replaced: Notify::new(),
             heard: Mutex::new(0),
             heard_of: Notify::new(),
+            rounds: Mutex::default(),
+            round_ended: Notify::new(),
             in_memory,
         };
         CurrentLayout { shared: Arc::new(shared) }
@@ -111,6 +157,32 @@ impl CurrentLayout {
         self.placement().layout().version
     }
 
+    /// Whether `layout` may be applied: it is the one in force or the next version, and tells
+    /// of no earlier layout that is not known here. Whoever was away learns the versions
+    /// between from others that have them, and each of those was one step where it was made.
+    ///
+    /// # Errors
+    /// [`LayoutRefused::Gap`], [`LayoutRefused::UnknownHistory`].
+    pub fn check_step(&self, layout: &Layout) -> Result<(), LayoutRefused> {
+        let in_force = self.get();
+        let given = layout.version;
+        if given < in_force.version {
+            // Refused as what it is.
+            return Ok(());
+        }
+        if given - in_force.version > 1 {
+            return Err(LayoutRefused::Gap { given, in_force: in_force.version });
+        }
+        let known = |version: u64| {
+            version == in_force.version
+                || in_force.previous.iter().any(|earlier| earlier.version == version)
+        };
+        match layout.previous.iter().find(|earlier| !known(earlier.version)) {
+            Some(earlier) => Err(LayoutRefused::UnknownHistory { given, version: earlier.version }),
+            None => Ok(()),
+        }
+    }
+
     /// The layout that [`CurrentLayout::replace`] would bring into force: the one given,
     /// with the history of both. `None` when that is in force already. One that names no
     /// cluster is of the same.
@@ -126,6 +198,10 @@ impl CurrentLayout {
         if layout.version < in_force.version {
             let (given, in_force) = (layout.version, in_force.version);
             return Err(LayoutRefused::Older { given, in_force });
+        }
+        if layout.version - in_force.version > LAYOUT_VERSIONS_AHEAD_MAX {
+            let (given, in_force) = (layout.version, in_force.version);
+            return Err(LayoutRefused::TooFarAhead { given, in_force });
         }
         let successor = Layout { previous: history(&in_force, layout), ..layout.clone() };
         let successor = successor.validated()?;
@@ -221,8 +297,54 @@ impl CurrentLayout {
         }
     }
 
+    /// Says that the members are being asked for newer layouts, from now until what this
+    /// returns is dropped.
+    pub fn begin_round(&self) -> impl Drop + use<> {
+        self.rounds().begun += 1;
+        Round(self.clone())
+    }
+
+    /// Waits until this version or a later one is in force, or until the members were asked
+    /// for it in vain; says which. For whoever does not ask them, beside one who does
+    /// ([`crate::layout::follow`]). Safe to drop at any time.
+    pub async fn is_shown(&self, version: u64) -> bool {
+        // In a round that is under way, some may have been asked before they had it.
+        let enough = self.rounds().begun + 1;
+        loop {
+            let mut ended = std::pin::pin!(self.shared.round_ended.notified());
+            ended.as_mut().enable();
+            if self.version() >= version {
+                return true;
+            }
+            if self.rounds().ended >= enough {
+                return false;
+            }
+            // The round that ended may have forgotten it.
+            self.heard_of(version);
+            tokio::select! {
+                biased;
+                () = ended => {}
+                _ = self.changed_since(self.version()) => {}
+            }
+        }
+    }
+
+    fn rounds(&self) -> std::sync::MutexGuard<'_, Rounds> {
+        self.shared.rounds.lock().expect("nothing panics while it counts")
+    }
+
     fn heard(&self) -> std::sync::MutexGuard<'_, u64> {
         self.shared.heard.lock().expect("nothing panics while it holds a number")
+    }
+}
+
+/// A round of questions, until it is dropped.
+struct Round(CurrentLayout);
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        self.0.rounds().ended += 1;
+        self.0.shared.round_ended.notify_waiters();
     }
 }
 

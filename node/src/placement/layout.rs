@@ -10,8 +10,12 @@ use std::sync::Arc;
 
 use super::{ClusterId, OtherCluster};
 use crate::limits::{
-    LAYOUTS_UNSETTLED_MAX, MEMBERS_MAX, NAME_BYTES_MAX, REPLICAS_MAX, WEIGHT_MAX, WEIGHT_SUM_MAX,
+    LAYOUT_BYTES_MAX, LAYOUTS_UNSETTLED_MAX, MEMBERS_MAX, NAME_BYTES_MAX, REPLICAS_MAX, WEIGHT_MAX,
+    WEIGHT_SUM_MAX,
 };
+
+/// Beside its names and its address, a member takes no more than this in a message.
+const MEMBER_BYTES_BESIDE_NAMES: usize = 24;
 
 /// The name of a node, unique in its cluster; cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -183,6 +187,23 @@ impl Layout {
         self.members.iter().find(|member| member.node_id == *node_id)
     }
 
+    /// Whether a node is a member of it, or of an earlier layout that objects may still be
+    /// placed by.
+    pub fn knows(&self, node_id: &NodeId) -> bool {
+        let earlier = |earlier: &Arc<Layout>| earlier.member(node_id).is_some();
+        self.member(node_id).is_some() || self.previous.iter().any(earlier)
+    }
+
+    /// What it takes in a message, about, its history included.
+    pub fn bytes(&self) -> usize {
+        let member = |member: &Member| {
+            let names = member.node_id.as_str().len() + member.address.len() + member.zone.len();
+            names + MEMBER_BYTES_BESIDE_NAMES
+        };
+        let members: usize = self.members.iter().map(member).sum();
+        members + self.previous.iter().map(|earlier| earlier.bytes()).sum::<usize>()
+    }
+
     /// The first thing in which another validated layout of the same version differs, named
     /// as in the configuration file; `None` when they say the same.
     pub(super) fn difference(&self, other: &Layout) -> Option<String> {
@@ -260,6 +281,16 @@ impl Layout {
                 self.previous.len()
             );
             return refuse("cluster.settled", problem);
+        }
+        let bytes = self.bytes();
+        if bytes > LAYOUT_BYTES_MAX {
+            let problem = format!(
+                "the members of this version and of the {} before it that are not settled take \
+                 {bytes} bytes, over the limit of {LAYOUT_BYTES_MAX}: settle, then say so, or \
+                 shorten names and addresses",
+                self.previous.len()
+            );
+            return refuse("node", problem);
         }
         let mut before = self.settled.checked_sub(1);
         for (index, previous) in self.previous.iter().enumerate() {

@@ -142,3 +142,27 @@ fn replicas_open_every_zone_before_one_is_used_twice() {
         assert!(replicas.contains(&NodeId::new("b1")), "{replicas:?}");
     }
 }
+
+#[test]
+fn a_layout_with_its_history_fits_a_message_or_is_refused() {
+    use prost::Message;
+
+    let long = |number: usize| {
+        let name = format!("{number:04}{}", "n".repeat(246));
+        Member::active(NodeId::new(name.clone()), format!("{name}:7400"), name, 1)
+    };
+    let members: Vec<_> = (0..600).map(long).collect();
+    let version = |version: u64| Layout { version, ..Layout::first((3, 2, 2), members.clone()) };
+    let with = |earlier: u64| {
+        let previous = (1..=earlier).map(|earlier| Arc::new(version(earlier))).collect();
+        Layout { previous, ..version(9) }.validated()
+    };
+    let most = crate::wire::codec::layout_to_wire(&with(3).unwrap());
+    assert!(most.encoded_len() > most.members.len() * 4 * 750, "there is much in it");
+    assert!(most.encoded_len() < crate::limits::MESSAGE_BYTES_MAX / 2);
+    let refused = with(4).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("node: the members of this version and of the 4 before"),
+        "{refused}"
+    );
+}

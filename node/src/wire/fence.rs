@@ -1,10 +1,10 @@
 //! Which writes a node refuses because of the layout.
 //!
-//! Invariant (I8): a node stores nothing for a caller whose layout is not newer than its
-//! own unless, by its own layout, it is among the object's replicas. So a node that left
-//! the layout, and knows it, stores nothing for anyone who does not know better; and a
+//! Invariant (I8): a node stores nothing unless, by its own layout, it is among the object's
+//! replicas. So a node that left the layout, and knows it, stores nothing for anyone; and a
 //! caller with an older layout is told, and can catch up. For a caller with a newer layout
-//! the caller's word counts, because the node is the one that is behind.
+//! the node catches up first, because it may be the one that is behind. A version that no
+//! member can show is a number that somebody wrote, and changes nothing.
 
 #[cfg(test)]
 mod tests;
@@ -15,27 +15,48 @@ use gitstratum_proto::v1::{Failure, FailureKind};
 use prost::Message;
 use tonic::{Code, Status};
 
+use crate::limits;
 use crate::object::ObjectId;
 use crate::placement::{CurrentLayout, MemberState, NodeId, Placement};
 
-/// Whether `ourselves` may store these objects for a caller with layout `caller`; one that
-/// does not say which layout it goes by is held to ours.
+/// Whether `ourselves` may store these objects for a caller with layout `caller`, once this
+/// node has that layout too, if anyone has it.
 ///
 /// # Errors
 /// A status with a `STALE_LAYOUT` failure that says which version this node holds.
-pub fn admit(
+pub async fn admit(
     layout: &CurrentLayout,
     ourselves: &NodeId,
     caller: Option<u64>,
-    ids: impl IntoIterator<Item = ObjectId>,
+    ids: &[ObjectId],
+) -> Result<(), Status> {
+    let ours = admit_by_ours(layout, ourselves, ids);
+    if ours.is_err() && catch_up(layout, caller).await {
+        return admit_by_ours(layout, ourselves, ids);
+    }
+    ours
+}
+
+/// Waits until this node has the caller's layout, if it is a newer one and anyone has it; says
+/// whether the layout in force is another than before.
+pub async fn catch_up(layout: &CurrentLayout, caller: Option<u64>) -> bool {
+    let before = layout.version();
+    let Some(wanted) = caller.filter(|caller| *caller > before) else { return false };
+    // Late, it is known all the same which layout is in force then.
+    let _ = tokio::time::timeout(limits::LAYOUT_CATCH_UP_TIMEOUT, layout.is_shown(wanted)).await;
+    layout.version() > before
+}
+
+/// Whether `ourselves` may store these objects by the layout in force.
+fn admit_by_ours(
+    layout: &CurrentLayout,
+    ourselves: &NodeId,
+    ids: &[ObjectId],
 ) -> Result<(), Status> {
     let placement = layout.placement();
     let version = placement.layout().version;
-    if caller.is_some_and(|caller| caller > version) {
-        return Ok(());
-    }
-    let foreign = |id: &ObjectId| !placement.replicas(id).contains(ourselves);
-    let Some(id) = ids.into_iter().find(foreign) else { return Ok(()) };
+    let foreign = |id: &&ObjectId| !placement.replicas(id).contains(ourselves);
+    let Some(id) = ids.iter().find(foreign) else { return Ok(()) };
     let state = placement.layout().member(ourselves).map(|member| member.state);
     let part = match state {
         Some(MemberState::Active) => format!("is no replica of {id}"),
@@ -59,7 +80,8 @@ pub fn admit_same(layout: &CurrentLayout, caller: u64) -> Result<Arc<Placement>,
     }
 }
 
-fn stale(version: u64, message: String) -> Status {
+/// A refusal because of the layout: `version` is in force here.
+pub fn stale(version: u64, message: String) -> Status {
     let kind = FailureKind::StaleLayout.into();
     let failure = Failure { kind, message: message.clone(), layout_version: version };
     Status::with_details(Code::FailedPrecondition, message, failure.encode_to_vec().into())

@@ -213,5 +213,6 @@ pub fn hints_to_wire(numbers: &HintNumbers) -> v1::HintStatus {
         dirty_ranges: numbers.dirty_ranges,
         dirty: dirty.collect(),
         targets: targets.collect(),
+        targets_all: numbers.targets_all,
     }
 }

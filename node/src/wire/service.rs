@@ -21,10 +21,10 @@ use super::server::Requests;
 use super::stamp;
 use super::status::status_of;
 use super::{compare, fence};
-use crate::layout::{KeepError, LayoutKeeper};
+use crate::layout::{KeepError, LayoutKeeper, ask_members_until};
 use crate::limits;
 use crate::object::{Object, ObjectId};
-use crate::placement::{LayoutError, NodeId};
+use crate::placement::{Layout, LayoutError, NodeId};
 use crate::pool::Connections;
 use crate::repair::reconcile::Numbers;
 use crate::repair::{CatchingUp, Control, Feeling, Felt, HintLog, Order, PeerTable};
@@ -111,14 +111,15 @@ fn within_batch(objects: usize) -> Result<(), Status> {
 async fn put_batch(
     store: Arc<dyn Store>,
     batch: Result<v1::PutBatchRequest, Status>,
-    admit: impl Fn(&[Object]) -> Result<(), Status>,
+    admit: impl AsyncFnOnce(&[ObjectId]) -> Result<(), Status>,
 ) -> Result<v1::PutBatchResponse, Status> {
     let batch = batch?;
     within_batch(batch.objects.len())?;
     let objects: Result<Vec<_>, _> =
         batch.objects.into_iter().map(|object| checked(Some(object))).collect();
     let objects = objects?;
-    admit(&objects)?;
+    let ids: Vec<_> = objects.iter().map(Object::id).collect();
+    admit(&ids).await?;
     let outcomes = store.put(objects).await;
     let outcomes = outcomes.into_iter().map(codec::put_outcome_to_wire).collect();
     Ok(v1::PutBatchResponse { outcomes })
@@ -211,7 +212,7 @@ impl Node for NodeService {
         let caller = stamp::version_of(request.metadata().as_ref());
         let store = self.stores.of(&request).clone();
         let object = checked(request.into_inner().object)?;
-        fence::admit(self.layout.current(), &self.node_id, caller, [object.id()])?;
+        fence::admit(self.layout.current(), &self.node_id, caller, &[object.id()]).await?;
         let outcome = store.put(vec![object]).await.pop();
         let outcome = outcome.expect("the store answers for every object");
         let stored = outcome.map_err(|error| status_of(&error))?;
@@ -245,12 +246,15 @@ impl Node for NodeService {
         let (store, layout) = (self.stores.of(&request).clone(), self.layout.current().clone());
         let ourselves = self.node_id.clone();
         // One foreign object refuses its batch: whoever sent it has to place them all anew.
-        let admit = move |objects: &[Object]| {
-            fence::admit(&layout, &ourselves, caller, objects.iter().map(Object::id))
-        };
         let answers = request
             .into_inner()
-            .map(move |batch| put_batch(store.clone(), batch, admit.clone()))
+            .map(move |batch| {
+                let (layout, ourselves) = (layout.clone(), ourselves.clone());
+                let admit = async move |ids: &[ObjectId]| {
+                    fence::admit(&layout, &ourselves, caller, ids).await
+                };
+                put_batch(store.clone(), batch, admit)
+            })
             .buffered(limits::STREAM_BATCHES_IN_FLIGHT);
         Ok(Response::new(Box::pin(answers)))
     }
@@ -280,7 +284,7 @@ impl Node for NodeService {
             return Err(Malformed("a large object begins with its head".into()).into());
         };
         let head = codec::head_from_wire(&head)?;
-        fence::admit(self.layout.current(), &self.node_id, caller, [head.id])?;
+        fence::admit(self.layout.current(), &self.node_id, caller, &[head.id]).await?;
         let writer = self.stores.quiet.put_large(head).await.map_err(|error| status_of(&error))?;
         receive_large(writer, parts).await
     }
@@ -308,18 +312,20 @@ impl Node for NodeService {
         within_batch(missed.len())?;
         let missed: Result<Vec<_>, _> = missed.into_iter().map(codec::missed_from_wire).collect();
         let missed = missed?;
-        let layout = self.layout.current().get();
-        let is_member = |node_id| {
-            let mut layouts = layout.previous.iter().chain([&layout]);
-            layouts.any(|layout| layout.member(node_id).is_some())
+        let mut layout = self.layout.current().get();
+        let stranger = |layout: &Layout| {
+            missed.iter().map(|m| &m.node_id).find(|id| !layout.knows(id)).cloned()
         };
-        // A caller with a newer layout may know more members than we.
-        let knows_more = caller.is_some_and(|caller| caller > layout.version);
-        if let Some(stranger) = missed.iter().find(|m| !knows_more && !is_member(&m.node_id)) {
-            let stranger = &stranger.node_id;
-            return Err(Malformed(format!("node {stranger} is not in the layout")).into());
+        if stranger(&layout).is_some() && fence::catch_up(self.layout.current(), caller).await {
+            layout = self.layout.current().get();
         }
-        let version = caller.unwrap_or(layout.version);
+        if let Some(stranger) = stranger(&layout) {
+            let version = layout.version;
+            let message = format!("node {stranger} is not in layout {version}");
+            return Err(fence::stale(version, message));
+        }
+        // What nobody could show is no version that a hint is kept by.
+        let version = caller.unwrap_or(layout.version).min(layout.version);
         let recorded = self.hints.record(missed, version).await;
         let recorded = recorded.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Response::new(codec::recorded_to_wire(recorded)))
@@ -342,7 +348,17 @@ impl Node for NodeService {
         let layout = layout.ok_or_else(|| Malformed("no layout to apply".into()))?;
         let wrong = |error: LayoutError| Status::invalid_argument(error.to_string());
         let layout = codec::layout_from_wire(layout).map_err(wrong)?;
-        let changed = self.layout.take(&layout).await.map_err(|error| match error {
+        let current = self.layout.current();
+        if current.check_step(&layout).is_err() {
+            // We may be the one that is behind: the others say what was between, if they know.
+            let take = |held: Arc<Layout>| async move { self.layout.offer(&held).await };
+            let enough = || current.check_step(&layout).is_ok();
+            let ourselves = Some(&self.node_id);
+            let asking = ask_members_until(current, &self.connections, ourselves, enough, take);
+            // Whatever is known by then decides.
+            let _ = tokio::time::timeout(limits::LAYOUT_CATCH_UP_TIMEOUT, asking).await;
+        }
+        let changed = self.layout.apply(&layout).await.map_err(|error| match error {
             KeepError::Refused(refused) => Status::failed_precondition(refused.to_string()),
             error => Status::internal(error.to_string()),
         })?;

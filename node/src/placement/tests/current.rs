@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::super::*;
@@ -135,4 +136,69 @@ fn who_knows_no_cluster_yet_learns_it_once() {
     layout.replace(&of("first", version(6))).unwrap();
     assert_eq!(layout.cluster().unwrap().as_str(), "first");
     layout.replace(&of("second", version(7))).unwrap_err();
+}
+
+#[test]
+fn what_is_applied_is_one_step_and_what_others_hold_may_be_several() {
+    let layout = in_force();
+    for given in [7, 8, u64::MAX] {
+        let refused = layout.check_step(&version(given)).unwrap_err();
+        assert_eq!(refused, LayoutRefused::Gap { given, in_force: 5 });
+        assert!(refused.to_string().ends_with("so the next change is version 6"), "{refused}");
+    }
+    // An older one is refused as what it is, whoever brings it.
+    for given in [1, 5, 6] {
+        layout.check_step(&version(given)).unwrap();
+    }
+    assert_eq!(layout.replace(&version(7)), Ok(true));
+    layout.check_step(&version(8)).unwrap();
+}
+
+#[test]
+fn what_is_applied_makes_up_no_history() {
+    let layout = in_force();
+    layout.replace(&version(6)).unwrap();
+    let with = |earlier: &[u64]| {
+        let previous = earlier.iter().map(|earlier| Arc::new(version(*earlier)));
+        Layout { previous: previous.collect(), ..version(7) }
+    };
+    layout.check_step(&with(&[])).unwrap();
+    layout.check_step(&with(&[5, 6])).unwrap();
+    let refused = layout.check_step(&with(&[2, 5, 6])).unwrap_err();
+    assert_eq!(refused, LayoutRefused::UnknownHistory { given: 7, version: 2 });
+    // A peer that holds it says so, and then it is known.
+    layout.replace(&Layout { version: 6, previous: with(&[2, 5]).previous, ..version(6) }).unwrap();
+    layout.check_step(&with(&[2, 5, 6])).unwrap();
+}
+
+#[test]
+fn no_layout_is_so_far_ahead_that_no_other_can_follow() {
+    let layout = in_force();
+    let far = i64::MAX as u64;
+    let refused = layout.replace(&version(far)).unwrap_err();
+    assert_eq!(refused, LayoutRefused::TooFarAhead { given: far, in_force: 5 });
+    assert_eq!(layout.version(), 5);
+}
+
+#[test]
+fn who_waits_for_a_version_is_told_when_it_is_there_or_was_asked_for_in_vain() {
+    let mut context = Context::from_waker(Waker::noop());
+    let layout = in_force();
+    let under_way = layout.begin_round();
+    let mut waiting = pin!(layout.is_shown(7));
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    assert_eq!(layout.behind(), Some(7), "whoever asks is told what for");
+    layout.forget(7);
+    drop(under_way);
+    assert!(waiting.as_mut().poll(&mut context).is_pending(), "that round began before");
+    assert_eq!(layout.behind(), Some(7), "and may have forgotten it");
+    drop(layout.begin_round());
+    assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(false));
+
+    let mut waiting = pin!(layout.is_shown(7));
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    layout.replace(&version(6)).unwrap();
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    layout.replace(&version(8)).unwrap();
+    assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(true));
 }

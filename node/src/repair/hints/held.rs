@@ -127,6 +127,13 @@ impl Held {
         self.targets.values().flat_map(Target::by_age)
     }
 
+    /// All hints, the one that came last first.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &Hint> {
+        let by_age = self.targets.values().flat_map(|target| &target.by_age);
+        let in_order: BTreeMap<_, _> = by_age.collect();
+        in_order.into_values().rev()
+    }
+
     pub(super) fn dirty(&self) -> impl Iterator<Item = DirtyRange> {
         self.dirty.iter().map(|((target, prefix), marking)| DirtyRange {
             target: target.clone(),

@@ -24,7 +24,7 @@ use super::pace::Paces;
 use super::{DirtyRange, FILE, Hint, HintError, IdPrefix, Outcome, failed, takeover};
 use crate::limits;
 use crate::object::ObjectId;
-use crate::placement::NodeId;
+use crate::placement::{NodeId, Placement};
 use crate::quorum::{Missed, ReasonClass, Recorded};
 
 mod numbers;
@@ -269,6 +269,46 @@ impl HintLog {
     ) -> Result<(), HintError> {
         let bytes_max = self.options.bytes_max;
         self.change(move |held| (plan::of_replacement(held, hints, bytes_max), ())).await
+    }
+
+    /// Sees to it that hints are for members only, and within their bound: an earlier version
+    /// of the program kept them for whatever names it was sent, and the bound may be a lower
+    /// one than before. Hints for a node that no layout has are replaced by hints for the
+    /// present replicas of their objects but for `ourselves`, because nobody can tell whether
+    /// the name was meant; past the bound, they become dirty ranges. Where that cannot be
+    /// written, it is left to the next start, and logged.
+    pub async fn keep_to(self: &Arc<Self>, placement: &Placement, ourselves: &NodeId) {
+        let known: BTreeSet<_> =
+            self.targets().into_iter().filter(|target| placement.layout().knows(target)).collect();
+        let strangers: Vec<_> =
+            self.lock().all().filter(|hint| !known.contains(&hint.target)).cloned().collect();
+        let surplus = self.lock().hint_bytes > self.options.bytes_max;
+        if strangers.is_empty() && !surplus {
+            return;
+        }
+        let (count, bytes_max) = (strangers.len(), self.options.bytes_max);
+        let present = |hint: Hint| {
+            let replicas = placement.replicas(&hint.id);
+            let others = replicas.iter().filter(|node_id| *node_id != ourselves);
+            (hint, others.cloned().collect())
+        };
+        let kept = async {
+            self.replace(strangers.into_iter().map(present).collect()).await?;
+            self.change(move |held| {
+                let entries = plan::of_surplus(held, bytes_max);
+                let ranged = entries.len();
+                (entries, ranged)
+            })
+            .await
+        };
+        match kept.await {
+            Ok(ranged) => tracing::warn!(
+                strangers = count,
+                ranged,
+                "{FILE}: it had hints for nodes that no layout has, or more than may be kept"
+            ),
+            Err(error) => tracing::warn!(%error, "{FILE}: it has more hints than may be kept"),
+        }
     }
 
     /// Turns hints that are too old, at this time by the clock, into dirty ranges; says how

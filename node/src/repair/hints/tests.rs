@@ -10,6 +10,7 @@ use gitstratum_host::disk::{OpenMode, Scratch};
 
 use super::*;
 use crate::object::{HashAlgorithm, Kind, Object};
+use crate::placement::{Layout, Member, Placement};
 use crate::quorum::{Missed, Recorded};
 
 fn node(name: &str) -> NodeId {
@@ -340,4 +341,72 @@ async fn leftovers_of_a_replacement_are_in_nobody_s_way() {
     let log = open(&scratch.disk).await;
     log.record(vec![missed("n2", "a")], 0).await.unwrap();
     assert_eq!(held(&open(&scratch.disk).await), pairs(&[("n2", "a")]));
+}
+
+/// Three members, all of them replicas of everything, in version `version`.
+fn placement(version: u64) -> Placement {
+    let member =
+        |id: &str| Member::active(node(id), format!("{id}.example:7400"), "z".to_owned(), 1);
+    let members = ["n1", "n2", "n3"].map(member);
+    let layout = Layout { version, ..Layout::first((3, 2, 2), members.into()) };
+    Placement::new(Arc::new(layout.validated().unwrap()))
+}
+
+#[tokio::test]
+async fn an_old_log_with_hints_for_names_that_no_layout_has_keeps_them_for_present_replicas() {
+    let scratch = scratch().await;
+    let log = open(&scratch.disk).await;
+    let strangers: Vec<_> =
+        (0..500).map(|n| missed(&format!("stranger-{n}"), &format!("{}", n % 50))).collect();
+    log.record(strangers, u64::MAX).await.unwrap();
+    log.record(vec![missed("n2", "ours")], 1).await.unwrap();
+    drop(log);
+    let log = open(&scratch.disk).await;
+    assert_eq!(log.targets().len(), 501);
+    log.keep_to(&placement(1), &node("n1")).await;
+    for log in [log, open(&scratch.disk).await] {
+        assert_eq!(log.targets(), [node("n2"), node("n3")]);
+        let numbers = log.numbers();
+        assert_eq!((numbers.pending, numbers.settled.replaced), (1 + 2 * 50, 500));
+        assert_accounted(&log);
+    }
+}
+
+#[tokio::test]
+async fn the_bound_of_hints_holds_for_those_that_are_found_at_the_start() {
+    let scratch = scratch().await;
+    let log = open(&scratch.disk).await;
+    let all: Vec<_> = (0..100).map(|n| missed("n2", &n.to_string())).collect();
+    log.record(all, 1).await.unwrap();
+    let bytes = log.numbers().bytes;
+    let oldest = log.oldest(&node("n2"), 10);
+    drop(log);
+    let options = HintOptions { bytes_max: bytes / 10, ..HintOptions::default() };
+    let log = open_with(&scratch.disk, options).await;
+    log.keep_to(&placement(1), &node("n1")).await;
+    for log in [log, open(&scratch.disk).await] {
+        let numbers = log.numbers();
+        assert_eq!((numbers.pending, numbers.settled.ranged), (10, 90));
+        assert_eq!(log.oldest(&node("n2"), 100), oldest, "the newest become ranges");
+        assert!(numbers.dirty_ranges > 0 && numbers.bytes <= bytes / 10);
+        assert_accounted(&log);
+    }
+    // What takes an old hint's place finds no more room than there is.
+    let log =
+        open_with(&scratch.disk, HintOptions { bytes_max: 1, ..HintOptions::default() }).await;
+    let replaced = vec![(log.oldest(&node("n2"), 1).remove(0), vec![node("n3")])];
+    log.replace(replaced).await.unwrap();
+    assert_eq!(log.targets(), [node("n2")]);
+    assert_accounted(&log);
+}
+
+#[tokio::test]
+async fn the_nodes_of_the_oldest_hints_are_listed_and_all_are_counted() {
+    let scratch = scratch().await;
+    let log = open(&scratch.disk).await;
+    let all: Vec<_> = (0..300).map(|n| missed(&format!("n{n:03}"), "a")).collect();
+    log.record(all, 1).await.unwrap();
+    let numbers = log.numbers();
+    assert_eq!((numbers.targets.len(), numbers.targets_all), (256, 300));
+    assert!(numbers.targets.is_sorted_by_key(|target| target.node_id.clone()));
 }

@@ -24,42 +24,63 @@ fn layout(state: MemberState) -> (CurrentLayout, NodeId) {
     (CurrentLayout::new(layout.validated().unwrap()), last)
 }
 
-#[test]
-fn a_replica_stores_for_everyone() {
+#[tokio::test]
+async fn a_replica_stores_for_everyone() {
     let (layout, node) = layout(MemberState::Active);
-    for caller in [None, Some(4), Some(5), Some(6)] {
-        admit(&layout, &node, caller, [object()]).unwrap();
+    for caller in [None, Some(4), Some(5), Some(6), Some(u64::MAX)] {
+        admit(&layout, &node, caller, &[object()]).await.unwrap();
     }
 }
 
-#[test]
-fn a_node_that_is_no_replica_any_more_stores_only_for_who_knows_better() {
-    for state in [MemberState::Draining, MemberState::Removed] {
+#[tokio::test]
+async fn a_node_that_is_no_replica_any_more_stores_for_nobody_who_cannot_show_a_newer_layout() {
+    let began = tokio::time::Instant::now();
+    let states = [MemberState::Draining, MemberState::Removed];
+    let callers = [None, Some(4), Some(5), Some(6), Some(u64::MAX)];
+    let asked = states.into_iter().flat_map(|state| callers.map(|caller| (state, caller)));
+    let asked = asked.map(|(state, caller)| async move {
         let (layout, node) = layout(state);
-        for caller in [None, Some(4), Some(5)] {
-            let refused = admit(&layout, &node, caller, [object()]).unwrap_err();
-            let error = node_error_of(&refused, "n:1", std::time::Duration::ZERO);
-            assert!(matches!(error, NodeError::StaleLayout { version: 5, .. }), "{error}");
-        }
-        admit(&layout, &node, Some(6), [object()]).unwrap();
-    }
+        let refused = admit(&layout, &node, caller, &[object()]).await.unwrap_err();
+        let error = node_error_of(&refused, "n:1", std::time::Duration::ZERO);
+        assert!(matches!(error, NodeError::StaleLayout { version: 5, .. }), "{error}");
+    });
+    futures_util::future::join_all(asked).await;
+    assert!(began.elapsed() < limits::LAYOUT_CATCH_UP_TIMEOUT * 2, "each waits no longer");
 }
 
-#[test]
-fn a_stranger_to_the_layout_stores_nothing() {
+#[tokio::test]
+async fn a_node_that_is_behind_stores_what_is_its_own_by_the_layout_that_it_catches_up_with() {
+    let (layout, node) = layout(MemberState::Draining);
+    let follower = layout.clone();
+    tokio::spawn(async move {
+        let wanted = follower.until_behind().await;
+        assert_eq!(wanted, 6);
+        let _round = follower.begin_round();
+        let mut next = Layout::clone(&follower.get());
+        next.version = 6;
+        next.members.iter_mut().for_each(|member| member.state = MemberState::Active);
+        follower.replace(&next).unwrap();
+    });
+    let began = tokio::time::Instant::now();
+    admit(&layout, &node, Some(6), &[object()]).await.unwrap();
+    assert!(began.elapsed() < limits::LAYOUT_CATCH_UP_TIMEOUT, "it waited for no more than that");
+}
+
+#[tokio::test]
+async fn a_stranger_to_the_layout_stores_nothing() {
     let (layout, _) = layout(MemberState::Active);
-    let refused = admit(&layout, &NodeId::new("n9"), Some(5), [object()]).unwrap_err();
+    let refused = admit(&layout, &NodeId::new("n9"), Some(5), &[object()]).await.unwrap_err();
     assert_eq!(refused.message(), "node n9 was removed in layout 5");
 }
 
-#[test]
-fn one_foreign_object_refuses_its_batch() {
+#[tokio::test]
+async fn one_foreign_object_refuses_its_batch() {
     let (layout, _) = layout(MemberState::Active);
     let node = NodeId::new("n1");
     let ids: Vec<_> = (0..=255).map(|byte| ObjectId::from_bytes(&[byte; 20]).unwrap()).collect();
     let ours: Vec<_> =
         ids.iter().filter(|id| layout.placement().replicas(id).contains(&node)).copied().collect();
     assert!((1..ids.len()).contains(&ours.len()));
-    admit(&layout, &node, Some(5), ours).unwrap();
-    admit(&layout, &node, Some(5), ids).unwrap_err();
+    admit(&layout, &node, Some(5), &ours).await.unwrap();
+    admit(&layout, &node, Some(5), &ids).await.unwrap_err();
 }

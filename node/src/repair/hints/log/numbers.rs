@@ -1,5 +1,6 @@
 //! What a log says of itself: counts, sizes and ages.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use gitstratum_host::unix_time_ms;
@@ -30,8 +31,10 @@ pub struct HintNumbers {
     pub dirty_ranges: u64,
     /// The first of them, at most `limits::DIRTY_RANGES_LISTED_MAX`.
     pub dirty: Vec<DirtyRange>,
-    /// Hints by target.
+    /// Hints by target, at most `limits::HINT_TARGETS_LISTED_MAX`: those of the oldest hints.
     pub targets: Vec<TargetNumbers>,
+    /// How many targets there are.
+    pub targets_all: u64,
     /// The oldest hints, at most `limits::MISSED_LISTED_MAX`.
     pub first: Vec<Hint>,
 }
@@ -59,7 +62,7 @@ impl HintLog {
         let troubles = self.troubles.lock().expect("nothing panics while it notes").clone();
         let rates = self.paces.rates(Instant::now());
         let held = self.lock();
-        let targets: Vec<_> = held
+        let mut targets: Vec<_> = held
             .targets()
             .map(|(node_id, target)| TargetNumbers {
                 trouble: troubles.get(node_id).cloned().unwrap_or_default(),
@@ -71,16 +74,23 @@ impl HintLog {
                 oldest_age_ms: age_ms(target.oldest()),
             })
             .collect();
+        let oldest_age_ms = targets.iter().map(|target| target.oldest_age_ms).max().unwrap_or(0);
+        let targets_all = targets.len() as u64;
+        // Those that have waited longest are what an operator looks for.
+        targets.sort_by_key(|target| Reverse(target.oldest_age_ms));
+        targets.truncate(limits::HINT_TARGETS_LISTED_MAX);
+        targets.sort_by(|one, other| one.node_id.cmp(&other.node_id));
         HintNumbers {
             pending: held.hints,
             bytes: held.hint_bytes,
             bytes_max: self.options.bytes_max,
-            oldest_age_ms: targets.iter().map(|target| target.oldest_age_ms).max().unwrap_or(0),
+            oldest_age_ms,
             recorded: held.hints + held.settled.sum(),
             settled: held.settled,
             dirty_ranges: held.dirty_count(),
             dirty: held.dirty().take(limits::DIRTY_RANGES_LISTED_MAX).collect(),
             targets,
+            targets_all,
             first: held.all().take(limits::MISSED_LISTED_MAX).cloned().collect(),
         }
     }

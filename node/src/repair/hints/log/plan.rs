@@ -14,7 +14,9 @@ use crate::quorum::Recorded;
 /// Hints to be held beside those that are.
 struct Room<'a> {
     held: &'a Held,
-    bytes_left: u64,
+    /// What all of them take, those to be held included.
+    bytes: u64,
+    bytes_max: u64,
     new: Vec<Hint>,
     pairs: BTreeSet<(NodeId, ObjectId)>,
     /// What found no room.
@@ -32,7 +34,8 @@ impl<'a> Room<'a> {
     fn new(held: &'a Held, bytes_max: u64) -> Self {
         Room {
             held,
-            bytes_left: bytes_max.saturating_sub(held.hint_bytes),
+            bytes: held.hint_bytes,
+            bytes_max,
             new: Vec::new(),
             pairs: BTreeSet::new(),
             ranged: BTreeMap::new(),
@@ -44,11 +47,12 @@ impl<'a> Room<'a> {
         if self.held.has(&hint.target, &hint.id) || self.pairs.contains(&pair) {
             return Place::Already;
         }
-        let Some(left) = self.bytes_left.checked_sub(hint_len(&hint)) else {
+        let bytes = self.bytes + hint_len(&hint);
+        if bytes > self.bytes_max {
             *self.ranged.entry((hint.target, IdPrefix::of(&hint.id))).or_default() += 1;
             return Place::Ranged;
-        };
-        self.bytes_left = left;
+        }
+        self.bytes = bytes;
         self.pairs.insert(pair);
         self.new.push(hint);
         Place::New
@@ -95,6 +99,23 @@ pub(super) fn of_reports(
     (room.entries().collect(), answers)
 }
 
+/// The entries that turn the newest hints into dirty ranges, of which there are more than may
+/// be held.
+pub(super) fn of_surplus(held: &Held, bytes_max: u64) -> Vec<Entry> {
+    let mut bytes = held.hint_bytes;
+    let surplus = held.newest_first().take_while(|hint| {
+        let over = bytes > bytes_max;
+        bytes -= hint_len(hint);
+        over
+    });
+    let ranged = |hint: &Hint| Entry::Settled {
+        target: hint.target.clone(),
+        id: hint.id,
+        outcome: Outcome::Ranged,
+    };
+    surplus.map(ranged).collect()
+}
+
 /// The entries that put hints for the nodes beside each of these in its place; none for one
 /// that is not held.
 pub(super) fn of_replacement(
@@ -108,7 +129,7 @@ pub(super) fn of_replacement(
         if !held.has(&hint.target, &hint.id) {
             continue;
         }
-        room.bytes_left += hint_len(&hint);
+        room.bytes -= hint_len(&hint);
         for target in targets {
             room.take(Hint { target, ..hint.clone() });
         }

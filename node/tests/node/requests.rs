@@ -1,0 +1,207 @@
+//! What a stranger with reach of the port may send, and that nothing of it lasts: plain gRPC
+//! requests, without anything of this program but its messages.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use gitstratum::placement::{Layout, Member, MemberState, NodeId, Placement};
+use gitstratum_proto::v1;
+use tonic::Request;
+
+use super::*;
+
+/// A layout of three nodes, each object on two of them.
+fn layout(version: u64, addresses: &[String; 3]) -> Layout {
+    let members = (1..).zip(addresses).map(|(number, address)| {
+        let id = NodeId::new(format!("n{number}"));
+        Member::active(id, address.clone(), "z".to_owned(), 1)
+    });
+    Layout { version, ..Layout::first((2, 1, 2), members.collect()) }.validated().unwrap()
+}
+
+fn to_wire(layout: &Layout) -> v1::Layout {
+    let members = layout.members.iter().map(|member| v1::Member {
+        node_id: member.node_id.to_string(),
+        address: member.address.clone(),
+        zone: member.zone.clone(),
+        weight: member.weight,
+        state: match member.state {
+            MemberState::Active => v1::MemberState::Active,
+            MemberState::Draining => v1::MemberState::Draining,
+            MemberState::Removed => v1::MemberState::Removed,
+        }
+        .into(),
+    });
+    v1::Layout {
+        cluster_id: String::new(),
+        version: layout.version,
+        replicas: layout.replicas as u32,
+        write_quorum: layout.write_quorum as u32,
+        read_quorum: layout.read_quorum as u32,
+        settled: layout.settled,
+        members: members.collect(),
+        previous: layout.previous.iter().map(|earlier| to_wire(earlier)).collect(),
+    }
+}
+
+/// An address where nobody listens.
+async fn free() -> String {
+    let listener = Net::new().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+async fn addresses() -> [String; 3] {
+    [free().await, free().await, free().await]
+}
+
+/// Node `n{number}` of the layout.
+async fn member(number: usize, layout: &Layout, scratch: &Scratch) -> Running {
+    let node_id = format!("n{number}");
+    let mut config = config(&node_id, "127.0.0.1:1");
+    config.layout = layout.clone();
+    config.listen = layout.member(&NodeId::new(node_id)).unwrap().address.parse().unwrap();
+    start_with(config, &scratch.disk).await
+}
+
+/// Objects that have `node_id` among their replicas, or not.
+fn objects(layout: &Layout, node_id: &str, among: bool) -> impl Iterator<Item = v1::Object> {
+    let placement = Placement::new(Arc::new(layout.clone()));
+    let node_id = NodeId::new(node_id);
+    (0..).map(|number: u64| blob(&number.to_string())).filter_map(move |object| {
+        let holds = placement.replicas(&object.id()).contains(&node_id);
+        (holds == among).then(|| wire(&object))
+    })
+}
+
+fn blob(text: &str) -> Object {
+    Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from(text.to_owned())).unwrap()
+}
+
+fn wire(object: &Object) -> v1::Object {
+    v1::Object {
+        id: Bytes::copy_from_slice(object.id().as_bytes()),
+        kind: v1::Kind::Blob.into(),
+        data: object.data().clone(),
+    }
+}
+
+/// A request that says it goes by this version of the layout.
+fn claiming<T>(version: u64, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("gitstratum-layout", version.to_string().parse().unwrap());
+    request
+}
+
+fn failure(status: &tonic::Status) -> v1::FailureKind {
+    prost::Message::decode(status.details())
+        .map_or(v1::FailureKind::Unspecified, |failure| v1::Failure::kind(&failure))
+}
+
+#[tokio::test]
+async fn a_layout_version_that_nobody_can_show_stores_nothing_elsewhere_and_keeps_no_hints() {
+    let layout = layout(1, &addresses().await);
+    let scratch = scratch();
+    let node = member(1, &layout, &scratch).await;
+    let mut rpc = node.rpc().await;
+    let foreign = objects(&layout, "n1", false).next().unwrap();
+    for version in [2, u64::MAX] {
+        let began = Instant::now();
+        let put = v1::PutRequest { object: Some(foreign.clone()) };
+        let status = rpc.put(claiming(version, put)).await.unwrap_err();
+        assert_eq!(failure(&status), v1::FailureKind::StaleLayout, "{status}");
+        assert!(began.elapsed() < Duration::from_secs(4), "it took {:?}", began.elapsed());
+
+        let batch = v1::PutBatchRequest { objects: vec![foreign.clone()] };
+        let batches = futures_util::stream::iter([batch]);
+        let mut answers = rpc.put_batch(claiming(version, batches)).await.unwrap().into_inner();
+        let status = answers.message().await.unwrap_err();
+        assert_eq!(failure(&status), v1::FailureKind::StaleLayout, "{status}");
+
+        let size_bytes = foreign.data.len() as u64;
+        let head = v1::LargeObject { id: foreign.id.clone(), kind: foreign.kind, size_bytes };
+        let parts = [
+            v1::put_large_request::Part::Head(head),
+            v1::put_large_request::Part::Data(foreign.data.clone()),
+        ];
+        let parts = parts.map(|part| v1::PutLargeRequest { part: Some(part) });
+        let parts = futures_util::stream::iter(parts);
+        let status = rpc.put_large(claiming(version, parts)).await.unwrap_err();
+        assert_eq!(failure(&status), v1::FailureKind::StaleLayout, "{status}");
+
+        let missed = (0..1000).map(|number| v1::Missed {
+            node_id: format!("stranger-{number}"),
+            id: foreign.id.clone(),
+            reason: String::new(),
+            class: 0,
+        });
+        let report = v1::RecordMissedRequest { missed: missed.collect() };
+        let status = rpc.record_missed(claiming(version, report)).await.unwrap_err();
+        assert_eq!(failure(&status), v1::FailureKind::StaleLayout, "{status}");
+    }
+    let status = node.status().await;
+    assert_eq!(status.store.unwrap().objects, 0);
+    let hints = status.hints.unwrap();
+    assert_eq!((hints.recorded, hints.pending, hints.dirty_ranges), (0, 0, 0));
+
+    // What is its own it stores for anyone, and it keeps hints for members.
+    let own = objects(&layout, "n1", true).next().unwrap();
+    rpc.put(claiming(u64::MAX, v1::PutRequest { object: Some(own.clone()) })).await.unwrap();
+    let missed =
+        vec![v1::Missed { node_id: "n2".into(), id: own.id, reason: String::new(), class: 0 }];
+    rpc.record_missed(claiming(u64::MAX, v1::RecordMissedRequest { missed })).await.unwrap();
+    let status = node.status().await;
+    assert_eq!(status.hints.unwrap().pending, 1);
+    assert_eq!(status.layout_version, 1);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_layout_that_is_applied_is_the_next_one() {
+    let addresses = addresses().await;
+    let scratch = scratch();
+    let node = member(1, &layout(1, &addresses), &scratch).await;
+    let mut rpc = node.rpc().await;
+    let mut apply = async |layout: v1::Layout| {
+        let request = v1::ApplyLayoutRequest { layout: Some(layout) };
+        rpc.apply_layout(request).await.map(|applied| applied.into_inner().version)
+    };
+    for version in [3, (1 << 63) - 1, u64::MAX] {
+        let refused = apply(v1::Layout { version, ..to_wire(&layout(1, &addresses)) }).await;
+        let refused = refused.unwrap_err();
+        assert!(refused.message().starts_with("cluster.version: "), "{refused}");
+    }
+    // Nor does it take others' word for where objects were.
+    let made_up = v1::Layout {
+        previous: vec![v1::Layout { version: 0, ..to_wire(&layout(1, &addresses)) }],
+        ..to_wire(&layout(2, &addresses))
+    };
+    let refused = apply(made_up).await.unwrap_err();
+    assert!(refused.message().contains("version 0 before version 2"), "{refused}");
+    assert_eq!(apply(to_wire(&layout(2, &addresses))).await.unwrap(), 2);
+    assert_eq!(apply(to_wire(&layout(3, &addresses))).await.unwrap(), 3);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_was_not_told_of_a_version_takes_the_one_after_from_whoever_applies_it() {
+    let addresses = addresses().await;
+    let first = layout(1, &addresses);
+    let scratches = [scratch(), scratch(), scratch()];
+    let mut nodes = Vec::new();
+    for (number, scratch) in (1..).zip(&scratches) {
+        nodes.push(member(number, &first, scratch).await);
+    }
+    let apply = async |node: usize, version: u64| {
+        let layout = Some(to_wire(&layout(version, &addresses)));
+        nodes[node].rpc().await.apply_layout(v1::ApplyLayoutRequest { layout }).await
+    };
+    apply(0, 2).await.unwrap();
+    // Before a probe tells it: it asks.
+    let applied = apply(2, 3).await.unwrap().into_inner();
+    assert_eq!((applied.version, applied.changed), (3, true));
+    let refused = apply(1, 5).await.unwrap_err();
+    assert!(refused.message().contains("5 does not follow 3"), "it has 3 by now: {refused}");
+    for node in nodes {
+        node.stop().await;
+    }
+}
