@@ -14,6 +14,7 @@ pub mod placement;
 pub mod pool;
 pub mod quorum;
 pub mod repair;
+mod seldom;
 pub mod server;
 pub mod store;
 pub mod wire;

@@ -25,6 +25,12 @@ pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 pub const STREAM_BATCHES_IN_FLIGHT: usize = 4;
 /// Batch bytes waiting in a store's queue before puts are refused as overload.
 pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Refusals of one kind are logged so often, with their number.
+pub const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
+/// A large object of which nothing comes for so long is given up, with the room it takes.
+pub const LARGE_PART_TIMEOUT: Duration = Duration::from_secs(60);
+/// Snapshots of a store: each keeps the room of what is deleted after it.
+pub const SNAPSHOTS_MAX: usize = 256;
 /// Large objects that a store takes in at once.
 pub const STORE_LARGE_WRITERS_MAX: usize = 16;
 /// Past this a segment is sealed and a new one begun. A lookup asks the filter of one segment

@@ -87,11 +87,14 @@ fn forget(shared: &Shared, id: &ObjectId) -> Option<(ObjectId, Bad)> {
 async fn remove_large(shared: &Shared, id: ObjectId) -> Result<u64, StoreError> {
     shared.check_writable()?;
     let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
+    // Opened before anything is removed: it can then not be wanting.
+    let directory = shared.disk.open_dir(LARGE_DIR).await;
+    let directory = directory.map_err(|error| shared.write_failed(LARGE_DIR, &error))?;
     let Some(len) = shared.view().large.remove(&id) else { return Ok(0) };
     let path = large_path(id);
     let removed = async {
         shared.disk.remove(&path).await?;
-        shared.disk.sync_dir(LARGE_DIR).await
+        directory.sync().await
     };
     removed.await.map_err(|error| shared.fail(format!("remove {path}: {error}")))?;
     Ok(large_size_of(len))

@@ -87,6 +87,7 @@ impl SegmentStore {
         // it no turn, and until filters are read they ask every index.
         let committer = dedicated(async move {
             dedicated(load_directories(committing.clone()));
+            tokio::spawn(committing.leftovers.clone().run());
             commit::run(committing, orders, lock).await;
         });
         Ok(Arc::new(SegmentStore { shared, running: Mutex::new(Some(committer)) }))

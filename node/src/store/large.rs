@@ -1,9 +1,9 @@
 //! Objects that are never held whole: a file each, written and read in parts.
 //!
 //! The file has a temporary name until its data is complete, verified and synced, so what
-//! is found under an object's name is whole. A put that is given up leaves its file to the
-//! next large put, to closing, or to opening. What comes in parts and would fit a message
-//! goes the way of all small objects.
+//! is found under an object's name is whole. The file of a put that is given up is removed at
+//! once (`leftovers.rs`). What comes in parts and would fit a message goes the way of all small
+//! objects.
 
 use std::sync::Arc;
 
@@ -27,47 +27,44 @@ use crate::object::{Object, ObjectHasher, ObjectHead, ObjectId};
 /// Parts are gathered into writes of about this size.
 const WRITE_BYTES: usize = 1 << 20;
 
-impl Shared {
-    /// Removes the files of large puts that were given up.
-    pub(super) async fn remove_abandoned(&self) {
-        let abandoned = std::mem::take(&mut *self.lock_abandoned());
-        for path in abandoned {
-            if let Err(error) = self.disk.remove(&path).await {
-                tracing::warn!(path, %error, "what an interrupted put left stays until restart");
-            }
-        }
-    }
-
-    fn lock_abandoned(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        self.abandoned.lock().expect("nothing panics while it lists")
-    }
-}
-
-/// The file of a large put under way; given up unless it was kept.
+/// The file of a large put under way.
 struct Draft {
-    shared: Arc<Shared>,
-    path: String,
+    /// Closed before the name is given up: until then its bytes take room.
     file: File,
     /// Where the next bytes go.
     len: u64,
-    kept: bool,
+    name: TemporaryName,
+}
+
+/// What the file is called until it is complete; dropped before that, the file is removed.
+struct TemporaryName {
+    shared: Arc<Shared>,
+    path: String,
 }
 
 impl Draft {
     async fn begin(shared: Arc<Shared>, head: &ObjectHead) -> Result<Self, StoreError> {
         let number = shared.next_large();
         let path = format!("{LARGE_DIR}/{}.{number}{TEMPORARY_SUFFIX}", head.id);
-        let made = shared.disk.open(&path, OpenMode::CreateNew).await;
-        let file = made.map_err(|error| shared.write_failed(&path, &error))?;
-        Ok(Draft { shared, path, file, len: 0, kept: false })
+        // Known before the file is there, so that none is there that nobody knows of.
+        let name = TemporaryName { shared, path };
+        name.shared.leftovers.begun(&name.path);
+        if name.shared.naming.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        let made = name.shared.disk.open(&name.path, OpenMode::CreateNew).await;
+        let file = made.map_err(|error| name.shared.write_failed(&name.path, &error))?;
+        Ok(Draft { file, len: 0, name })
+    }
+
+    fn path(&self) -> &str {
+        &self.name.path
     }
 }
 
-impl Drop for Draft {
+impl Drop for TemporaryName {
     fn drop(&mut self) {
-        if !self.kept {
-            self.shared.lock_abandoned().push(std::mem::take(&mut self.path));
-        }
+        self.shared.leftovers.give_up(std::mem::take(&mut self.path));
     }
 }
 
@@ -90,8 +87,11 @@ impl ObjectWriter {
     pub(super) async fn begin(shared: Arc<Shared>, head: ObjectHead) -> Result<Self, StoreError> {
         shared.check_writable()?;
         let slot = shared.large_writers.clone().try_acquire_owned();
-        let slot = slot.map_err(|_| StoreError::Overloaded { waiting_bytes: head.size_bytes })?;
-        shared.remove_abandoned().await;
+        let slot = slot.map_err(|_| {
+            let limit = limits::STORE_LARGE_WRITERS_MAX;
+            shared.overloaded(format!("{limit} large objects are written at once"))
+        })?;
+        check_size(&shared, &head).await?;
         let draft = match shared.holds(&head.id).await? {
             true => None,
             false => Some(Draft::begin(shared.clone(), &head).await?),
@@ -126,32 +126,29 @@ impl ObjectWriter {
         let (pending, bytes) = (std::mem::take(&mut self.pending), self.pending_bytes as u64);
         self.pending_bytes = 0;
         let Some(draft) = &mut self.draft else { return Ok(()) };
-        let reserve = self.shared.options.reserve_bytes;
-        if reserve > 0
-            && let Ok(available) = self.shared.disk.available_bytes().await
-            && available < reserve.saturating_add(bytes)
-        {
-            return Err(StoreError::DiskFull);
-        }
+        check_room(&self.shared, bytes).await?;
         let written = draft.file.write_at(draft.len, pending).await;
-        written.map_err(|error| self.shared.write_failed(&draft.path, &error))?;
+        written.map_err(|error| self.shared.write_failed(draft.path(), &error))?;
         draft.len += bytes;
         Ok(())
     }
 
     /// Syncs the file, gives it its name, and enters the object into the view; `false` when
     /// that had happened to another file of the object.
-    async fn keep(&self, mut draft: Draft) -> Result<bool, StoreError> {
+    async fn keep(&self, draft: Draft) -> Result<bool, StoreError> {
         let shared = &self.shared;
         let id = self.head.id;
         let to = large_path(id);
         if large_file_len(self.head.size_bytes) != Some(draft.len) {
             // A write of it failed or was given up, and the caller went on all the same.
-            return Err(shared.fail(format!("{} is not whole", draft.path)));
+            return Err(shared.fail(format!("{} is not whole", draft.path())));
         }
         // Before the name is taken: others wait for it, and a sync takes its time.
         let synced = draft.file.sync_data().await;
-        synced.map_err(|error| shared.write_failed(&draft.path, &error))?;
+        synced.map_err(|error| shared.write_failed(draft.path(), &error))?;
+        // Opened before the name is taken: it can then not be wanting.
+        let directory = shared.disk.open_dir(LARGE_DIR).await;
+        let directory = directory.map_err(|error| shared.write_failed(LARGE_DIR, &error))?;
         // Closed first when the store is, so that nothing is named without its lock.
         let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
         shared.check_writable()?;
@@ -160,11 +157,11 @@ impl ObjectWriter {
             return Ok(false);
         }
         let named = async {
-            shared.disk.rename(&draft.path, &to).await?;
-            shared.disk.sync_dir(LARGE_DIR).await
+            shared.disk.rename(draft.path(), &to).await?;
+            directory.sync().await
         };
         named.await.map_err(|error| shared.fail(format!("name {to}: {error}")))?;
-        draft.kept = true;
+        shared.leftovers.completed(draft.path());
         let healed = {
             let mut view = shared.view();
             view.large.insert(id, draft.len);
@@ -229,6 +226,28 @@ impl LargeWriter for ObjectWriter {
         let already_present = !kept;
         Ok(Stored { bytes: size_bytes, durability, already_present })
     }
+}
+
+/// Refuses what no file can hold, or this disk has no room for, before any of it came. What
+/// others write meanwhile is met part by part.
+async fn check_size(shared: &Shared, head: &ObjectHead) -> Result<(), StoreError> {
+    let Some(len) = large_file_len(head.size_bytes) else {
+        let (size_bytes, limit_bytes) = (head.size_bytes, i64::MAX as u64);
+        return Err(StoreError::TooLarge { size_bytes, limit_bytes });
+    };
+    check_room(shared, len).await
+}
+
+/// Refuses what would eat into the reserve.
+async fn check_room(shared: &Shared, bytes: u64) -> Result<(), StoreError> {
+    let reserve = shared.options.reserve_bytes;
+    if reserve > 0
+        && let Ok(available) = shared.disk.available_bytes().await
+        && available < reserve.saturating_add(bytes)
+    {
+        return Err(StoreError::DiskFull);
+    }
+    Ok(())
 }
 
 /// A small object that comes in parts.

@@ -16,6 +16,7 @@ mod format;
 mod identity;
 mod inventory;
 mod large;
+mod leftovers;
 mod load;
 mod lookup;
 mod maintain;
@@ -122,11 +123,11 @@ pub enum StoreError {
         /// Bytes that were announced.
         size_bytes: u64,
     },
-    /// The store's queue is full: try later.
-    #[error("the store is overloaded: {waiting_bytes} bytes wait to be written")]
+    /// A bound of the store, or of its machine, is reached: try later.
+    #[error("overloaded: {reason}")]
     Overloaded {
-        /// Bytes in the queue.
-        waiting_bytes: u64,
+        /// Which bound.
+        reason: String,
     },
     /// No room on the disk; nothing was stored.
     #[error("the disk is full")]

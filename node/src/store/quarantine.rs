@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use gitstratum_host::Disk;
-use gitstratum_host::disk::WHOLE_FILE_BYTES_MAX;
+use gitstratum_host::disk::{WHOLE_FILE_BYTES_MAX, is_exhausted};
 
 use super::engine::SegmentStore;
 use super::format::segment::SegmentId;
@@ -147,6 +147,7 @@ impl Shared {
             tracing::error!(%error, "the list of damaged objects could not be written");
             match is_full(&error) {
                 true => StoreError::DiskFull,
+                false if is_exhausted(&error) => self.overloaded(error.to_string()),
                 false => {
                     let (doing, kind) = (format!("write {FILE}"), error.kind());
                     StoreError::Io { doing, reason: error.to_string(), kind }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use gitstratum_host::disk::is_exhausted;
+
 use super::StoreError;
 use super::files::index_path;
 use super::sealed::write_index;
@@ -48,7 +50,10 @@ pub(super) async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(
             Ok(())
         }
         Err(error) => {
-            tracing::error!(segment = %id, %error, "a full segment's index could not be written");
+            // What is wanting for a while is logged once in a while, where it is refused.
+            if !is_exhausted(&error) {
+                tracing::error!(segment = %id, %error, "a full segment's index could not be written");
+            }
             Err(shared.write_failed(&index_path(id), &error))
         }
     }

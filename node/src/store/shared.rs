@@ -5,11 +5,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
+use gitstratum_host::disk::is_exhausted;
 use gitstratum_host::{Disk, processors};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
 use super::draft::Draft;
 use super::format::large::large_size_of;
+use super::leftovers::Leftovers;
 use super::order::{Order, Queued};
 use super::pack::{Packer, Packers, Unpacker};
 use super::scrub::Scrubs;
@@ -17,6 +19,7 @@ use super::spare::Lent;
 use super::view::{Seen, View};
 use super::{Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
 use crate::limits;
+use crate::seldom::Seldom;
 
 /// What the parts of a store share.
 pub(super) struct Shared {
@@ -51,8 +54,10 @@ pub(super) struct Shared {
     packers: Packers,
     /// What gets and scrubs unpack them with.
     pub(super) unpacker: Unpacker,
-    /// Files of large puts that were given up, to be removed by whoever may wait for it.
-    pub(super) abandoned: Mutex<Vec<String>>,
+    /// Files of large puts that are not complete.
+    pub(super) leftovers: Arc<Leftovers>,
+    /// Refusals that are logged once in a while.
+    refusals: Seldom,
     syncs: AtomicU64,
     bytes_written: AtomicU64,
     puts: AtomicU64,
@@ -70,6 +75,8 @@ impl Shared {
     ) -> Self {
         let packers = Packers::new(options.compression);
         Shared {
+            leftovers: Leftovers::new(disk.clone()),
+            refusals: Seldom::default(),
             disk,
             options,
             view: Mutex::new(view),
@@ -90,7 +97,6 @@ impl Shared {
             preparing: LazyLock::new(|| Semaphore::new(processors().saturating_sub(1).max(1))),
             packers,
             unpacker: Unpacker::default(),
-            abandoned: Mutex::default(),
             syncs: AtomicU64::default(),
             bytes_written: AtomicU64::default(),
             puts: AtomicU64::default(),
@@ -143,12 +149,24 @@ impl Shared {
         StoreError::Failed { reason: reason.clone() }
     }
 
-    /// What a failed write means: a full disk is waited out, anything else ends all writing.
+    /// What a failed write means: a full disk is waited out, and so are descriptors that were
+    /// wanting, because then nothing was written; anything else ends all writing.
     pub(super) fn write_failed(&self, path: &str, error: &std::io::Error) -> StoreError {
+        if is_exhausted(error) {
+            return self.overloaded(error.to_string());
+        }
         match is_full(error) {
             true => StoreError::DiskFull,
             false => self.fail(format!("write {path}: {error}")),
         }
+    }
+
+    /// A refusal for want of something that will be there again; it is logged once in a while.
+    pub(super) fn overloaded(&self, reason: String) -> StoreError {
+        if let Some(count) = self.refusals.count() {
+            tracing::warn!(count, reason, "the store is overloaded and refuses puts for now");
+        }
+        StoreError::Overloaded { reason }
     }
 
     /// Takes room in the queue for a put of so many bytes. One put may pass the bound alone,
@@ -157,7 +175,7 @@ impl Shared {
         let before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         if before > 0 && before + bytes > limits::STORE_QUEUE_BYTES_MAX {
             self.release_queue(bytes);
-            return Err(StoreError::Overloaded { waiting_bytes: before as u64 });
+            return Err(self.overloaded(format!("{before} bytes wait to be written")));
         }
         Ok(())
     }
@@ -266,6 +284,9 @@ pub(super) fn is_full(error: &std::io::Error) -> bool {
 
 /// A failed read.
 pub(super) fn read_failed(path: &str, error: &std::io::Error) -> StoreError {
+    if is_exhausted(error) {
+        return StoreError::Overloaded { reason: error.to_string() };
+    }
     let (doing, reason) = (format!("read {path}"), error.to_string());
     StoreError::Io { doing, reason, kind: error.kind() }
 }

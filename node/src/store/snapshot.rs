@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use gitstratum_host::Disk;
+use gitstratum_host::disk::is_exhausted;
 
 use super::engine::SegmentStore;
 use super::files::{DIR, LARGE_DIR, index_path, large_path, segment_path};
 use super::shared::is_full;
 use super::{StoreError, identity, quarantine};
+use crate::limits;
 
 /// The directory of all snapshots.
 pub(super) const SNAPSHOTS: &str = "snapshots";
@@ -37,13 +39,23 @@ impl SegmentStore {
             return Err(StoreError::Snapshot { name: name.into(), reason: reason.into() });
         }
         let _alone = self.shared.maintenance.lock().await;
-        self.seal().await?;
         let path = format!("{SNAPSHOTS}/{name}");
         let disk = &self.shared.disk;
         let failed = |error: std::io::Error| match is_full(&error) {
             true => StoreError::DiskFull,
+            false if is_exhausted(&error) => self.shared.overloaded(error.to_string()),
             false => StoreError::Snapshot { name: name.into(), reason: error.to_string() },
         };
+        // Each ends a segment and keeps what is deleted from giving its room back.
+        let there = match disk.list(SNAPSHOTS).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            listed => listed.map_err(failed)?.len(),
+        };
+        if there >= limits::SNAPSHOTS_MAX {
+            let reason = format!("{there} are there already: remove some from {SNAPSHOTS}");
+            return Err(StoreError::Snapshot { name: name.into(), reason });
+        }
+        self.seal().await?;
         if disk.exists(&path).await.map_err(failed)? {
             let reason = match disk.exists(&format!("{path}/{COMPLETE}")).await.map_err(failed)? {
                 true => "there is one of that name".to_owned(),

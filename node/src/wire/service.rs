@@ -19,7 +19,7 @@ use super::numbers::{
 };
 use super::server::Requests;
 use super::stamp;
-use super::status::status_of;
+use super::status::{status_of, status_of_hints};
 use super::{compare, fence};
 use crate::layout::{KeepError, LayoutKeeper, ask_members_until};
 use crate::limits;
@@ -169,7 +169,10 @@ async fn receive_large(
     mut writer: Box<dyn LargeWriter>,
     mut parts: Streaming<v1::PutLargeRequest>,
 ) -> Answer<v1::PutResponse> {
-    while let Some(message) = parts.message().await? {
+    let late = |_| Status::deadline_exceeded("no part of the large object came for too long");
+    loop {
+        let next = tokio::time::timeout(limits::LARGE_PART_TIMEOUT, parts.message());
+        let Some(message) = next.await.map_err(late)?? else { break };
         let Some(v1::put_large_request::Part::Data(part)) = message.part else {
             return Err(Malformed("after the head of a large object comes its data".into()).into());
         };
@@ -327,7 +330,7 @@ impl Node for NodeService {
         // What nobody could show is no version that a hint is kept by.
         let version = caller.unwrap_or(layout.version).min(layout.version);
         let recorded = self.hints.record(missed, version).await;
-        let recorded = recorded.map_err(|error| Status::unavailable(error.to_string()))?;
+        let recorded = recorded.map_err(|error| status_of_hints(&error))?;
         Ok(Response::new(codec::recorded_to_wire(recorded)))
     }
 

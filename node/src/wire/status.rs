@@ -4,14 +4,17 @@
 //! of a batch, in the status' details for a whole call. The gRPC code tells callers that
 //! do not know the message whether to retry, to fix, or to give up.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
+use gitstratum_host::disk::is_exhausted;
 use gitstratum_proto::v1::{Failure, FailureKind};
 use prost::Message;
 use tonic::{Code, Status};
 
 use crate::object::ObjectId;
 use crate::quorum::NodeError;
+use crate::repair::HintError;
 use crate::store::StoreError;
 use crate::wire::codec::Malformed;
 
@@ -41,6 +44,7 @@ pub fn store_error_of(failure: Failure, id: ObjectId) -> StoreError {
         FailureKind::Damaged => StoreError::Damaged { id, reason: failure.message },
         FailureKind::CatchingUp => StoreError::CatchingUp,
         FailureKind::StoreFailed => StoreError::Failed { reason: failure.message },
+        FailureKind::Overloaded => StoreError::Overloaded { reason: reason_of(failure.message) },
         _ => StoreError::Remote { reason: failure.message },
     }
 }
@@ -61,6 +65,21 @@ pub fn status_of(error: &StoreError) -> Status {
     };
     let details = failure.encode_to_vec();
     Status::with_details(code, failure.message, details.into())
+}
+
+/// A status for a log of hints that did not take a report.
+pub fn status_of_hints(error: &HintError) -> Status {
+    let message = error.to_string();
+    match error {
+        HintError::Closed => Status::unavailable(message),
+        HintError::Io { source, .. } if is_exhausted(source) => Status::resource_exhausted(message),
+        HintError::Io { source, .. }
+            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
+            status_of(&StoreError::DiskFull)
+        }
+        HintError::Io { .. } | HintError::Version(_) => Status::internal(message),
+    }
 }
 
 impl From<Malformed> for Status {
@@ -96,7 +115,7 @@ pub fn node_error_of(status: &Status, address: &str, timeout: Duration) -> NodeE
 fn rejected(failure: Failure) -> NodeError {
     match failure.kind() {
         FailureKind::DiskFull => NodeError::Rejected(StoreError::DiskFull),
-        FailureKind::Overloaded => NodeError::Overloaded { reason: failure.message },
+        FailureKind::Overloaded => NodeError::Overloaded { reason: reason_of(failure.message) },
         FailureKind::ShuttingDown => NodeError::ShuttingDown,
         FailureKind::CatchingUp => NodeError::Rejected(StoreError::CatchingUp),
         FailureKind::StaleLayout => {
@@ -108,6 +127,11 @@ fn rejected(failure: Failure) -> NodeError {
         }
         _ => NodeError::Rejected(StoreError::Remote { reason: failure.message }),
     }
+}
+
+/// Why a peer is overloaded, without the word for it, which whoever shows the error says again.
+fn reason_of(message: String) -> String {
+    message.strip_prefix("overloaded: ").map_or_else(|| message.clone(), str::to_owned)
 }
 
 /// An error and its causes in one line.

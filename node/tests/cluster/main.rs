@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "real processes run in real time")]
 
 mod connections;
+mod descriptors;
 mod identity;
 mod layout;
 mod repair;

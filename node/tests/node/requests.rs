@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use gitstratum::placement::{Layout, Member, MemberState, NodeId, Placement};
 use gitstratum_proto::v1;
 use tonic::Request;
@@ -204,4 +205,72 @@ async fn a_node_that_was_not_told_of_a_version_takes_the_one_after_from_whoever_
     for node in nodes {
         node.stop().await;
     }
+}
+
+/// The parts of a large object: its head, and `sent` of its `size_bytes`.
+fn large(size_bytes: u64, sent: usize) -> Vec<v1::PutLargeRequest> {
+    let id = Bytes::from(vec![7; 20]);
+    let head = v1::LargeObject { id, kind: v1::Kind::Blob.into(), size_bytes };
+    let data = Bytes::from(vec![0; sent]);
+    let data = data.chunks(256 << 10).map(Bytes::copy_from_slice);
+    let parts = data.map(v1::put_large_request::Part::Data);
+    [v1::put_large_request::Part::Head(head)]
+        .into_iter()
+        .chain(parts)
+        .map(|part| v1::PutLargeRequest { part: Some(part) })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_claimed_size_for_which_there_is_no_room_is_refused_before_any_of_it_comes() {
+    let (node, scratch) = one().await;
+    let mut rpc = node.rpc().await;
+    for (size_bytes, expected) in
+        [(1 << 60, v1::FailureKind::DiskFull), (u64::MAX, v1::FailureKind::TooLarge)]
+    {
+        // The stream stays open: the answer waits for nothing.
+        let parts = futures_util::stream::iter(large(size_bytes, 0));
+        let parts = parts.chain(futures_util::stream::pending());
+        let refused = rpc.put_large(parts).await.unwrap_err();
+        assert_eq!(failure(&refused), expected, "{refused}");
+    }
+    assert!(scratch.disk.list("large").await.unwrap().is_empty());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_vanishes_leaves_nothing_of_a_large_put() {
+    let (node, scratch) = one().await;
+    let connection = Dialler::new(Net::new(), "").open(&node.address.to_string(), None).await;
+    let connection = connection.unwrap();
+    let mut rpc = connection.rpc();
+    let parts = futures_util::stream::iter(large(10 << 20, 4 << 20));
+    let putting = tokio::spawn(async move {
+        let parts = parts.chain(futures_util::stream::pending());
+        rpc.put_large(parts).await.map(drop)
+    });
+    let listed = async |expected: usize| {
+        let began = Instant::now();
+        while scratch.disk.list("large").await.unwrap().len() != expected {
+            assert!(began.elapsed() < Duration::from_secs(20), "not {expected} files");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    listed(1).await;
+    putting.abort();
+    drop(connection);
+    listed(0).await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn snapshots_are_bounded() {
+    let (node, scratch) = one().await;
+    let mut rpc = node.rpc().await;
+    for number in 0..256 {
+        scratch.disk.create_dir_all(&format!("snapshots/s{number}")).await.unwrap();
+    }
+    let refused = rpc.snapshot(v1::SnapshotRequest { name: "one-more".into() }).await.unwrap_err();
+    assert!(refused.message().contains("256 are there already: remove some"), "{refused}");
+    node.stop().await;
 }

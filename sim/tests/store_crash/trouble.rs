@@ -7,7 +7,7 @@ use gitstratum::object::{HashAlgorithm, Kind, Object};
 use gitstratum::placement::NodeId;
 use gitstratum::store::{CompactOptions, Fsync, SegmentStore, Store, StoreError, StoreOptions};
 use gitstratum_host::Disk;
-use gitstratum_host::disk::Operation;
+use gitstratum_host::disk::{Fault, Operation};
 use gitstratum_host::simulated::DiskProfile;
 
 use super::{held, object, open, put};
@@ -120,4 +120,114 @@ async fn after_a_failed_sync_nothing_is_written_until_reopened() {
         let store = open(&disk).await;
         assert!(held(&store, &object(0)).await && held(&store, &object(2)).await);
     }
+}
+
+/// What every write that opens a file says while the process has no descriptor left.
+#[track_caller]
+fn assert_overloaded<T: std::fmt::Debug>(refused: Result<T, StoreError>) {
+    assert!(matches!(refused, Err(StoreError::Overloaded { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn descriptors_that_are_wanting_are_overload_wherever_a_file_is_opened_and_then_over() {
+    let large = |n: u8| {
+        let data = Bytes::from(vec![n; 2_000_000]);
+        Object::hash(HashAlgorithm::Sha1, Kind::Blob, data).unwrap()
+    };
+    let put_large = async |store: &SegmentStore, object: &Object| {
+        let mut writer = store.put_large(object.head()).await?;
+        writer.write(object.data().clone()).await?;
+        writer.finish().await
+    };
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).segment_bytes_max(64 << 10);
+    let store = SegmentStore::open(disk.clone(), options.clone()).await.unwrap();
+    let mut acknowledged = vec![large(0)];
+    put_large(&store, &acknowledged[0]).await.unwrap();
+    for n in 0..20 {
+        put(&store, &object(n)).await.unwrap();
+        acknowledged.push(object(n));
+    }
+    // Each place in turn: what it opens is wanting for a while, and then is not.
+    for round in 0..6 {
+        disk.inject(Fault::exhausted());
+        assert_overloaded(put_large(&store, &large(1)).await);
+        assert_overloaded(store.snapshot("now").await);
+        assert_overloaded(store.delete(&[large(0).id()]).await);
+        // What is open goes on: only a new segment is refused.
+        let mut refused = 0;
+        for n in 0..40 {
+            let object = object(1000 + round * 40 + n);
+            match put(&store, &object).await {
+                Ok(_) => acknowledged.push(object),
+                Err(StoreError::Overloaded { .. }) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(refused > 0, "a new segment was needed");
+        assert_eq!(store.stats().failed, None);
+        disk.clear_faults();
+        let object = object(2000 + round);
+        put(&store, &object).await.unwrap();
+        acknowledged.push(object);
+    }
+    // The directory alone, when the file of the object is written: it gets no name then.
+    disk.inject(Fault::exhausted().after(1));
+    assert_overloaded(put_large(&store, &large(2)).await);
+    disk.clear_faults();
+    put_large(&store, &large(2)).await.unwrap();
+    acknowledged.push(large(2));
+    // And where compaction makes files.
+    let victims: Vec<_> = (0..15).map(|n| object(n).id()).collect();
+    store.delete(&victims).await.unwrap();
+    acknowledged.retain(|object| !victims.contains(&object.id()));
+    store.seal().await.unwrap();
+    let all = CompactOptions { garbage_share_min: 0.01, bytes_per_second: None };
+    for spared in 0..4 {
+        disk.inject(Fault::exhausted().after(spared));
+        assert_overloaded(store.compact(all).await);
+        disk.clear_faults();
+    }
+    assert!(store.compact(all).await.unwrap().segments > 0);
+    store.snapshot("now").await.unwrap();
+    assert_eq!(store.stats().failed, None);
+    drop(store);
+    disk.power_lost();
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+    for object in &acknowledged {
+        assert_eq!(store.has(&[object.id()]).await.unwrap(), [true], "{}", object.id());
+    }
+}
+
+#[tokio::test]
+async fn a_large_put_given_up_on_a_full_disk_gives_its_room_back_at_once() {
+    let data = Bytes::from(vec![7; 8 << 20]);
+    let large = Object::hash(HashAlgorithm::Sha1, Kind::Blob, data).unwrap();
+    let disk = Disk::simulated(DiskProfile::instant(), 1);
+    let reserve = 1 << 20;
+    let options = StoreOptions::new(NodeId::new("m"), Fsync::Always)
+        .zeros_ahead_bytes(0)
+        .reserve_bytes(reserve);
+    let store = SegmentStore::open(disk.clone(), options).await.unwrap();
+    put(&store, &object(0)).await.unwrap();
+    let content = disk.content_bytes();
+    let room = |bytes: u64| disk.set_capacity_bytes(Some(disk.content_bytes() + reserve + bytes));
+    // What is claimed has no room: nothing is begun.
+    room(4 << 20);
+    let refused = store.put_large(large.head()).await.map(drop);
+    assert!(matches!(refused, Err(StoreError::DiskFull)), "{refused:?}");
+    assert_eq!(disk.content_bytes(), content);
+    // Others take the room while it comes.
+    room(16 << 20);
+    let mut writer = store.put_large(large.head()).await.unwrap();
+    writer.write(large.data().slice(..6 << 20)).await.unwrap();
+    room(1 << 10);
+    let refused = writer.write(large.data().slice(6 << 20..)).await;
+    assert!(matches!(refused, Err(StoreError::DiskFull)), "{refused:?}");
+    assert!(disk.content_bytes() > content + (5 << 20));
+    drop(writer);
+    while disk.content_bytes() > content {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    put(&store, &object(8)).await.unwrap();
 }

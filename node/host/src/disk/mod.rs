@@ -5,6 +5,7 @@
 //! [`Disk::sync_dir`] on its directory. Nothing here retries or hides an error: every
 //! error keeps the system's `io::ErrorKind` and says what was done to which file.
 
+mod exhausted;
 #[cfg(not(madsim))]
 mod real;
 #[cfg(any(test, madsim, feature = "scratch"))]
@@ -19,13 +20,14 @@ use std::io;
 
 use bytes::Bytes;
 
+pub use exhausted::is_exhausted;
 #[cfg(not(madsim))]
-pub use real::{Disk, DiskLock, File};
+pub use real::{Directory, Disk, DiskLock, File};
 #[cfg(any(test, madsim, feature = "scratch"))]
 pub use scratch::{Scratch, scratch};
 pub use seen::Seen;
 #[cfg(madsim)]
-pub use simulated::{Disk, DiskLock, Fault, File, Loss, Operation};
+pub use simulated::{Directory, Disk, DiskLock, Fault, File, Loss, Operation};
 
 /// Greatest size of a file that [`Disk::read_whole`] reads.
 pub const WHOLE_FILE_BYTES_MAX: u64 = 16 << 20;
@@ -53,10 +55,12 @@ impl Disk {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
+        // First, so that it cannot be wanting when the name is taken.
+        let directory = self.open_dir(parent_of(path)).await?;
         let file = self.open(&temporary, OpenMode::CreateNew).await?;
         file.write_at_and_sync(0, vec![contents]).await?;
         self.rename(&temporary, path).await?;
-        self.sync_dir(parent_of(path)).await
+        directory.sync().await
     }
 
     /// The contents of a small file.
@@ -85,8 +89,13 @@ fn assert_path(path: &str) {
     assert!(path.is_empty() || path.split('/').all(plain), "path {path:?} is not plain");
 }
 
-/// The error with what was being done, its kind kept.
+/// The error with what was being done, its kind kept, and whether it [is one of
+/// exhaustion](is_exhausted).
 fn failed(doing: &str, path: &str, error: impl Into<io::Error>) -> io::Error {
     let error = error.into();
-    io::Error::new(error.kind(), format!("{doing} {path}: {error}"))
+    let words = format!("{doing} {path}: {error}");
+    match is_exhausted(&error) {
+        true => exhausted::exhausted(error.kind(), words),
+        false => io::Error::new(error.kind(), words),
+    }
 }

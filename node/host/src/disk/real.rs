@@ -17,6 +17,7 @@ use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::JoinError;
 
+use super::exhausted::exhausted;
 use super::seen::{LENT_BYTES_MAX, Seen};
 use super::{OpenMode, assert_path, failed};
 
@@ -49,6 +50,16 @@ struct Inner {
     file: fs::File,
     /// For error messages: where the file was when it was opened.
     path: PathBuf,
+}
+
+/// An open directory. It is opened before something is done that its entries must have,
+/// because afterwards there may be no descriptor left.
+#[derive(Debug)]
+pub struct Directory {
+    directory: Arc<fs::File>,
+    path: PathBuf,
+    /// Whether it is synced on the calling thread.
+    in_place: bool,
 }
 
 /// An exclusive lock, held until dropped or until the process dies.
@@ -110,7 +121,7 @@ impl Disk {
         wait(self.in_place, move || {
             let wrap = |error| failed("list", &shown(&dir), error);
             let mut names = Vec::new();
-            for entry in fs::read_dir(&dir).map_err(wrap)? {
+            for entry in fs::read_dir(&dir).map_err(not_opened).map_err(wrap)? {
                 let name = entry.map_err(wrap)?.file_name();
                 let name = name.into_string().map_err(|_| wrap(not_utf8()))?;
                 names.push(name);
@@ -156,8 +167,21 @@ impl Disk {
                     let inner = Arc::new(Inner { file, path });
                     Ok(File { inner, in_place: false })
                 }
-                Err(error) => Err(failed("open", &shown(&path), error)),
+                Err(error) => Err(failed("open", &shown(&path), not_opened(error))),
             }
+        })
+        .await
+    }
+
+    /// Opens a directory, to sync its entries later.
+    ///
+    /// # Errors
+    /// `NotFound` and the like.
+    pub async fn open_dir(&self, dir: &str) -> io::Result<Directory> {
+        let (path, in_place) = (self.path(dir), self.in_place);
+        wait(in_place, move || {
+            let directory = Arc::new(open_directory(&path)?);
+            Ok(Directory { directory, path, in_place })
         })
         .await
     }
@@ -235,7 +259,7 @@ impl Disk {
             let wrap = |error| failed("lock", &shown(&path), error);
             let mut options = fs::OpenOptions::new();
             let options = options.read(true).write(true).create(true).truncate(false);
-            let file = options.open(&path).map_err(wrap)?;
+            let file = options.open(&path).map_err(not_opened).map_err(wrap)?;
             rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
                 .map_err(|errno| wrap(errno.into()))?;
             Ok(DiskLock { _file: file })
@@ -447,11 +471,39 @@ impl Inner {
     }
 }
 
+impl Directory {
+    /// Makes the entries of the directory durable.
+    ///
+    /// # Errors
+    /// Those of `fsync`.
+    pub async fn sync(&self) -> io::Result<()> {
+        let (directory, path) = (self.directory.clone(), self.path.clone());
+        wait(self.in_place, move || sync_opened(&directory, &path)).await
+    }
+}
+
 fn sync_directory(dir: &Path) -> io::Result<()> {
+    sync_opened(&open_directory(dir)?, dir)
+}
+
+fn open_directory(dir: &Path) -> io::Result<fs::File> {
     // The parent of a relative one-part path is written as the empty path.
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let synced = fs::File::open(dir).and_then(|directory| directory.sync_all());
-    synced.map_err(|error| failed("sync directory", &shown(dir), error))
+    let opened = fs::File::open(dir).map_err(not_opened);
+    opened.map_err(|error| failed("open directory", &shown(dir), error))
+}
+
+fn sync_opened(directory: &fs::File, dir: &Path) -> io::Result<()> {
+    directory.sync_all().map_err(|error| failed("sync directory", &shown(dir), error))
+}
+
+/// The error of an `open`, marked when descriptors or memory were wanting.
+fn not_opened(error: io::Error) -> io::Error {
+    let wanting = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN];
+    match Errno::from_io_error(&error) {
+        Some(errno) if wanting.contains(&errno) => exhausted(error.kind(), error.to_string()),
+        _ => error,
+    }
 }
 
 fn not_utf8() -> io::Error {

@@ -73,7 +73,7 @@ pub(super) async fn run(
     drop(naming);
     // An index that is being made again is finished, and no other begun.
     drop(shared.rebuilding.lock().await);
-    shared.remove_abandoned().await;
+    shared.leftovers.close().await;
     let noting = shared.noting.lock().await;
     drop(lock);
     drop(noting);

@@ -211,13 +211,16 @@ async fn publish(
     let older = shared.view().older_than(id);
     let index = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
     let sealed = index.map_err(|error| shared.write_failed(&index_path(id), &error))?;
+    // Opened before the name is taken: it can then not be wanting.
+    let directory = shared.disk.open_dir(DIR).await;
+    let directory = directory.map_err(|error| shared.write_failed(DIR, &error))?;
     // An index that is made again meanwhile would bring its segment back.
     let _rebuilding = shared.rebuilding.lock().await;
     let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
     let to = segment_path(id);
     let named = async {
         shared.disk.rename(&path, &to).await?;
-        shared.disk.sync_dir(DIR).await
+        directory.sync().await
     };
     named.await.map_err(|error| shared.fail(format!("name {to}: {error}")))?;
     let bytes = sealed.disk_bytes();

@@ -49,3 +49,60 @@ async fn a_damaged_large_object_is_an_error_at_the_latest_at_its_end() {
     let read = read_parts(&store, head.id).await;
     assert!(matches!(read, Err(StoreError::Damaged { .. })));
 }
+
+/// Waits until no file of a large put is left, nor of an object.
+async fn until_nothing_is_left(disk: &Disk) {
+    for _ in 0..5_000 {
+        if disk.list("large").await.unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    panic!("left over: {:?}", disk.list("large").await.unwrap());
+}
+
+#[tokio::test]
+async fn the_file_of_a_large_put_that_is_given_up_goes_at_once() {
+    let scratch = scratch();
+    let (head, parts) = large();
+    let store = open(&scratch.disk).await;
+    let mut writer = store.put_large(head).await.unwrap();
+    for part in &parts[..6] {
+        writer.write(part.clone()).await.unwrap();
+    }
+    assert_eq!(scratch.disk.list("large").await.unwrap().len(), 1);
+    drop(writer);
+    // Nothing else is asked of the store.
+    until_nothing_is_left(&scratch.disk).await;
+    let other: Vec<_> = parts.iter().rev().cloned().collect();
+    assert!(matches!(put_parts(&store, head, &other).await, Err(StoreError::HashMismatch(_))));
+    until_nothing_is_left(&scratch.disk).await;
+    put_parts(&store, head, &parts).await.unwrap();
+    assert_eq!(scratch.disk.list("large").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_is_closed_leaves_no_file_of_a_large_put_under_way() {
+    let scratch = scratch();
+    let (head, parts) = large();
+    let store = open(&scratch.disk).await;
+    let mut writer = store.put_large(head).await.unwrap();
+    for part in &parts {
+        writer.write(part.clone()).await.unwrap();
+    }
+    store.close().await;
+    assert!(scratch.disk.list("large").await.unwrap().is_empty());
+    assert!(matches!(writer.finish().await, Err(StoreError::Closed)));
+    assert!(matches!(store.put_large(head).await, Err(StoreError::Closed)));
+    assert!(scratch.disk.list("large").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_size_that_no_file_can_have_is_refused_before_any_of_it_comes() {
+    let scratch = scratch();
+    let (head, _) = large();
+    let store = open(&scratch.disk).await;
+    let claimed = ObjectHead { size_bytes: u64::MAX, ..head };
+    assert!(matches!(store.put_large(claimed).await, Err(StoreError::TooLarge { .. })));
+    assert!(scratch.disk.list("large").await.unwrap().is_empty());
+}

@@ -36,6 +36,8 @@ pub struct Fault {
 pub(super) enum Effect {
     /// It fails, having done nothing.
     Fail(io::ErrorKind),
+    /// It fails for want of a descriptor.
+    Exhausted,
     /// A sync that does nothing and says that it did.
     Lie,
     /// A write that arrives elsewhere.
@@ -54,6 +56,12 @@ impl Fault {
     /// has reached the medium or never will.
     pub fn error(operation: Operation, kind: io::ErrorKind) -> Self {
         Self::new(operation, Effect::Fail(kind))
+    }
+
+    /// Whatever opens a file or a directory fails for want of a descriptor, as when the process
+    /// has as many as it may; what is open stays so.
+    pub fn exhausted() -> Self {
+        Self::new(Operation::Entry, Effect::Exhausted)
     }
 
     /// Operations of this kind wait until [`Disk::release`].
@@ -117,6 +125,13 @@ impl Fault {
         self
     }
 
+    fn is_of(&self, meant: &Meant<'_>) -> bool {
+        match self.effect {
+            Effect::Exhausted => meant.opens,
+            _ => self.operation == meant.operation,
+        }
+    }
+
     fn concerns(&self, meant: &Meant<'_>, tree: &Tree) -> bool {
         let Meant { path, inode, bytes, .. } = *meant;
         let touches = |place: &Range<u64>| {
@@ -146,12 +161,19 @@ pub(super) struct Meant<'a> {
     pub(super) inode: Option<&'a Arc<Inode>>,
     /// What is read or written of it.
     pub(super) bytes: Option<&'a Range<u64>>,
+    /// Whether it takes a descriptor.
+    pub(super) opens: bool,
 }
 
 impl<'a> Meant<'a> {
     /// Something that concerns a name.
     pub(super) fn with_name(operation: Operation, path: &'a str) -> Self {
-        Meant { operation, path, inode: None, bytes: None }
+        Meant { operation, path, inode: None, bytes: None, opens: false }
+    }
+
+    /// The same, if it takes a descriptor.
+    pub(super) fn opens(self, opens: bool) -> Self {
+        Meant { opens, ..self }
     }
 }
 
@@ -159,7 +181,7 @@ impl<'a> Meant<'a> {
 pub(super) fn next_effect(faults: &mut [Fault], meant: &Meant<'_>, tree: &Tree) -> Option<Effect> {
     let mut effect = None;
     for fault in faults {
-        if fault.operation != meant.operation || !fault.concerns(meant, tree) {
+        if !fault.is_of(meant) || !fault.concerns(meant, tree) {
             continue;
         }
         if fault.spared > 0 {

@@ -177,7 +177,7 @@ impl File {
         len: u64,
     ) -> io::Result<Option<Effect>> {
         let (inode, bytes) = (Some(&self.inode), Some(&(offset..offset + len)));
-        let meant = Meant { operation, path: &self.path, inode, bytes };
+        let meant = Meant { operation, path: &self.path, inode, bytes, opens: false };
         let stepped = self.disk.step(meant, self.generation).await;
         stepped.map_err(|error| failed(doing, &self.path, error))
     }

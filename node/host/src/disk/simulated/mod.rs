@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::Notify;
 
+use super::exhausted::exhausted;
 use super::{OpenMode, assert_path, failed, parent_of};
 pub use faults::Fault;
 use faults::{Effect, Meant, next_effect};
@@ -169,6 +170,10 @@ impl Disk {
         self.alive(generation).await?;
         match effect {
             Some(Effect::Fail(kind)) => Err(io::Error::new(kind, "injected fault")),
+            Some(Effect::Exhausted) => {
+                let words = "injected fault: too many open files".to_owned();
+                Err(exhausted(io::ErrorKind::Other, words))
+            }
             effect => Ok(effect),
         }
     }
@@ -181,7 +186,7 @@ impl Disk {
     ) -> io::Result<T> {
         assert_path(path);
         let generation = self.generation();
-        let stepped = self.step(Meant::with_name(Operation::Entry, path), generation).await;
+        let stepped = self.step(meant(doing, path), generation).await;
         stepped.and_then(|_| look(&mut self.state())).map_err(|error| failed(doing, path, error))
     }
 
@@ -195,7 +200,7 @@ impl Disk {
         let wrap = |error| failed(doing, path, error);
         assert_path(path);
         let generation = self.generation();
-        self.step(Meant::with_name(Operation::Entry, path), generation).await.map_err(wrap)?;
+        self.step(meant(doing, path), generation).await.map_err(wrap)?;
         self.alter(generation, change).await.map_err(wrap)
     }
 
@@ -296,11 +301,24 @@ impl Disk {
     /// # Errors
     /// `NotFound`.
     pub async fn sync_dir(&self, dir: &str) -> io::Result<()> {
+        self.sync_entries(dir, true).await
+    }
+
+    /// Opens a directory, to sync its entries later.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn open_dir(&self, dir: &str) -> io::Result<Directory> {
+        self.entry("open directory", dir, |state| state.tree.sync_mark(dir).map(drop)).await?;
+        Ok(Directory { disk: self.clone(), dir: dir.to_owned() })
+    }
+
+    async fn sync_entries(&self, dir: &str, opens: bool) -> io::Result<()> {
         assert_path(dir);
         let generation = self.generation();
         let wrap = |error| failed("sync directory", dir, error);
         let mark = self.state().tree.sync_mark(dir).map_err(wrap)?;
-        let meant = Meant::with_name(Operation::Sync, dir);
+        let meant = Meant::with_name(Operation::Sync, dir).opens(opens);
         let effect = self.step(meant, generation).await.map_err(wrap)?;
         let synced = self.reach_medium(generation, |state| {
             if !matches!(effect, Some(Effect::Lie)) {
@@ -328,6 +346,29 @@ impl Disk {
             Ok(DiskLock { disk: self.clone(), path: path.to_owned(), generation })
         })
         .await
+    }
+}
+
+/// What concerns a name, as it is called in errors; these take a descriptor.
+fn meant<'a>(doing: &str, path: &'a str) -> Meant<'a> {
+    let opens = matches!(doing, "open" | "open directory" | "list" | "lock");
+    Meant::with_name(Operation::Entry, path).opens(opens)
+}
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Directory {
+    disk: Disk,
+    dir: String,
+}
+
+impl Directory {
+    /// Makes the entries of the directory durable.
+    ///
+    /// # Errors
+    /// Injected ones.
+    pub async fn sync(&self) -> io::Result<()> {
+        self.disk.sync_entries(&self.dir, false).await
     }
 }
 

@@ -1,0 +1,32 @@
+//! Errors of a machine that has no descriptor, or no memory, left to open a file with.
+//!
+//! They say nothing of the disk, and nothing was done: whoever meets one is overloaded until
+//! others close what they have open. Errors of writing and syncing are never among them, since
+//! after those nobody knows what was done.
+
+use std::fmt;
+use std::io;
+
+/// What such an error carries.
+#[derive(Debug)]
+struct Exhausted {
+    words: String,
+}
+
+impl fmt::Display for Exhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl std::error::Error for Exhausted {}
+
+/// Whether a file could not be opened for want of descriptors or memory.
+pub fn is_exhausted(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|carried| carried.is::<Exhausted>())
+}
+
+/// Such an error, in these words.
+pub(super) fn exhausted(kind: io::ErrorKind, words: String) -> io::Error {
+    io::Error::new(kind, Exhausted { words })
+}
