@@ -208,6 +208,9 @@ pub struct Has {
 pub struct Import {
     /// The repository: a work tree, a bare repository or a .git directory
     pub repository: PathBuf,
+    /// Store it though it lacks objects that its references reach; warnings name them
+    #[arg(long)]
+    pub allow_missing: bool,
     /// Replicas that must have an object before it counts as stored
     #[arg(long, value_enum, default_value = "quorum")]
     pub consistency: Consistency,

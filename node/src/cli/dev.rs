@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
 use super::{Failure, seeded_by_the_system, wrong_configuration};
+use crate::client::import::ImportOptions;
 use crate::client::{Client, ClientOptions};
 use crate::config::{Config, ConfigOverrides, LoadedConfig, PoolConfig, RepairConfig, StoreConfig};
 use crate::limits;
@@ -227,13 +228,13 @@ async fn stop(nodes: &mut [Node]) {
 async fn demo(repository: &Path, peers: &[String], data: &Path) -> Result<(), Failure> {
     let rng = seeded_by_the_system()?;
     let client = Client::connect(Net::new(), peers, rng, ClientOptions::default()).await?;
-    let stored = import_into(&client, repository).await?;
+    let stored = import_into(&client, repository, ImportOptions::default()).await?;
     let directory = data.join("demo").join(format!("{}.git", stored.manifest));
     let parent = directory.parent().expect("it was joined");
     std::fs::create_dir_all(parent)
         .map_err(Failure::operation(format!("make {}", parent.display())))?;
     export_to(&client, stored.manifest, &directory).await?;
-    let returned = import_into(&client, &directory).await?;
+    let returned = import_into(&client, &directory, ImportOptions::default()).await?;
     if returned.manifest != stored.manifest {
         return Err(Failure::Operation(format!(
             "{} differs from {}: manifests {} and {}",

@@ -7,14 +7,15 @@ use super::progress::Shown;
 use super::{Failure, connect, connect_for_puts, interruptible};
 use crate::client::Client;
 use crate::client::export::{self, ExportReport};
-use crate::client::import::{self, ImportReport};
+use crate::client::import::{self, ImportOptions, ImportReport};
 
 const GO_ON: &str = "run the same command again: what is there already is not sent again";
 
 /// Stores a repository and prints its manifest's id, last.
 pub(super) async fn import(asked: Import) -> Result<(), Failure> {
     let client = connect_for_puts(&asked.client, asked.consistency).await?;
-    let report = interruptible(GO_ON, import_into(&client, &asked.repository)).await?;
+    let options = ImportOptions { allow_missing: asked.allow_missing };
+    let report = interruptible(GO_ON, import_into(&client, &asked.repository, options)).await?;
     println!("{}", report.manifest);
     Ok(())
 }
@@ -23,8 +24,12 @@ pub(super) async fn import(asked: Import) -> Result<(), Failure> {
 pub(super) async fn import_into(
     client: &Client,
     repository: &Path,
+    options: ImportOptions,
 ) -> Result<ImportReport, Failure> {
-    let report = import::import(client, repository, &Shown::default()).await?;
+    let report = import::import(client, repository, options, &Shown::default()).await?;
+    for line in import::warning_lines(&report.warnings) {
+        eprintln!("warning: {line}");
+    }
     client.drain().await;
     let stats = client.stats();
     eprintln!(
@@ -90,5 +95,12 @@ pub(super) async fn export_to(
         directory.display(),
         report.already_present,
     );
+    if report.missing > 0 {
+        eprintln!(
+            "warning: the repository lacked {} objects that its references reach when it was \
+             imported; `git fsck` names them",
+            report.missing
+        );
+    }
     Ok(report)
 }

@@ -3,24 +3,31 @@
 //! Objects are fetched in batches, several at a time, and written to packs of bounded
 //! size without deltas: `git repack` makes them small later. A pack appears under its
 //! name only when it is complete and synced, so an export that was stopped is resumed by
-//! running it again: what finished packs hold is not fetched again.
+//! running it again: what finished packs hold, which are verified first, is not fetched again.
 //!
 //! Invariant: HEAD is written last. Until then Git does not take the directory for a
-//! repository, and after it everything the manifest names is there.
+//! repository, and after it everything the manifest names is there, and nothing of ours is
+//! written there any more.
 
+mod claim;
 mod fetch;
 mod layout;
 mod pack;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::manifest::{Manifest, ManifestError};
 use super::{Client, GetError, Progress};
 use crate::limits;
 use crate::object::{CollisionDetected, ObjectId};
 use crate::store::StoreError;
+use claim::Claim;
+#[cfg(test)]
+pub(in crate::client) use tests::write_pack;
 
 /// What an export did.
 #[derive(Clone, Debug)]
@@ -35,6 +42,8 @@ pub struct ExportReport {
     pub packs: u64,
     /// References, HEAD not counted.
     pub refs: u64,
+    /// Objects that the references reach and that the repository lacked when it was imported.
+    pub missing: u64,
 }
 
 /// Why an export stopped. Finished packs stay for the next run.
@@ -99,14 +108,6 @@ pub enum ExportError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// A finished pack of an earlier run cannot be read.
-    #[error("{}: remove it and its index, and run the export again", path.display())]
-    FinishedPack {
-        /// The pack's index.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: gix::Error,
-    },
 }
 
 /// For `map_err` over file operations.
@@ -125,37 +126,77 @@ pub async fn export(
     dir: &Path,
     progress: &dyn Progress,
 ) -> Result<ExportReport, ExportError> {
-    let occupied = {
+    {
         let dir = dir.to_owned();
-        blocking(move || layout::check_free(&dir, id)).await
-    };
-    occupied?;
+        blocking(move || claim::check_free(&dir, id)).await?;
+    }
     let text = fetch::blob(client, id, limits::MANIFEST_BYTES_MAX as u64).await?;
     let manifest = Manifest::parse(&text).map_err(|source| ExportError::Manifest { id, source })?;
     drop(text);
+    let manifest = Arc::new(manifest);
     progress.begin("exporting", manifest.objects);
     let ids = fetch::lists(client, &manifest).await?;
 
-    let finished = {
-        let (dir, algorithm) = (dir.to_owned(), manifest.algorithm);
-        blocking(move || {
-            layout::begin(&dir, id)?;
-            pack::finished(&dir, algorithm)
-        })
-        .await?
+    let claim = {
+        let dir = dir.to_owned();
+        Arc::new(blocking(move || claim::claim(&dir, id)).await?)
     };
-    let fetched = fetch::objects(client, &manifest, ids, finished, dir, progress).await?;
+    let fetched = if claim.is_finished() {
+        progress.advance(manifest.objects, 0);
+        let (claim, manifest) = (claim.clone(), manifest.clone());
+        blocking(move || check_finished(&claim, &manifest, &ids)).await?;
+        fetch::Fetched::default()
+    } else {
+        let finished = {
+            let (claim, algorithm) = (claim.clone(), manifest.algorithm);
+            blocking(move || {
+                layout::begin(&claim)?;
+                let finished = verify::finished(&claim, algorithm)?;
+                verify::clear(&claim, &finished)?;
+                Ok(finished.indices)
+            })
+            .await?
+        };
+        let claimed = claim.clone();
+        let fetched = fetch::objects(client, &manifest, ids, finished, claimed, progress).await?;
+        let (claim, manifest) = (claim.clone(), manifest.clone());
+        blocking(move || layout::finish(&claim, &manifest)).await?;
+        fetched
+    };
     progress.end();
-    let report = ExportReport {
+    Ok(ExportReport {
         objects: manifest.objects,
         already_present: manifest.objects - fetched.objects,
         bytes: fetched.bytes,
         packs: fetched.packs,
         refs: manifest.refs.len() as u64,
-    };
-    let dir = dir.to_owned();
-    blocking(move || layout::finish(&dir, &manifest)).await?;
-    Ok(report)
+        missing: manifest.missing,
+    })
+}
+
+/// Makes sure that a repository which was whole is still what the manifest says. Changes nothing:
+/// what is in it belongs to whoever has used it since.
+fn check_finished(claim: &Claim, manifest: &Manifest, ids: &[u8]) -> Result<(), ExportError> {
+    if let Some(difference) = layout::difference(claim, manifest)? {
+        return Err(claim.occupied(format!(
+            "it is an export that was finished and has changed since ({difference}); it was left \
+             as it is: export to another directory"
+        )));
+    }
+    let finished = verify::finished(claim, manifest.algorithm)?;
+    match fetch::lacking(ids, manifest.algorithm, &finished.indices) {
+        0 => Ok(()),
+        lacking => {
+            let of_packs = finished.unsound.iter();
+            let of_packs =
+                of_packs.map(|(path, problem)| format!("; {}: {problem}", path.display()));
+            Err(claim.occupied(format!(
+                "it is an export that was finished, and the packs of that lack {lacking} objects \
+                 by now{}; it was left as it is: export to another directory",
+                of_packs.collect::<String>()
+            )))
+        }
+    }
 }
 
 /// Runs `work` where it may block.

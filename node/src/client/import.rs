@@ -6,35 +6,56 @@
 //! list of its ids (some 25 bytes an object). The one exception: a delta is resolved in
 //! memory, so an object that Git itself chose to store as a delta is held whole.
 //!
-//! Invariant: the manifest is stored after every object it lists was acknowledged at W.
+//! Invariant: the manifest is stored after every object it lists was acknowledged at W, after it
+//! was read back by the rules of an export, and after everything that HEAD and its references
+//! reach was found to be listed, or was asked not to be.
 //!
 //! An import that was stopped is resumed by running it again: replicas are asked what
 //! they have, and are sent the rest.
 
+mod closure;
+mod error;
+mod ids;
 mod large;
+mod links;
+mod opened;
+mod places;
 mod plan;
 mod read;
+mod recent;
+mod refs;
+mod repository;
 mod send;
-mod source;
 #[cfg(test)]
 mod tests;
+mod warning;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
 
-use super::manifest::{Manifest, ObjectList, Target};
-use super::{Client, Progress, PutError};
+use super::manifest::{Manifest, ObjectList};
+use super::{Client, Progress};
 use crate::limits;
-use crate::object::{CollisionDetected, HashAlgorithm, Kind, Object, ObjectId};
+use crate::object::{Kind, Object, ObjectId};
 use crate::placement::NodeId;
-use plan::Plan;
+pub use error::ImportError;
+use ids::Ids;
+use opened::Opened;
 use read::Item;
 use send::Sender;
+pub use warning::{Warning, lines as warning_lines};
+
+/// What an import is asked for, beside the repository.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Store the repository though it lacks objects that its references reach. They are named
+    /// in warnings.
+    pub allow_missing: bool,
+}
 
 /// What one replica acknowledged by the time the write quorum was reached. A slower
 /// replica stores the same and is not counted here.
@@ -76,74 +97,8 @@ pub struct ImportReport {
     pub refs: u64,
     /// Each replica's share.
     pub replica_acks: BTreeMap<NodeId, ReplicaAcks>,
-}
-
-/// Why an import stopped. What was stored stays stored.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The repository cannot be opened.
-    #[error("{}: cannot be opened as a Git repository", path.display())]
-    Open {
-        /// What was asked for.
-        path: PathBuf,
-        /// Why.
-        source: gix::Error,
-    },
-    /// Something of the repository, other than an object, cannot be read.
-    #[error("{doing}")]
-    Read {
-        /// What was read.
-        doing: String,
-        /// Why it failed.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The repository is of a sort that cannot be imported whole.
-    #[error("{}: {problem}", path.display())]
-    Unsupported {
-        /// The repository.
-        path: PathBuf,
-        /// What it has or lacks.
-        problem: String,
-    },
-    /// An object of the repository cannot be decoded.
-    #[error("object {id} cannot be read from {}", path.display())]
-    Object {
-        /// The object.
-        id: ObjectId,
-        /// Its pack or file.
-        path: PathBuf,
-        /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// An object's bytes are not what its id stands for.
-    #[error("object {id} in {} is damaged: it hashes to {actual}", path.display())]
-    Damaged {
-        /// The id the repository has it under.
-        id: ObjectId,
-        /// What it hashes to.
-        actual: ObjectId,
-        /// Its pack or file.
-        path: PathBuf,
-    },
-    /// An object was made to collide with another.
-    #[error(transparent)]
-    Collision(#[from] CollisionDetected),
-    /// A reference points to an object that the repository lacks.
-    #[error("{name} points to {id}, which is not in the repository")]
-    DanglingRef {
-        /// The reference or HEAD.
-        name: String,
-        /// Its target.
-        id: ObjectId,
-    },
-    /// Too few replicas took an object, time after time.
-    #[error("put failed {attempts} times; run the import again to go on where it stopped")]
-    Put {
-        /// How often it was tried.
-        attempts: u32,
-        /// The last failure.
-        source: PutError,
-    },
+    /// What Git would warn of too.
+    pub warnings: Vec<Warning>,
 }
 
 /// Stores every object of the repository at `path`, then its manifest. Dropping the
@@ -154,97 +109,68 @@ pub enum ImportError {
 pub async fn import(
     client: &Client,
     path: &Path,
+    options: ImportOptions,
     progress: &dyn Progress,
 ) -> Result<ImportReport, ImportError> {
-    let path = path.to_owned();
-    let (snapshot, plan) = blocking(move || {
-        let (snapshot, packs) = source::open(&path)?;
-        Ok((snapshot, Plan::new(packs)?))
-    })
-    .await?;
-    let plan = Arc::new(plan);
-    progress.begin("importing", plan.objects());
+    let mut opened = {
+        let path = path.to_owned();
+        blocking(move || Opened::open(&path)).await?
+    };
+    progress.begin("importing", opened.plan.objects());
     let mut sender = Sender::new(client.clone(), Some(progress));
-    transfer(&plan, &mut sender).await?;
+    let ids = Arc::new(opened.transfer(&mut sender).await?);
     progress.end();
 
-    let checked = {
-        let (plan, snapshot) = (plan.clone(), snapshot.clone());
-        blocking(move || {
-            let ids = plan.sorted_ids();
-            check_targets(&snapshot, &ids)?;
-            Ok(ids)
-        })
-    };
-    let ids = checked.await?;
-    let mut manifest = snapshot;
-    manifest.objects = plan.objects();
-    let id_len = manifest.algorithm.id_len();
-    let mut tail = Sender::new(client.clone(), None);
-    for chunk in ids.chunks(limits::MANIFEST_LIST_IDS_MAX * id_len) {
-        let list = Bytes::copy_from_slice(chunk);
-        let list = Object::hash(manifest.algorithm, Kind::Blob, list)?;
-        let count = (chunk.len() / id_len) as u64;
-        manifest.lists.push(ObjectList { id: list.id(), count });
-        tail.put(Item::Batch(vec![list])).await?;
-    }
-    // The root goes last, alone: whoever has its id has a whole repository.
-    tail.finish().await?;
-    let root = Object::hash(manifest.algorithm, Kind::Blob, manifest.encode().into())?;
-    let id = root.id();
-    tail.put(Item::whole(root)).await?;
-    tail.finish().await?;
+    let opened = opened.proven_whole(&ids, options).await?;
+    let Opened { mut manifest, warnings, .. } = opened;
+    manifest.objects = ids.len() as u64;
+    let refs = manifest.refs.len() as u64;
+    let id = store_manifest(client, path, manifest, &ids).await?;
     client.drain().await;
     let tally = sender.into_tally();
     Ok(ImportReport {
         manifest: id,
-        objects: manifest.objects,
+        objects: ids.len() as u64,
         bytes: tally.sent_bytes + tally.present_bytes,
         sent_objects: tally.sent_objects,
         sent_bytes: tally.sent_bytes,
         already_present: tally.present_objects,
         large_objects: tally.large_objects,
-        refs: manifest.refs.len() as u64,
+        refs,
         replica_acks: tally.replicas,
+        warnings,
     })
 }
 
-/// Reads and sends all objects of the plan.
-async fn transfer(plan: &Arc<Plan>, sender: &mut Sender<'_>) -> Result<(), ImportError> {
-    let (items, mut decoded) = mpsc::channel(limits::IMPORT_BATCHES_WAITING_MAX);
-    let cursor = Arc::new(plan::Cursor::default());
-    let readers: Vec<_> = (0..limits::IMPORT_READERS)
-        .map(|_| {
-            let (plan, cursor, items) = (plan.clone(), cursor.clone(), items.clone());
-            tokio::task::spawn_blocking(move || read::run(&plan, &cursor, &items))
-        })
-        .collect();
-    drop(items);
-    while let Some(item) = decoded.recv().await {
-        sender.put(item?).await?;
-    }
-    for reader in readers {
-        reader.await.expect("a reader does not panic");
-    }
-    sender.finish().await
+/// Refuses a manifest that could not be read by an export.
+fn check(path: &Path, manifest: &Manifest) -> Result<(), ImportError> {
+    manifest.check().map_err(|source| ImportError::Manifest { path: path.to_owned(), source })
 }
 
-/// Refuses references to objects that are not there: their export could not be whole.
-fn check_targets(manifest: &Manifest, ids: &[u8]) -> Result<(), ImportError> {
-    let head = match &manifest.head {
-        super::manifest::Head::Id(id) => Some(("HEAD".to_owned(), *id)),
-        super::manifest::Head::Ref(_) => None,
-    };
-    let refs = manifest.refs.iter().filter_map(|reference| match &reference.target {
-        Target::Id(id) => Some((reference.name.to_string(), *id)),
-        Target::Symbolic(_) => None,
-    });
-    for (name, id) in head.into_iter().chain(refs) {
-        if !plan::contains(ids, &id) {
-            return Err(ImportError::DanglingRef { name, id });
-        }
+/// Stores the lists of ids, and then the manifest that names them; its id.
+async fn store_manifest(
+    client: &Client,
+    path: &Path,
+    mut manifest: Manifest,
+    ids: &Ids,
+) -> Result<ObjectId, ImportError> {
+    let id_len = manifest.algorithm.id_len();
+    let mut sender = Sender::new(client.clone(), None);
+    for chunk in ids.raw().chunks(limits::MANIFEST_LIST_IDS_MAX * id_len) {
+        let list = Bytes::copy_from_slice(chunk);
+        let list = Object::hash(manifest.algorithm, Kind::Blob, list)?;
+        let count = (chunk.len() / id_len) as u64;
+        manifest.lists.push(ObjectList { id: list.id(), count });
+        sender.put(Item::Batch(vec![list])).await?;
     }
-    Ok(())
+    check(path, &manifest)?;
+    // The root goes last, alone: whoever has its id has a whole repository.
+    sender.finish().await?;
+    let root = Object::hash(manifest.algorithm, Kind::Blob, manifest.encode().into())?;
+    let id = root.id();
+    sender.put(Item::whole(root)).await?;
+    sender.finish().await?;
+    Ok(id)
 }
 
 /// Runs `work` where it may block.
@@ -257,15 +183,6 @@ async fn blocking<T: Send + 'static>(
 /// Our id for gix's.
 fn id_of(id: &gix::oid) -> ObjectId {
     ObjectId::from_bytes(id.as_bytes()).expect("gix has the same two algorithms")
-}
-
-/// Our algorithm for gix's; `None` for one that this build does not know.
-fn algorithm_of(kind: gix::hash::Kind) -> Option<HashAlgorithm> {
-    match kind.len_in_bytes() {
-        20 => Some(HashAlgorithm::Sha1),
-        32 => Some(HashAlgorithm::Sha256),
-        _ => None,
-    }
 }
 
 /// Our kind for gix's.

@@ -7,6 +7,7 @@
 //! gitstratum-manifest 1
 //! object-format sha1|sha256
 //! objects COUNT
+//! missing COUNT                 only if the repository lacked objects that its refs reach
 //! list ID COUNT                 any number of times
 //! head ref NAME | head id ID
 //! shallow ID                    any number of times, ascending
@@ -18,12 +19,14 @@
 //! A `list` names a blob of COUNT raw object ids, one after another; over all lists the
 //! ids ascend strictly, so the same objects and refs always give the same manifest.
 //! Ref names are bytes, not text, and are checked by Git's rules before anything is
-//! written under them.
+//! written under them. TARGET is such a name too: HEAD is where one work tree is, and what leads
+//! there would lead elsewhere in each copy.
 //!
-//! Invariant: [`Manifest::parse`] accepts exactly what [`Manifest::encode`] writes, and
-//! never panics or allocates more than its input justifies. Fetching the parts is left
-//! to [`super::export`].
+//! Invariant: [`Manifest::parse`] accepts exactly what [`Manifest::encode`] writes of a
+//! manifest that [`Manifest::check`] lets pass, and never panics or allocates more than its
+//! input justifies. Fetching the parts is left to [`super::export`].
 
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +36,7 @@ use gix::bstr::{BString, ByteSlice};
 
 use crate::limits;
 use crate::object::{HashAlgorithm, ObjectId};
+pub(in crate::client) use names::{check_name, shown};
 
 const MAGIC: &str = "gitstratum-manifest 1";
 
@@ -43,6 +47,9 @@ pub struct Manifest {
     pub algorithm: HashAlgorithm,
     /// Distinct objects over all lists.
     pub objects: u64,
+    /// Objects that the references reach and the repository lacked; 0 unless the import was
+    /// asked to go on without them.
+    pub missing: u64,
     /// The blobs that list the objects.
     pub lists: Vec<ObjectList>,
     /// Where HEAD points.
@@ -121,6 +128,9 @@ impl Manifest {
             writeln!(text, "{MAGIC}")?;
             writeln!(text, "object-format {}", self.algorithm.as_str())?;
             writeln!(text, "objects {}", self.objects)?;
+            if self.missing > 0 {
+                writeln!(text, "missing {}", self.missing)?;
+            }
             self.lists.iter().try_for_each(|list| writeln!(text, "list {} {}", list.id, list.count))
         })();
         written.expect("a String takes all that is written to it");
@@ -146,6 +156,17 @@ impl Manifest {
         out
     }
 
+    /// Refuses a manifest that could not be read back, by the rules of [`Manifest::parse`].
+    /// Holds a second manifest in memory meanwhile.
+    ///
+    /// # Errors
+    /// [`ManifestError`] with the line of its text.
+    pub fn check(&self) -> Result<(), ManifestError> {
+        let read = Self::parse(&self.encode())?;
+        assert!(read == *self, "a text that is accepted is that of one manifest");
+        Ok(())
+    }
+
     /// Reads a manifest.
     ///
     /// # Errors
@@ -165,7 +186,8 @@ impl Manifest {
         };
         let objects = lines.field("objects")?;
         let objects = lines.number(objects)?;
-        let (lists, line) = lines.lists(algorithm, objects)?;
+        let (missing, line) = lines.missing()?;
+        let (lists, line) = lines.lists(line, algorithm, objects)?;
         let head = match lines.words(line) {
             [b"head", b"ref", name] => Head::Ref(lines.ref_name(name)?),
             [b"head", b"id", id] => Head::Id(lines.id(id, algorithm)?),
@@ -177,7 +199,7 @@ impl Manifest {
             lines.number += 1;
             return Err(lines.wrong("nothing may follow \"end\"".into()));
         }
-        Ok(Manifest { algorithm, objects, lists, head, shallow, refs })
+        Ok(Manifest { algorithm, objects, missing, lists, head, shallow, refs })
     }
 }
 
@@ -234,24 +256,32 @@ impl<'t> Lines<'t> {
     }
 
     fn ref_name(&self, name: &[u8]) -> Result<BString, ManifestError> {
-        let valid = name.starts_with(b"refs/")
-            && name.len() <= limits::REF_NAME_BYTES_MAX
-            && gix::validate::reference::name(name.as_bstr()).is_ok();
-        if !valid {
-            return Err(self.wrong(format!("{:?} is no full ref name", name.as_bstr())));
+        match check_name(name) {
+            Ok(()) => Ok(name.into()),
+            Err(problem) => Err(self.wrong(format!("{}: {problem}", shown(name)))),
         }
-        Ok(name.into())
     }
 
-    /// Reads lists, and returns the line that is no list any more.
+    /// Reads how many objects are missing, and returns the line after that.
+    fn missing(&mut self) -> Result<(u64, &'t [u8]), ManifestError> {
+        const NEXT: &str = "\"list\" or \"head\"";
+        let line = self.next(NEXT)?;
+        let Some(count) = line.strip_prefix(b"missing ") else { return Ok((0, line)) };
+        match self.number(count)? {
+            0 => Err(self.wrong("where nothing is missing, nothing is said of it".into())),
+            missing => Ok((missing, self.next(NEXT)?)),
+        }
+    }
+
+    /// Reads lists from `line` on, and returns the line that is no list any more.
     fn lists(
         &mut self,
+        mut line: &'t [u8],
         algorithm: HashAlgorithm,
         objects: u64,
     ) -> Result<(Vec<ObjectList>, &'t [u8]), ManifestError> {
         let (mut lists, mut listed) = (Vec::new(), 0);
         loop {
-            let line = self.next("\"list\" or \"head\"")?;
             let [b"list", id, count] = self.words(line) else {
                 if listed != objects {
                     return Err(self.wrong(format!("{objects} objects, but {listed} are listed")));
@@ -264,6 +294,7 @@ impl<'t> Lines<'t> {
             }
             listed += count;
             lists.push(ObjectList { id, count });
+            line = self.next("\"list\" or \"head\"")?;
         }
     }
 

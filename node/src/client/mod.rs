@@ -6,6 +6,8 @@
 
 #[cfg(feature = "cli")]
 pub mod export;
+#[cfg(all(test, feature = "cli"))]
+mod fixture;
 #[cfg(feature = "cli")]
 pub mod import;
 mod learn;

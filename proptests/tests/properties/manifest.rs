@@ -70,9 +70,11 @@ fn manifests() -> impl Strategy<Value = Manifest> {
         let shallow = vec(ids(algorithm), 0..4);
         let many = prop_oneof![8 => 0..6_usize, 1 => Just(300)];
         let refs = many.prop_flat_map(move |many| vec((names(), targets(algorithm)), many));
-        (lists(algorithm), heads(algorithm), shallow, refs).prop_map(
-            move |(lists, head, shallow, refs)| Manifest {
+        let missing = prop_oneof![3 => Just(0), 1 => any::<u64>()];
+        (lists(algorithm), heads(algorithm), shallow, refs, missing).prop_map(
+            move |(lists, head, shallow, refs, missing)| Manifest {
                 algorithm,
+                missing,
                 objects: lists.iter().map(|list| list.count).sum(),
                 lists,
                 head,
@@ -282,7 +284,8 @@ fn last_word(line: &[u8]) -> usize {
 
 /// What is wrong with a manifest that was accepted.
 fn problem(manifest: &Manifest) -> Option<&'static str> {
-    let Manifest { algorithm, objects, lists, head, shallow, refs } = manifest;
+    // Any number may be missing.
+    let Manifest { algorithm, objects, missing: _, lists, head, shallow, refs } = manifest;
     let ref_ids = refs.iter().filter_map(|reference| match &reference.target {
         Target::Id(id) => Some(id),
         Target::Symbolic(_) => None,

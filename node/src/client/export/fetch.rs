@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use gix::odb::pack::index;
@@ -9,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::super::manifest::{Manifest, ObjectList};
-use super::pack::{Entry, PackWriter};
+use super::claim::Claim;
+use super::pack::{self, Entry, PackWriter};
 use super::{Client, ExportError, Progress};
 use crate::client::{GetError, Got};
 use crate::limits;
@@ -95,16 +97,22 @@ pub(super) async fn objects(
     manifest: &Manifest,
     ids: Vec<u8>,
     finished: Vec<index::File>,
-    dir: &Path,
+    claim: Arc<Claim>,
     progress: &dyn Progress,
 ) -> Result<Fetched, ExportError> {
     let algorithm = manifest.algorithm;
     let mut wanted = Wanted { ids, at: 0, id_len: algorithm.id_len(), finished, taken: 0 };
     let (items, written) = mpsc::channel(limits::EXPORT_PACKS_WAITING_MAX);
-    let writer = {
-        let dir = dir.to_owned();
-        tokio::task::spawn_blocking(move || write(&dir, algorithm, written))
-    };
+    // The writer goes on to the end of its pack when this future is dropped, and until then
+    // nobody else may write there.
+    let writer = tokio::task::spawn_blocking(move || {
+        let result = write(claim.dir(), algorithm, written);
+        if result.is_err() {
+            // The reason is the error; what cannot be removed now is when the export is resumed.
+            let _ = pack::remove_unfinished(claim.dir());
+        }
+        result
+    });
     let mut gets: JoinSet<Result<Batch, ExportError>> = JoinSet::new();
     let mut sizes = Sizes::default();
     let mut failed = None;
@@ -222,6 +230,15 @@ fn write(
     }
     fetched.packs += pack.finish()?;
     Ok(fetched)
+}
+
+/// How many of the manifest's ids these packs do not have.
+pub(super) fn lacking(ids: &[u8], algorithm: HashAlgorithm, finished: &[index::File]) -> u64 {
+    let has = |raw: &[u8]| {
+        let id = gix::oid::try_from_bytes(raw).expect("ids are 20 or 32 bytes");
+        finished.iter().any(|index| index.lookup(id).is_some())
+    };
+    ids.chunks_exact(algorithm.id_len()).filter(|raw| !has(raw)).count() as u64
 }
 
 /// Ids that are still to be fetched.

@@ -1,59 +1,84 @@
 //! The directory of the repository: what is in it beside packs.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use gix::bstr::ByteSlice;
 
 use super::super::manifest::{Head, Manifest, Target};
+use super::claim::Claim;
 use super::{ExportError, writing};
-use crate::object::{HashAlgorithm, ObjectId};
+use crate::object::HashAlgorithm;
 
-/// Names the manifest that the directory is an export of.
-const MARKER: &str = "gitstratum-export";
+/// A file on its way to its name. It lies beside the references, not among them: what a crash
+/// leaves there would be one.
+const UNFINISHED: &str = "gitstratum-unfinished";
 
-/// Refuses a directory that holds anything but an export of this manifest.
-pub(super) fn check_free(dir: &Path, id: ObjectId) -> Result<(), ExportError> {
-    let occupied = |problem: String| Err(ExportError::Occupied { path: dir.to_owned(), problem });
-    let mut entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-            return occupied("there is a file of that name".to_owned());
-        }
-        Err(error) => return Err(writing(format!("reading {}", dir.display()))(error)),
+/// Directories that Git expects.
+const DIRECTORIES: [&str; 4] = ["objects/info", "objects/pack", "refs/heads", "refs/tags"];
+
+/// Makes the directories.
+pub(super) fn begin(claim: &Claim) -> Result<(), ExportError> {
+    let dir = claim.dir();
+    let make = || {
+        DIRECTORIES.iter().try_for_each(|name| fs::create_dir_all(dir.join(name)))?;
+        // So that packs are still in their directory when HEAD is in its own.
+        [dir.join("objects"), dir.to_owned()].iter().try_for_each(|made| sync(made))
     };
-    if entries.next().is_none() {
-        return Ok(());
-    }
-    match fs::read_to_string(dir.join(MARKER)) {
-        Ok(text) if text.trim_end() == id.to_string() => Ok(()),
-        Ok(text) => occupied(format!("it is an export of another manifest, {}", text.trim_end())),
-        Err(_) => occupied("the directory is not empty and no export that was stopped".to_owned()),
-    }
-}
-
-/// Makes the directory and marks whose export it is.
-pub(super) fn begin(dir: &Path, id: ObjectId) -> Result<(), ExportError> {
-    let made = fs::create_dir_all(dir)
-        .and_then(|()| replace(dir, MARKER, format!("{id}\n").as_bytes()))
-        .and_then(|()| fs::create_dir_all(dir.join("objects/pack")))
-        .and_then(|()| fs::create_dir_all(dir.join("objects/info")))
-        .and_then(|()| fs::create_dir_all(dir.join("refs/heads")))
-        .and_then(|()| fs::create_dir_all(dir.join("refs/tags")));
-    made.map_err(writing(format!("making {}", dir.display())))
+    make().map_err(writing(format!("making {}", dir.display())))
 }
 
 /// Writes configuration and references, and HEAD when all else is there.
-pub(super) fn finish(dir: &Path, manifest: &Manifest) -> Result<(), ExportError> {
-    let write = |name: &str, text: &[u8]| {
-        replace(dir, name, text).map_err(writing(format!("writing {}", dir.join(name).display())))
-    };
-    write("config", config(manifest.algorithm).as_bytes())?;
+pub(super) fn finish(claim: &Claim, manifest: &Manifest) -> Result<(), ExportError> {
+    for (name, text) in files(manifest)? {
+        let path = claim.dir().join(name);
+        write(claim.dir(), &path, &text).map_err(writing(format!("writing {}", path.display())))?;
+    }
+    Ok(())
+}
+
+/// What is not as [`finish`] left it in a repository that was whole: the first difference.
+pub(super) fn difference(
+    claim: &Claim,
+    manifest: &Manifest,
+) -> Result<Option<String>, ExportError> {
+    let mut expected = Vec::new();
+    for (name, text) in files(manifest)? {
+        let path = claim.dir().join(&name);
+        match fs::read(&path) {
+            Ok(found) if found == text => {}
+            Ok(_) => return Ok(Some(format!("{} was changed", name.display()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some(format!("{} is gone", name.display())));
+            }
+            Err(error) => return Err(writing(format!("reading {}", path.display()))(error)),
+        }
+        expected.push(path);
+    }
+    let mut directories = vec![claim.dir().join("refs")];
+    while let Some(directory) = directories.pop() {
+        let reading = || writing(format!("reading {}", directory.display()));
+        for entry in fs::read_dir(&directory).map_err(reading())? {
+            let entry = entry.map_err(reading())?;
+            let path = entry.path();
+            if entry.file_type().map_err(reading())?.is_dir() {
+                directories.push(path);
+            } else if !expected.contains(&path) {
+                let name = path.strip_prefix(claim.dir()).unwrap_or(&path);
+                return Ok(Some(format!("{} was added", name.display())));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Files of the repository beside objects, in the order in which they are written.
+fn files(manifest: &Manifest) -> Result<Vec<(PathBuf, Vec<u8>)>, ExportError> {
+    let mut files = vec![(PathBuf::from("config"), config(manifest.algorithm).into_bytes())];
     if !manifest.shallow.is_empty() {
         let lines: String = manifest.shallow.iter().map(|id| format!("{id}\n")).collect();
-        write("shallow", lines.as_bytes())?;
+        files.push(("shallow".into(), lines.into_bytes()));
     }
     let mut packed = b"# pack-refs with: sorted \n".to_vec();
     for reference in &manifest.refs {
@@ -63,14 +88,24 @@ pub(super) fn finish(dir: &Path, manifest: &Manifest) -> Result<(), ExportError>
                 packed.extend_from_slice(&reference.name);
                 packed.push(b'\n');
             }
-            Target::Symbolic(target) => symbolic(dir, reference.name.as_bytes(), target)?,
+            // Git keeps these in files of their own. The manifest's parser saw to it that the
+            // name leads nowhere but under `refs/`.
+            Target::Symbolic(target) => {
+                let name = reference.name.to_path().map_err(|error| ExportError::Write {
+                    doing: format!("naming the reference {}", reference.name),
+                    source: io::Error::new(io::ErrorKind::InvalidInput, error),
+                })?;
+                files.push((name.to_owned(), pointer(target)));
+            }
         }
     }
-    write("packed-refs", &packed)?;
-    match &manifest.head {
-        Head::Ref(name) => write("HEAD", &pointer(name)),
-        Head::Id(id) => write("HEAD", format!("{id}\n").as_bytes()),
-    }
+    files.push(("packed-refs".into(), packed));
+    let head = match &manifest.head {
+        Head::Ref(name) => pointer(name),
+        Head::Id(id) => format!("{id}\n").into_bytes(),
+    };
+    files.push(("HEAD".into(), head));
+    Ok(files)
 }
 
 fn config(algorithm: HashAlgorithm) -> String {
@@ -84,31 +119,23 @@ fn config(algorithm: HashAlgorithm) -> String {
     )
 }
 
-/// Writes a symbolic reference, which Git keeps in a file of its own. The manifest's
-/// parser saw to it that the name leads nowhere but under `refs/`.
-fn symbolic(dir: &Path, name: &[u8], target: &[u8]) -> Result<(), ExportError> {
-    let name = name.to_path().map_err(|error| ExportError::Write {
-        doing: format!("naming the reference {}", name.as_bstr()),
-        source: std::io::Error::new(std::io::ErrorKind::InvalidInput, error),
-    })?;
-    let path = dir.join(name);
-    let written = path
-        .parent()
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| fs::write(&path, pointer(target)));
-    written.map_err(writing(format!("writing {}", path.display())))
-}
-
 fn pointer(target: &[u8]) -> Vec<u8> {
     [b"ref: ", target, b"\n"].concat()
 }
 
-/// Writes a file whole or not at all.
-fn replace(dir: &Path, name: &str, text: &[u8]) -> std::io::Result<()> {
-    let unfinished = dir.join(format!("{name}.unfinished"));
+/// Writes a file under `dir` whole or not at all.
+fn write(dir: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(dir);
+    let unfinished = dir.join(UNFINISHED);
     let mut file = File::create(&unfinished)?;
     file.write_all(text)?;
     file.sync_all()?;
-    fs::rename(&unfinished, dir.join(name))?;
+    fs::create_dir_all(parent)?;
+    fs::rename(&unfinished, path)?;
+    // And the directories that were made for it.
+    parent.ancestors().take_while(|above| above.starts_with(dir)).try_for_each(sync)
+}
+
+fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }

@@ -11,11 +11,13 @@ use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
 use sha1::Digest;
 
+use super::verify::remove;
 use super::{ExportError, writing};
 use crate::limits;
 use crate::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
 
-const PACK_HEADER_BYTES: u64 = 12;
+/// Signature, version and count.
+pub(super) const PACK_HEADER_BYTES: u64 = 12;
 /// Offsets in an index from here on would need its table of 64-bit offsets.
 const OFFSET_MAX: u64 = 1 << 31;
 
@@ -67,22 +69,33 @@ fn entry_header(kind: Kind, size_bytes: u64) -> Vec<u8> {
     header
 }
 
+/// Id, offset and checksum of each entry of a pack.
+pub(super) type Entries = Vec<(ObjectId, u32, u32)>;
+
+/// A pack that is being written.
+const TMP_PACK: &str = "objects/pack/tmp_pack_gitstratum";
+/// Its index.
+const TMP_INDEX: &str = "objects/pack/tmp_idx_gitstratum";
+
+/// Removes what became no pack.
+pub(super) fn remove_unfinished(repository: &Path) -> Result<(), ExportError> {
+    [TMP_PACK, TMP_INDEX].iter().try_for_each(|name| remove(&repository.join(name)))
+}
+
 /// What is under way to become a pack.
 pub(super) struct PackWriter {
-    dir: PathBuf,
+    repository: PathBuf,
     algorithm: HashAlgorithm,
     file: BufWriter<File>,
     path: PathBuf,
     offset: u64,
-    /// Id, offset and checksum of each entry.
-    entries: Vec<(ObjectId, u32, u32)>,
+    entries: Entries,
 }
 
 impl PackWriter {
     /// Begins a pack in the repository at `repository`.
     pub(super) fn new(repository: &Path, algorithm: HashAlgorithm) -> Result<Self, ExportError> {
-        let dir = repository.join("objects/pack");
-        let path = dir.join("tmp_pack_gitstratum");
+        let path = repository.join(TMP_PACK);
         let create = || {
             let mut options = File::options();
             let options = options.create(true).truncate(true).read(true).write(true);
@@ -92,8 +105,8 @@ impl PackWriter {
             Ok(file)
         };
         let file = create().map_err(writing(format!("writing {}", path.display())))?;
-        let entries = Vec::new();
-        Ok(PackWriter { dir, algorithm, file, path, offset: PACK_HEADER_BYTES, entries })
+        let (repository, entries) = (repository.to_owned(), Vec::new());
+        Ok(PackWriter { repository, algorithm, file, path, offset: PACK_HEADER_BYTES, entries })
     }
 
     /// Whether the next object should go to another pack.
@@ -191,14 +204,15 @@ impl PackWriter {
 
         self.entries.sort_unstable();
         let index = index(self.algorithm, &self.entries, &pack_sum);
-        let index_path = self.dir.join("tmp_idx_gitstratum");
+        let index_path = self.repository.join(TMP_INDEX);
         let mut index_file = File::create(&index_path)?;
         index_file.write_all(&index)?;
         index_file.sync_all()?;
+        let dir = self.repository.join("objects/pack");
         let name = format!("pack-{}", hex::encode(&pack_sum));
-        fs::rename(&self.path, self.dir.join(format!("{name}.pack")))?;
-        fs::rename(&index_path, self.dir.join(format!("{name}.idx")))?;
-        File::open(&self.dir)?.sync_all()
+        fs::rename(&self.path, dir.join(format!("{name}.pack")))?;
+        fs::rename(&index_path, dir.join(format!("{name}.idx")))?;
+        File::open(&dir)?.sync_all()
     }
 }
 
@@ -209,7 +223,11 @@ fn pack_header(count: u32) -> [u8; PACK_HEADER_BYTES as usize] {
 }
 
 /// An index: fan-out by first byte, ids, checksums, offsets, and the two sums.
-fn index(algorithm: HashAlgorithm, entries: &[(ObjectId, u32, u32)], pack_sum: &[u8]) -> Vec<u8> {
+pub(super) fn index(
+    algorithm: HashAlgorithm,
+    entries: &[(ObjectId, u32, u32)],
+    pack_sum: &[u8],
+) -> Vec<u8> {
     let mut out = b"\xfftOc\0\0\0\x02".to_vec();
     let mut upto = 0;
     for first in 0..=255u8 {
@@ -228,27 +246,27 @@ fn index(algorithm: HashAlgorithm, entries: &[(ObjectId, u32, u32)], pack_sum: &
 }
 
 /// The hash of a repository over bytes that are no object.
-enum Sum {
+pub(super) enum Sum {
     Sha1(sha1::Sha1),
     Sha256(sha2::Sha256),
 }
 
 impl Sum {
-    fn new(algorithm: HashAlgorithm) -> Self {
+    pub(super) fn new(algorithm: HashAlgorithm) -> Self {
         match algorithm {
             HashAlgorithm::Sha1 => Sum::Sha1(sha1::Sha1::new()),
             HashAlgorithm::Sha256 => Sum::Sha256(sha2::Sha256::new()),
         }
     }
 
-    fn update(&mut self, bytes: &[u8]) {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
             Sum::Sha1(sum) => sum.update(bytes),
             Sum::Sha256(sum) => sum.update(bytes),
         }
     }
 
-    fn finish(self) -> Vec<u8> {
+    pub(super) fn finish(self) -> Vec<u8> {
         match self {
             Sum::Sha1(sum) => sum.finalize().to_vec(),
             Sum::Sha256(sum) => sum.finalize().to_vec(),
@@ -274,28 +292,4 @@ impl<W: Write> Write for Counted<W> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
     }
-}
-
-/// Indices of the packs that an earlier run finished.
-pub(super) fn finished(
-    repository: &Path,
-    algorithm: HashAlgorithm,
-) -> Result<Vec<gix::odb::pack::index::File>, ExportError> {
-    let hash = match algorithm {
-        HashAlgorithm::Sha1 => gix::hash::Kind::Sha1,
-        HashAlgorithm::Sha256 => gix::hash::Kind::Sha256,
-    };
-    let dir = repository.join("objects/pack");
-    let reading = || writing(format!("reading {}", dir.display()));
-    let mut indices = Vec::new();
-    for entry in fs::read_dir(&dir).map_err(reading())? {
-        let path = entry.map_err(reading())?.path();
-        if path.extension().is_some_and(|extension| extension == "idx")
-            && path.with_extension("pack").exists()
-        {
-            let index = gix::odb::pack::index::File::at(&path, hash);
-            indices.push(index.map_err(|source| ExportError::FinishedPack { path, source })?);
-        }
-    }
-    Ok(indices)
 }

@@ -1,16 +1,21 @@
 //! Objects that go in parts: inflated from their file as they are sent.
 //!
-//! Each attempt to put one reads it anew, so nothing is kept for a retry.
+//! Each attempt to put one reads it anew, so nothing is kept for a retry. A pack stays mapped and
+//! a loose object's file open meanwhile: Git may remove either.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flate2::bufread::ZlibDecoder;
 use tokio::sync::mpsc;
 
-use super::ImportError;
+use super::error::ImportError;
+use super::links::{Link, Links};
+use super::places::Pack;
 use crate::limits;
 use crate::object::{ObjectHasher, ObjectHead};
 
@@ -29,9 +34,9 @@ pub(super) enum Place {
     /// Here, hashed already: it was a delta, or was made here.
     Memory(Bytes),
     /// Compressed in a pack, from this offset on.
-    Packed { path: PathBuf, offset: u64 },
+    Packed { pack: Arc<Pack>, offset: u64 },
     /// Compressed in a file of its own, after a header.
-    Loose { path: PathBuf },
+    Loose { file: Arc<File>, path: PathBuf },
 }
 
 impl Large {
@@ -39,76 +44,108 @@ impl Large {
     /// id, so a damaged object is never completed. Ends early, without an error, when
     /// nobody takes the parts any more.
     pub(super) fn send(&self, parts: &mpsc::Sender<Bytes>) -> Result<(), ImportError> {
+        let mut held: Option<Bytes> = None;
+        let all = self.inflate(&mut |part| match held.replace(part) {
+            Some(before) => parts.blocking_send(before).is_ok(),
+            None => true,
+        })?;
+        if let Some(last) = held
+            && all
+        {
+            // The put has its own reason when it did not wait for the end.
+            let _ = parts.blocking_send(last);
+        }
+        Ok(())
+    }
+
+    /// Reads what the object refers to. The inner error says why Git could not either.
+    pub(super) fn links(
+        &self,
+        mut links: Links,
+        found: &mut dyn FnMut(Link),
+    ) -> Result<Result<(), &'static str>, ImportError> {
+        let mut read = Ok(());
+        self.inflate(&mut |part| {
+            read = links.feed(&part, found);
+            read.is_ok()
+        })?;
+        Ok(read.and_then(|()| links.finish()))
+    }
+
+    /// Gives the data to `take` in parts, until that is enough for it. True when it took all,
+    /// which then hashed to the id.
+    fn inflate(&self, take: &mut dyn FnMut(Bytes) -> bool) -> Result<bool, ImportError> {
         match &self.place {
             Place::Memory(data) => {
                 let mut data = data.clone();
                 while !data.is_empty() {
-                    let part = data.split_to(data.len().min(limits::PART_BYTES_MAX));
-                    if parts.blocking_send(part).is_err() {
-                        break;
+                    if !take(data.split_to(data.len().min(limits::PART_BYTES_MAX))) {
+                        return Ok(false);
                     }
                 }
-                Ok(())
+                Ok(true)
             }
-            Place::Packed { path, offset } => {
-                let opened = File::open(path).and_then(|mut file| {
-                    file.seek(SeekFrom::Start(*offset))?;
-                    Ok(ZlibDecoder::new(BufReader::with_capacity(limits::PART_BYTES_MAX, file)))
-                });
-                self.inflate(opened, path, parts)
+            Place::Packed { pack, offset } => {
+                let bundle = &pack.bundle;
+                let compressed = bundle.pack.entry_slice(*offset..bundle.pack.pack_end() as u64);
+                self.parts(&pack.path, ZlibDecoder::new(compressed.unwrap_or_default()), take)
             }
-            Place::Loose { path } => {
-                let opened = File::open(path).and_then(|file| {
-                    let file = BufReader::with_capacity(limits::PART_BYTES_MAX, file);
-                    let mut data = ZlibDecoder::new(file);
-                    skip_header(&mut data)?;
-                    Ok(data)
-                });
-                self.inflate(opened, path, parts)
+            Place::Loose { file, path } => {
+                let file = FromStart { file, at: 0 };
+                let file = BufReader::with_capacity(limits::PART_BYTES_MAX, file);
+                let mut data = ZlibDecoder::new(file);
+                skip_header(&mut data).map_err(|source| self.unreadable(path, source))?;
+                self.parts(path, data, take)
             }
         }
     }
 
-    fn inflate<R: Read>(
+    fn parts(
         &self,
-        opened: std::io::Result<R>,
         path: &Path,
-        parts: &mpsc::Sender<Bytes>,
-    ) -> Result<(), ImportError> {
+        mut data: impl Read,
+        take: &mut dyn FnMut(Bytes) -> bool,
+    ) -> Result<bool, ImportError> {
         let ObjectHead { id, kind, size_bytes } = self.head;
-        let failed = |source: std::io::Error| ImportError::Object {
-            id,
-            path: path.to_owned(),
-            source: source.into(),
-        };
-        let mut data = opened.map_err(failed)?;
         let mut hasher = ObjectHasher::detecting(id.algorithm(), kind, size_bytes);
         let mut left = size_bytes;
-        let mut held: Option<Bytes> = None;
         while left > 0 {
             let mut part = vec![0; left.min(limits::PART_BYTES_MAX as u64) as usize];
-            data.read_exact(&mut part).map_err(failed)?;
+            data.read_exact(&mut part).map_err(|source| self.unreadable(path, source))?;
             hasher.update(&part);
             left -= part.len() as u64;
-            if let Some(before) = held.replace(part.into())
-                && parts.blocking_send(before).is_err()
-            {
-                return Ok(());
+            if !take(part.into()) {
+                return Ok(false);
             }
         }
         let actual = hasher.finish()?;
         if actual != id {
             return Err(ImportError::Damaged { id, actual, path: path.to_owned() });
         }
-        if let Some(last) = held {
-            // The put has its own reason when it did not wait for the end.
-            let _ = parts.blocking_send(last);
-        }
-        Ok(())
+        Ok(true)
+    }
+
+    fn unreadable(&self, path: &Path, source: io::Error) -> ImportError {
+        let id = self.head.id;
+        ImportError::Object { id, path: path.to_owned(), source: source.into() }
     }
 }
 
-fn skip_header(data: &mut impl Read) -> std::io::Result<()> {
+/// Reads a file from its beginning, whoever else reads it.
+struct FromStart<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+fn skip_header(data: &mut impl Read) -> io::Result<()> {
     let mut byte = [0];
     for _ in 0..LOOSE_HEADER_BYTES_MAX {
         data.read_exact(&mut byte)?;
@@ -116,5 +153,5 @@ fn skip_header(data: &mut impl Read) -> std::io::Result<()> {
             return Ok(());
         }
     }
-    Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "the header does not end"))
+    Err(io::Error::new(io::ErrorKind::InvalidData, "the header does not end"))
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::error::ImportError;
 use super::large::Large;
 use super::read::Item;
-use super::{Client, ImportError, Progress, ReplicaAcks};
+use super::{Client, Progress, ReplicaAcks};
 use crate::client::{PutError, PutReport};
 use crate::limits;
 use crate::object::Object;

@@ -1,49 +1,21 @@
 //! Repositories made by git, read by the readers, without a cluster.
 #![allow(clippy::disallowed_methods, reason = "readers block, and no schedule is simulated here")]
 
+mod moving;
+mod odd;
+mod whole;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
-use super::super::manifest::Head;
+use tokio::sync::mpsc;
+
 use super::large::Large;
+use super::plan::Cursor;
+use super::read::Pass;
 use super::*;
-
-fn git(dir: &Path, arguments: &[&str]) -> String {
-    git_with(dir, arguments, b"")
-}
-
-/// Runs git apart from the user's configuration and the clock.
-fn git_with(dir: &Path, arguments: &[&str], input: &[u8]) -> String {
-    let mut child = Command::new("git")
-        .current_dir(dir)
-        .args(["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "gc.auto=0"])
-        .args(arguments)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_AUTHOR_DATE", "1600000000 +0000")
-        .env("GIT_COMMITTER_DATE", "1600000000 +0000")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// Bytes that do not compress, so that large objects stay large.
-fn noise(len: usize, mut state: u64) -> Vec<u8> {
-    let next = || {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    std::iter::repeat_with(next).take(len).collect()
-}
+use crate::client::fixture::{git, git_with, noise};
 
 /// A repository with packed deltas, loose objects, and large blobs of every sort.
 fn sample(dir: &Path, format: &str) {
@@ -68,12 +40,19 @@ fn sample(dir: &Path, format: &str) {
 
 /// What the readers give: kind and size by id, after hashing large ones again.
 fn read(dir: &Path) -> Result<BTreeMap<String, (Kind, u64)>, ImportError> {
-    let (_, files) = source::open(dir)?;
-    let plan = Arc::new(Plan::new(files)?);
+    let opened = Opened::open(dir)?;
+    let pass = Arc::new(Pass {
+        plan: opened.plan,
+        earlier: Vec::new(),
+        places: opened.places,
+        shallow: opened.shallow,
+        cursor: Cursor::default(),
+        learnt: Mutex::default(),
+    });
     let (items, mut read) = mpsc::channel(1);
     let reading = {
-        let plan = plan.clone();
-        std::thread::spawn(move || read::run(&plan, &plan::Cursor::default(), &items))
+        let pass = pass.clone();
+        std::thread::spawn(move || read::run(&pass, &items))
     };
     let mut objects = BTreeMap::new();
     let mut result = Ok(());
@@ -95,6 +74,8 @@ fn read(dir: &Path) -> Result<BTreeMap<String, (Kind, u64)>, ImportError> {
         }
     }
     reading.join().unwrap();
+    let learnt = pass.learnt.lock().unwrap();
+    assert!(learnt.gone.is_empty() && learnt.absent.is_empty() && learnt.malformed.is_empty());
     result.map(|()| objects)
 }
 
@@ -151,52 +132,15 @@ fn every_object_is_read_once_whatever_holds_it() {
 fn ids_are_sorted_and_found() {
     let dir = tempfile::tempdir().unwrap();
     sample(dir.path(), "sha1");
-    let (_, files) = source::open(dir.path()).unwrap();
-    let ids = Plan::new(files).unwrap().sorted_ids();
+    let opened = Opened::open(dir.path()).unwrap();
+    let ids = opened.plan.ids();
     let expected: Vec<String> = expected(dir.path()).into_keys().collect();
-    let listed: Vec<String> = ids.chunks(20).map(hex::encode).collect();
+    let listed: Vec<String> = ids.raw().chunks(20).map(hex::encode).collect();
     assert_eq!(listed, expected);
-    for id in &listed {
-        assert!(plan::contains(&ids, &id.parse().unwrap()));
+    for (at, id) in listed.iter().enumerate() {
+        assert_eq!(ids.position(&id.parse().unwrap()), Some(at));
     }
-    assert!(!plan::contains(&ids, &ObjectId::from_bytes(&[0x55; 20]).unwrap()));
-}
-
-#[test]
-fn references_are_read_as_they_are() {
-    let dir = tempfile::tempdir().unwrap();
-    sample(dir.path(), "sha1");
-    git(dir.path(), &["branch", "packed"]);
-    git(dir.path(), &["pack-refs", "--all"]);
-    git(dir.path(), &["branch", "loose"]);
-    git(dir.path(), &["symbolic-ref", "refs/remotes/origin/HEAD", "refs/heads/loose"]);
-    let (manifest, _) = source::open(&dir.path().join(".git")).unwrap();
-    let id = |name: &str| git(dir.path(), &["rev-parse", name]).trim().to_owned();
-    let found: Vec<(String, String)> = manifest
-        .refs
-        .iter()
-        .map(|reference| match &reference.target {
-            Target::Id(id) => (reference.name.to_string(), id.to_string()),
-            Target::Symbolic(name) => (reference.name.to_string(), name.to_string()),
-        })
-        .collect();
-    let expected = [
-        ("refs/heads/loose", id("main")),
-        ("refs/heads/main", id("main")),
-        ("refs/heads/packed", id("main")),
-        ("refs/remotes/origin/HEAD", "refs/heads/loose".to_owned()),
-        ("refs/tags/v1", id("v1")),
-    ];
-    assert_eq!(found, expected.map(|(name, target)| (name.to_owned(), target)));
-    assert_eq!(manifest.head, Head::Ref("refs/heads/main".into()));
-
-    git(dir.path(), &["checkout", "-q", "--detach"]);
-    let (manifest, _) = source::open(dir.path()).unwrap();
-    assert_eq!(manifest.head, Head::Id(id("HEAD").parse().unwrap()));
-    let empty = tempfile::tempdir().unwrap();
-    git(empty.path(), &["init", "-q", "-b", "unborn"]);
-    let (manifest, _) = source::open(empty.path()).unwrap();
-    assert_eq!(manifest.head, Head::Ref("refs/heads/unborn".into()));
+    assert!(!ids.contains(&ObjectId::from_bytes(&[0x55; 20]).unwrap()));
 }
 
 #[test]
@@ -204,11 +148,8 @@ fn an_object_under_the_wrong_id_is_named() {
     for (len, large) in [(5, false), ((1 << 20) + 9, true)] {
         let dir = tempfile::tempdir().unwrap();
         git(dir.path(), &["init", "-q"]);
-        let write = |seed| {
-            git_with(dir.path(), &["hash-object", "-w", "--stdin"], &noise(len, seed))
-                .trim()
-                .to_owned()
-        };
+        let write =
+            |seed| git_with(dir.path(), &["hash-object", "-w", "--stdin"], &noise(len, seed));
         let (one, other) = (write(3), write(4));
         let file = |id: &str| dir.path().join(".git/objects").join(&id[..2]).join(&id[2..]);
         fs::remove_file(file(&one)).unwrap();
@@ -217,14 +158,4 @@ fn an_object_under_the_wrong_id_is_named() {
         let ImportError::Damaged { id, actual, .. } = &error else { panic!("{large}: {error}") };
         assert_eq!((id.to_string(), actual.to_string()), (one, other));
     }
-}
-
-#[test]
-fn what_is_no_whole_repository_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(source::open(dir.path()), Err(ImportError::Open { .. })));
-    sample(dir.path(), "sha1");
-    let pack = fs::read_dir(dir.path().join(".git/objects/pack")).unwrap().next().unwrap();
-    fs::write(pack.unwrap().path().with_extension("promisor"), "").unwrap();
-    assert!(matches!(source::open(dir.path()), Err(ImportError::Unsupported { .. })));
 }

@@ -10,6 +10,7 @@ fn sample() -> Manifest {
     Manifest {
         algorithm: HashAlgorithm::Sha1,
         objects: 5,
+        missing: 0,
         lists: vec![ObjectList { id: id(1), count: 3 }, ObjectList { id: id(2), count: 2 }],
         head: Head::Ref("refs/heads/main".into()),
         shallow: vec![id(3), id(4)],
@@ -34,7 +35,9 @@ fn what_is_written_is_read_back() {
         refs: vec![],
         ..sample()
     };
-    for manifest in [sample(), empty] {
+    let lacking = Manifest { missing: 7, ..sample() };
+    for manifest in [sample(), empty, lacking] {
+        assert_eq!(manifest.check(), Ok(()));
         assert_eq!(Manifest::parse(&manifest.encode()), Ok(manifest));
     }
 }
@@ -61,6 +64,25 @@ fn no_changed_byte_makes_the_parser_panic_or_accept_two_texts_for_one_manifest()
     }
 }
 
+fn long() -> String {
+    format!("refs/heads/{}", "x".repeat(limits::REF_NAME_BYTES_MAX))
+}
+
+#[test]
+fn what_could_not_be_read_back_is_refused_before_it_is_stored() {
+    let reference = |name: &str| Reference { name: name.into(), target: Target::Id(id(1)) };
+    let many = (0..1_000_000).map(|at| reference(&format!("refs/pull/{at:07}/head"))).collect();
+    for (refs, words) in [
+        (vec![reference(&long())], "bytes, more than"),
+        (vec![reference("HEAD")], "outside refs/"),
+        (vec![reference("refs/heads/b"), reference("refs/heads/a")], "ascend"),
+        (many, "a manifest has at most"),
+    ] {
+        let error = Manifest { refs, ..sample() }.check().unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_named_with_its_line() {
     let one = "0101010101010101010101010101010101010101";
@@ -72,6 +94,9 @@ fn what_is_wrong_is_named_with_its_line() {
         (format!("{MAGIC}\nobject-format sha256\nobjects 1\nlist {one} 1\n"), 4, "no sha256 id"),
         (format!("{before}list {one} 0\n"), 4, "cannot have 0"),
         (format!("{before}list {one} 3\nhead ref refs/heads/x\n"), 5, "3 are listed"),
+        (format!("{before}missing 0\nhead ref refs/a\n"), 4, "nothing is missing"),
+        (format!("{before}head ref refs/a\nsymref refs/b HEAD\n"), 5, "outside refs/"),
+        (format!("{before}head ref {}\n", long()), 4, "bytes, more than"),
         (format!("{before}head ref ../x\n"), 4, "no full ref name"),
         (format!("{before}head ref refs/heads/../../config\n"), 4, "no full ref name"),
         (format!("{before}head ref refs/a\nsymref refs/b /etc/passwd\n"), 5, "no full ref name"),
