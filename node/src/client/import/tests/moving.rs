@@ -12,6 +12,7 @@ use super::super::plan::Plan;
 use super::super::repository::Repository;
 use super::super::send::Sender;
 use crate::client::fixture::{Node, git, git_with, objects, small};
+use crate::object::ObjectId;
 
 /// Ids that `Opened` sends when `meanwhile` happens between listing and reading.
 async fn sent(node: &Node, dir: &Path, meanwhile: impl FnOnce()) -> Vec<String> {
@@ -20,7 +21,12 @@ async fn sent(node: &Node, dir: &Path, meanwhile: impl FnOnce()) -> Vec<String> 
     let mut sender = Sender::new(node.client.clone(), None);
     let ids = Arc::new(opened.transfer(&mut sender).await.unwrap());
     opened.proven_whole(&ids, Default::default()).await.unwrap();
-    ids.raw().chunks(20).map(hex::encode).collect()
+    let ids: Vec<ObjectId> =
+        ids.raw().chunks(20).map(|raw| ObjectId::from_bytes(raw).unwrap()).collect();
+    for (id, holders) in ids.iter().zip(node.client.has(ids.clone()).await) {
+        assert_eq!(holders.unwrap().len(), 1, "{id} is listed and was not sent");
+    }
+    ids.iter().map(ToString::to_string).collect()
 }
 
 fn ids(dir: &Path) -> Vec<String> {
@@ -55,14 +61,18 @@ fn explode(dir: &Path) {
 async fn objects_that_git_moves_between_listing_and_reading_are_all_sent() {
     let node = Node::start().await;
     for round in 0..4 {
+        // Each has objects of its own, which no other round has stored.
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         small(dir);
+        fs::write(dir.join("file"), format!("round {round}")).unwrap();
+        git(dir, &["commit", "-qam", "packed"]);
         git(dir, &["repack", "-dq"]);
-        fs::write(dir.join("file"), "four").unwrap();
+        fs::write(dir.join("file"), format!("four, in round {round}")).unwrap();
         git(dir, &["commit", "-qam", "four"]);
         // Nothing refers to it, so only where it is tells that it is there.
-        git_with(dir, &["hash-object", "-w", "--stdin"], b"unreachable");
+        let text = format!("unreachable in round {round}");
+        git_with(dir, &["hash-object", "-w", "--stdin"], text.as_bytes());
         let before = ids(dir);
         let sent = sent(&node, dir, || match round {
             0 => drop(git(dir, &["repack", "-adfq", "--keep-unreachable"])),
