@@ -54,6 +54,8 @@ pub const SEALED_AT_CLOSE_RECORDS_MIN: usize = 8 << 10;
 /// Damaged objects that a store keeps a list of. Others are found damaged again when they are
 /// read, and compaction leaves them where they are.
 pub const QUARANTINED_MAX: usize = 50_000;
+/// Files that lost records of which `status` tells; it counts all of them.
+pub const LOST_FILES_NAMED_MAX: usize = 16;
 /// Damaged objects that a scrub names; it counts all of them.
 pub const SCRUB_DAMAGED_NAMED_MAX: usize = 16;
 /// A scrub that the disk kept from going on is tried again after this.

@@ -1,4 +1,5 @@
-//! The word that a store was closed and not left: all of its last segment was durable.
+//! The word of a store without a manifest that it was closed and not left: all of its last
+//! segment was durable. It is read once, before the store has a manifest, and not written.
 //!
 //! Without it the last group of that segment may be torn, and what does not hold in it was
 //! perhaps never acknowledged; with it, what does not hold there is damaged.
@@ -7,7 +8,6 @@
 //! makes the segment longer, and one that a crash leaves at that length, or recovery cuts to
 //! it, has nothing but what was durable then.
 
-use bytes::Bytes;
 use gitstratum_host::Disk;
 
 use super::format::segment::SegmentId;
@@ -18,13 +18,6 @@ const FIRST_LINE: &str = "gitstratum clean 1\n";
 fn text(segment: SegmentId, len: u64) -> String {
     let body = format!("{FIRST_LINE}{segment} {len}\n");
     format!("{body}{:08x}\n", crc32c::crc32c(body.as_bytes()))
-}
-
-/// Says that the last segment has so many bytes and all are durable.
-pub(super) async fn leave(disk: &Disk, segment: SegmentId, len: u64) {
-    if let Err(error) = disk.replace(FILE, Bytes::from(text(segment, len))).await {
-        tracing::warn!(%error, "the next opening will look for a torn tail");
-    }
 }
 
 /// Whether that was said of this segment.

@@ -90,7 +90,9 @@ async fn remove_large(shared: &Shared, id: ObjectId) -> Result<u64, StoreError> 
     // Opened before anything is removed: it can then not be wanting.
     let directory = shared.disk.open_dir(LARGE_DIR).await;
     let directory = directory.map_err(|error| shared.write_failed(LARGE_DIR, &error))?;
-    let Some(len) = shared.view().large.remove(&id) else { return Ok(0) };
+    let Some(len) = shared.view().large.get(&id).copied() else { return Ok(0) };
+    shared.note_large(id, None).await?;
+    shared.view().large.remove(&id);
     let path = large_path(id);
     let removed = async {
         shared.disk.remove(&path).await?;

@@ -66,14 +66,19 @@ impl SegmentStore {
         let (queue, orders) = mpsc::unbounded_channel();
         let (view, next) = (recovered.view, recovered.next_segment);
         let scrubs = Scrubs::open(&here).await;
-        let shared = Arc::new(Shared::new(disk, options, view, next, queue, scrubs));
+        let ledgers = recovered.ledgers;
+        let shared = Arc::new(Shared::new(disk, options, view, next, queue, scrubs, ledgers));
         for (segment, contents) in &recovered.damaged {
             shared.note_scanned(*segment, contents);
         }
-        // Of both a failure is logged. What has no index on the disk then has one in memory.
+        shared.note_missing(recovered.missing);
+        // Of these a failure is logged. What has no index on the disk then has one in memory.
         let _ = shared.keep_noted().await;
         let _ = write_missing_indexes(&shared).await;
         shared.review_bad().await;
+        if let Err(error) = shared.keep_ledgers(recovered.had_manifest).await {
+            tracing::warn!(%error, "what the store should hold could not be written down");
+        }
         let stats = shared.stats();
         tracing::info!(
             objects = stats.objects,

@@ -8,7 +8,7 @@ use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
 
 use super::format::segment::{SegmentId, segment_header};
-use super::{OpenError, io_error};
+use super::{OpenError, io_error, manifest};
 use crate::object::ObjectId;
 
 /// The directory of all segments and their indexes.
@@ -29,6 +29,8 @@ pub(super) enum Named {
     Segment(SegmentId),
     /// The index of one.
     Index(SegmentId),
+    /// A copy of the manifest.
+    Manifest,
     /// A file that was not completed.
     Temporary,
 }
@@ -37,6 +39,9 @@ pub(super) enum Named {
 pub(super) fn named(name: &str) -> Option<Named> {
     if name.ends_with(TEMPORARY_SUFFIX) {
         return Some(Named::Temporary);
+    }
+    if name == manifest::FILE {
+        return Some(Named::Manifest);
     }
     if let Some(stem) = name.strip_suffix(SEGMENT_SUFFIX) {
         return SegmentId::from_stem(stem).map(Named::Segment);
@@ -99,6 +104,7 @@ pub(super) async fn list(disk: &Disk) -> Result<Listed, OpenError> {
                 indexes.insert(id);
             }
             Some(Named::Temporary) => listed.leftovers.push(path()),
+            Some(Named::Manifest) => {}
             None => return Err(OpenError::Stranger { path: path() }),
         }
     }

@@ -1,4 +1,7 @@
 //! Whose data this is: a lock against a second process, and a file with the node's name.
+//!
+//! The file has version 2 from the moment that the store has a manifest. So a store whose
+//! manifest is lost is told from one that a program made which wrote none.
 
 use bytes::Bytes;
 use gitstratum_host::Disk;
@@ -14,7 +17,12 @@ pub(super) const IDENTITY: &str = "node";
 /// The file that says which cluster's data this is. Not the store's own, but part of every copy
 /// of it: a backup is no other cluster's for having been copied.
 pub const CLUSTER: &str = "cluster";
-const FIRST_LINE: &str = "gitstratum data 1";
+/// Begins the first line, before the version.
+const TITLE: &str = "gitstratum data ";
+/// The version of a store that may have no manifest.
+const WITHOUT_MANIFEST: u32 = 1;
+/// The version of one that has had a manifest.
+const WITH_MANIFEST: u32 = 2;
 
 /// Takes the lock and makes sure that the data is `node_id`'s; names it on an empty disk.
 pub(super) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, OpenError> {
@@ -26,18 +34,38 @@ pub(super) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, Ope
     let lock = take_lock(disk).await?;
     // A name is never taken back, but another node may have given one before the lock was taken.
     if !named && !is_named(disk, node_id).await? {
-        let text = format!("{FIRST_LINE}\nnode {node_id}\n");
-        disk.replace(IDENTITY, Bytes::from(text)).await.map_err(io_error("write", IDENTITY))?;
+        let written = write(disk, node_id, WITHOUT_MANIFEST).await;
+        written.map_err(io_error("write", IDENTITY))?;
     }
     Ok(lock)
+}
+
+/// Whether the store has had a manifest.
+///
+/// # Errors
+/// As [`owner`].
+pub(super) async fn had_manifest(disk: &Disk) -> Result<bool, OpenError> {
+    Ok(read(disk).await?.is_some_and(|identity| identity.version == WITH_MANIFEST))
+}
+
+/// Says that the store has a manifest, which is durable, from now on.
+///
+/// # Errors
+/// Those of the disk.
+pub(super) async fn has_manifest(disk: &Disk, node_id: &NodeId) -> std::io::Result<()> {
+    write(disk, node_id, WITH_MANIFEST).await
+}
+
+async fn write(disk: &Disk, node_id: &NodeId, version: u32) -> std::io::Result<()> {
+    disk.replace(IDENTITY, Bytes::from(format!("{TITLE}{version}\nnode {node_id}\n"))).await
 }
 
 /// Whether the data is named as this node's; an error when as another's.
 async fn is_named(disk: &Disk, ours: &NodeId) -> Result<bool, OpenError> {
     match read(disk).await? {
         None => Ok(false),
-        Some(owner) if owner == *ours => Ok(true),
-        Some(owner) => Err(OpenError::OtherNode { owner, ours: ours.clone() }),
+        Some(Identity { owner, .. }) if owner == *ours => Ok(true),
+        Some(Identity { owner, .. }) => Err(OpenError::OtherNode { owner, ours: ours.clone() }),
     }
 }
 
@@ -46,7 +74,7 @@ async fn is_named(disk: &Disk, ours: &NodeId) -> Result<bool, OpenError> {
 /// # Errors
 /// [`OpenError`] when the file that says it cannot be read, or is damaged.
 pub async fn owner(disk: &Disk) -> Result<Option<NodeId>, OpenError> {
-    read(disk).await
+    Ok(read(disk).await?.map(|identity| identity.owner))
 }
 
 /// Whether a store was ever open in this directory. None was in an empty one, nor in a snapshot
@@ -74,7 +102,13 @@ async fn take_lock(disk: &Disk) -> Result<DiskLock, OpenError> {
     })
 }
 
-async fn read(disk: &Disk) -> Result<Option<NodeId>, OpenError> {
+/// What the file says.
+struct Identity {
+    version: u32,
+    owner: NodeId,
+}
+
+async fn read(disk: &Disk) -> Result<Option<Identity>, OpenError> {
     let file = match disk.open(IDENTITY, OpenMode::Read).await {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(io_error("open", IDENTITY))?,
@@ -83,10 +117,16 @@ async fn read(disk: &Disk) -> Result<Option<NodeId>, OpenError> {
     let len = usize::try_from(len.min(4096)).expect("bounded just now");
     let bytes = file.read_at(0, len).await.map_err(io_error("read", IDENTITY))?;
     let text = std::str::from_utf8(&bytes).ok();
-    let rest = text.and_then(|text| text.strip_prefix(FIRST_LINE));
-    let owner = rest.and_then(|rest| rest.strip_prefix("\nnode ")?.strip_suffix('\n'));
-    match owner {
-        Some(owner) => Ok(Some(NodeId::new(owner))),
-        None => Err(OpenError::Damaged { path: IDENTITY.into() }),
+    let lines = text.and_then(|text| text.strip_prefix(TITLE)?.split_once('\n'));
+    let version = lines.and_then(|(version, _)| version.parse().ok());
+    let owner = lines.and_then(|(_, rest)| rest.strip_prefix("node ")?.strip_suffix('\n'));
+    match (version, owner) {
+        (Some(version @ WITHOUT_MANIFEST..=WITH_MANIFEST), Some(owner)) => {
+            Ok(Some(Identity { version, owner: NodeId::new(owner) }))
+        }
+        (Some(version), _) if version > WITH_MANIFEST => {
+            Err(OpenError::Version { path: IDENTITY.into(), version })
+        }
+        _ => Err(OpenError::Damaged { path: IDENTITY.into() }),
     }
 }

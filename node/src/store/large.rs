@@ -162,10 +162,24 @@ impl ObjectWriter {
         };
         named.await.map_err(|error| shared.fail(format!("name {to}: {error}")))?;
         shared.leftovers.completed(draft.path());
+        if let Err(error) = shared.note_large(id, Some(draft.len)).await {
+            if matches!(error, StoreError::DiskFull) {
+                // Durably, or what was refused might be there after a power loss.
+                let removed = async {
+                    shared.disk.remove(&to).await?;
+                    directory.sync().await
+                };
+                removed.await.map_err(|error| shared.fail(format!("remove {to}: {error}")))?;
+            }
+            return Err(error);
+        }
         let healed = {
             let mut view = shared.view();
             view.large.insert(id, draft.len);
-            let healed = view.bad(&id).is_some_and(|bad| bad.at == BadPlace::Large);
+            let healed = view.bad(&id).is_some_and(|bad| {
+                // Where its file was missing, this one takes its place.
+                matches!(bad.at, BadPlace::Large | BadPlace::Dropped)
+            });
             if healed {
                 view.bad.remove(&id);
             }

@@ -55,14 +55,13 @@ impl Shared {
         let latest = self.latest(id).await?;
         let view = self.view();
         let Some(bad) = view.bad(id) else {
-            return match (latest, view.unidentified.first()) {
-                (Latest::Held(held), _) => Ok(Some(held)),
-                (Latest::Deleted, _) | (Latest::Unknown, None) => Ok(None),
-                (Latest::Unknown, Some(segment)) => {
-                    let path = segment_path(*segment);
-                    let reason = format!("it may be what cannot be read in {path}");
-                    Err(StoreError::Damaged { id: *id, reason })
-                }
+            return match latest {
+                Latest::Held(held) => Ok(Some(held)),
+                Latest::Deleted => Ok(None),
+                Latest::Unknown => match view.doubt(id) {
+                    Some(reason) => Err(StoreError::Damaged { id: *id, reason }),
+                    None => Ok(None),
+                },
             };
         };
         match latest {
@@ -204,6 +203,7 @@ impl Shared {
         self.note_scanned(id, &scanned);
         self.keep_noted().await?;
         let (file, entries) = (damaged.file.clone(), scanned.places.entries());
+        let (ids, unread) = (scanned.places.ids(), scanned.skipped);
         let older = self.view().older_than(id);
         let accounts = scanned.accounts;
         let made = write_index(&self.disk, id, file, damaged.len, accounts, entries, older).await;
@@ -211,7 +211,12 @@ impl Shared {
             true => StoreError::DiskFull,
             false => read_failed(&index_path(id), &error),
         })?;
-        self.view().replace_sealed(&[id], Some(Arc::new(sealed)));
+        self.view().replace_sealed(&[id], Some(Arc::new(sealed.with(ids, unread))));
+        // What it lacks now is on the list of damage. Until the manifest says so too, another
+        // opening finds it once more.
+        if let Err(error) = self.keep_manifest().await {
+            tracing::warn!(path, %error, "the manifest has what the segment held before");
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! What a store does by itself: compaction when there is enough garbage, scrub when it is
-//! time or an operator says so. One after the other, at a set rate, and never while a put
-//! waits for them.
+//! What a store does by itself: it notes how far it has come, compacts when there is enough
+//! garbage, and scrubs when it is time or an operator says so. One after the other, at a set rate,
+//! and never while a put waits for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,12 @@ pub async fn maintain(store: Arc<SegmentStore>, how: Maintenance) {
             look_at = Instant::now() + how.look_interval;
             // The clock may have been set meanwhile.
             store.follow_schedule(schedule).await;
+            // So that what was appended is known to have been there, should it be lost.
+            if let Err(error) = store.shared.keep_manifest().await
+                && !matches!(error, StoreError::Closed | StoreError::Failed { .. })
+            {
+                tracing::warn!(%error, "the manifest will be written later");
+            }
             if let Err(StoreError::Closed) = compact(&store, how.compact).await {
                 return;
             }

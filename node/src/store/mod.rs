@@ -16,10 +16,13 @@ mod format;
 mod identity;
 mod inventory;
 mod large;
+mod large_names;
 mod leftovers;
 mod load;
 mod lookup;
 mod maintain;
+mod manifest;
+mod missing;
 pub mod offline;
 mod options;
 mod order;
@@ -244,9 +247,12 @@ pub struct StoreStats {
     pub segments: u64,
     /// Objects in files of their own.
     pub large_objects: u64,
-    /// Objects that are known to be damaged and were not put again; and segments with
-    /// records of which not even the ids can be read.
+    /// Objects that are known to be damaged and were not put again; and files with records of
+    /// which not even the ids are known: they cannot be read, or the file lost them.
     pub damaged_objects: u64,
+    /// What is known of files that lost records which cannot all be named: a line each, at most
+    /// `limits::LOST_FILES_NAMED_MAX`.
+    pub lost: Vec<String>,
     /// Bytes of dead records that compaction would free.
     pub garbage_bytes: u64,
     /// Bytes of all segments, indexes and large objects.

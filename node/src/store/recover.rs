@@ -22,12 +22,14 @@ use super::format::record::{Begins, Content, RECORD_BYTES_MIN, RecordHead};
 use super::format::segment::{
     SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header, segment_header,
 };
+use super::manifest::{Held, Kept, Should, Summary};
+use super::missing::Missing;
 use super::scan::{Contents, Tail, scan};
 use super::sealed::{IndexError, Sealed, write_index};
-use super::shared::is_full;
+use super::shared::{Ledgers, is_full};
 use super::unsealed::Unsealed;
 use super::view::View;
-use super::{OpenError, append, clean, io_error, quarantine};
+use super::{OpenError, append, clean, identity, io_error, large_names, manifest, quarantine};
 use crate::limits;
 use crate::object::ObjectId;
 
@@ -37,11 +39,22 @@ pub(super) struct Recovered {
     pub(super) next_segment: u32,
     /// Segments that were scanned and have damaged records.
     pub(super) damaged: Vec<(SegmentId, Contents)>,
+    /// What should be there and is not.
+    pub(super) missing: Missing,
+    pub(super) ledgers: Ledgers,
+    /// Whether the store is one that has had a manifest.
+    pub(super) had_manifest: bool,
 }
 
 /// Opens all that is on a disk.
 pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     let Listed { segments, large, leftovers } = list(disk).await?;
+    let had_manifest = identity::had_manifest(disk).await?;
+    let known = manifest::read(disk).await?;
+    let mut missing = Missing::default();
+    let trouble = missing.look_at_manifest(&known, had_manifest);
+    let compares = known.manifest.is_some();
+    let manifest = known.manifest.unwrap_or_default();
     let looks = look_at_all(disk, segments.iter().copied().collect()).await?;
     if !names_last(&looks, &large, &leftovers) {
         // There is more to do than to look: whoever waits with a thread for the opening has it
@@ -55,7 +68,12 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
         remove(disk, &path).await?;
     }
     let large = large_objects(disk, large).await?;
-    let quarantined = quarantine::load(disk).await?;
+    let said = large_names::load(disk, manifest.large).await?;
+    let names = missing.look_at_large(disk, said, &large).await?;
+    let quarantined = quarantine::load(disk, manifest.quarantine).await?;
+    missing.list_unsaved = quarantined.unsaved;
+    let newest = segments.last().copied();
+    let next_segment = newest.map_or(0, |last| last.last + 1).max(manifest.next_segment);
     let mut recovered = Recovered {
         view: View {
             active: None,
@@ -65,25 +83,41 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
             bad: quarantined.bad,
             unidentified: quarantined.unidentified,
             unidentified_scans: 0,
+            lost: quarantined.lost,
         },
-        next_segment: segments.last().map_or(0, |last| last.last + 1),
+        next_segment,
         damaged: Vec::new(),
+        missing,
+        ledgers: Ledgers {
+            manifest: Kept::new(manifest.clone(), compares && !trouble),
+            large_names: names,
+            list_sequence: quarantined.sequence.max(manifest.quarantine),
+        },
+        had_manifest,
     };
-    let newest = segments.last().copied();
-    let mut sealed = Vec::new();
+    let (mut sealed, mut held) = (Vec::new(), BTreeMap::new());
     for look in looks {
-        let id = look.id;
-        match open_segment(disk, look, Some(id) == newest).await? {
+        let (id, len) = (look.id, look.len);
+        let should = manifest.segments.get(&id);
+        let (records, unread) = match open_segment(disk, look, Some(id) == newest, should).await? {
             Opened::Sealed(segment, contents) => {
+                let Summary { records, unread, .. } = segment.summary();
                 sealed.push(segment);
                 recovered.damaged.extend(contents.map(|contents| (id, contents)));
+                (records, unread)
             }
             Opened::Active(segment, contents) => {
+                let Summary { records, unread, .. } = segment.summary();
                 recovered.view.active = Some(segment);
                 recovered.damaged.push((id, contents));
+                (records, unread)
             }
-            Opened::Nothing => {}
-        }
+            Opened::Nothing => (0, 0),
+        };
+        held.insert(id, Held { len, records, unread });
+    }
+    if compares {
+        recovered.missing.lost.extend(manifest::compare(&manifest, &held));
     }
     sealed.sort_by_key(|segment| std::cmp::Reverse(segment.id()));
     recovered.view.sealed = sealed.into();
@@ -211,9 +245,16 @@ enum Opened {
     Nothing,
 }
 
-async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, OpenError> {
+async fn open_segment(
+    disk: &Disk,
+    look: Look,
+    newest: bool,
+    should: Option<&Should>,
+) -> Result<Opened, OpenError> {
     let Look { id, file, len, named, sealed } = look;
-    if let Some(sealed) = sealed {
+    if let Some(sealed) = sealed
+        && let Some(sealed) = as_it_should(sealed, should).await?
+    {
         return Ok(Opened::Sealed(Arc::new(sealed), None));
     }
     let (path, index) = (segment_path(id), index_path(id));
@@ -226,10 +267,21 @@ async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, O
         // Each record says itself where it belongs, so the rest is still good.
         tracing::error!(path, "the segment's header is damaged");
     }
-    let open = newest && id.generation == 0 && !clean::was_left(disk, id, len).await;
-    let tail = if open { Tail::Open } else { Tail::Sealed };
+    let open = newest && id.generation == 0 && !matches!(should, Some(Should::Sealed(_)));
+    let tail = match should {
+        _ if !open => Tail::Sealed,
+        Some(Should::Active { len, .. }) => Tail::Open { durable: *len },
+        // A store without a manifest says otherwise that it was closed.
+        _ if clean::was_left(disk, id, len).await => Tail::Open { durable: len },
+        _ => Tail::Open { durable: 0 },
+    };
     let mut contents = scan(&file, id, len, tail).await.map_err(io_error("read", &path))?;
-    if newest && id.generation == 0 {
+    let unread = contents.skipped;
+    if should.is_some_and(|should| unread <= should.unread()) {
+        // It was noted when that was seen first, and may have been made up for since.
+        contents.skipped = 0;
+    }
+    if open {
         // An index that does not hold, or is that of a shorter segment, has no use.
         match disk.remove(&index).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -238,7 +290,7 @@ async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, O
             _ => {}
         }
         let file = disk.open(&path, OpenMode::ReadWrite).await.map_err(io_error("open", &path))?;
-        return active(id, file, len, contents).await;
+        return active(id, file, len, unread, contents).await;
     }
     tracing::warn!(path, "its index is missing or damaged and is made again");
     let accounts = contents.accounts.clone();
@@ -251,6 +303,7 @@ async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, O
             Err(error) if is_full(&error) => {}
             sealed => {
                 let sealed = sealed.map_err(io_error("write", &index))?;
+                let sealed = sealed.with(contents.places.ids(), unread);
                 return Ok(Opened::Sealed(Arc::new(sealed), Some(contents)));
             }
         }
@@ -258,8 +311,29 @@ async fn open_segment(disk: &Disk, look: Look, newest: bool) -> Result<Opened, O
     // With an index nobody would scan it again, and know that records are missing in it: that
     // is to be on the list first.
     let places = std::mem::take(&mut contents.places);
-    let sealed = Sealed::in_memory(Unsealed { id, file, len, file_len: len, accounts, places });
+    let segment = Unsealed { id, file, len, file_len: len, unread, accounts, places };
+    let sealed = Sealed::in_memory(segment);
     Ok(Opened::Sealed(Arc::new(sealed), Some(contents)))
+}
+
+/// A segment with an index that holds, unless it is not the one that the manifest says: then its
+/// records are to be counted.
+async fn as_it_should(
+    sealed: Sealed,
+    should: Option<&Should>,
+) -> Result<Option<Sealed>, OpenError> {
+    let Summary { len, records, .. } = sealed.summary();
+    if let Some(Should::Sealed(noted)) = should {
+        let same = (noted.len, noted.records) == (len, records);
+        return Ok(same.then(|| sealed.with(noted.ids, noted.unread)));
+    }
+    match sealed.read_ids().await {
+        Ok(ids) => Ok(Some(sealed.with(ids, 0))),
+        Err(IndexError::Io(source)) => {
+            Err(OpenError::Io { doing: format!("read {}", index_path(sealed.id())), source })
+        }
+        Err(IndexError::Damaged | IndexError::Version(_)) => Ok(None),
+    }
 }
 
 /// The segment to go on with: its torn tail cut, what is torn within its last group voided,
@@ -268,6 +342,7 @@ async fn active(
     id: SegmentId,
     file: File,
     len: u64,
+    unread: u64,
     mut contents: Contents,
 ) -> Result<Opened, OpenError> {
     let path = segment_path(id);
@@ -298,7 +373,7 @@ async fn active(
     }
     let places = std::mem::take(&mut contents.places);
     let accounts = std::mem::take(&mut contents.accounts);
-    let segment = Unsealed { id, file, len: end, file_len: end, accounts, places };
+    let segment = Unsealed { id, file, len: end, file_len: end, unread, accounts, places };
     Ok(Opened::Active(segment, contents))
 }
 

@@ -187,7 +187,10 @@ impl Contents {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
     /// It may be torn: puts were appended to it when the power went.
-    Open,
+    Open {
+        /// So many bytes of the segment were durable all the same.
+        durable: u64,
+    },
     /// Everything in it was durable once.
     Sealed,
 }
@@ -217,10 +220,26 @@ pub(super) async fn scan(
     // last one among their records, where that begins, and what was skipped before it.
     let mut group: Vec<Scanned> = Vec::new();
     let (mut latest, mut latest_start, mut latest_skipped) = (0, begin, 0);
+    // Where what was durable ends, and how far the records in it reach; none of an open tail is
+    // doubtful before that.
+    let durable = match tail {
+        Tail::Open { durable } => durable,
+        Tail::Sealed => u64::MAX,
+    };
+    let (mut known_to, mut in_doubt) = (begin, false);
     while let Some(record) = reader.next().await? {
-        if tail == Tail::Sealed {
+        let offset = u64::from(record.offset);
+        if offset < durable {
+            known_to = offset + record.head.record_len();
             contents.take(&record);
             continue;
+        }
+        if !in_doubt {
+            in_doubt = true;
+            let before = reader.skipped - (offset - known_to);
+            contents.skipped = before + durable.saturating_sub(known_to);
+            contents.last_group = known_to.max(durable);
+            (latest_start, latest_skipped) = (contents.last_group, contents.skipped);
         }
         let durable = match record.head.begins {
             Begins::Nothing => None,
@@ -241,7 +260,18 @@ pub(super) async fn scan(
             contents.end = len;
             contents.last_group = len;
         }
-        Tail::Open => contents.take_last(group),
+        Tail::Open { .. } if in_doubt => contents.take_last(group),
+        // What a segment lacks of what was durable is known by its length.
+        Tail::Open { .. } if len < durable => {
+            contents.skipped = reader.skipped;
+            contents.last_group = known_to;
+            contents.end = known_to;
+        }
+        Tail::Open { .. } => {
+            contents.skipped = reader.skipped + durable.saturating_sub(known_to);
+            contents.last_group = known_to.max(durable);
+            contents.end = contents.last_group;
+        }
     }
     Ok(contents)
 }

@@ -6,6 +6,7 @@ use gitstratum_host::disk::is_exhausted;
 
 use super::StoreError;
 use super::files::index_path;
+use super::manifest::Summary;
 use super::sealed::write_index;
 use super::shared::Shared;
 use super::unsealed::Unsealed;
@@ -21,6 +22,7 @@ pub(super) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreEr
         let Some(entries) = segment.unwritten() else { continue };
         shared.keep_noted().await?;
         let (id, file, len) = (segment.id(), segment.file.clone(), segment.len);
+        let Summary { ids, unread, .. } = segment.summary();
         let accounts = segment.accounts().clone();
         let older = shared.view().older_than(id);
         let made = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
@@ -29,7 +31,7 @@ pub(super) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreEr
         // Unless it was compacted meanwhile; then what was written is a leftover.
         let mut view = shared.view();
         if view.sealed.iter().any(|known| Arc::ptr_eq(known, segment)) {
-            view.replace_sealed(&[id], Some(Arc::new(made)));
+            view.replace_sealed(&[id], Some(Arc::new(made.with(ids, unread))));
         }
     }
     Ok(())
@@ -41,11 +43,12 @@ pub(super) async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(
     let entries = places.entries();
     let (file, accounts, older) = (file.clone(), accounts.clone(), shared.view().older_than(id));
     let made = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
+    let Summary { ids, unread, .. } = frozen.summary();
     match made {
         Ok(sealed) => {
             shared.count_write(sealed.disk_bytes() - len, 2);
             let mut view = shared.view();
-            view.replace_sealed(&[], Some(Arc::new(sealed)));
+            view.replace_sealed(&[], Some(Arc::new(sealed.with(ids, unread))));
             view.frozen.retain(|other| other.id != id);
             Ok(())
         }

@@ -16,6 +16,7 @@ use super::format::index::{
     encode_index, head_len,
 };
 use super::format::segment::SegmentId;
+use super::manifest::Summary;
 use super::unsealed::{Places, Unsealed};
 use crate::object::ObjectId;
 
@@ -76,6 +77,10 @@ pub(super) struct Sealed {
     /// Its length.
     pub(super) len: u64,
     index: Index,
+    /// The lowest and the highest id in it, once that is known.
+    ids: Option<(ObjectId, ObjectId)>,
+    /// Bytes in it that belong to no record, as far as that is known.
+    unread: u64,
 }
 
 #[derive(Debug)]
@@ -120,7 +125,7 @@ impl Sealed {
         }
         let directory = OnceLock::new();
         let index = Index::File { file: index_file, len: index_len, head, directory };
-        Ok(Sealed { id, file, len, index })
+        Ok(Sealed { id, file, len, index, ids: None, unread: 0 })
     }
 
     /// Reads what its index keeps in memory, unless that was done: filter and directory.
@@ -139,8 +144,48 @@ impl Sealed {
 
     /// A segment whose index cannot be written yet.
     pub(super) fn in_memory(segment: Unsealed) -> Self {
-        let Unsealed { id, file, len, accounts, places, .. } = segment;
-        Sealed { id, file, len, index: Index::Memory { places, accounts } }
+        let Unsealed { id, file, len, unread, accounts, places, .. } = segment;
+        let ids = places.ids();
+        Sealed { id, file, len, index: Index::Memory { places, accounts }, ids, unread }
+    }
+
+    /// The same segment, of which it is known between which ids its own lie, and how many of its
+    /// bytes belong to no record.
+    pub(super) fn with(self, ids: Option<(ObjectId, ObjectId)>, unread: u64) -> Self {
+        Sealed { ids, unread, ..self }
+    }
+
+    /// What it holds.
+    pub(super) fn summary(&self) -> Summary {
+        let Sealed { len, ids, unread, .. } = *self;
+        Summary { len, records: self.entries(), ids, unread }
+    }
+
+    /// Reads from its index between which ids its own lie.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(super) async fn read_ids(&self) -> Result<Option<(ObjectId, ObjectId)>, IndexError> {
+        let Index::File { head, .. } = &self.index else { return Ok(self.ids) };
+        let low = self.first_entry(head.numbers()).await?;
+        let high = self.first_entry(head.numbers().rev()).await?;
+        Ok(low.map(|(low, _)| low).zip(high.map(|(_, high)| high)))
+    }
+
+    /// The lowest and the highest id in the first of these buckets that has any.
+    async fn first_entry(
+        &self,
+        numbers: impl Iterator<Item = usize>,
+    ) -> Result<Option<(ObjectId, ObjectId)>, IndexError> {
+        for number in numbers {
+            for bucket in self.buckets_in(number..=number).await? {
+                let entries = self.entries_of(bucket).await?;
+                if let (Some((low, _)), Some((high, _))) = (entries.first(), entries.last()) {
+                    return Ok(Some((*low, *high)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Which segment.

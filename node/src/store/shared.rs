@@ -11,7 +11,9 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 
 use super::draft::Draft;
 use super::format::large::large_size_of;
+use super::large_names::LargeNames;
 use super::leftovers::Leftovers;
+use super::manifest::{Kept, Reach};
 use super::order::{Order, Queued};
 use super::pack::{Packer, Packers, Unpacker};
 use super::scrub::Scrubs;
@@ -20,6 +22,14 @@ use super::view::{Seen, View};
 use super::{Durability, Fsync, StoreError, StoreOptions, StoreStats, Stored};
 use crate::limits;
 use crate::seldom::Seldom;
+
+/// What is known of what a store should hold, apart from the view.
+pub(super) struct Ledgers {
+    pub(super) manifest: Kept,
+    pub(super) large_names: LargeNames,
+    /// How often the list of damage was written.
+    pub(super) list_sequence: u64,
+}
 
 /// What the parts of a store share.
 pub(super) struct Shared {
@@ -31,7 +41,7 @@ pub(super) struct Shared {
     /// To the committer, until the store is closed. Bounded in bytes by `claim_queue`.
     pub(super) queue: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     queued_bytes: AtomicUsize,
-    next_segment: AtomicU32,
+    pub(super) next_segment: AtomicU32,
     /// Tells files of one object apart that are written at once.
     next_large: AtomicU64,
     pub(super) large_writers: Arc<Semaphore>,
@@ -41,6 +51,14 @@ pub(super) struct Shared {
     pub(super) rebuilding: tokio::sync::Mutex<()>,
     /// One compaction, snapshot or scrub at a time.
     pub(super) maintenance: tokio::sync::Mutex<()>,
+    /// The manifest that was written last; held while another is written.
+    pub(super) manifest: tokio::sync::Mutex<Kept>,
+    /// The journal of the names of large objects; held while it is written.
+    pub(super) large_names: tokio::sync::Mutex<LargeNames>,
+    /// How far that reaches.
+    pub(super) large_reach: Mutex<Reach>,
+    /// How often the list of what is damaged was written.
+    pub(super) list_sequence: AtomicU64,
     /// Whether the list of what is damaged says more than its file.
     pub(super) bad_unsaved: AtomicBool,
     /// Held while the list of what is damaged is written.
@@ -72,7 +90,9 @@ impl Shared {
         next_segment: u32,
         queue: mpsc::UnboundedSender<Order>,
         scrubs: Scrubs,
+        ledgers: Ledgers,
     ) -> Self {
+        let Ledgers { manifest, large_names, list_sequence } = ledgers;
         let packers = Packers::new(options.compression);
         Shared {
             leftovers: Leftovers::new(disk.clone()),
@@ -89,6 +109,10 @@ impl Shared {
             naming: Semaphore::new(1),
             rebuilding: tokio::sync::Mutex::default(),
             maintenance: tokio::sync::Mutex::default(),
+            manifest: tokio::sync::Mutex::new(manifest),
+            large_reach: Mutex::new(large_names.reach()),
+            large_names: tokio::sync::Mutex::new(large_names),
+            list_sequence: AtomicU64::new(list_sequence),
             bad_unsaved: AtomicBool::default(),
             noting: tokio::sync::Mutex::default(),
             scrubs,
@@ -232,7 +256,9 @@ impl Shared {
         let view = self.view();
         let live = view.live();
         let damaged = view.bad.values().filter(|bad| !bad.healed).count();
-        let damaged = (damaged + view.unidentified.len()) as u64;
+        let damaged = (damaged + view.doubtful_files()) as u64;
+        let lost = view.lost.iter().take(limits::LOST_FILES_NAMED_MAX);
+        let lost = lost.map(|(path, lost)| format!("{path}: {lost}")).collect();
         let (large, large_bytes) = (view.large.len() as u64, view.large.values().sum::<u64>());
         let large_payload: u64 = view.large.values().map(|len| large_size_of(*len)).sum();
         // What damaged accounts say is anything, and ends no process.
@@ -256,6 +282,7 @@ impl Shared {
             segments,
             large_objects: large,
             damaged_objects: damaged,
+            lost,
             garbage_bytes: garbage,
             disk_bytes: disk_bytes + large_bytes,
             index_memory_bytes,

@@ -12,8 +12,9 @@ use gitstratum_host::disk::is_exhausted;
 
 use super::engine::SegmentStore;
 use super::files::{DIR, LARGE_DIR, index_path, large_path, segment_path};
+use super::manifest::{Manifest, write};
 use super::shared::is_full;
-use super::{StoreError, identity, quarantine};
+use super::{StoreError, identity, large_names, quarantine};
 use crate::limits;
 
 /// The directory of all snapshots.
@@ -67,24 +68,36 @@ impl SegmentStore {
         self.shared.keep_noted().await?;
         // Large objects neither come nor go while the links are made.
         let _naming = self.shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
-        let mut files = self.files_now();
+        let (mut files, manifest, names) = self.files_now();
         for file in [quarantine::FILE, identity::CLUSTER] {
             if disk.exists(file).await.map_err(failed)? {
                 files.insert(file.to_owned());
             }
         }
         link_all(disk, &path, &files).await.map_err(failed)?;
+        let complete = async {
+            disk.replace(&format!("{path}/{}", large_names::FILE), names).await?;
+            write(disk, &format!("{path}/"), &manifest).await?;
+            let text = format!("gitstratum snapshot 1\n{} files\n", files.len());
+            disk.replace(&format!("{path}/{COMPLETE}"), Bytes::from(text)).await
+        };
+        complete.await.map_err(failed)?;
         Ok(Snapshot { path, files: files.len() as u64 })
     }
 
-    fn files_now(&self) -> BTreeSet<String> {
+    /// The files of the store, and what says what they should hold: a manifest, and the names of
+    /// large objects.
+    fn files_now(&self) -> (BTreeSet<String>, Manifest, Bytes) {
         let view = self.shared.view();
+        let (names, reach) = large_names::encode(1, &view.large);
+        let sealed = view.sealed.iter().map(|sealed| (sealed.id(), sealed.summary()));
+        let manifest = self.shared.manifest_of(sealed, reach);
         let segments = view.sealed.iter().map(|sealed| sealed.id());
         let files = segments.flat_map(|id| [segment_path(id), index_path(id)]);
         let large = view.large.keys().map(|id| large_path(*id));
         let mut files: BTreeSet<String> = files.chain(large).collect();
         files.insert(identity::IDENTITY.to_owned());
-        files
+        (files, manifest, names)
     }
 }
 
@@ -98,7 +111,5 @@ async fn link_all(disk: &Disk, path: &str, files: &BTreeSet<String>) -> std::io:
     for dir in [DIR, LARGE_DIR] {
         disk.sync_dir(&format!("{path}/{dir}")).await?;
     }
-    disk.sync_dir(path).await?;
-    let text = format!("gitstratum snapshot 1\n{} files\n", files.len());
-    disk.replace(&format!("{path}/{COMPLETE}"), Bytes::from(text)).await
+    disk.sync_dir(path).await
 }

@@ -9,6 +9,7 @@ use gitstratum_host::disk::File;
 use super::format::account::Accounts;
 use super::format::index::{Entry, Place};
 use super::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
+use super::manifest::Summary;
 use crate::object::ObjectId;
 
 /// Takes eight bytes of the id for the hash of the whole: ids are hashes already.
@@ -67,23 +68,34 @@ type Map = HashMap<Key, Place, BuildHasherDefault<PrefixHasher>>;
 
 /// Where the latest record of each id is. Its order is never seen.
 #[derive(Debug)]
-pub(super) struct Places(Box<[Map; MAPS]>);
+pub(super) struct Places {
+    maps: Box<[Map; MAPS]>,
+    /// The lowest and the highest id.
+    ids: Option<(ObjectId, ObjectId)>,
+}
 
 impl Default for Places {
     fn default() -> Self {
-        Places(Box::new(std::array::from_fn(|_| Map::default())))
+        Places { maps: Box::new(std::array::from_fn(|_| Map::default())), ids: None }
     }
 }
 
 impl Places {
     /// What is known of an id.
     pub(super) fn get(&self, id: &ObjectId) -> Option<Place> {
-        self.0[Self::map_of(id)].get(&Key(*id)).copied()
+        self.maps[Self::map_of(id)].get(&Key(*id)).copied()
     }
 
     /// Enters a record; the latest of an id counts.
     pub(super) fn insert(&mut self, id: ObjectId, place: Place) {
-        self.0[Self::map_of(&id)].insert(Key(id), place);
+        self.maps[Self::map_of(&id)].insert(Key(id), place);
+        let (low, high) = self.ids.unwrap_or((id, id));
+        self.ids = Some((low.min(id), high.max(id)));
+    }
+
+    /// The lowest and the highest id; `None` without any.
+    pub(super) fn ids(&self) -> Option<(ObjectId, ObjectId)> {
+        self.ids
     }
 
     fn map_of(id: &ObjectId) -> usize {
@@ -93,12 +105,12 @@ impl Places {
 
     /// Number of ids.
     pub(super) fn len(&self) -> usize {
-        self.0.iter().map(Map::len).sum()
+        self.maps.iter().map(Map::len).sum()
     }
 
     /// Bytes that this takes, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.0.iter().map(Map::capacity).sum::<usize>() * (size_of::<(Key, Place)>() + 1)
+        self.maps.iter().map(Map::capacity).sum::<usize>() * (size_of::<(Key, Place)>() + 1)
     }
 
     /// The ids that `wanted` says, each with whether it is an object's, in no order.
@@ -113,7 +125,7 @@ impl Places {
     }
 
     fn all(&self) -> impl Iterator<Item = (&Key, &Place)> {
-        self.0.iter().flatten()
+        self.maps.iter().flatten()
     }
 }
 
@@ -127,6 +139,8 @@ pub(super) struct Unsealed {
     /// How far the file reaches: past `len` with zeros that are durable, so that a small
     /// group is written over them and its flush has no metadata to write.
     pub(super) file_len: u64,
+    /// Bytes before `len` that belong to no record.
+    pub(super) unread: u64,
     pub(super) accounts: Accounts,
     pub(super) places: Places,
 }
@@ -140,8 +154,15 @@ impl Unsealed {
             file,
             len,
             file_len: len,
+            unread: 0,
             accounts: Accounts::default(),
             places: Places::default(),
         }
+    }
+
+    /// What it holds.
+    pub(super) fn summary(&self) -> Summary {
+        let (records, ids) = (self.places.len() as u64, self.places.ids());
+        Summary { len: self.len, records, ids, unread: self.unread }
     }
 }

@@ -15,6 +15,7 @@ use super::format::account::Tally;
 use super::format::index::Place;
 use super::format::record::{RECORD_TRAILER_BYTES, header_len};
 use super::format::segment::SegmentId;
+use super::manifest::Lost;
 use super::sealed::Sealed;
 use super::unsealed::Unsealed;
 use crate::object::ObjectId;
@@ -142,6 +143,9 @@ pub(super) struct View {
     pub(super) unidentified: BTreeSet<SegmentId>,
     /// Scans that met such records since the store was opened.
     pub(super) unidentified_scans: u64,
+    /// Files that lost records, by their paths, and what is known of those: while there are any,
+    /// the ids that may be among them are not said to be absent either.
+    pub(super) lost: BTreeMap<String, Lost>,
 }
 
 impl View {
@@ -184,6 +188,23 @@ impl View {
     pub(super) fn bad(&self, id: &ObjectId) -> Option<&Bad> {
         // Nearly always there is none at all.
         if self.bad.is_empty() { None } else { self.bad.get(id) }
+    }
+
+    /// Why an id of which nothing is known may be one that was lost; `None` when it is absent.
+    pub(super) fn doubt(&self, id: &ObjectId) -> Option<String> {
+        if let Some(segment) = self.unidentified.first() {
+            return Some(format!("it may be what cannot be read in {}", segment_path(*segment)));
+        }
+        let mut lost = self.lost.iter().filter(|(_, lost)| lost.may_have(id));
+        lost.next().map(|(path, lost)| format!("it may be what {path} lost: {}", lost.reason))
+    }
+
+    /// Files with records that cannot be named: those that cannot be read, and those that
+    /// are lost.
+    pub(super) fn doubtful_files(&self) -> usize {
+        let unread = self.unidentified.iter().map(|segment| segment_path(*segment));
+        let only_unread = unread.filter(|path| !self.lost.contains_key(path)).count();
+        self.lost.len() + only_unread
     }
 
     /// What the segments that are indexed in memory say of an id.

@@ -46,7 +46,7 @@ async fn what_was_written_ahead_is_room_on_a_full_disk_and_only_that() {
     let options = StoreOptions::new(NodeId::new("m"), Fsync::Always).zeros_ahead_bytes(1_000);
     let store = SegmentStore::open(disk.clone(), options).await.unwrap();
     put(&store, &small(0)).await.unwrap();
-    disk.set_capacity_bytes(Some(store.stats().disk_bytes));
+    disk.set_capacity_bytes(Some(disk.content_bytes()));
     let mut stored = 1;
     let refused = loop {
         match put(&store, &small(stored)).await {
@@ -56,7 +56,7 @@ async fn what_was_written_ahead_is_room_on_a_full_disk_and_only_that() {
     };
     assert!(matches!(refused, StoreError::DiskFull), "{refused:?}");
     assert!((5..20).contains(&stored), "{stored} objects in a thousand bytes");
-    disk.set_capacity_bytes(Some(store.stats().disk_bytes + 200));
+    disk.set_capacity_bytes(Some(disk.content_bytes() + 200));
     // Too little for zeros, enough for an object.
     put(&store, &small(stored)).await.unwrap();
     disk.power_lost();

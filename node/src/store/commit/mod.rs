@@ -47,6 +47,7 @@ pub(super) async fn run(
         flight: None,
         staged: Vec::new(),
         sealing: None,
+        in_manifest: false,
         unsynced_since: None,
         room: Room::default(),
         arena: BytesMut::new(),
@@ -90,6 +91,9 @@ struct Committer {
     staged: Vec<Group>,
     /// Writes the index of the segment before the active one.
     sealing: Option<JoinHandle<Result<(), StoreError>>>,
+    /// Whether the manifest is known to ask for the active segment: a record is written to it
+    /// only then.
+    in_manifest: bool,
     /// Since when acknowledged records wait for their sync.
     unsynced_since: Option<Instant>,
     room: Room,

@@ -11,7 +11,7 @@ use crate::store::files::{create_segment, segment_path};
 use crate::store::format::segment::SegmentId;
 use crate::store::seal::{seal, write_missing_indexes};
 use crate::store::unsealed::Unsealed;
-use crate::store::{Fsync, StoreError, clean};
+use crate::store::{Fsync, StoreError};
 
 impl Committer {
     /// The active segment: its id, its file, where its last published record ends, and how
@@ -38,7 +38,8 @@ impl Committer {
             entries > records && (len > bytes_max || entries > records_max)
         });
         match full {
-            Some(false) => Ok(()),
+            Some(false) if self.in_manifest => Ok(()),
+            Some(false) => self.enter_in_manifest().await,
             Some(true) => {
                 self.settle().await;
                 self.freeze().await?;
@@ -46,6 +47,14 @@ impl Committer {
             }
             None => self.begin().await,
         }
+    }
+
+    /// Has the manifest ask for the active segment, which has no record yet, and for all of the
+    /// one before it.
+    async fn enter_in_manifest(&mut self) -> Result<(), StoreError> {
+        self.shared.enter_active().await?;
+        self.in_manifest = true;
+        Ok(())
     }
 
     /// Makes a new active segment.
@@ -56,7 +65,8 @@ impl Committer {
                 let segment = Unsealed::new(id, file);
                 self.shared.count_write(segment.len, 2);
                 self.shared.view().active = Some(segment);
-                Ok(())
+                self.in_manifest = false;
+                self.enter_in_manifest().await
             }
             Err(error) => {
                 // It holds nothing; what is left of it is removed when the store is opened.
@@ -123,6 +133,7 @@ impl Committer {
             self.shared.view().active.as_ref().is_none_or(|active| active.places.len() == 0);
         if !empty {
             self.freeze().await?;
+            self.shared.keep_manifest().await?;
         }
         self.sealed().await
     }
@@ -150,11 +161,12 @@ impl Committer {
             let _ = sealing.await;
         }
         if self.shared.check_writable().is_ok() && self.shared.options.fsync != Fsync::Never {
-            // A failure is logged, and costs the next opening the cut.
-            let cut = self.cut_active().await;
-            let active = self.shared.view().active.as_ref().map(|active| (active.id, active.len));
-            if let (Ok(()), Some((id, len))) = (cut, active) {
-                clean::leave(&self.shared.disk, id, len).await;
+            // A failure is logged, and costs the next opening the cut; without the manifest it
+            // looks for a torn tail.
+            if self.cut_active().await.is_ok()
+                && let Err(error) = self.shared.keep_durable_manifest().await
+            {
+                tracing::warn!(%error, "the manifest does not say that the store was closed");
             }
         }
     }

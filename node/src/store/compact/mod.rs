@@ -195,7 +195,7 @@ async fn publish(
     output: Output,
 ) -> Result<u64, StoreError> {
     let Output { id, path, file, len, accounts, places, noted, .. } = output;
-    let entries = places.entries();
+    let (entries, ids) = (places.entries(), places.ids());
     // Whose the records were that nobody could read in the old ones is not known any better
     // now. If they stay, the next opening takes it off the list.
     let unidentified = {
@@ -211,6 +211,7 @@ async fn publish(
     let older = shared.view().older_than(id);
     let index = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
     let sealed = index.map_err(|error| shared.write_failed(&index_path(id), &error))?;
+    let sealed = sealed.with(ids, 0);
     // Opened before the name is taken: it can then not be wanting.
     let directory = shared.disk.open_dir(DIR).await;
     let directory = directory.map_err(|error| shared.write_failed(DIR, &error))?;
@@ -240,6 +241,8 @@ async fn publish(
         // Of what it has too much the next opening takes no notice.
         let _ = shared.save_bad().await;
     }
+    // While it asks for the old ones, the new one may stand for them, and be lost unseen.
+    shared.keep_manifest().await?;
     for id in old {
         // One that stays is a leftover that opening removes.
         for path in [segment_path(id), index_path(id)] {

@@ -6,8 +6,11 @@
 //! segments/<first>-<last>-<gen>.seg      records, one after another (segment.rs, record.rs)
 //! segments/<first>-<last>-<gen>.idx      where they are; rebuilt when it is missing (index.rs)
 //! large/<object id>.obj                  an object too large for a segment (large.rs)
-//! quarantine                             records found damaged (quarantine.rs)
-//! clean                                  that the store was closed, not left (clean.rs)
+//! manifest, segments/manifest            what the store should hold, twice (manifest/)
+//! large-names                            the large objects there should be (large_names.rs)
+//! quarantine                             what was found damaged or lost (quarantine.rs)
+//! clean                                  of a store before it has a manifest: that it was
+//!                                        closed, not left (clean.rs)
 //! scrub                                  how far the reading of everything has come (scrub/)
 //! snapshots/<name>/                      the above, by hard links
 //! *.tmp                                  not complete; removed when the store is opened

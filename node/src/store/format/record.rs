@@ -43,7 +43,8 @@ const TOMBSTONE: u8 = 0;
 const VOID: u8 = 5;
 const BEGINS_GROUP: u8 = 1;
 const BEHIND_FLIGHT: u8 = 2;
-const TOMBSTONE_DATA_BYTES: usize = 8;
+/// Bytes of a tombstone's data.
+pub(in crate::store) const TOMBSTONE_DATA_BYTES: usize = 8;
 
 /// Bytes before a record's data.
 pub(in crate::store) const fn header_len(algorithm: HashAlgorithm) -> usize {

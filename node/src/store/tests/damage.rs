@@ -97,7 +97,8 @@ async fn damage_at_the_end_of_a_sealed_segment_is_said_and_healed_by_a_new_put()
     put_all(&store, std::slice::from_ref(&first)).await;
     put_all(&store, std::slice::from_ref(&second)).await;
     store.close().await;
-    assert_eq!(disk.list("segments").await.unwrap().len(), 3, "two segments and an index");
+    let names = disk.list("segments").await.unwrap();
+    assert_eq!(names.len(), 4, "two segments, an index and a manifest: {names:?}");
     let (path, bytes) = segment_bytes(disk).await;
     let mut flipped = bytes.to_vec();
     *flipped.last_mut().unwrap() ^= 1;

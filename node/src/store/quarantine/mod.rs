@@ -2,40 +2,31 @@
 //!
 //! A damaged record is never served and never copied, but its object is not absent: a get
 //! says "damaged", so that whoever asks fetches it from another replica, until a put brings
-//! it back or it is deleted. Where not even the id can be read, nothing that is missing is
-//! called absent. The list is one small text file, replaced as a whole: a
-//! version, then a line for each object, each line with its checksum.
+//! it back or it is deleted. Where not even the id can be read, or a file is not what the
+//! manifest says, nothing that is missing is called absent, until all was compared with every
+//! peer. The list is one small text file, replaced as a whole ([`list`]).
+
+mod list;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use gitstratum_host::Disk;
-use gitstratum_host::disk::{WHOLE_FILE_BYTES_MAX, is_exhausted};
+use gitstratum_host::disk::is_exhausted;
 
+use super::StoreError;
 use super::engine::SegmentStore;
+use super::files::LARGE_DIR;
 use super::format::segment::SegmentId;
+use super::manifest::Lost;
+use super::missing::Missing;
 use super::scan::Contents;
 use super::shared::{Shared, is_full, read_failed};
 use super::view::{Bad, BadPlace, View};
-use super::{OpenError, StoreError, io_error};
 use crate::limits;
 use crate::object::ObjectId;
-
-/// The list's file.
-pub(super) const FILE: &str = "quarantine";
-const FIRST_LINE: &str = "gitstratum quarantine 1\n";
-/// Begins the line of a segment with records that nobody knows.
-const UNIDENTIFIED: &str = "unidentified ";
-const REASON_BYTES_MAX: usize = 150;
-/// Checksum, id, place, size and reason, each with what ends it.
-const LINE_BYTES_MAX: usize = 9 + 65 + 38 + 21 + REASON_BYTES_MAX + 1;
-// An eighth is left for the lines of segments.
-const _: () = assert!(
-    limits::QUARANTINED_MAX * LINE_BYTES_MAX <= WHOLE_FILE_BYTES_MAX as usize / 8 * 7,
-    "opening would not read the list"
-);
+use list::encode;
+pub(super) use list::{FILE, load};
 
 impl Shared {
     /// Notes something as damaged and returns what to say of it.
@@ -91,6 +82,34 @@ impl Shared {
         }
     }
 
+    /// Notes what an opening did not find. To be kept before the manifest and the names of
+    /// large objects are, which forget it.
+    pub(super) fn note_missing(&self, missing: Missing) {
+        let Missing { mut lost, large, list_unsaved } = missing;
+        let mut unlisted = 0;
+        for (id, bad) in large {
+            tracing::error!(error = %bad.error(id), "damaged");
+            unlisted += u64::from(!self.view().note(id, bad));
+            self.outdate_list();
+        }
+        if unlisted > 0 {
+            let reason = "more large objects are missing than the list takes".to_owned();
+            let records = Some(unlisted);
+            lost.push((LARGE_DIR.to_owned(), Lost { records, ids: None, reason }));
+        }
+        for (path, lost) in lost {
+            tracing::error!(path, %lost, "damaged");
+            let mut view = self.view();
+            view.lost.insert(path, lost);
+            view.unidentified_scans += 1;
+            drop(view);
+            self.outdate_list();
+        }
+        if list_unsaved {
+            self.outdate_list();
+        }
+    }
+
     /// Looks which of the objects on the list are still damaged: the list is not written
     /// with every put that brings one back.
     pub(super) async fn review_bad(self: &Arc<Self>) {
@@ -121,7 +140,7 @@ impl Shared {
     }
 
     /// Notes that the list does not have all that was noted.
-    fn outdate_list(&self) {
+    pub(super) fn outdate_list(&self) {
         self.bad_unsaved.store(true, Ordering::Release);
     }
 
@@ -141,8 +160,13 @@ impl Shared {
             return Err(StoreError::Closed);
         }
         self.bad_unsaved.store(false, Ordering::Release);
-        let text = encode(&self.view());
-        self.disk.replace(FILE, text).await.map_err(|error| {
+        let sequence = self.list_sequence.load(Ordering::Acquire).saturating_add(1);
+        let text = encode(&self.view(), sequence);
+        let written = self.disk.replace(FILE, text).await;
+        if written.is_ok() {
+            self.list_sequence.store(sequence, Ordering::Release);
+        }
+        written.map_err(|error| {
             self.outdate_list();
             tracing::error!(%error, "the list of damaged objects could not be written");
             match is_full(&error) {
@@ -178,10 +202,13 @@ impl View {
     }
 }
 
-/// Records that cannot be read so far that anybody knows whose they are, as of one moment.
+/// Records that cannot be read so far that anybody knows whose they are, or that are gone with
+/// the file they were in, as of one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Unidentified {
     segments: BTreeSet<SegmentId>,
+    /// Files that lost records.
+    lost: BTreeMap<String, Lost>,
     /// Scans that had met such records by then.
     scans: u64,
 }
@@ -189,7 +216,7 @@ pub struct Unidentified {
 impl Unidentified {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+        self.segments.is_empty() && self.lost.is_empty()
     }
 }
 
@@ -198,7 +225,8 @@ impl SegmentStore {
     /// not find damaged, not absent.
     pub fn unidentified(&self) -> Unidentified {
         let view = self.shared.view();
-        Unidentified { segments: view.unidentified.clone(), scans: view.unidentified_scans }
+        let (segments, lost) = (view.unidentified.clone(), view.lost.clone());
+        Unidentified { segments, lost, scans: view.unidentified_scans }
     }
 
     /// Calls absent what is not found, in spite of these: whatever they held is here again, or
@@ -213,92 +241,16 @@ impl SegmentStore {
                 return Ok(());
             }
             let left = view.unidentified.difference(&known.segments).copied().collect();
-            std::mem::replace(&mut view.unidentified, left)
+            let lost_before = view.lost.clone();
+            view.lost.retain(|path, lost| known.lost.get(path) != Some(lost));
+            (std::mem::replace(&mut view.unidentified, left), lost_before)
         };
         if let Err(error) = self.shared.save_bad().await {
-            self.shared.view().unidentified.extend(before);
+            let mut view = self.shared.view();
+            view.unidentified.extend(before.0);
+            view.lost.extend(before.1);
             return Err(error);
         }
         Ok(())
     }
-}
-
-/// What the list says.
-#[derive(Default)]
-pub(super) struct Quarantined {
-    pub(super) bad: BTreeMap<ObjectId, Bad>,
-    pub(super) unidentified: BTreeSet<SegmentId>,
-}
-
-/// Reads the list. A line that does not hold is passed over: its damage is found again.
-///
-/// # Errors
-/// [`OpenError`] when the disk fails, or a newer program wrote the list.
-pub(super) async fn load(disk: &Disk) -> Result<Quarantined, OpenError> {
-    let bytes = match disk.read_whole(FILE).await {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Quarantined::default());
-        }
-        read => read.map_err(io_error("read", FILE))?,
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    let Some(lines) = text.strip_prefix(FIRST_LINE) else {
-        let version = text.strip_prefix("gitstratum quarantine ");
-        let version = version.and_then(|rest| rest.lines().next()?.parse().ok());
-        if let Some(version) = version.filter(|version| *version != 1) {
-            return Err(OpenError::Version { path: FILE.into(), version });
-        }
-        tracing::error!("the list of damaged objects is itself damaged and begun anew");
-        return Ok(Quarantined::default());
-    };
-    let lines = lines.lines().filter_map(checked);
-    let mut quarantined = Quarantined::default();
-    for line in lines {
-        match line.strip_prefix(UNIDENTIFIED) {
-            Some(stem) => quarantined.unidentified.extend(SegmentId::from_stem(stem)),
-            None => quarantined.bad.extend(parse_line(line)),
-        }
-    }
-    Ok(quarantined)
-}
-
-fn encode(view: &View) -> Bytes {
-    let mut text = FIRST_LINE.to_owned();
-    let mut put = |line: String| {
-        text.push_str(&format!("{:08x} {line}\n", crc32c::crc32c(line.as_bytes())));
-    };
-    view.unidentified.iter().for_each(|segment| put(format!("{UNIDENTIFIED}{segment}")));
-    for (id, Bad { at, size, reason, .. }) in view.bad.iter().filter(|(_, bad)| !bad.unread) {
-        let place = match at {
-            BadPlace::Record { segment, offset } => format!("{segment}+{offset}"),
-            BadPlace::Large => "large".to_owned(),
-            BadPlace::Dropped => "dropped".to_owned(),
-        };
-        let mut reason = reason.replace(['\n', '\r'], " ");
-        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
-        put(format!("{id} {place} {size} {reason}"));
-    }
-    text.into()
-}
-
-/// A line without its checksum, if that holds.
-fn checked(line: &str) -> Option<&str> {
-    let (crc, line) = line.split_once(' ')?;
-    (u32::from_str_radix(crc, 16).ok()? == crc32c::crc32c(line.as_bytes())).then_some(line)
-}
-
-fn parse_line(line: &str) -> Option<(ObjectId, Bad)> {
-    let mut words = line.splitn(4, ' ');
-    let (id, place, size) = (words.next()?.parse().ok()?, words.next()?, words.next()?);
-    let at = match place {
-        "large" => BadPlace::Large,
-        "dropped" => BadPlace::Dropped,
-        record => {
-            let (segment, offset) = record.split_once('+')?;
-            let segment = SegmentId::from_stem(segment)?;
-            BadPlace::Record { segment, offset: offset.parse().ok()? }
-        }
-    };
-    let reason = words.next().unwrap_or_default().to_owned();
-    Some((id, Bad::wrong(at, size.parse().ok()?, reason)))
 }
