@@ -16,6 +16,7 @@ use gitstratum_host::unix_time_ms;
 use super::StoreError;
 use super::engine::SegmentStore;
 use super::view::View;
+use crate::limits;
 use crate::object::ObjectId;
 use memory::Mark;
 pub use memory::ScrubCounts;
@@ -80,7 +81,14 @@ impl SegmentStore {
     pub fn scrub_numbers(&self) -> ScrubNumbers {
         let scrubs = &self.shared.scrubs;
         let bytes_behind = bytes_behind(&self.shared.view(), scrubs.mark());
-        scrubs.numbers(bytes_behind, unix_time_ms())
+        let mut numbers = scrubs.numbers(bytes_behind, unix_time_ms());
+        // What was put again since is no longer called damaged.
+        let view = self.shared.view();
+        let all_listed = view.bad.len() < limits::QUARANTINED_MAX;
+        let is_damaged = |id: &ObjectId| view.bad(id).map_or(!all_listed, |bad| !bad.healed);
+        numbers.damaged.retain(|(id, _)| is_damaged(id));
+        drop(view);
+        numbers
     }
 
     /// Has scrubs begin by themselves as this says.

@@ -18,8 +18,8 @@ pub struct ScrubNumbers {
     pub bytes_per_second_max: Option<u64>,
     /// The scrub under way, or the one that was interrupted and is gone on with.
     pub present: Option<ScrubProgress>,
-    /// What the present one found damaged since the process started, or else the last: the
-    /// latest, at most `limits::SCRUB_DAMAGED_NAMED_MAX`.
+    /// What the present one found damaged since the process started, or else the last, and what
+    /// was not put again since: the latest, at most `limits::SCRUB_DAMAGED_NAMED_MAX`.
     pub damaged: Vec<(ObjectId, String)>,
     /// The last that came to its end.
     pub last: Option<LastScrub>,

@@ -219,10 +219,13 @@ async fn scrub_finds_damage_that_stays_known_until_the_object_is_put_again() {
         assert!(matches!(store.get(id).await, Err(StoreError::Damaged { .. })));
     }
     let object = objects.iter().find(|object| object.id() == hit).unwrap();
+    assert_eq!(store.scrub(None).await.unwrap().damaged.len(), 2);
+    assert_eq!(store.scrub_numbers().damaged.len(), 2);
     assert!(!put_parts(&store, head, &parts).await.unwrap().already_present);
     put_all(&store, std::slice::from_ref(object)).await;
     for _ in 0..2 {
         assert_eq!(store.stats().damaged_objects, 0);
+        assert_eq!(store.scrub_numbers().damaged, [], "it was put again");
         assert!(holds(&store, object).await);
         assert_eq!(read_parts(&store, head.id).await.unwrap(), parts.concat());
         store.close().await;
