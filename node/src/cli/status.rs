@@ -71,6 +71,7 @@ fn as_json((member, answer): &Answer) -> Value {
             "payload_bytes": store.payload_bytes,
             "large_objects": store.large_objects,
             "damaged_objects": store.damaged_objects,
+            "lost": store.lost,
             "garbage_bytes": store.garbage_bytes,
             "index_memory_bytes": store.index_memory_bytes,
             "segments": store.segments,
@@ -233,6 +234,7 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
         writeln!(out, "cluster {cluster}")?;
     }
     list_unreached(&mut out, answers)?;
+    list_lost(&mut out, answers)?;
     list_hints(&mut out, answers)?;
     reconcile::list(&mut out, answers)?;
     list_missed(&mut out, answers)?;
@@ -277,6 +279,19 @@ fn list_hints(out: &mut String, answers: &[Answer]) -> fmt::Result {
             let more = hints.dirty_ranges - named.len() as u64;
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             writeln!(out, "{node} knows dirty ranges: {}{more}", named.join(" "))?;
+        }
+    }
+    Ok(())
+}
+
+/// What nodes know of files that lost records.
+fn list_lost(out: &mut String, answers: &[Answer]) -> fmt::Result {
+    for (member, answer) in answers {
+        let Some(store) = answer.as_ref().ok().and_then(|status| status.store.as_ref()) else {
+            continue;
+        };
+        for lost in &store.lost {
+            writeln!(out, "{} lost records: {lost}", member.node_id.as_str())?;
         }
     }
     Ok(())

@@ -82,6 +82,7 @@ pub fn store_to_wire(stats: StoreStats) -> v1::StoreStatus {
         damaged_objects: stats.damaged_objects,
         garbage_bytes: stats.garbage_bytes,
         index_memory_bytes: stats.index_memory_bytes,
+        lost: stats.lost,
     }
 }
 
