@@ -6,6 +6,7 @@
 mod damage;
 mod durability;
 mod flights;
+mod losses;
 mod trouble;
 
 use std::net::Ipv4Addr;

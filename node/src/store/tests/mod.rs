@@ -5,6 +5,7 @@ mod durability;
 mod inventory;
 mod large;
 mod lookup;
+mod losses;
 mod maintenance;
 mod opening;
 mod pack;
