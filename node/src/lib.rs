@@ -4,6 +4,8 @@
 //! it runs unchanged on real machines and on the testbed's simulated ones.
 
 #[cfg(feature = "cli")]
+mod abridge;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -2,18 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use gitstratum::cli::{self, Arguments};
+use gitstratum::cli;
 
 fn main() -> ExitCode {
-    // clap prints its own errors and leaves with 2, the code of wrong usage.
-    let arguments = Arguments::parse();
+    let arguments = match cli::parse() {
+        Ok(arguments) => arguments,
+        Err(code) => return ExitCode::from(code),
+    };
     cli::start_logging(&arguments);
-    match cli::run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("gitstratum: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    ExitCode::from(cli::exit_code(cli::run(arguments)))
 }

@@ -11,7 +11,11 @@ fn main() -> ExitCode {
 
 #[cfg(not(madsim))]
 fn main() -> ExitCode {
-    eprintln!(
+    use std::io::Write as _;
+
+    // Whoever does not read it sees the exit code.
+    let _ = writeln!(
+        std::io::stderr(),
         "gitstratum-sim: built without the simulated world; use `cargo sim`, which builds it \
          with --cfg madsim"
     );

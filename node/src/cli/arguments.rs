@@ -28,8 +28,16 @@ pub struct Arguments {
     /// How the log on standard error looks
     #[arg(long, value_enum, default_value = "human", global = true, env = "GITSTRATUM_LOG_FORMAT")]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace, or a tracing filter
-    #[arg(long, default_value = "warn,gitstratum=info", global = true, env = "GITSTRATUM_LOG")]
+    /// What is logged: error, warn, info, debug, trace or off, also of one module, as in
+    /// warn,gitstratum::repair=debug
+    #[arg(
+        long,
+        value_name = "LEVELS",
+        default_value = "warn,gitstratum=info",
+        value_parser = super::logging::log_filter,
+        global = true,
+        env = "GITSTRATUM_LOG"
+    )]
     pub log_level: String,
     /// What to do
     #[command(subcommand)]
@@ -316,11 +324,14 @@ pub struct Store {
 /// What can be done with a store's files.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// Read everything and verify it; exit code 1 and a line for each problem if it is not
-    /// sound. Changes nothing
+    /// Read everything and verify it; exit code 1 and the problems, if it is not sound: of many
+    /// that are alike three and their number. Changes nothing
     Verify {
         /// Data directory or snapshot
         directory: PathBuf,
+        /// A line for each problem, however many are alike
+        #[arg(long)]
+        all: bool,
     },
     /// Count what is there, without reading the objects. Changes nothing
     Stats {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
-use super::{Failure, seeded_by_the_system, wrong_configuration};
+use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::client::import::ImportOptions;
 use crate::client::{Client, ClientOptions};
 use crate::config::{Config, ConfigOverrides, LoadedConfig, PoolConfig, RepairConfig, StoreConfig};
@@ -48,11 +48,12 @@ pub(super) async fn dev(asked: Dev) -> Result<(), Failure> {
 async fn run(asked: &Dev, nodes: &mut [Node]) -> Result<(), Failure> {
     for node in nodes.iter_mut() {
         let child = start(node, &asked.data).await?;
-        println!("node {} {} pid {}", node.id, node.address, child.id());
+        let line = format!("node {} {} pid {}\n", node.id, node.address, child.id());
         node.child = Some(child);
+        show(&line)?;
     }
     let peers: Vec<String> = nodes.iter().map(|node| node.address.to_string()).collect();
-    print_next_steps(&peers, nodes);
+    show(&next_steps(&peers, nodes))?;
     if let Some(repository) = &asked.demo {
         let shown = demo(repository, &peers, &asked.data);
         super::interruptible("the cluster is stopped", shown).await?;
@@ -169,18 +170,24 @@ async fn start(node: &Node, data: &Path) -> Result<Child, Failure> {
     }
 }
 
-fn print_next_steps(peers: &[String], nodes: &[Node]) {
-    println!();
-    println!("The cluster runs until Ctrl-C. In another terminal:");
-    println!("  export GITSTRATUM_PEERS={}", peers.join(","));
-    println!("  gitstratum import REPO           stores a repository, prints a manifest id");
-    println!("  gitstratum export MANIFEST DIR   rebuilds it as a bare repository");
-    println!("  gitstratum status                what every node holds");
+fn next_steps(peers: &[String], nodes: &[Node]) -> String {
+    let mut steps = format!(
+        "\nThe cluster runs until Ctrl-C. In another terminal:\n\
+         \x20 export GITSTRATUM_PEERS={}\n\
+         \x20 gitstratum import REPO           stores a repository, prints a manifest id\n\
+         \x20 gitstratum export MANIFEST DIR   rebuilds it as a bare repository\n\
+         \x20 gitstratum status                what every node holds\n",
+        peers.join(",")
+    );
     if let Some(node) = nodes.last() {
-        println!("  kill -9 PID                      and later, to start node {} again:", node.id);
-        println!("  gitstratum serve --config {}", node.config.display());
+        steps += &format!(
+            "  kill -9 PID                      and later, to start node {} again:\n\
+             \x20 gitstratum serve --config {}\n",
+            node.id,
+            node.config.display()
+        );
     }
-    println!();
+    steps + "\n"
 }
 
 /// Says when a node dies, and starts it again if that was asked for. Ends only by an error.
@@ -191,13 +198,14 @@ async fn watch(asked: &Dev, nodes: &mut [Node]) -> Result<(), Failure> {
             let watching = Failure::operation(format!("watch node {}", node.id));
             let Some(child) = &mut node.child else { continue };
             let Some(ended) = child.try_wait().map_err(watching)? else { continue };
-            println!("node {} died: {ended}", node.id);
             node.child = None;
+            show(&format!("node {} died: {ended}\n", node.id))?;
             if asked.restart {
                 tokio::time::sleep(RESTART_PAUSE).await;
                 let child = start(node, &asked.data).await?;
-                println!("node {} {} pid {}", node.id, node.address, child.id());
+                let line = format!("node {} {} pid {}\n", node.id, node.address, child.id());
                 node.child = Some(child);
+                show(&line)?;
             }
         }
     }
@@ -213,7 +221,7 @@ async fn stop(nodes: &mut [Node]) {
         let Some(mut child) = node.child.take() else { continue };
         while let Ok(None) = child.try_wait() {
             if Instant::now() >= deadline {
-                eprintln!("node {} did not stop in time and is killed", node.id);
+                note(format_args!("node {} did not stop in time and is killed", node.id));
                 let _ = child.kill();
                 let _ = child.wait();
                 break;
@@ -244,12 +252,11 @@ async fn demo(repository: &Path, peers: &[String], data: &Path) -> Result<(), Fa
             stored.manifest
         )));
     }
-    println!(
-        "demo: {} stored as {} and returned to {}: all {} objects, refs and HEAD are equal",
+    show(&format!(
+        "demo: {} stored as {} and returned to {}: all {} objects, refs and HEAD are equal\n",
         repository.display(),
         stored.manifest,
         directory.display(),
         stored.objects
-    );
-    Ok(())
+    ))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gitstratum_host::Net;
 
 use super::arguments::{ClientArguments, LayoutArguments, LayoutCommand};
-use super::{Failure, connect, show, wrong_configuration};
+use super::{Failure, connect, note, show, wrong_configuration};
 use crate::client::LayoutAnswer;
 use crate::config::{layout_to_toml, load_layout};
 use crate::layout::apply;
@@ -75,7 +75,7 @@ async fn show_layout(client: &ClientArguments) -> Result<(), Failure> {
     text += &layout_to_toml(&layout);
     show(&text)?;
     if disagree > 0 {
-        eprintln!("{disagree} of {} nodes hold an older version", answers.len());
+        note(format_args!("{disagree} of {} nodes hold an older version", answers.len()));
     }
     Ok(())
 }
@@ -116,7 +116,7 @@ async fn apply_layout(file: &Path, arguments: &ClientArguments) -> Result<(), Fa
             Err(error) => {
                 without += usize::from(!gone);
                 let gone = if gone { " (it left the layout)" } else { "" };
-                eprintln!("{node_id} {address}: {error}{gone}");
+                note(format_args!("{node_id} {address}: {error}{gone}"));
                 Ok(())
             }
         }?;

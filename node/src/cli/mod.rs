@@ -2,10 +2,13 @@
 //! codes. Each command's work is in a file of its own, or in the library.
 
 mod arguments;
+mod destination;
 mod dev;
 mod layout;
+mod logging;
 mod nodes;
 mod objects;
+mod output;
 mod progress;
 mod repair;
 mod repositories;
@@ -20,8 +23,11 @@ use std::fmt;
 use std::io::Write as _;
 
 pub use arguments::Arguments;
-use arguments::{ClientArguments, Command, LogFormat};
+use arguments::{ClientArguments, Command};
+use clap::Parser as _;
 use gitstratum_host::Net;
+pub use logging::start_logging;
+use output::{note, show};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use rand_chacha::ChaCha12Rng;
@@ -40,13 +46,15 @@ pub enum Failure {
     Usage(String),
     /// The operation failed: exit code 1.
     Operation(String),
+    /// Whoever read standard output went away: exit code 1, and nothing to say.
+    NoReader,
 }
 
 impl Failure {
     /// The process' exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::Operation(_) => 1,
+            Failure::Operation(_) | Failure::NoReader => 1,
             Failure::Usage(_) => 2,
         }
     }
@@ -60,6 +68,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Usage(reason) | Failure::Operation(reason) => f.write_str(reason),
+            Failure::NoReader => f.write_str("nobody reads standard output any more"),
         }
     }
 }
@@ -75,15 +84,29 @@ fn wrong_configuration(error: ConfigError) -> Failure {
     Failure::Usage(chain(&error))
 }
 
-/// Sends the log to standard error in the form and at the level asked for.
-pub fn start_logging(arguments: &Arguments) {
-    let filter = tracing_subscriber::EnvFilter::try_new(&arguments.log_level)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match arguments.log_format {
-        LogFormat::Human => log.init(),
-        LogFormat::Json => log.json().init(),
+/// Reads the command line. What is wrong with it, or the help that it asks for, is printed.
+///
+/// # Errors
+/// The code to exit with, when there is nothing to run.
+pub fn parse() -> Result<Arguments, u8> {
+    Arguments::try_parse().map_err(|error| {
+        let printed = error.print().and_then(|()| std::io::stdout().flush());
+        match (printed.map_err(output::unwritten), error.exit_code()) {
+            (Err(failure), 0) => exit_code(Err(failure)),
+            // clap has 0, for help, and 2, the code of wrong usage.
+            (_, 0) => 0,
+            _ => Failure::Usage(String::new()).exit_code(),
+        }
+    })
+}
+
+/// Says why a command failed, where there is anybody to tell, and with which code to exit.
+pub fn exit_code(done: Result<(), Failure>) -> u8 {
+    let Err(failure) = done else { return 0 };
+    if !matches!(failure, Failure::NoReader) {
+        note(format_args!("gitstratum: {failure}"));
     }
+    failure.exit_code()
 }
 
 /// Does what the arguments say.
@@ -132,16 +155,6 @@ fn seeded_by_the_system() -> Result<ChaCha12Rng, Failure> {
     let mut seed = [0; 32];
     OsRng.try_fill_bytes(&mut seed).map_err(|error| Failure::Operation(error.to_string()))?;
     Ok(ChaCha12Rng::from_seed(seed))
-}
-
-/// Prints all of it, unless whoever reads it has seen enough.
-fn show(text: &str) -> Result<(), Failure> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::operation("write to standard output")(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 async fn connect(arguments: &ClientArguments) -> Result<Client, Failure> {

@@ -7,7 +7,7 @@ use gitstratum_proto::v1::{HintTarget, StatusResponse};
 use serde_json::{Value, json};
 
 use super::arguments::ClientArguments;
-use super::{Failure, connect_for_status, show};
+use super::{Failure, connect_for_status, note, show};
 use crate::client::Answered;
 use crate::object::ObjectId;
 
@@ -27,7 +27,7 @@ pub(super) fn told<T>(answers: &[Answered<T>], done: &str) -> Result<(), Failure
             Ok(_) => show(&format!("{node}: {done}\n"))?,
             Err(error) => {
                 failed += 1;
-                eprintln!("{node}: {error}");
+                note(format_args!("{node}: {error}"));
             }
         }
     }

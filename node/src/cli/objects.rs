@@ -1,14 +1,15 @@
 //! `put`, `get` and `has`: single objects.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use super::arguments::{Get, Has, Put};
-use super::{Failure, connect, connect_for_puts};
+use super::destination::Destination;
+use super::{Failure, connect, connect_for_puts, interruptible, show};
 use crate::client::{Client, Got, PutReport};
 use crate::limits;
 use crate::object::{HashAlgorithm, Kind, Object, ObjectHasher, ObjectHead, ObjectId};
@@ -21,11 +22,17 @@ pub(super) async fn put(asked: Put) -> Result<(), Failure> {
         true => HashAlgorithm::Sha256,
         false => HashAlgorithm::Sha1,
     };
-    for path in &asked.files {
-        let id = put_file(&client, path, asked.kind, algorithm).await?;
-        println!("{id}");
-    }
+    let stored = put_files(&client, &asked, algorithm).await;
+    // However it ended: replicas that were slow have what was stored, or are known to lack it.
     client.drain().await;
+    stored
+}
+
+async fn put_files(client: &Client, asked: &Put, algorithm: HashAlgorithm) -> Result<(), Failure> {
+    for path in &asked.files {
+        let id = put_file(client, path, asked.kind, algorithm).await?;
+        show(&format!("{id}\n"))?;
+    }
     Ok(())
 }
 
@@ -106,54 +113,34 @@ pub(super) async fn get(asked: Get) -> Result<(), Failure> {
 }
 
 async fn fetch_to(client: &Client, asked: &Get) -> Result<(), Failure> {
-    match &asked.output {
-        None => {
-            let mut stdout = std::io::stdout().lock();
-            fetch(client, asked.id, &mut stdout).await?;
-            stdout.flush().map_err(Failure::operation("write to standard output"))
-        }
-        Some(path) => {
-            let writing = || Failure::operation(format!("write {}", path.display()));
-            let mut temporary = path.clone().into_os_string();
-            temporary.push(".part");
-            let mut file = File::create(&temporary).map_err(writing())?;
-            let fetched = fetch(client, asked.id, &mut file).await;
-            let written = match fetched {
-                Ok(()) => file.sync_all().map_err(writing()),
-                Err(failure) => Err(failure),
-            };
-            match written {
-                Ok(()) => std::fs::rename(&temporary, path).map_err(writing()),
-                Err(failure) => {
-                    std::fs::remove_file(&temporary).map_err(writing())?;
-                    Err(failure)
-                }
-            }
-        }
+    let mut destination = Destination::open(asked.output.as_deref())?;
+    let aside = destination.is_aside();
+    let fetched = fetch(client, asked.id, &mut destination);
+    match aside {
+        // The signal would end us before the file that is not whole is removed.
+        true => interruptible("nothing was written", fetched).await?,
+        // Nothing is to be removed, and a reader may stand still while we write.
+        false => fetched.await?,
     }
+    destination.complete()
 }
 
-async fn fetch(client: &Client, id: ObjectId, output: &mut impl Write) -> Result<(), Failure> {
+async fn fetch(client: &Client, id: ObjectId, to: &mut Destination) -> Result<(), Failure> {
     match client.get(id).await? {
-        Got::Object(object) => {
-            output.write_all(object.data()).map_err(Failure::operation("write the object"))
-        }
-        Got::Large(head) => {
-            let reader = client.get_large(id).await?;
-            fetch_parts(reader, head, output).await
-        }
+        Got::Object(object) => to.write(object.data()),
+        Got::Large(head) => fetch_parts(client.get_large(id).await?, head, to).await,
     }
 }
 
 async fn fetch_parts(
     mut reader: Box<dyn LargeReader>,
     head: ObjectHead,
-    output: &mut impl Write,
+    to: &mut Destination,
 ) -> Result<(), Failure> {
     let mut hasher = ObjectHasher::plain(head.id.algorithm(), head.kind, head.size_bytes);
     while let Some(part) = reader.next().await? {
         hasher.update(&part);
-        output.write_all(&part).map_err(Failure::operation("write the object"))?;
+        to.write(&part)?;
     }
     Ok(hasher.verify(head.id)?)
 }
@@ -162,8 +149,6 @@ async fn fetch_parts(
 pub(super) async fn has(asked: Has) -> Result<(), Failure> {
     let client = connect(&asked.client).await?;
     let holders = client.has(vec![asked.id]).await.pop().expect("one id, one answer")?;
-    for node_id in holders {
-        println!("{node_id}");
-    }
-    Ok(())
+    let lines: String = holders.iter().map(|node_id| format!("{node_id}\n")).collect();
+    show(&lines)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
+use super::note;
 use crate::client::Progress;
 
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
@@ -41,6 +42,16 @@ impl Work {
 #[derive(Default)]
 pub(super) struct Shown {
     work: Mutex<Option<Work>>,
+    /// What came to its end, a line each.
+    ended: Mutex<Vec<String>>,
+}
+
+impl Shown {
+    /// Says how it went: after the result, which whoever reads both as one may be content with.
+    pub(super) fn summarize(&self) {
+        let ended = std::mem::take(&mut *self.ended.lock().expect("nothing panics while it lists"));
+        ended.iter().for_each(note);
+    }
 }
 
 impl Progress for Shown {
@@ -73,7 +84,7 @@ impl Progress for Shown {
             bar.set_message(HumanBytes(work.bytes).to_string());
         } else if work.last_line.elapsed() >= LINE_INTERVAL {
             work.last_line = Instant::now();
-            eprintln!("{}", work.line());
+            note(work.line());
         }
     }
 
@@ -83,6 +94,6 @@ impl Progress for Shown {
         if let Some(bar) = &work.bar {
             bar.finish_and_clear();
         }
-        eprintln!("{}", work.line());
+        self.ended.lock().expect("nothing panics while it lists").push(work.line());
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::arguments::{Export, Import};
 use super::progress::Shown;
-use super::{Failure, connect, connect_for_puts, interruptible};
+use super::{Failure, connect, connect_for_puts, interruptible, note, show};
 use crate::client::Client;
 use crate::client::export::{self, ExportReport};
 use crate::client::import::{self, ImportOptions, ImportReport};
@@ -15,9 +15,17 @@ const GO_ON: &str = "run the same command again: what is there already is not se
 pub(super) async fn import(asked: Import) -> Result<(), Failure> {
     let client = connect_for_puts(&asked.client, asked.consistency).await?;
     let options = ImportOptions { allow_missing: asked.allow_missing };
-    let report = interruptible(GO_ON, import_into(&client, &asked.repository, options)).await?;
-    println!("{}", report.manifest);
-    Ok(())
+    let shown = Shown::default();
+    let stored = async { Ok(import::import(&client, &asked.repository, options, &shown).await?) };
+    let report = interruptible(GO_ON, stored).await?;
+    // Before anything that may fail, or never be read: nothing else names what was stored.
+    let printed = show(&format!("{}\n", report.manifest));
+    let summarized = async {
+        summarize(&client, &report, &shown).await;
+        Ok(())
+    };
+    interruptible(&format!("all of {} is stored", report.manifest), summarized).await?;
+    printed
 }
 
 /// Stores a repository, waits for the last replica, and says what went where.
@@ -26,45 +34,53 @@ pub(super) async fn import_into(
     repository: &Path,
     options: ImportOptions,
 ) -> Result<ImportReport, Failure> {
-    let report = import::import(client, repository, options, &Shown::default()).await?;
+    let shown = Shown::default();
+    let report = import::import(client, repository, options, &shown).await?;
+    summarize(client, &report, &shown).await;
+    Ok(report)
+}
+
+/// Waits for the last replica, and says what went where, and what is to be warned of.
+async fn summarize(client: &Client, report: &ImportReport, shown: &Shown) {
     for line in import::warning_lines(&report.warnings) {
-        eprintln!("warning: {line}");
+        note(format_args!("warning: {line}"));
     }
     client.drain().await;
     let stats = client.stats();
-    eprintln!(
-        "imported {} objects, {} bytes: {} sent ({} bytes), {} were there already",
+    shown.summarize();
+    note(format_args!(
+        "imported {} objects, {} bytes, as {}: {} sent ({} bytes), {} were there already",
         report.objects,
         report.bytes,
+        report.manifest,
         report.sent_objects,
         report.sent_bytes,
         report.already_present,
-    );
+    ));
     // Who was fastest, then what every node has now that the slower ones are done too.
     for (node_id, acks) in &report.replica_acks {
-        eprintln!("  {node_id}: acknowledged {acks} in time for the quorum");
+        note(format_args!("  {node_id}: acknowledged {acks} in time for the quorum"));
     }
     for (member, status) in client.status().await {
         let node_id = member.node_id;
         match status.map(|status| status.store.unwrap_or_default()) {
             Ok(store) => {
                 let (objects, bytes) = (store.objects, store.payload_bytes);
-                eprintln!("  {node_id}: holds {objects} objects, {bytes} bytes in all");
+                note(format_args!("  {node_id}: holds {objects} objects, {bytes} bytes in all"));
             }
-            Err(error) => eprintln!("  {node_id}: cannot say what it holds: {error}"),
+            Err(error) => note(format_args!("  {node_id}: cannot say what it holds: {error}")),
         }
     }
     if stats.replica_failures > 0 {
-        eprintln!(
+        note(format_args!(
             "{} replica writes failed: {} will be delivered (see `gitstratum status`), {} are in \
              dirty ranges, {} recorded nowhere",
             stats.replica_failures,
             stats.missed_recorded + stats.missed_already_recorded,
             stats.missed_ranged,
             stats.missed_lost
-        );
+        ));
     }
-    Ok(report)
 }
 
 /// Rebuilds a bare repository.
@@ -86,7 +102,8 @@ pub(super) async fn export_to(
 ) -> Result<ExportReport, Failure> {
     let shown = Shown::default();
     let report = export::export(client, manifest, directory, &shown).await?;
-    eprintln!(
+    shown.summarize();
+    note(format_args!(
         "exported {} objects, {} bytes, in {} packs, and {} refs to {}; {} were there already",
         report.objects,
         report.bytes,
@@ -94,13 +111,13 @@ pub(super) async fn export_to(
         report.refs,
         directory.display(),
         report.already_present,
-    );
+    ));
     if report.missing > 0 {
-        eprintln!(
+        note(format_args!(
             "warning: the repository lacked {} objects that its references reach when it was \
              imported; `git fsck` names them",
             report.missing
-        );
+        ));
     }
     Ok(report)
 }

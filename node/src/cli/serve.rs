@@ -7,7 +7,7 @@ use gitstratum_host::signal::Hangups;
 use gitstratum_host::{Disk, Host, Net};
 
 use super::arguments::Serve;
-use super::{Failure, seeded_by_the_system, wrong_configuration};
+use super::{Failure, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{Config, ConfigOverrides};
 use crate::layout::{ClusterError, LayoutKeeper};
 use crate::placement::ClusterId;
@@ -101,8 +101,8 @@ pub(super) fn check_config(file: &Path) -> Result<(), Failure> {
         }
         None => "the cluster that the data directory names: a new one needs cluster.id".to_owned(),
     };
-    println!(
-        "{}: node {} of {}, N={} W={} R={}, listens on {}, data in {}, {cluster}",
+    show(&format!(
+        "{}: node {} of {}, N={} W={} R={}, listens on {}, data in {}, {cluster}\n",
         file.display(),
         loaded.config.node_id,
         layout.members.len(),
@@ -111,6 +111,5 @@ pub(super) fn check_config(file: &Path) -> Result<(), Failure> {
         layout.read_quorum,
         loaded.config.listen,
         loaded.data.display(),
-    );
-    Ok(())
+    ))
 }

@@ -1,7 +1,7 @@
 //! `snapshot`: a consistent copy of every node's store, by hard links, beside its data.
 
 use super::arguments::Snapshot;
-use super::{Failure, connect, show};
+use super::{Failure, connect, note, show};
 
 /// Asks every node, and prints where each put its snapshot.
 pub(super) async fn snapshot(asked: Snapshot) -> Result<(), Failure> {
@@ -16,7 +16,7 @@ pub(super) async fn snapshot(asked: Snapshot) -> Result<(), Failure> {
             ))?,
             Err(error) => {
                 failed += 1;
-                eprintln!("{}: {error}", member.node_id);
+                note(format_args!("{}: {error}", member.node_id));
             }
         }
     }

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::arguments::{Store, StoreCommand};
 use super::progress::Shown;
-use super::{Failure, show};
+use super::{Failure, note, show};
+use crate::abridge::abridged;
 use crate::client::Progress;
 use crate::store::offline;
 
@@ -16,7 +17,7 @@ use crate::store::offline;
 pub(super) async fn store(asked: Store) -> Result<(), Failure> {
     match asked.command {
         StoreCommand::Stats { directory, json } => stats(&directory, json).await,
-        StoreCommand::Verify { directory } => verify(&directory).await,
+        StoreCommand::Verify { directory, all } => verify(&directory, all).await,
     }
 }
 
@@ -60,7 +61,7 @@ async fn stats(directory: &Path, as_json: bool) -> Result<(), Failure> {
     ))
 }
 
-async fn verify(directory: &Path) -> Result<(), Failure> {
+async fn verify(directory: &Path, all: bool) -> Result<(), Failure> {
     let disk = Disk::new(directory);
     // Also what refuses a directory that is no store, before anything long begins.
     let objects = offline::stats(&disk).await?.objects;
@@ -73,15 +74,17 @@ async fn verify(directory: &Path) -> Result<(), Failure> {
     })
     .await?;
     shown.end();
-    for remark in &verified.remarks {
-        eprintln!("note: {remark}");
-    }
-    for problem in &verified.problems {
-        show(&format!("{problem}\n"))?;
-    }
     let (sound, bytes, problems) = (verified.sound, verified.bytes, verified.problems.len());
+    let lines = |lines: Vec<String>| if all { lines } else { abridged(lines) };
     match problems {
-        0 => show(&format!("{sound} records, {bytes} bytes: all sound\n")),
+        0 => show(&format!("{sound} records, {bytes} bytes: all sound\n"))?,
+        _ => show(&format!("{}\n", lines(verified.problems).join("\n")))?,
+    }
+    shown.summarize();
+    let remarks = verified.remarks.into_iter().map(|remark| format!("note: {remark}"));
+    lines(remarks.collect()).iter().for_each(note);
+    match problems {
+        0 => Ok(()),
         _ => Err(Failure::Operation(format!("{problems} problems; {sound} records are sound"))),
     }
 }

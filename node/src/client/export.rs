@@ -74,7 +74,7 @@ pub enum ExportError {
         problem: String,
     },
     /// An object cannot be had from the cluster, time after time.
-    #[error("get failed {attempts} times; run the export again to go on where it stopped")]
+    #[error("{}", get_failed(*attempts, source))]
     Get {
         /// How often it was tried.
         attempts: u32,
@@ -108,6 +108,16 @@ pub enum ExportError {
         /// Why it failed.
         source: std::io::Error,
     },
+}
+
+/// That a get failed, and whether trying again is worth it: what is not there will not come.
+fn get_failed(attempts: u32, error: &GetError) -> String {
+    match error {
+        GetError::NotFound { .. } => "the cluster does not have all of it".to_owned(),
+        GetError::Unavailable { .. } => {
+            format!("get failed {attempts} times; run the export again to go on where it stopped")
+        }
+    }
 }
 
 /// For `map_err` over file operations.

@@ -9,6 +9,7 @@ mod connections;
 mod descriptors;
 mod identity;
 mod layout;
+mod output;
 mod repair;
 mod scrub;
 mod store;

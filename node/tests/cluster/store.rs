@@ -98,3 +98,50 @@ fn a_directory_that_is_no_store_is_refused() {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }
+
+#[test]
+fn many_alike_are_three_and_a_count_and_what_was_put_again_is_no_problem() {
+    let dir = tempfile::tempdir().unwrap();
+    let (address, data) = (listen(), dir.path().join("data"));
+    let serve = Serve::start(&["--data", text(&data), "--listen", &address]);
+    let paths: Vec<_> = (0..30).map(|n| dir.path().join(format!("file-{n}"))).collect();
+    for (n, path) in paths.iter().enumerate() {
+        fs::write(path, format!("damaged later {n}")).unwrap();
+    }
+    let arguments: Vec<_> =
+        ["put"].into_iter().chain(paths.iter().map(|path| text(path))).collect();
+    let put = run(&arguments, &address);
+    serve.terminate();
+    let segment = &files(&data.join("segments"), ".seg")[0];
+    let mut bytes = fs::read(segment).unwrap();
+    let needle = b"damaged later ";
+    let at: Vec<_> =
+        (0..bytes.len() - needle.len()).filter(|at| bytes[*at..].starts_with(needle)).collect();
+    assert_eq!(at.len(), 30, "small objects stand in the segment as they are");
+    at.iter().for_each(|at| bytes[*at] ^= 1);
+    fs::write(segment, &bytes).unwrap();
+
+    let verified = output(&["store", "verify", text(&data)], "");
+    assert_eq!(verified.status.code(), Some(1));
+    let (problems, words) =
+        (String::from_utf8(verified.stdout).unwrap(), String::from_utf8(verified.stderr).unwrap());
+    assert_eq!(problems.lines().count(), 4, "{problems}");
+    assert!(problems.ends_with("and 27 more like these\n"), "{problems}");
+    assert!(words.contains("30 problems"), "{words}");
+    let all = output(&["store", "verify", "--all", text(&data)], "");
+    assert_eq!(String::from_utf8(all.stdout).unwrap().lines().count(), 30);
+
+    let serve = Serve::start(&["--data", text(&data), "--listen", &address]);
+    let row = || run(&["status"], &address);
+    assert!(row().contains("30 damaged objects"), "{}", row());
+    assert_eq!(run(&arguments, &address), put);
+    assert!(row().lines().nth(1).unwrap().ends_with("ok"), "{}", row());
+    let said = run(&["scrub", "status"], &address);
+    assert!(!said.contains("damaged: "), "{said}");
+    serve.terminate();
+    let verified = output(&["store", "verify", text(&data)], "");
+    let words = String::from_utf8(verified.stderr).unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{words}");
+    let healed = "note: 30 damaged records of objects that are whole again or were deleted";
+    assert!(words.contains(healed), "{words}");
+}

@@ -110,8 +110,12 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
+    fn start(command: Command) -> Self {
+        Self::start_logging(Stdio::inherit(), command)
+    }
+
+    fn start_logging(log: Stdio, mut command: Command) -> Self {
+        let mut child = command.stderr(log).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         // Read apart from the test, so that the test can lose its patience.
@@ -174,13 +178,22 @@ impl Serve {
         Self::start_by(Command::new(PROGRAM), arguments)
     }
 
+    /// The same, with its log there.
+    pub fn start_logging(log: Stdio, arguments: &[&str]) -> Self {
+        Self::start_as(log, Command::new(PROGRAM), arguments)
+    }
+
     /// As [`Serve::start`], for a command that becomes the program.
     pub fn start_by(command: Command, arguments: &[&str]) -> Self {
+        Self::start_as(Stdio::inherit(), command, arguments)
+    }
+
+    fn start_as(log: Stdio, command: Command, arguments: &[&str]) -> Self {
         // It ends with us, even if we cannot end it.
         let arguments = [&["serve", "--while-stdin-is-open"], arguments].concat();
         let mut command = prepared(command, &arguments, "");
         command.stdin(Stdio::piped());
-        let mut running = Running::start(command);
+        let mut running = Running::start_logging(log, command);
         assert!(running.line().starts_with("listening "));
         Serve(running)
     }

@@ -4,6 +4,7 @@
 //! every client putting and getting objects of 4 KiB as fast as it is answered. Idle:
 //! simulated seconds per second while the nodes do nothing but watch each other.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use rand::RngCore;
 use tokio::sync::oneshot;
 
 use super::CommandError;
+use super::output::note;
 use crate::runner::{on_a_fresh_thread, runtime};
 use crate::scenario::Plan;
 use crate::trace::{Recorder, Records};
@@ -50,25 +52,28 @@ pub(super) fn bench() -> Result<u8, CommandError> {
     let (load, idle) = match measured {
         Ok(measured) => measured,
         Err(message) => {
-            eprintln!("gitstratum-sim: bench: {message}");
+            note(format_args!("gitstratum-sim: bench: {message}"));
             return Ok(Verdict::Panicked.exit_code());
         }
     };
     let per_second = load.calls as f64 / load.wall.as_secs_f64();
-    println!("five nodes, one core");
-    println!(
+    let mut out = std::io::stdout();
+    writeln!(out, "five nodes, one core")?;
+    writeln!(
+        out,
         "under load: {per_second:.0} RPCs per second of wall time ({} calls of {OBJECT_BYTES} \
          bytes, {:.2} s simulated, {:.2} s wall)",
         load.calls,
         load.simulated.as_secs_f64(),
         load.wall.as_secs_f64()
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "idle: {:.0} simulated seconds per second ({} s simulated, {:.2} s wall)",
         IDLE.as_secs_f64() / idle.as_secs_f64(),
         IDLE.as_secs(),
         idle.as_secs_f64()
-    );
+    )?;
     Ok(0)
 }
 

@@ -5,6 +5,7 @@
 //! the control is one, and from the product where it is not.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -61,7 +62,7 @@ pub(super) fn controls(
         },
     );
     progress.finish();
-    Ok(print(&plans, &seeds, &found))
+    print(&plans, &seeds, &found)
 }
 
 /// The first seed that shows the weakness; failing that, the first with which the run did
@@ -95,40 +96,46 @@ fn print(
     plans: &[Plan],
     seeds: &Range<u64>,
     found: &BTreeMap<(&str, Control), Option<Caught>>,
-) -> u8 {
+) -> Result<u8, CommandError> {
+    let mut out = std::io::stdout();
     let mut code = 0;
     for ((name, control), caught) in found {
         match caught {
             Some(Caught { seed, why, shows: Shows::Weakness }) => {
-                println!("{name:<28} {control:<18} caught by seed {seed}: {why}");
+                writeln!(out, "{name:<28} {control:<18} caught by seed {seed}: {why}")?;
             }
             Some(Caught { seed, why, shows: Shows::Nothing }) => {
-                println!(
+                writeln!(
+                    out,
                     "{name:<28} {control:<18} fails with seed {seed}, but also when nothing is \
                      lacking: this proves nothing: {why}"
-                );
+                )?;
                 code = code.max(EXIT_PROVES_NOTHING);
             }
             Some(Caught { seed, why, shows: Shows::Panic }) => {
-                println!("{name:<28} {control:<18} PANICKED with seed {seed}: {why}");
+                writeln!(out, "{name:<28} {control:<18} PANICKED with seed {seed}: {why}")?;
                 code = code.max(Verdict::Panicked.exit_code());
             }
             None => {
-                println!("{name:<28} {control:<18} PASSES with every seed: this proves nothing");
+                writeln!(
+                    out,
+                    "{name:<28} {control:<18} PASSES with every seed: this proves nothing"
+                )?;
                 code = code.max(EXIT_PROVES_NOTHING);
             }
         }
     }
     for plan in plans.iter().filter(|plan| plan.controls.is_empty()) {
-        println!("{:<28} names no control", plan.name);
+        writeln!(out, "{:<28} names no control", plan.name)?;
     }
     let weak = |caught: &&Caught| caught.shows == Shows::Weakness;
     let caught = found.values().flatten().filter(weak).count();
-    println!(
+    writeln!(
+        out,
         "{caught} of {} controls were caught by seeds {}..{}",
         found.len(),
         seeds.start,
         seeds.end
-    );
-    code
+    )?;
+    Ok(code)
 }

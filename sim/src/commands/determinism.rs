@@ -4,6 +4,7 @@
 //! anything a process shares between runs would show.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
@@ -65,19 +66,22 @@ pub(super) fn determinism(
     if let Some(error) = failure {
         return Err(error);
     }
+    let mut out = std::io::stdout();
     let Some(((seed, name), (plan, place))) = differing.first_key_value() else {
-        println!(
+        writeln!(
+            out,
             "{} seeds of {} scenarios: three runs each, two here and one in another process, \
              no difference",
             seeds.end - seeds.start,
             plans.len()
-        );
+        )?;
         return Ok(0);
     };
-    println!("{} of {} seeds differ; the first:", differing.len(), items.len());
-    println!("{name}, seed {seed}, differs {place}");
-    print_difference(plan, *seed)?;
-    println!("cargo sim determinism {} --seeds {seed}..{}", plan.path.display(), seed + 1);
+    writeln!(out, "{} of {} seeds differ; the first:", differing.len(), items.len())?;
+    writeln!(out, "{name}, seed {seed}, differs {place}")?;
+    print_difference(plan, *seed, &mut out)?;
+    let path = plan.path.display();
+    writeln!(out, "cargo sim determinism {path} --seeds {seed}..{}", seed + 1)?;
     Ok(Verdict::Fail.exit_code())
 }
 
@@ -109,7 +113,7 @@ fn trace_path() -> PathBuf {
 }
 
 /// Runs the seed here and elsewhere once more, and prints the first line that differs.
-fn print_difference(plan: &Plan, seed: u64) -> Result<(), CommandError> {
+fn print_difference(plan: &Plan, seed: u64, out: &mut impl Write) -> Result<(), CommandError> {
     let lines = |trace: &[Record]| trace.iter().map(Record::line).collect::<Vec<_>>();
     let (one, two) = (lines(&run_once(plan, seed).trace), lines(&run_once(plan, seed).trace));
     let path = trace_path();
@@ -122,8 +126,8 @@ fn print_difference(plan: &Plan, seed: u64) -> Result<(), CommandError> {
     let difference = first_difference(here(), two.iter().map(String::as_str))
         .or_else(|| first_difference(here(), three.lines()));
     match difference {
-        Some((line, ours, theirs)) => println!("line {line}:\n  {ours}\n  {theirs}"),
-        None => println!("run once more, it does not differ"),
+        Some((line, ours, theirs)) => writeln!(out, "line {line}:\n  {ours}\n  {theirs}")?,
+        None => writeln!(out, "run once more, it does not differ")?,
     }
     Ok(())
 }

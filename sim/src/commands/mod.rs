@@ -14,6 +14,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
+use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ use crate::scenario::{self, Plan, ScenarioError};
 
 /// Exit code of a wrong scenario file or command line.
 const EXIT_USAGE: u8 = 2;
+/// Exit code where standard output takes no more.
+const EXIT_UNWRITTEN: u8 = 1;
 /// Where scenarios are when no path is given.
 const SCENARIOS: &str = "scenarios";
 /// Where those about connections are.
@@ -133,6 +136,9 @@ enum CommandError {
         /// Why.
         source: std::io::Error,
     },
+    /// Standard output takes no more.
+    #[error("write to standard output: {0}")]
+    Output(#[from] std::io::Error),
     /// The other process of a comparison gave nothing to compare.
     #[error("the other process: {0}")]
     OtherProcess(String),
@@ -140,7 +146,11 @@ enum CommandError {
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
-    let code = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return not_parsed(&error),
+    };
+    let code = match arguments.command {
         Command::List { paths } => list(&paths),
         Command::Run { scenario, seed, trace, report, once } => {
             run::run(&run::Options { scenario, seed, trace, report, once })
@@ -161,11 +171,30 @@ pub fn main() -> ExitCode {
     };
     match code {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("gitstratum-sim: {error}");
-            ExitCode::from(EXIT_USAGE)
-        }
+        Err(error) => not_done(&error),
     }
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    match (error.exit_code(), printed) {
+        (0, Ok(())) => ExitCode::SUCCESS,
+        (0, Err(error)) => not_done(&error.into()),
+        _ => ExitCode::from(EXIT_USAGE),
+    }
+}
+
+/// Says why there is no result, unless nobody reads any more: then the command just ends.
+fn not_done(error: &CommandError) -> ExitCode {
+    match error {
+        CommandError::Output(source) if source.kind() == std::io::ErrorKind::BrokenPipe => {}
+        _ => output::note(format_args!("gitstratum-sim: {error}")),
+    }
+    ExitCode::from(match error {
+        CommandError::Output(_) => EXIT_UNWRITTEN,
+        _ => EXIT_USAGE,
+    })
 }
 
 fn jobs_or_all(jobs: Option<usize>) -> usize {
@@ -186,8 +215,9 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
 }
 
 fn list(paths: &[PathBuf]) -> Result<u8, CommandError> {
+    let mut out = std::io::stdout().lock();
     for plan in scenario::load_all(paths)? {
-        println!("{:<24} {}", plan.name, plan.description);
+        writeln!(out, "{:<24} {}", plan.name, plan.description)?;
     }
     Ok(0)
 }

@@ -1,6 +1,7 @@
 //! What runs say, and the bar that shows how far they are.
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use crate::runner::Run;
@@ -15,19 +16,28 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Prints violations, the replay command on anything but pass, and the verdict line.
-pub(super) fn print_run(plan: &Plan, seed: u64, run: &Run) {
+pub(super) fn print_run(plan: &Plan, seed: u64, run: &Run) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     for violation in run.violations.iter().take(VIOLATIONS_PRINTED_MAX) {
-        println!("{violation}");
+        writeln!(out, "{violation}")?;
     }
     let more = run.violations.len().saturating_sub(VIOLATIONS_PRINTED_MAX);
     if more > 0 {
         let last_us = run.violations.iter().map(|violation| violation.at_us).max();
-        println!("and {more} more, the last at {} s", last_us.unwrap_or(0) / 1_000_000);
+        let last_s = last_us.unwrap_or(0) / 1_000_000;
+        writeln!(out, "and {more} more, the last at {last_s} s")?;
     }
     if run.verdict != Verdict::Pass {
-        println!("cargo sim run {} --seed {seed}", plan.path.display());
+        writeln!(out, "cargo sim run {} --seed {seed}", plan.path.display())?;
     }
-    println!("{}", verdict_line(run.verdict, &plan.name, &seed.to_string(), &run.digest));
+    let line = verdict_line(run.verdict, &plan.name, &seed.to_string(), &run.digest);
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// A line for whoever watches, on standard error: where nobody does, nothing is held up.
+pub(super) fn note(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The last line of every run.
@@ -59,7 +69,7 @@ pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 impl Progress {
     /// Nothing done of `total` runs.
     pub(super) fn new(total: usize) -> Self {
-        let on_terminal = std::io::stderr().is_terminal();
+        let on_terminal = io::stderr().is_terminal();
         Progress { total, done: 0, began: now(), shown: None, on_terminal }
     }
 
@@ -79,18 +89,17 @@ impl Progress {
         if self.on_terminal {
             let filled = *done * 30 / *total;
             let bar = "#".repeat(filled) + &"-".repeat(30 - filled);
-            eprint!("\r[{bar}] {text}   ");
             // A terminal that went away shows no bar.
-            let _ = std::io::stderr().flush();
+            let _ = write!(io::stderr(), "\r[{bar}] {text}   ");
         } else {
-            eprintln!("{text}");
+            note(text);
         }
     }
 
     /// Leaves the terminal as it was.
     pub(super) fn finish(&self) {
         if self.on_terminal && self.shown.is_some() {
-            eprint!("\r{:90}\r", "");
+            let _ = write!(io::stderr(), "\r{:90}\r", "");
         }
     }
 }

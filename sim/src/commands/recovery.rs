@@ -5,6 +5,7 @@
 //! although every node could be reached all the time.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -115,22 +116,25 @@ pub(super) fn recovery(
         },
     );
     progress.finish();
-    println!(
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
         "first success after the event: median/worst in seconds over {runs} runs and all clients; \
          the other columns are means of a run:"
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "failed: calls between the event and the first success; wrong: objects written to a \
          wrong peer; dials: connections dialled by clients"
-    );
-    println!();
+    )?;
+    writeln!(out)?;
     let head = format!("{:<22} {:>8} {:>6} {:>8}", "first success", "failed", "wrong", "dials");
-    println!("{:<28} {:<48} | naive: {head}", "scenario", format!("ours: {head}"));
+    writeln!(out, "{:<28} {:<48} | naive: {head}", "scenario", format!("ours: {head}"))?;
     for plan in &plans {
         let [ours, naive] = pools.map(|pool| {
             table.get(&(plan.name.as_str(), pool)).map_or_else(String::new, |of| of.columns(runs))
         });
-        println!("{:<28} {ours:<48} |        {naive}", plan.name);
+        writeln!(out, "{:<28} {ours:<48} |        {naive}", plan.name)?;
     }
     Ok(0)
 }

@@ -1,7 +1,7 @@
 //! `run`: one scenario, one seed.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{CommandError, find, output};
@@ -33,16 +33,21 @@ pub(super) fn run(options: &Options) -> Result<u8, CommandError> {
     if let Some(path) = &options.report {
         let Run { trace, verdict, violations, digest } = &run;
         let page = report::page(trace, *verdict, violations, digest);
-        write(path, |mut file| std::io::Write::write_all(&mut file, page.as_bytes()))?;
+        write(path, |file| file.write_all(page.as_bytes()))?;
     }
-    output::print_run(&plan, seed, &run);
+    output::print_run(&plan, seed, &run)?;
     Ok(run.verdict.exit_code())
 }
 
 fn write(
     path: &Path,
-    contents: impl FnOnce(BufWriter<File>) -> std::io::Result<()>,
+    contents: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
 ) -> Result<(), CommandError> {
-    let written = File::create(path).and_then(|file| contents(BufWriter::new(file)));
+    let written = File::create(path).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        contents(&mut file)?;
+        // What is dropped unwritten would be told to nobody.
+        file.flush()
+    });
     written.map_err(|source| CommandError::Write { path: path.to_owned(), source })
 }

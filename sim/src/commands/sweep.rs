@@ -1,6 +1,7 @@
 //! `sweep`: many scenarios, many seeds.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,7 +62,7 @@ pub(super) fn sweep(
         },
     );
     progress.finish();
-    Ok(print(&plans, &seeds, &tallies))
+    print(&plans, &seeds, &tallies)
 }
 
 /// Every scenario with every seed; the scenarios take turns.
@@ -69,10 +70,15 @@ pub(super) fn pairs<'a>(plans: &'a [Plan], seeds: &Range<u64>) -> Vec<(&'a Plan,
     seeds.clone().flat_map(|seed| plans.iter().map(move |plan| (plan, seed))).collect()
 }
 
-fn print(plans: &[Plan], seeds: &Range<u64>, tallies: &BTreeMap<&str, Tally>) -> u8 {
+fn print(
+    plans: &[Plan],
+    seeds: &Range<u64>,
+    tallies: &BTreeMap<&str, Tally>,
+) -> Result<u8, CommandError> {
+    let mut out = std::io::stdout();
     for (name, Tally { passed, failed, wall, .. }) in tallies {
         let a_run = wall.as_secs_f64() / (passed + failed) as f64;
-        println!("{name}: {passed} passed, {failed} failed, {a_run:.2} s each");
+        writeln!(out, "{name}: {passed} passed, {failed} failed, {a_run:.2} s each")?;
     }
     let failures = plans.iter().filter_map(|plan| {
         let tally = tallies.get(plan.name.as_str())?;
@@ -80,22 +86,23 @@ fn print(plans: &[Plan], seeds: &Range<u64>, tallies: &BTreeMap<&str, Tally>) ->
     });
     let mut worst = None;
     for (plan, seed, run) in failures {
-        print_run(plan, seed, run);
+        print_run(plan, seed, run)?;
         worst = worst.max(Some(severity(run.verdict)));
     }
     if let Some((_, code)) = worst {
-        return code;
+        return Ok(code);
     }
     let mut all = Sha256::new();
     for digest in tallies.values().flat_map(|tally| tally.digests.values()) {
         all.update(digest);
     }
     let runs: usize = tallies.values().map(|tally| tally.passed).sum();
-    println!("all {runs} runs passed");
+    writeln!(out, "all {runs} runs passed")?;
     let of = if plans.len() == 1 { &plans[0].name } else { "all" };
     let seeds = format!("{}..{}", seeds.start, seeds.end);
-    println!("{}", verdict_line(Verdict::Pass, of, &seeds, &hex::encode(all.finalize())));
-    0
+    let line = verdict_line(Verdict::Pass, of, &seeds, &hex::encode(all.finalize()));
+    writeln!(out, "{line}")?;
+    Ok(0)
 }
 
 /// Verdicts by how much they matter, with their exit codes.

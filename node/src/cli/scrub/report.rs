@@ -6,6 +6,7 @@ use gitstratum_proto::v1::{LastScrub, ScrubProgress, ScrubStatus, StatusResponse
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
+use crate::abridge::abridged;
 use crate::cli::nodes::{self, id, left, percent, time};
 use crate::client::Answered;
 
@@ -53,6 +54,7 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
             "last": last,
             "next_in_ms": scrub.next_in_ms,
             "last_error": scrub.last_error,
+            "damaged_now": status.store.as_ref().map(|store| store.damaged_objects),
             "damaged": damaged.collect::<Vec<_>>(),
         })
     });
@@ -63,14 +65,17 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
 pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fmt::Error> {
     let mut out = String::new();
     nodes::write_each(&mut out, answers, |out, node, status| match &status.scrub {
-        Some(scrub) => describe(out, node, scrub),
+        Some(scrub) => {
+            let damaged = status.store.as_ref().map(|store| store.damaged_objects);
+            describe(out, node, scrub, damaged.unwrap_or_default())
+        }
         None => writeln!(out, "{node:<12} says nothing of scrub: its program is an earlier one"),
     })?;
     nodes::write_partial(&mut out, answers)?;
     Ok(out)
 }
 
-fn describe(out: &mut String, node: &str, scrub: &ScrubStatus) -> fmt::Result {
+fn describe(out: &mut String, node: &str, scrub: &ScrubStatus, damaged_now: u64) -> fmt::Result {
     let state = match (scrub.paused, scrub.running, &scrub.present) {
         (true, ..) => "paused",
         (_, true, _) => "scrubbing",
@@ -93,8 +98,10 @@ fn describe(out: &mut String, node: &str, scrub: &ScrubStatus) -> fmt::Result {
         let (records, damaged) = (HumanCount(progress.records), damaged(progress.damaged));
         writeln!(out, "  since {began}: {records} records, {damaged}")?;
     }
-    for damaged in &scrub.damaged {
-        writeln!(out, "  damaged: {}: {}", id(&damaged.id), damaged.reason)?;
+    let lines = scrub.damaged.iter();
+    let lines = lines.map(|damaged| format!("  damaged: {}: {}", id(&damaged.id), damaged.reason));
+    for line in abridged(lines) {
+        writeln!(out, "{line}")?;
     }
     if !scrub.last_error.is_empty() {
         writeln!(out, "  stopped by an error: {}", scrub.last_error)?;
@@ -102,6 +109,13 @@ fn describe(out: &mut String, node: &str, scrub: &ScrubStatus) -> fmt::Result {
     match &scrub.last {
         Some(last) => write_last(out, last)?,
         None => writeln!(out, "  none has come to its end yet")?,
+    }
+    let found = scrub.last.iter().map(|last| last.damaged);
+    let found: u64 = found.chain(scrub.present.iter().map(|present| present.damaged)).sum();
+    match (found, damaged_now) {
+        (0, 0) => {}
+        (_, 0) => writeln!(out, "  nothing of it is damaged any more")?,
+        (_, now) => writeln!(out, "  {} damaged now", HumanCount(now))?,
     }
     match (scrub.next_in_ms, scrub.interval_ms) {
         (Some(0), _) => writeln!(out, "  goes on, or begins, within a minute"),
@@ -149,6 +163,6 @@ fn write_last(out: &mut String, last: &LastScrub) -> fmt::Result {
 fn damaged(objects: u64) -> String {
     match objects {
         0 => "none damaged".to_owned(),
-        objects => format!("{} damaged", HumanCount(objects)),
+        objects => format!("{} found damaged", HumanCount(objects)),
     }
 }

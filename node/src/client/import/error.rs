@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::send::can_pass;
 use crate::client::PutError;
 use crate::client::manifest::ManifestError;
 use crate::object::{CollisionDetected, ObjectId};
@@ -76,13 +77,23 @@ pub enum ImportError {
         source: ManifestError,
     },
     /// Too few replicas took an object, time after time.
-    #[error("put failed {attempts} times; run the import again to go on where it stopped")]
+    #[error("{}", put_failed(*attempts, source))]
     Put {
         /// How often it was tried.
         attempts: u32,
         /// The last failure.
         source: PutError,
     },
+}
+
+/// That a put failed, and whether trying again is worth it.
+fn put_failed(attempts: u32, error: &PutError) -> String {
+    match can_pass(error) {
+        true => {
+            format!("put failed {attempts} times; run the import again to go on where it stopped")
+        }
+        false => "a put was refused".to_owned(),
+    }
 }
 
 impl ImportError {

@@ -200,7 +200,7 @@ impl Retries {
 }
 
 /// Whether the same put may succeed later: some replica failed of something that passes.
-fn can_pass(error: &PutError) -> bool {
+pub(super) fn can_pass(error: &PutError) -> bool {
     error.failed.iter().any(|(_, reason)| match reason {
         NodeError::Rejected(StoreError::Overloaded { .. } | StoreError::Closed) => true,
         NodeError::Rejected(_) | NodeError::Invalid { .. } | NodeError::Protocol { .. } => false,
