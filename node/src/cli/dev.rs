@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
+use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::client::import::ImportOptions;
 use crate::client::{Client, ClientOptions};
@@ -39,6 +40,7 @@ struct Node {
 
 /// Runs the cluster until it is told to stop.
 pub(super) async fn dev(asked: Dev) -> Result<(), Failure> {
+    check_around(&asked.data).await?;
     let mut nodes = prepare(&asked.data, asked.nodes)?;
     let ran = run(&asked, &mut nodes).await;
     stop(&mut nodes).await;

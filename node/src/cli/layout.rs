@@ -13,6 +13,8 @@ use crate::config::{layout_to_toml, load_layout};
 use crate::layout::apply;
 use crate::limits;
 use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId};
+use crate::pool::{DialError, DialProblem, Stage};
+use crate::quorum::NodeError;
 
 /// Does what the arguments say.
 pub(super) async fn layout(asked: LayoutArguments) -> Result<(), Failure> {
@@ -80,6 +82,11 @@ async fn show_layout(client: &ClientArguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether nobody is at an address. A name that does not resolve may be misspelt.
+fn is_not_running(error: &DialError) -> bool {
+    error.stage == Stage::Connect && !matches!(error.problem, DialProblem::Dns { .. })
+}
+
 async fn apply_layout(file: &Path, arguments: &ClientArguments) -> Result<(), Failure> {
     let wanted = load_layout(file).map_err(wrong_configuration)?;
     let client = connect(arguments).await?;
@@ -106,12 +113,20 @@ async fn apply_layout(file: &Path, arguments: &ClientArguments) -> Result<(), Fa
     for (member, answer) in &told {
         let Member { node_id, address, .. } = member;
         let gone = !next.is_read_from(node_id);
+        // One that comes with this layout is started with it, and knows it then.
+        let comes = in_force.member(node_id).is_none();
         match answer {
             Ok((version, true)) => {
                 show(&format!("{node_id} {address} version {version} applied\n"))
             }
             Ok((version, false)) => {
                 show(&format!("{node_id} {address} version {version} already in force\n"))
+            }
+            Err(NodeError::Dial(error)) if comes && is_not_running(error) => {
+                note(format_args!(
+                    "{node_id} {address}: does not run yet: start it with this layout ({error})"
+                ));
+                Ok(())
             }
             Err(error) => {
                 without += usize::from(!gone);

@@ -17,6 +17,7 @@ mod serve;
 mod snapshot;
 mod status;
 mod store;
+mod vicinity;
 
 use std::error::Error;
 use std::fmt;

@@ -10,6 +10,8 @@ use super::arguments::ClientArguments;
 use super::{Failure, connect_for_status, note, show};
 use crate::client::Answered;
 use crate::object::ObjectId;
+use crate::placement::{Member, MemberState};
+use crate::quorum::NodeError;
 
 /// How every node is; those that do not say so soon could not be asked.
 pub(super) async fn ask(
@@ -37,16 +39,36 @@ pub(super) fn told<T>(answers: &[Answered<T>], done: &str) -> Result<(), Failure
     }
 }
 
-/// Whether a node could not be asked.
+/// Whether a node could not be asked that has a part in the cluster.
 pub(super) fn is_partial<T>(answers: &[Answered<T>]) -> bool {
-    answers.iter().any(|(_, answer)| answer.is_err())
+    unasked(answers) > 0
+}
+
+/// Nodes that could not be asked; none that was removed, which may be gone.
+fn unasked<T>(answers: &[Answered<T>]) -> usize {
+    let unasked = |(member, answer): &&Answered<T>| answer.is_err() && !is_removed(member);
+    answers.iter().filter(unasked).count()
+}
+
+/// Whether a node left the cluster for good.
+pub(super) fn is_removed(member: &Member) -> bool {
+    member.state == MemberState::Removed
+}
+
+/// What to say of a node that did not answer.
+pub(super) fn silent(member: &Member, error: &NodeError) -> String {
+    match is_removed(member) {
+        true => format!("removed; does not answer: {error}"),
+        false => format!("not asked: {error}"),
+    }
 }
 
 /// Says so, if it is.
 pub(super) fn write_partial<T>(out: &mut String, answers: &[Answered<T>]) -> fmt::Result {
-    let unasked = answers.iter().filter(|(_, answer)| answer.is_err()).count();
+    let unasked = unasked(answers);
     if unasked > 0 {
-        writeln!(out, "partial: {unasked} of {} nodes could not be asked", answers.len())?;
+        let nodes = answers.iter().filter(|(member, _)| !is_removed(member)).count();
+        writeln!(out, "partial: {unasked} of {nodes} nodes could not be asked")?;
     }
     Ok(())
 }
@@ -61,7 +83,7 @@ pub(super) fn write_each<T>(
         let node = member.node_id.as_str();
         match answer {
             Ok(status) => describe(out, node, status)?,
-            Err(error) => writeln!(out, "{node:<12} not asked: {error}")?,
+            Err(error) => writeln!(out, "{node:<12} {}", silent(member, error))?,
         }
     }
     Ok(())
@@ -72,8 +94,13 @@ pub(super) fn each_as_json<T>(answers: &[Answered<T>], described: impl Fn(&T) ->
     let nodes = answers.iter().map(|(member, answer)| match answer {
         Ok(status) => described(status),
         Err(error) => {
-            let node = member.node_id.as_str();
-            json!({ "node": node, "reachable": false, "error": error.to_string() })
+            let (node, state) = (member.node_id.as_str(), member.state.word());
+            json!({
+                "node": node,
+                "member": state,
+                "reachable": false,
+                "error": error.to_string(),
+            })
         }
     });
     nodes.collect()

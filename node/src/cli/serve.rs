@@ -7,6 +7,7 @@ use gitstratum_host::signal::Hangups;
 use gitstratum_host::{Disk, Host, Net};
 
 use super::arguments::Serve;
+use super::vicinity::check_around;
 use super::{Failure, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{Config, ConfigOverrides};
 use crate::layout::{ClusterError, LayoutKeeper};
@@ -20,6 +21,7 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
         ConfigOverrides { data: asked.data, listen: asked.listen, node_id: asked.node_id };
     let loaded = Config::load(asked.config.as_deref(), overrides.clone());
     let loaded = loaded.map_err(wrong_configuration)?;
+    check_around(&loaded.data).await?;
     // From here on SIGHUP does not end us.
     let hangups = Hangups::watch();
     let descriptors = gitstratum_host::raise_descriptor_limit();
@@ -45,6 +47,9 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
         ServeError::Cluster(
             wrong @ (ClusterError::Contradicted(_) | ClusterError::Unknown { .. }),
         ) => Failure::Usage(wrong.to_string()),
+        ServeError::Data(error) => {
+            Failure::Operation(format!("data: {}: {}", loaded.data.display(), chain(&error)))
+        }
         error => error.into(),
     })
 }

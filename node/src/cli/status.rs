@@ -36,6 +36,7 @@ fn as_json((member, answer): &Answer) -> Value {
             return json!({
                 "node": member.node_id.as_str(),
                 "address": member.address,
+                "member": member.state.word(),
                 "reachable": false,
                 "error": error.to_string(),
             });
@@ -60,6 +61,7 @@ fn as_json((member, answer): &Answer) -> Value {
     json!({
         "node": status.node_id,
         "address": member.address,
+        "member": member.state.word(),
         "reachable": true,
         "boot_id": format!("{:016x}", status.boot_id),
         "cluster": status.cluster_id,
@@ -208,7 +210,10 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
     for (member, answer) in answers {
         let (name, address) = (member.node_id.as_str(), &member.address);
         match answer {
-            Err(error) => writeln!(out, "{name:<12} {address:<22} {:>59}  not asked: {error}", "")?,
+            Err(error) => {
+                let silent = nodes::silent(member, error);
+                writeln!(out, "{name:<12} {address:<22} {:>59}  {silent}", "")?;
+            }
             Ok(status) => {
                 let store = status.store.clone().unwrap_or_default();
                 let requests = status.server.unwrap_or_default().requests_attempted;

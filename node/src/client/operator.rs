@@ -9,7 +9,7 @@ use gitstratum_proto::v1::{
 
 use super::replicas::remote;
 use super::{Client, LayoutAnswer};
-use crate::placement::Member;
+use crate::placement::{Member, MemberState};
 use crate::quorum::NodeError;
 use crate::wire::replica::RemoteNode;
 
@@ -17,13 +17,33 @@ use crate::wire::replica::RemoteNode;
 pub type Answered<T> = (Member, Result<T, NodeError>);
 
 impl Client {
-    /// Asks every member, all at once.
+    /// Asks every member, those that left included, all at once.
     async fn ask_all<T, F>(&self, ask: impl Fn(RemoteNode, Duration) -> F) -> Vec<Answered<T>>
     where
         F: Future<Output = Result<T, NodeError>>,
     {
+        self.ask_those(|_| true, ask).await
+    }
+
+    /// Asks every member that is somebody's replica. One that was removed has nothing that
+    /// counts, and need not run.
+    async fn ask_replicas<T, F>(&self, ask: impl Fn(RemoteNode, Duration) -> F) -> Vec<Answered<T>>
+    where
+        F: Future<Output = Result<T, NodeError>>,
+    {
+        self.ask_those(|member| member.state != MemberState::Removed, ask).await
+    }
+
+    async fn ask_those<T, F>(
+        &self,
+        are_asked: impl Fn(&Member) -> bool,
+        ask: impl Fn(RemoteNode, Duration) -> F,
+    ) -> Vec<Answered<T>>
+    where
+        F: Future<Output = Result<T, NodeError>>,
+    {
         let layout = self.layout();
-        let asked = layout.members.iter().map(|member| {
+        let asked = layout.members.iter().filter(|member| are_asked(member)).map(|member| {
             let node = remote(&self.layout, &self.connections, member);
             let answer = ask(node, self.options.request_timeout);
             async move { (member.clone(), answer.await) }
@@ -44,18 +64,18 @@ impl Client {
         .await
     }
 
-    /// Has every member make a snapshot of its store.
+    /// Has every member that is somebody's replica make a snapshot of its store.
     pub async fn snapshot(&self, name: &str) -> Vec<Answered<SnapshotResponse>> {
-        self.ask_all(|node, timeout| async move { node.snapshot(name, timeout).await }).await
+        self.ask_replicas(|node, timeout| async move { node.snapshot(name, timeout).await }).await
     }
 
-    /// Has the repair of every member do something; says how it stands there then.
+    /// Has the repair of every such member do something; says how it stands there then.
     pub async fn repair(&self, order: RepairOrder) -> Vec<Answered<RepairStatus>> {
-        self.ask_all(|node, timeout| async move { node.repair(order, timeout).await }).await
+        self.ask_replicas(|node, timeout| async move { node.repair(order, timeout).await }).await
     }
 
-    /// Has the scrub of every member do something; says how it stands there then.
+    /// Has the scrub of every such member do something; says how it stands there then.
     pub async fn scrub(&self, order: ScrubOrder) -> Vec<Answered<ScrubStatus>> {
-        self.ask_all(|node, timeout| async move { node.scrub(order, timeout).await }).await
+        self.ask_replicas(|node, timeout| async move { node.scrub(order, timeout).await }).await
     }
 }

@@ -1,7 +1,7 @@
 //! The layout as a TOML document: `[cluster]`, `[[node]]`, and what came before.
 //!
 //! The operator writes the first two; the copy that a node keeps, and `layout show` prints,
-//! has the history too, as `[[previous]]`. The same tables stand in a node's configuration
+//! has the history too, as `[[previous]]`. What is settled by then is no history any more. The same tables stand in a node's configuration
 //! when no document is named there.
 
 use serde::{Deserialize, Serialize};
@@ -135,6 +135,9 @@ pub fn layout_from_toml(text: &str, source_name: &str) -> Result<Layout, ConfigE
         });
         layout.previous.push(previous?.into());
     }
+    // What `layout show` prints has them, and whoever then writes that they are settled need not
+    // take them away.
+    layout.previous.retain(|previous| previous.version >= layout.settled);
     layout.validated().map_err(refused)
 }
 

@@ -262,6 +262,17 @@ fn a_layout_document_means_what_it_says_and_is_written_as_it_is_read() {
 }
 
 #[test]
+fn a_document_may_keep_the_history_that_it_says_is_settled() {
+    let layout = layout_from_toml(DOCUMENT, "layout.toml").unwrap();
+    let before = |version| Layout { version, settled: 0, ..layout.clone() }.into();
+    let shown = Layout { settled: 0, previous: vec![before(1), before(2)], ..layout.clone() };
+    let settled = layout_to_toml(&shown).replacen("version = 3", "version = 4\nsettled = 2", 1);
+    let read = layout_from_toml(&settled, "edited").unwrap();
+    let versions: Vec<_> = read.previous.iter().map(|previous| previous.version).collect();
+    assert_eq!((read.version, read.settled, versions), (4, 2, vec![2]));
+}
+
+#[test]
 fn a_wrong_layout_document_is_refused_with_its_line_and_field() {
     let refused = |from: &str, to: &str, expected: &str| {
         assert!(DOCUMENT.contains(from), "{from:?}");

@@ -48,6 +48,9 @@ impl CatchingUp {
             move |source| OpenError::Io { doing, source }
         };
         if !store::was_open(disk).await? {
+            if store::owner(disk).await?.is_none() {
+                store::check_vacant(disk).await?;
+            }
             let named = async {
                 disk.create_dir_all("").await?;
                 disk.replace(FILE, Bytes::from_static(TEXT.as_bytes())).await

@@ -23,12 +23,26 @@ const TITLE: &str = "gitstratum data ";
 const WITHOUT_MANIFEST: u32 = 1;
 /// The version of one that has had a manifest.
 const WITH_MANIFEST: u32 = 2;
+/// What may be in a directory in which no store was made yet: what a file system begins with,
+/// and what is written before the file that names the owner.
+const FIRST_NAMES: [&str; 7] = [
+    "lost+found",
+    LOCK,
+    "node.tmp",
+    "catching-up",
+    "catching-up.tmp",
+    CLUSTER,
+    "cluster.tmp",
+];
+/// Strange names that an error lists.
+const FOREIGN_NAMED_MAX: usize = 3;
 
 /// Takes the lock and makes sure that the data is `node_id`'s; names it on an empty disk.
 pub(super) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, OpenError> {
     // Read first, so that another node's directory does not even get a lock file.
     let named = is_named(disk, node_id).await?;
     if !named {
+        check_vacant(disk).await?;
         disk.create_dir_all("").await.map_err(io_error("make", "the data directory"))?;
     }
     let lock = take_lock(disk).await?;
@@ -85,6 +99,29 @@ pub async fn owner(disk: &Disk) -> Result<Option<NodeId>, OpenError> {
 pub async fn was_open(disk: &Disk) -> Result<bool, OpenError> {
     Ok(read(disk).await?.is_some()
         && disk.exists(LOCK).await.map_err(io_error("look for", LOCK))?)
+}
+
+/// Whether a new store may be made in this directory: there is none yet, or it is empty. A file
+/// system that was just made has a directory of its own, and an opening that was interrupted, or
+/// for which there was no room, may have left the first of a store's files.
+///
+/// # Errors
+/// [`OpenError::Foreign`] names what is there; those of the disk.
+pub async fn check_vacant(disk: &Disk) -> Result<(), OpenError> {
+    let names = match disk.list("").await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        listed => listed.map_err(io_error("list", "the data directory"))?,
+    };
+    let foreign: Vec<_> = names.iter().filter(|name| !FIRST_NAMES.contains(&&***name)).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let shown = foreign.iter().take(FOREIGN_NAMED_MAX).map(|name| format!("{name:?}"));
+    let mut found = shown.collect::<Vec<_>>().join(", ");
+    if let more @ 1.. = foreign.len().saturating_sub(FOREIGN_NAMED_MAX) {
+        found += &format!(" and {more} more");
+    }
+    Err(OpenError::Foreign { found, missing: IDENTITY.into() })
 }
 
 /// Takes the lock where its file is there: a snapshot has none, and gets none.

@@ -52,7 +52,7 @@ use crate::placement::NodeId;
 
 pub use compact::{CompactOptions, Compacted};
 pub use engine::SegmentStore;
-pub use identity::{CLUSTER, owner, was_open};
+pub use identity::{CLUSTER, check_vacant, owner, was_open};
 pub use inventory::{Inventory, Standing};
 pub use maintain::{Maintenance, maintain};
 pub use options::{Compression, Fsync, StoreOptions};
@@ -208,6 +208,17 @@ pub enum OpenError {
     Damaged {
         /// The file.
         path: String,
+    },
+    /// There is no store, and something else, around which none is made.
+    #[error(
+        "a new store is made in an empty or a new directory only, and this one has {found} and no \
+         file named {missing}; name another directory, or move what is there away"
+    )]
+    Foreign {
+        /// What was found, by name.
+        found: String,
+        /// What every data directory has.
+        missing: String,
     },
     /// There is no store at all.
     #[error("this is no data directory: it has no file named {missing}")]

@@ -200,3 +200,59 @@ fn a_port_or_a_directory_in_use_is_refused_and_left_alone() {
     refused(&["serve", "--data", data, "--listen", &listen(), "--node-id", "n2"], "n1");
     assert_eq!(bytes_under(Path::new(data)), before);
 }
+
+#[test]
+fn a_store_is_made_in_an_empty_directory_only_and_never_inside_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let refused = |data: &str, words: &[&str]| {
+        let before = bytes_under(dir.path());
+        let refused =
+            output(&["serve", "--while-stdin-is-open", "--data", data, "--listen", &listen()], "");
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        for word in words.iter().chain(&[data]) {
+            assert!(said.contains(word), "{word:?} is not in {said}");
+        }
+        assert_eq!(bytes_under(dir.path()), before, "something was written");
+    };
+    let (file, photos) = (path("file"), path("photos"));
+    fs::write(&file, "hi").unwrap();
+    fs::create_dir(&photos).unwrap();
+    for name in ["a", "b", "c", "d", "lost+found"] {
+        fs::write(dir.path().join("photos").join(name), "x").unwrap();
+    }
+    refused(&photos, &["\"a\", \"b\", \"c\" and 1 more", "empty or a new directory"]);
+    refused(&file, &[]);
+
+    // A fresh file system is as good as an empty directory.
+    let data = path("data");
+    fs::create_dir_all(dir.path().join("data/lost+found")).unwrap();
+    let address = listen();
+    let serve = |data: &str| Serve::start(&["--data", data, "--listen", &address]);
+    let node = serve(&data);
+    let id = run(&["put", &file], &address);
+    run(&["snapshot", "monday"], &address);
+    for inside in ["data/segments", "data/new/deep", "data/snapshots", "data/snapshots/monday"] {
+        refused(&path(inside), &["inside the data directory", "of node n1"]);
+    }
+    let dev = output(&["dev", "--data", &path("data/dev")], "");
+    assert_eq!(dev.status.code(), Some(1), "{dev:?}");
+    node.terminate();
+    for inside in ["data/segments", "data/snapshots/monday"] {
+        refused(&path(inside), &["of node n1"]);
+    }
+    let node = serve(&data);
+    assert_eq!(run(&["get", id.trim()], &address), "hi");
+    node.terminate();
+    // What lost the file that says whose it is does not pass for new.
+    fs::remove_file(dir.path().join("data/node")).unwrap();
+    refused(&data, &["\"large\"", "no file named node"]);
+    // And what an interrupted first start left is no obstacle.
+    let again = path("again");
+    fs::create_dir(&again).unwrap();
+    for name in ["lock", "catching-up", "catching-up.tmp", "node.tmp"] {
+        fs::write(dir.path().join("again").join(name), "").unwrap();
+    }
+    serve(&again).terminate();
+}
