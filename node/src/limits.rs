@@ -67,6 +67,13 @@ pub const SCRUB_RATE_AFTER: Duration = Duration::from_millis(500);
 pub const MAINTENANCE_LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// Room that puts leave on the disk, for compaction, for shutdown, and for the operator.
 pub const STORE_RESERVE_BYTES: u64 = 640 << 20;
+/// How often a store looks how much room there is, while nobody puts.
+pub const ROOM_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// After a put was refused for want of room, puts are said to be refused for this long at least:
+/// small ones may go on between large ones that do not.
+pub const PUTS_REFUSED_FOR_MIN: Duration = Duration::from_secs(5);
+/// A status waits no longer than this for the file system to say what room it has.
+pub const ROOM_LOOK_TIMEOUT: Duration = Duration::from_millis(200);
 /// Of an index, for each record, with ids of the longest kind.
 const INDEX_BYTES_PER_RECORD: u64 = 48;
 const _: () = assert!(

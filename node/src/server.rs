@@ -23,7 +23,7 @@ use crate::repair::hints::{Delivery, Targets};
 use crate::repair::reconcile::{Numbers, Reconciler};
 use crate::repair::{CatchingUp, Control, DirtyRanges, Felt, HintError, HintLog, PeerTable, probe};
 use crate::store::{
-    CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain,
+    CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain, watch_room,
 };
 use crate::wire::replica::RemoteNode;
 use crate::wire::server::{self, Requests};
@@ -171,6 +171,7 @@ pub async fn serve(
         tokio::spawn(following),
         tokio::spawn(delivery.run(hints_rng)),
         tokio::spawn(maintain(store.clone(), maintenance)),
+        tokio::spawn(watch_room(store.clone())),
     ];
     background.extend(reconciler.map(|reconciler| tokio::spawn(reconciler.run(reconcile_rng))));
     let background = Background(background);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::arguments::{Export, Import};
 use super::progress::Shown;
-use super::{Failure, connect, connect_for_puts, interruptible, note, show};
+use super::{Failure, connect, connect_for_puts, interruptible, nodes, note, show};
 use crate::client::Client;
 use crate::client::export::{self, ExportReport};
 use crate::client::import::{self, ImportOptions, ImportReport};
@@ -62,6 +62,9 @@ async fn summarize(client: &Client, report: &ImportReport, shown: &Shown) {
         note(format_args!("  {node_id}: acknowledged {acks} in time for the quorum"));
     }
     for (member, status) in client.status().await {
+        if nodes::is_removed(&member) && status.is_err() {
+            continue;
+        }
         let node_id = member.node_id;
         match status.map(|status| status.store.unwrap_or_default()) {
             Ok(store) => {

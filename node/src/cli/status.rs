@@ -4,7 +4,9 @@ mod reconcile;
 
 use std::fmt::{self, Write as _};
 
-use gitstratum_proto::v1::{HintStatus, PoolCounts, PoolStatus, StatusResponse, Tally};
+use gitstratum_proto::v1::{
+    HintStatus, PoolCounts, PoolStatus, StatusResponse, StoreStatus, Tally,
+};
 use serde_json::{Value, json};
 
 use super::arguments::Status;
@@ -83,6 +85,8 @@ fn as_json((member, answer): &Answer) -> Value {
             "puts": store.puts,
             "gets": store.gets,
             "failed": store.failed,
+            "puts_refused": store.puts_refused,
+            "puts_refused_for_ms": store.puts_refused_for_ms,
         },
         "server": {
             "connections": server.connections,
@@ -221,11 +225,7 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
                 let peers = status.peers.len();
                 let reached = status.peers.iter().filter(|peer| peer.reachable).count();
                 let reaches = format!("{reached}/{peers}");
-                let state = match (store.failed.is_empty(), store.damaged_objects) {
-                    (true, 0) => "ok".to_owned(),
-                    (true, damaged) => format!("{damaged} damaged objects"),
-                    (false, _) => format!("takes no writes: {}", store.failed),
-                };
+                let state = state(&store);
                 writeln!(
                     out,
                     "{name:<12} {address:<22} {:>10} {:>12} {:>9} {requests:>9} {missed:>7} {reaches:>7}  {state}",
@@ -245,6 +245,27 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
     list_missed(&mut out, answers)?;
     nodes::write_partial(&mut out, answers)?;
     Ok(out)
+}
+
+/// What is wrong with a store, or that nothing is.
+fn state(store: &StoreStatus) -> String {
+    let mut wrong = Vec::new();
+    if !store.failed.is_empty() {
+        wrong.push(format!("takes no writes: {}", store.failed));
+    }
+    if !store.puts_refused.is_empty() {
+        let since = store
+            .puts_refused_for_ms
+            .map_or_else(String::new, |ms| format!(" (for {})", nodes::time(ms)));
+        wrong.push(format!("takes no puts: {}{since}", store.puts_refused));
+    }
+    if store.damaged_objects > 0 {
+        wrong.push(format!("{} damaged objects", store.damaged_objects));
+    }
+    match wrong.is_empty() {
+        true => "ok".to_owned(),
+        false => wrong.join("; "),
+    }
 }
 
 /// What nodes keep for others, and what became of it.

@@ -127,7 +127,7 @@ pub async fn keep(
 
 async fn source(disk: &Disk, config: &Config) -> Result<Source, ClusterError> {
     let file = read(disk).await?;
-    let layout = keeper::read(disk).await?;
+    let layout = keeper::read(disk).await?.map(|(layout, _)| layout);
     let stated = layout.as_ref().and_then(|layout| layout.cluster.clone());
     if let (Some(file), Some(layout)) = (&file, &stated)
         && file != layout

@@ -55,7 +55,7 @@ impl LayoutKeeper {
     /// # Errors
     /// [`KeepError`].
     pub async fn open(disk: Disk, configured: Layout) -> Result<Self, KeepError> {
-        let kept = read(&disk).await?;
+        let (kept, text) = read(&disk).await?.unzip();
         // A node that is alone contradicts nobody when it moves.
         let kept = kept.filter(|kept| kept.members.len() > 1 || configured.members.len() > 1);
         let kept = match &configured.cluster {
@@ -67,11 +67,21 @@ impl LayoutKeeper {
         let current = CurrentLayout::durable(first);
         let keeper = LayoutKeeper { disk, current, taking: Arc::default() };
         if kept.is_none() {
-            keeper.write(&configured).await?;
+            // Written only where it says something else: there may be no room.
+            if text.as_deref() != Some(layout_to_toml(&configured).as_bytes()) {
+                keeper.write_alone(&configured, text.is_none()).await?;
+            }
             return Ok(keeper);
         }
         match keeper.take(&configured).await {
             Ok(_) => {}
+            Err(KeepError::Io { source, .. }) if is_full(&source) => {
+                let (configured, kept) = (configured.version, keeper.current.version());
+                tracing::warn!(
+                    configured, kept, error = %source,
+                    "no room to keep the configured layout: the one that is kept stays in force"
+                );
+            }
             Err(KeepError::Refused(LayoutRefused::Older { given, in_force })) => {
                 tracing::info!(configured = given, in_force, "a newer layout was kept");
             }
@@ -139,6 +149,18 @@ impl LayoutKeeper {
         }
     }
 
+    /// Keeps the layout of a node that is alone, which goes by its configuration whatever is
+    /// kept: only in a new directory it has to be.
+    async fn write_alone(&self, layout: &Layout, is_first: bool) -> Result<(), KeepError> {
+        match self.write(layout).await {
+            Err(KeepError::Io { source, .. }) if !is_first && is_full(&source) => {
+                tracing::warn!(error = %source, "no room to keep the layout, which counts all the same");
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
     async fn write(&self, layout: &Layout) -> Result<(), KeepError> {
         let text = Bytes::from(layout_to_toml(layout));
         let written = self.disk.replace(FILE, text).await;
@@ -146,8 +168,14 @@ impl LayoutKeeper {
     }
 }
 
-/// The layout that is kept, if there is one.
-pub(super) async fn read(disk: &Disk) -> Result<Option<Layout>, KeepError> {
+/// Whether a write failed for want of room, or because nothing can be written.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+}
+
+/// The layout that is kept, if there is one, and its text.
+pub(super) async fn read(disk: &Disk) -> Result<Option<(Layout, Bytes)>, KeepError> {
     let failed = |source| KeepError::Io { doing: "read", source };
     match disk.open(FILE, OpenMode::Read).await {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -155,5 +183,6 @@ pub(super) async fn read(disk: &Disk) -> Result<Option<Layout>, KeepError> {
     }
     let bytes = disk.read_whole(FILE).await.map_err(failed)?;
     let text = std::str::from_utf8(&bytes).map_err(std::io::Error::other).map_err(failed)?;
-    layout_from_toml(text, FILE).map(Some).map_err(KeepError::Damaged)
+    let layout = layout_from_toml(text, FILE).map_err(KeepError::Damaged)?;
+    Ok(Some((layout, bytes)))
 }

@@ -104,3 +104,16 @@ async fn what_is_applied_follows_the_layout_in_force_and_what_a_peer_holds_may_b
     keeper.offer(&layout(6)).await;
     assert_eq!(keeper.current().version(), 6);
 }
+
+#[tokio::test]
+async fn what_is_kept_already_is_not_written_again() {
+    let scratch = scratch().await;
+    let member = Member::active(NodeId::new("n1"), "a:1".to_owned(), "z".to_owned(), 1);
+    let alone = Layout::first((1, 1, 1), vec![member]);
+    open(&scratch, alone.clone()).await.unwrap();
+    // In its way, nothing can be written.
+    scratch.disk.create_dir_all(&format!("{FILE}.tmp")).await.unwrap();
+    open(&scratch, alone.clone()).await.expect("nothing changed");
+    let moved = Layout { version: 2, ..alone };
+    assert!(matches!(open(&scratch, moved).await, Err(KeepError::Io { .. })));
+}

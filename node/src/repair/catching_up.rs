@@ -53,7 +53,10 @@ impl CatchingUp {
             }
             let named = async {
                 disk.create_dir_all("").await?;
-                disk.replace(FILE, Bytes::from_static(TEXT.as_bytes())).await
+                match disk.exists(FILE).await? {
+                    true => disk.sync_dir("").await,
+                    false => disk.replace(FILE, Bytes::from_static(TEXT.as_bytes())).await,
+                }
             };
             named.await.map_err(failed("write"))?;
         }

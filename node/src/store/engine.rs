@@ -68,6 +68,15 @@ impl SegmentStore {
         let scrubs = Scrubs::open(&here).await;
         let ledgers = recovered.ledgers;
         let shared = Arc::new(Shared::new(disk, options, view, next, queue, scrubs, ledgers));
+        match here.room().await {
+            Ok(room) => {
+                shared.note_room(room);
+                if room.read_only {
+                    shared.fail("the file system is read-only".to_owned());
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot tell how much room the disk has"),
+        }
         for (segment, contents) in &recovered.damaged {
             shared.note_scanned(*segment, contents);
         }

@@ -25,15 +25,8 @@ const WITHOUT_MANIFEST: u32 = 1;
 const WITH_MANIFEST: u32 = 2;
 /// What may be in a directory in which no store was made yet: what a file system begins with,
 /// and what is written before the file that names the owner.
-const FIRST_NAMES: [&str; 7] = [
-    "lost+found",
-    LOCK,
-    "node.tmp",
-    "catching-up",
-    "catching-up.tmp",
-    CLUSTER,
-    "cluster.tmp",
-];
+const FIRST_NAMES: [&str; 7] =
+    ["lost+found", LOCK, "node.tmp", "catching-up", "catching-up.tmp", CLUSTER, "cluster.tmp"];
 /// Strange names that an error lists.
 const FOREIGN_NAMED_MAX: usize = 3;
 

@@ -78,6 +78,8 @@ pub(super) struct ObjectWriter {
     /// Of the chunk's data so far.
     crc: u32,
     received_bytes: u64,
+    /// What its file comes to.
+    file_len: u64,
     pending: Vec<Bytes>,
     pending_bytes: usize,
     _slot: OwnedSemaphorePermit,
@@ -91,10 +93,14 @@ impl ObjectWriter {
             let limit = limits::STORE_LARGE_WRITERS_MAX;
             shared.overloaded(format!("{limit} large objects are written at once"))
         })?;
-        check_size(&shared, &head).await?;
+        let file_len = file_len(&head)?;
         let draft = match shared.holds(&head.id).await? {
             true => None,
-            false => Some(Draft::begin(shared.clone(), &head).await?),
+            false => {
+                // Now, and not when most of it is written.
+                shared.room_for(file_len, file_len).await?;
+                Some(Draft::begin(shared.clone(), &head).await?)
+            }
         };
         let header = draft.as_ref().map(|_| Bytes::copy_from_slice(&large_header(&head)));
         let hasher = ObjectHasher::plain(head.id.algorithm(), head.kind, head.size_bytes);
@@ -105,6 +111,7 @@ impl ObjectWriter {
             hasher,
             crc: 0,
             received_bytes: 0,
+            file_len,
             pending_bytes: header.as_ref().map_or(0, Bytes::len),
             pending: header.into_iter().collect(),
             _slot: slot,
@@ -126,7 +133,7 @@ impl ObjectWriter {
         let (pending, bytes) = (std::mem::take(&mut self.pending), self.pending_bytes as u64);
         self.pending_bytes = 0;
         let Some(draft) = &mut self.draft else { return Ok(()) };
-        check_room(&self.shared, bytes).await?;
+        self.shared.room_for(bytes, self.file_len.saturating_sub(draft.len)).await?;
         let written = draft.file.write_at(draft.len, pending).await;
         written.map_err(|error| self.shared.write_failed(draft.path(), &error))?;
         draft.len += bytes;
@@ -242,26 +249,10 @@ impl LargeWriter for ObjectWriter {
     }
 }
 
-/// Refuses what no file can hold, or this disk has no room for, before any of it came. What
-/// others write meanwhile is met part by part.
-async fn check_size(shared: &Shared, head: &ObjectHead) -> Result<(), StoreError> {
-    let Some(len) = large_file_len(head.size_bytes) else {
-        let (size_bytes, limit_bytes) = (head.size_bytes, i64::MAX as u64);
-        return Err(StoreError::TooLarge { size_bytes, limit_bytes });
-    };
-    check_room(shared, len).await
-}
-
-/// Refuses what would eat into the reserve.
-async fn check_room(shared: &Shared, bytes: u64) -> Result<(), StoreError> {
-    let reserve = shared.options.reserve_bytes;
-    if reserve > 0
-        && let Ok(available) = shared.disk.available_bytes().await
-        && available < reserve.saturating_add(bytes)
-    {
-        return Err(StoreError::DiskFull);
-    }
-    Ok(())
+/// Length of the object's file; an error for what no file can hold.
+fn file_len(head: &ObjectHead) -> Result<u64, StoreError> {
+    let (size_bytes, limit_bytes) = (head.size_bytes, i64::MAX as u64);
+    large_file_len(size_bytes).ok_or(StoreError::TooLarge { size_bytes, limit_bytes })
 }
 
 /// A small object that comes in parts.

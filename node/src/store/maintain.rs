@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::scrub::Schedule;
 use super::{CompactOptions, SegmentStore, Store, StoreError};
+use crate::limits;
 
 /// How a store is maintained.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,25 @@ pub struct Maintenance {
     pub scrub_interval: Option<Duration>,
     /// How often it is looked whether there is something to do.
     pub look_interval: Duration,
+}
+
+/// Looks now and then how much room there is, so that what is said of puts is true while nobody
+/// puts, until the store is closed.
+pub async fn watch_room(store: Arc<SegmentStore>) {
+    while !store.shared.naming.is_closed() {
+        tokio::time::sleep(limits::ROOM_LOOK_INTERVAL).await;
+        if let Err(error) = store.shared.look_at_room().await {
+            tracing::debug!(%error, "cannot tell how much room the disk has");
+        }
+    }
+}
+
+impl SegmentStore {
+    /// Looks how much room there is before [`Store::stats`] is asked, or gives it up soon.
+    pub async fn look_at_room(&self) {
+        // What is not known now is known from the last time.
+        let _ = tokio::time::timeout(limits::ROOM_LOOK_TIMEOUT, self.shared.look_at_room()).await;
+    }
 }
 
 /// Maintains a store until it is closed.

@@ -14,6 +14,7 @@ mod engine;
 mod files;
 mod format;
 mod identity;
+mod intake;
 mod inventory;
 mod large;
 mod large_names;
@@ -53,8 +54,9 @@ use crate::placement::NodeId;
 pub use compact::{CompactOptions, Compacted};
 pub use engine::SegmentStore;
 pub use identity::{CLUSTER, check_vacant, owner, was_open};
+pub use intake::PutsRefused;
 pub use inventory::{Inventory, Standing};
-pub use maintain::{Maintenance, maintain};
+pub use maintain::{Maintenance, maintain, watch_room};
 pub use options::{Compression, Fsync, StoreOptions};
 pub use quarantine::Unidentified;
 pub use scrub::{LastScrub, ScrubCounts, ScrubNumbers, ScrubOrder, ScrubProgress, Scrubbed};
@@ -280,6 +282,8 @@ pub struct StoreStats {
     pub gets: u64,
     /// Why the store takes no writes, if it does not.
     pub failed: Option<String>,
+    /// Why it takes no puts for now, if it does not for want of room.
+    pub puts_refused: Option<PutsRefused>,
 }
 
 /// A content-addressed store on one machine.

@@ -65,7 +65,10 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
         }
     }
     for path in leftovers {
-        remove(disk, &path).await?;
+        match remove(disk, &path).await {
+            Err(OpenError::Io { source, .. }) if is_read_only(&source) => {}
+            removed => removed?,
+        }
     }
     let large = large_objects(disk, large).await?;
     let said = large_names::load(disk, manifest.large).await?;
@@ -134,6 +137,12 @@ pub(super) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
 fn names_last(looks: &[Look], large: &BTreeSet<ObjectId>, leftovers: &[String]) -> bool {
     let sealed = !looks.is_empty() && looks.iter().all(|look| look.sealed.is_some());
     sealed && large.is_empty() && leftovers.is_empty()
+}
+
+/// Whether something was not done because nothing can be written: what was left by a clean end
+/// is read all the same.
+fn is_read_only(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ReadOnlyFilesystem
 }
 
 async fn remove(disk: &Disk, path: &str) -> Result<(), OpenError> {
@@ -268,13 +277,13 @@ async fn open_segment(
         tracing::error!(path, "the segment's header is damaged");
     }
     let open = newest && id.generation == 0 && !matches!(should, Some(Should::Sealed(_)));
-    let tail = match should {
-        _ if !open => Tail::Sealed,
-        Some(Should::Active { len, .. }) => Tail::Open { durable: *len },
+    let durable = match should {
+        Some(Should::Active { len, .. }) => *len,
         // A store without a manifest says otherwise that it was closed.
-        _ if clean::was_left(disk, id, len).await => Tail::Open { durable: len },
-        _ => Tail::Open { durable: 0 },
+        _ if open && clean::was_left(disk, id, len).await => len,
+        _ => 0,
     };
+    let tail = if open { Tail::Open { durable } } else { Tail::Sealed };
     let mut contents = scan(&file, id, len, tail).await.map_err(io_error("read", &path))?;
     let unread = contents.skipped;
     if should.is_some_and(|should| unread <= should.unread()) {
@@ -283,13 +292,25 @@ async fn open_segment(
     }
     if open {
         // An index that does not hold, or is that of a shorter segment, has no use.
+        // All of it is durable: nothing is written that has not changed.
+        let unchanged = durable == len && named && contents.gaps.is_empty() && contents.end == len;
         match disk.remove(&index).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error)
+                if error.kind() != std::io::ErrorKind::NotFound
+                    && !(unchanged && is_read_only(&error)) =>
+            {
                 return Err(OpenError::Io { doing: format!("remove {index}"), source: error });
             }
             _ => {}
         }
-        let file = disk.open(&path, OpenMode::ReadWrite).await.map_err(io_error("open", &path))?;
+        let file = match disk.open(&path, OpenMode::ReadWrite).await {
+            // It is read from and, as the store sees to, not written to.
+            Err(error) if unchanged && is_read_only(&error) => file,
+            opened => opened.map_err(io_error("open", &path))?,
+        };
+        if unchanged {
+            return Ok(Opened::Active(going_on(id, file, len, unread, &mut contents), contents));
+        }
         return active(id, file, len, unread, contents).await;
     }
     tracing::warn!(path, "its index is missing or damaged and is made again");
@@ -371,10 +392,14 @@ async fn active(
         tracing::info!(path, from = len, to = end, "cutting what is behind the last record");
         append::cut(&file, end).await.map_err(io_error("cut", &path))?;
     }
+    Ok(Opened::Active(going_on(id, file, end, unread, &mut contents), contents))
+}
+
+/// The segment that ends there, with what a scan found in it.
+fn going_on(id: SegmentId, file: File, end: u64, unread: u64, contents: &mut Contents) -> Unsealed {
     let places = std::mem::take(&mut contents.places);
     let accounts = std::mem::take(&mut contents.accounts);
-    let segment = Unsealed { id, file, len: end, file_len: end, unread, accounts, places };
-    Ok(Opened::Active(segment, contents))
+    Unsealed { id, file, len: end, file_len: end, unread, accounts, places }
 }
 
 /// Writes the header of a void of `len` bytes over the beginning of `bytes`.

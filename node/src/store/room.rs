@@ -31,10 +31,6 @@ impl Room {
     /// # Errors
     /// [`StoreError::DiskFull`].
     pub(super) async fn take(&mut self, shared: &Shared, bytes: u64) -> Result<(), StoreError> {
-        let reserve = shared.options.reserve_bytes;
-        if reserve == 0 {
-            return Ok(());
-        }
         if let Some(look) = &mut self.looked
             && look.left >= bytes
             && look.at.elapsed() < LOOK_INTERVAL
@@ -43,18 +39,8 @@ impl Room {
             return Ok(());
         }
         self.looked = None;
-        match shared.disk.available_bytes().await {
-            Ok(available) => match available.saturating_sub(reserve).checked_sub(bytes) {
-                Some(left) => {
-                    self.looked = Some(Look { at: Instant::now(), left });
-                    Ok(())
-                }
-                None => Err(StoreError::DiskFull),
-            },
-            Err(error) => {
-                tracing::warn!(%error, "cannot tell how much room the disk has");
-                Ok(())
-            }
-        }
+        let above = shared.room_for(bytes, bytes).await?;
+        self.looked = Some(Look { at: Instant::now(), left: above - bytes });
+        Ok(())
     }
 }

@@ -5,12 +5,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
-use gitstratum_host::disk::is_exhausted;
+use gitstratum_host::disk::{Room, is_exhausted};
 use gitstratum_host::{Disk, processors};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::draft::Draft;
 use super::format::large::large_size_of;
+use super::intake::{Intake, Lack, no_room};
 use super::large_names::LargeNames;
 use super::leftovers::Leftovers;
 use super::manifest::{Kept, Reach};
@@ -38,6 +40,8 @@ pub(super) struct Shared {
     view: Mutex<View>,
     /// Why nothing is written any more.
     failed: Mutex<Option<String>>,
+    /// Whether there is room for puts.
+    intake: Intake,
     /// To the committer, until the store is closed. Bounded in bytes by `claim_queue`.
     pub(super) queue: Mutex<Option<mpsc::UnboundedSender<Order>>>,
     queued_bytes: AtomicUsize,
@@ -101,6 +105,7 @@ impl Shared {
             options,
             view: Mutex::new(view),
             failed: Mutex::default(),
+            intake: Intake::default(),
             queue: Mutex::new(Some(queue)),
             queued_bytes: AtomicUsize::default(),
             next_segment: AtomicU32::new(next_segment),
@@ -180,7 +185,12 @@ impl Shared {
             return self.overloaded(error.to_string());
         }
         match is_full(error) {
-            true => StoreError::DiskFull,
+            true => {
+                let quota = error.kind() == std::io::ErrorKind::QuotaExceeded;
+                let lack = if quota { Lack::Quota } else { Lack::Room };
+                self.intake.refused(Instant::now(), lack, format!("write {path}: {error}"), 0);
+                StoreError::DiskFull
+            }
             false => self.fail(format!("write {path}: {error}")),
         }
     }
@@ -191,6 +201,44 @@ impl Shared {
             tracing::warn!(count, reason, "the store is overloaded and refuses puts for now");
         }
         StoreError::Overloaded { reason }
+    }
+
+    /// Asks how much room there is, and notes what that means for puts.
+    pub(super) async fn look_at_room(&self) -> std::io::Result<Room> {
+        let room = self.disk.room().await?;
+        self.note_room(room);
+        Ok(room)
+    }
+
+    /// Notes what this room means for puts.
+    pub(super) fn note_room(&self, room: Room) {
+        self.intake.looked(Instant::now(), room, self.options.reserve_bytes);
+    }
+
+    /// How many bytes there are above the reserve, for a put that needs so many now and so many
+    /// in all; as much as can be where nothing is reserved, or nobody can tell.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`] when there are not as many.
+    pub(super) async fn room_for(&self, bytes: u64, needed_bytes: u64) -> Result<u64, StoreError> {
+        let reserve = self.options.reserve_bytes;
+        if reserve == 0 {
+            return Ok(u64::MAX);
+        }
+        let room = match self.look_at_room().await {
+            Ok(room) => room.bytes,
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell how much room the disk has");
+                return Ok(u64::MAX);
+            }
+        };
+        let above = room.saturating_sub(reserve);
+        if above < bytes {
+            let reason = no_room(room, reserve);
+            self.intake.refused(Instant::now(), Lack::Room, reason, needed_bytes);
+            return Err(StoreError::DiskFull);
+        }
+        Ok(above)
     }
 
     /// Takes room in the queue for a put of so many bytes. One put may pass the bound alone,
@@ -242,6 +290,9 @@ impl Shared {
     pub(super) fn count_write(&self, bytes: u64, syncs: u64) {
         self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
         self.syncs.fetch_add(syncs, Ordering::Relaxed);
+        if bytes > 0 {
+            self.intake.wrote(Instant::now());
+        }
     }
 
     pub(super) fn count_puts(&self, objects: u64) {
@@ -291,6 +342,7 @@ impl Shared {
             puts: self.puts.load(Ordering::Relaxed),
             gets: self.gets.load(Ordering::Relaxed),
             failed: self.failed.lock().expect("nothing panics while it fails").clone(),
+            puts_refused: self.intake.state(Instant::now()),
         }
     }
 

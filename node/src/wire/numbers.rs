@@ -83,6 +83,8 @@ pub fn store_to_wire(stats: StoreStats) -> v1::StoreStatus {
         garbage_bytes: stats.garbage_bytes,
         index_memory_bytes: stats.index_memory_bytes,
         lost: stats.lost,
+        puts_refused_for_ms: stats.puts_refused.as_ref().map(|refused| millis(refused.since)),
+        puts_refused: stats.puts_refused.map(|refused| refused.reason).unwrap_or_default(),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod connections;
 mod descriptors;
+mod full_disk;
 mod identity;
 mod layout;
 mod output;

@@ -43,7 +43,26 @@ pub enum OpenMode {
     CreateNew,
 }
 
+/// What a file system has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that a writer without privileges can still write.
+    pub bytes: u64,
+    /// Files that such a writer can still make; `None` where nothing limits them.
+    pub files: Option<u64>,
+    /// Nothing can be written at all.
+    pub read_only: bool,
+}
+
 impl Disk {
+    /// Bytes that a writer without privileges can still write to the file system.
+    ///
+    /// # Errors
+    /// As [`Disk::room`].
+    pub async fn available_bytes(&self) -> io::Result<u64> {
+        Ok(self.room().await?.bytes)
+    }
+
     /// Gives `path` these contents, durably: after a crash it holds either them or what
     /// it held before. Uses `path` with `.tmp` appended on the way.
     ///
@@ -58,7 +77,11 @@ impl Disk {
         // First, so that it cannot be wanting when the name is taken.
         let directory = self.open_dir(parent_of(path)).await?;
         let file = self.open(&temporary, OpenMode::CreateNew).await?;
-        file.write_at_and_sync(0, vec![contents]).await?;
+        if let Err(error) = file.write_at_and_sync(0, vec![contents]).await {
+            // On a full disk it would take the room that somebody makes.
+            let _ = self.remove(&temporary).await;
+            return Err(error);
+        }
         self.rename(&temporary, path).await?;
         directory.sync().await
     }

@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{FlockOperation, OFlags, StatVfsMountFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::JoinError;
 
 use super::exhausted::exhausted;
 use super::seen::{LENT_BYTES_MAX, Seen};
-use super::{OpenMode, assert_path, failed};
+use super::{OpenMode, Room, assert_path, failed};
 
 /// Buffers that one vectored write takes; Linux's `IOV_MAX`.
 const BUFFERS_PER_WRITE_MAX: usize = 1024;
@@ -213,16 +213,21 @@ impl Disk {
         .await
     }
 
-    /// Bytes that a writer without privileges can still write to the file system.
+    /// What the file system has left.
     ///
     /// # Errors
     /// Those of `statvfs`, as `NotFound` before the root was made.
-    pub async fn available_bytes(&self) -> io::Result<u64> {
+    pub async fn room(&self) -> io::Result<Room> {
         let root = self.root.clone();
         wait(self.in_place, move || {
             let state = rustix::fs::statvfs(&*root)
                 .map_err(|errno| failed("ask for the room in", &shown(&root), errno))?;
-            Ok(state.f_bavail.saturating_mul(state.f_frsize))
+            Ok(Room {
+                bytes: state.f_bavail.saturating_mul(state.f_frsize),
+                // File systems that make inodes as they need them say that they have none at all.
+                files: (state.f_files > 0).then_some(state.f_favail),
+                read_only: state.f_flag.contains(StatVfsMountFlags::RDONLY),
+            })
         })
         .await
     }
@@ -259,7 +264,14 @@ impl Disk {
             let wrap = |error| failed("lock", &shown(&path), error);
             let mut options = fs::OpenOptions::new();
             let options = options.read(true).write(true).create(true).truncate(false);
-            let file = options.open(&path).map_err(not_opened).map_err(wrap)?;
+            let file = match options.open(&path) {
+                // Where nothing can be written, the file that is there can be locked all the same.
+                Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                    fs::File::open(&path)
+                }
+                opened => opened,
+            };
+            let file = file.map_err(not_opened).map_err(wrap)?;
             rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
                 .map_err(|errno| wrap(errno.into()))?;
             Ok(DiskLock { _file: file })

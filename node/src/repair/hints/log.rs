@@ -408,6 +408,10 @@ impl HintLog {
 async fn read(disk: &Disk) -> Result<Option<(File, Bytes)>, HintError> {
     let file = match disk.open(FILE, OpenMode::ReadWrite).await {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // What is held can be told; nothing more is, and each report hears so.
+        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+            disk.open(FILE, OpenMode::Read).await.map_err(failed(FILE, "open"))?
+        }
         opened => opened.map_err(failed(FILE, "open"))?,
     };
     let len = file.len().await.map_err(failed(FILE, "size"))?;

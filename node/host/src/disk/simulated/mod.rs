@@ -32,7 +32,7 @@ use rand_chacha::ChaCha12Rng;
 use tokio::sync::Notify;
 
 use super::exhausted::exhausted;
-use super::{OpenMode, assert_path, failed, parent_of};
+use super::{OpenMode, Room, assert_path, failed, parent_of};
 pub use faults::Fault;
 use faults::{Effect, Meant, next_effect};
 pub use file::File;
@@ -284,8 +284,11 @@ impl Disk {
     ///
     /// # Errors
     /// Injected ones.
-    pub async fn available_bytes(&self) -> io::Result<u64> {
-        self.entry("ask for the room in", "", |state| Ok(state.room_for(u64::MAX))).await
+    pub async fn room(&self) -> io::Result<Room> {
+        let room = |state: &mut State| {
+            Ok(Room { bytes: state.room_for(u64::MAX), files: None, read_only: false })
+        };
+        self.entry("ask for the room in", "", room).await
     }
 
     /// Removes a file.
