@@ -95,8 +95,13 @@ pub const PREPARED_BYTES_BEFORE_YIELD: usize = 256 << 10;
 pub const ZEROS_AHEAD_BYTES: u64 = 1 << 20;
 /// A larger group is bound by bandwidth, and writes no zeros.
 pub const ZEROS_AHEAD_GROUP_BYTES_MAX: u64 = 64 << 10;
+/// Bytes of a peer's words that are shown or logged.
+pub const WORDS_BYTES_MAX: usize = 384;
 /// Requests that a server works on at once.
 pub const SERVER_REQUESTS_MAX: usize = 1024;
+/// Questions who a node is, and how it is, that it answers beside those: they are what tells
+/// overload from a node that is gone.
+pub const SERVER_QUESTIONS_MAX: usize = 64;
 /// Connections that a server holds at once.
 pub const SERVER_CONNECTIONS_MAX: usize = 4096;
 /// HTTP/2 streams of one connection.
@@ -130,8 +135,9 @@ pub const WEIGHT_SUM_MAX: u32 = 4096;
 pub const LAYOUTS_UNSETTLED_MAX: usize = 16;
 /// A layout may be so many versions ahead of the one that it follows, at most: those between
 /// were each one step somewhere, so a greater number was made up or mistyped, and a cluster
-/// that took it would soon have no number left for the next.
-pub const LAYOUT_VERSIONS_AHEAD_MAX: u64 = 1 << 32;
+/// that took it would soon have no number left for the next. It leaves room for versions that
+/// are dates and times.
+pub const LAYOUT_VERSIONS_AHEAD_MAX: u64 = 1 << 48;
 /// The words of a layout with its history, as [`crate::placement::Layout::bytes`] counts them:
 /// a node says all of it to whoever asks who it is, in one message.
 pub const LAYOUT_BYTES_MAX: usize = 2 << 20;
@@ -208,6 +214,22 @@ const BATCH_OVERHEAD_BYTES_MAX: usize = BATCH_OBJECTS_MAX * 64;
 
 const _: () = assert!(WEIGHT_SUM_MAX as usize >= MEMBERS_MAX && WEIGHT_SUM_MAX >= WEIGHT_MAX);
 const _: () = assert!(REPLICAS_MAX <= MEMBERS_MAX);
+/// Words with what says that they were cut.
+const REASON_BYTES_MAX: usize = WORDS_BYTES_MAX + 32;
+/// What `status` says of a peer: its id and its address, thrice, three reasons, and numbers.
+const STATUS_BYTES_PER_PEER_MAX: usize = 3 * 2 * NAME_BYTES_MAX + 3 * REASON_BYTES_MAX + 900;
+/// Of hints: targets with their reasons, dirty ranges, and the oldest ones.
+const STATUS_BYTES_OF_HINTS_MAX: usize = HINT_TARGETS_LISTED_MAX
+    * (NAME_BYTES_MAX + REASON_BYTES_MAX + 32)
+    + DIRTY_RANGES_LISTED_MAX * (NAME_BYTES_MAX + 16)
+    + MISSED_LISTED_MAX * (NAME_BYTES_MAX + 128);
+/// And of the store, its scrub, and the rest.
+const STATUS_BYTES_ELSE_MAX: usize = (SCRUB_DAMAGED_NAMED_MAX + 8) * (REASON_BYTES_MAX + 64) + 2048;
+const _: () = assert!(
+    MEMBERS_MAX * STATUS_BYTES_PER_PEER_MAX + STATUS_BYTES_OF_HINTS_MAX + STATUS_BYTES_ELSE_MAX
+        <= MESSAGE_BYTES_MAX,
+    "a node of the largest cluster says how it is in one message"
+);
 const _: () = assert!(2 * LAYOUT_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(LAYOUT_CATCH_UP_TIMEOUT.as_millis() < REQUEST_TIMEOUT.as_millis());
 const _: () = assert!(BATCH_BYTES_MAX + BATCH_OVERHEAD_BYTES_MAX <= MESSAGE_BYTES_MAX);

@@ -27,6 +27,14 @@ impl NodeId {
         NodeId(name.into())
     }
 
+    /// A node id that came from outside, if it is one that a layout may have.
+    ///
+    /// # Errors
+    /// What is wrong with it, fit for a log.
+    pub fn checked(name: &str) -> Result<Self, String> {
+        check_name(name).map(|()| NodeId(name.into()))
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

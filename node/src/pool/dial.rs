@@ -220,8 +220,10 @@ impl Dialler {
         let layout = answer.layout.ok_or_else(|| protocol("no layout".into()))?;
         let layout = held_layout_from_wire(layout)
             .map_err(|error| protocol(format!("it holds a wrong layout: {error}")))?;
+        let node_id = NodeId::checked(&answer.node_id)
+            .map_err(|problem| protocol(format!("its node id: {problem}")))?;
         Ok(Identity {
-            node_id: NodeId::new(answer.node_id),
+            node_id,
             boot_id: answer.boot_id,
             protocol_version: answer.protocol_version,
             layout: Arc::new(layout),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gitstratum_proto::v1;
 
-use crate::limits::{LAYOUTS_UNSETTLED_MAX, NAME_BYTES_MAX};
+use crate::limits::LAYOUTS_UNSETTLED_MAX;
 use crate::object::{Kind, Object, ObjectHead, ObjectId};
 use crate::placement::{ClusterId, Layout, LayoutError, Member, MemberState, NodeId};
 use crate::quorum::{Missed, ReasonClass, Recorded};
@@ -293,17 +293,10 @@ pub fn missed_to_wire(missed: &Missed) -> v1::Missed {
 }
 
 pub fn missed_from_wire(missed: v1::Missed) -> Result<Missed, Malformed> {
-    let (len, limit) = (missed.node_id.len(), NAME_BYTES_MAX);
-    if len > limit {
-        return Err(Malformed(format!("a node id of {len} bytes, {limit} allowed")));
-    }
     let class = missed.class().into();
-    Ok(Missed {
-        class,
-        node_id: NodeId::new(missed.node_id),
-        id: id_from_wire(&missed.id)?,
-        reason: missed.reason,
-    })
+    let node_id = NodeId::checked(&missed.node_id);
+    let node_id = node_id.map_err(|problem| Malformed(format!("a node id: {problem}")))?;
+    Ok(Missed { class, node_id, id: id_from_wire(&missed.id)?, reason: missed.reason })
 }
 
 impl From<ReasonClass> for v1::ReasonClass {

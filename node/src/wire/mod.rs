@@ -13,6 +13,7 @@ pub mod server;
 pub mod service;
 pub mod stamp;
 pub(crate) mod status;
+pub(crate) mod words;
 
 /// The version of the contract that this program speaks. It grows when a peer of the
 /// version before could misunderstand; peers of another version are not talked to.

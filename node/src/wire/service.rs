@@ -20,6 +20,7 @@ use super::numbers::{
 use super::server::Requests;
 use super::stamp;
 use super::status::{status_of, status_of_hints};
+use super::words::clean_status;
 use super::{compare, fence};
 use crate::layout::{KeepError, LayoutKeeper, ask_members_until};
 use crate::limits;
@@ -415,7 +416,7 @@ impl Node for NodeService {
         let hints = self.hints.numbers();
         self.scrubbed.look_at_room().await;
         let proves_nothing = self.catching_up.is_pending();
-        Ok(Response::new(v1::StatusResponse {
+        let mut status = v1::StatusResponse {
             node_id: self.node_id.to_string(),
             boot_id: self.boot_id,
             layout_version: self.layout.current().version(),
@@ -436,6 +437,9 @@ impl Node for NodeService {
                 .cluster()
                 .map(|id| id.to_string())
                 .unwrap_or_default(),
-        }))
+        };
+        // Every word of it is bounded then, and so is the message.
+        clean_status(&mut status);
+        Ok(Response::new(status))
     }
 }

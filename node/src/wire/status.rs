@@ -17,6 +17,7 @@ use crate::quorum::NodeError;
 use crate::repair::HintError;
 use crate::store::StoreError;
 use crate::wire::codec::Malformed;
+use crate::wire::words::words;
 
 /// Describes a store error for the wire.
 pub fn failure_of(error: &StoreError) -> Failure {
@@ -38,6 +39,7 @@ pub fn failure_of(error: &StoreError) -> Failure {
 
 /// The store error that a peer described.
 pub fn store_error_of(failure: Failure, id: ObjectId) -> StoreError {
+    let failure = Failure { message: words(&failure.message), ..failure };
     match failure.kind() {
         FailureKind::DiskFull => StoreError::DiskFull,
         FailureKind::ShuttingDown => StoreError::Closed,
@@ -92,9 +94,10 @@ impl From<Malformed> for Status {
 pub fn node_error_of(status: &Status, address: &str, timeout: Duration) -> NodeError {
     if let Some(cause) = std::error::Error::source(status) {
         // Only what happened on our side has a source: the connection broke.
-        return NodeError::ConnectionLost { address: address.into(), reason: chain(cause) };
+        let reason = words(&chain(cause));
+        return NodeError::ConnectionLost { address: address.into(), reason };
     }
-    let reason = status.message().to_owned();
+    let reason = words(status.message());
     match status.code() {
         Code::DeadlineExceeded => {
             NodeError::TimedOut { stage: "waiting for the answer", after: timeout }
@@ -113,6 +116,7 @@ pub fn node_error_of(status: &Status, address: &str, timeout: Duration) -> NodeE
 }
 
 fn rejected(failure: Failure) -> NodeError {
+    let failure = Failure { message: words(&failure.message), ..failure };
     match failure.kind() {
         FailureKind::DiskFull => NodeError::Rejected(StoreError::DiskFull),
         FailureKind::Overloaded => NodeError::Overloaded { reason: reason_of(failure.message) },

@@ -13,6 +13,7 @@ use crate::quorum::NodeError;
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::{self, Malformed};
 use crate::wire::stamp::Rpc;
+use crate::wire::words::{clean_scrub, clean_status, words};
 
 impl RemoteNode {
     /// What the node knows of itself.
@@ -23,7 +24,9 @@ impl RemoteNode {
         let answer = self.call(timeout, 0, |mut rpc, timeout| async move {
             rpc.status(with_timeout(v1::StatusRequest {}, timeout)).await
         });
-        Ok(answer.await?.into_inner())
+        let mut status = answer.await?.into_inner();
+        clean_status(&mut status);
+        Ok(status)
     }
 
     /// Has the node make a snapshot of its store.
@@ -40,7 +43,8 @@ impl RemoteNode {
             let request = v1::SnapshotRequest { name: name.to_owned() };
             async move { rpc.snapshot(with_timeout(request, timeout)).await }
         };
-        Ok(self.once(timeout, 0, request).await?.into_inner())
+        let made = self.once(timeout, 0, request).await?.into_inner();
+        Ok(v1::SnapshotResponse { path: words(&made.path), ..made })
     }
 
     /// Has the node's repair do something; says how it stands then.
@@ -72,7 +76,9 @@ impl RemoteNode {
             let request = v1::ScrubRequest { order: order.into() };
             rpc.scrub(with_timeout(request, timeout)).await
         });
-        Ok(answer.await?.into_inner().scrub.unwrap_or_default())
+        let mut scrub = answer.await?.into_inner().scrub.unwrap_or_default();
+        clean_scrub(&mut scrub);
+        Ok(scrub)
     }
 
     /// Brings a layout into force at the node; says which version is then in force there,

@@ -13,6 +13,7 @@ use crate::limits;
 use crate::placement::NodeId;
 use crate::repair::reconcile::{Shared, answer};
 use crate::store::SegmentStore;
+use crate::wire::codec::Malformed;
 use crate::wire::status::status_of;
 use crate::wire::{compare, fence};
 
@@ -39,7 +40,8 @@ impl NodeService {
         &self,
         request: v1::CompareRequest,
     ) -> Result<v1::CompareResponse, Status> {
-        let caller = NodeId::new(request.caller.as_str());
+        let caller = NodeId::checked(&request.caller);
+        let caller = caller.map_err(|problem| Malformed(format!("a caller: {problem}")))?;
         let placement = fence::admit_same(self.layout.current(), request.layout_version)?;
         let question = compare::question_from_wire(request)?;
         let (Some(first), Some(last)) = (question.items.first(), question.items.last()) else {
