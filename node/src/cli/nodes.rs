@@ -59,6 +59,8 @@ pub(super) fn is_removed(member: &Member) -> bool {
 pub(super) fn silent(member: &Member, error: &NodeError) -> String {
     match is_removed(member) {
         true => format!("removed; does not answer: {error}"),
+        // It answered: that it has too much to do.
+        false if error.is_overload() => error.to_string(),
         false => format!("not asked: {error}"),
     }
 }
@@ -95,10 +97,12 @@ pub(super) fn each_as_json<T>(answers: &[Answered<T>], described: impl Fn(&T) ->
         Ok(status) => described(status),
         Err(error) => {
             let (node, state) = (member.node_id.as_str(), member.state.word());
+            let overloaded = error.is_overload();
             json!({
                 "node": node,
                 "member": state,
-                "reachable": false,
+                "reachable": overloaded,
+                "overloaded": overloaded,
                 "error": error.to_string(),
             })
         }

@@ -5,7 +5,7 @@ mod reconcile;
 use std::fmt::{self, Write as _};
 
 use gitstratum_proto::v1::{
-    HintStatus, PoolCounts, PoolStatus, StatusResponse, StoreStatus, Tally,
+    HintStatus, PoolCounts, PoolStatus, ServerStatus, StatusResponse, StoreStatus, Tally,
 };
 use serde_json::{Value, json};
 
@@ -39,7 +39,8 @@ fn as_json((member, answer): &Answer) -> Value {
                 "node": member.node_id.as_str(),
                 "address": member.address,
                 "member": member.state.word(),
-                "reachable": false,
+                "reachable": error.is_overload(),
+                "overloaded": error.is_overload(),
                 "error": error.to_string(),
             });
         }
@@ -65,6 +66,7 @@ fn as_json((member, answer): &Answer) -> Value {
         "address": member.address,
         "member": member.state.word(),
         "reachable": true,
+        "overloaded": is_overloaded(&server),
         "boot_id": format!("{:016x}", status.boot_id),
         "cluster": status.cluster_id,
         "layout_version": status.layout_version,
@@ -95,6 +97,7 @@ fn as_json((member, answer): &Answer) -> Value {
             "requests_succeeded": server.requests_succeeded,
             "requests_failed": server.requests_failed,
             "requests_refused": server.requests_refused,
+            "requests_max": server.requests_max,
         },
         "missed": {
             "count": missed.count,
@@ -106,6 +109,11 @@ fn as_json((member, answer): &Answer) -> Value {
         "pool": pool(&status.pool.clone().unwrap_or_default()),
         "reconcile": reconcile::as_json(&status.reconcile.clone().unwrap_or_default()),
     })
+}
+
+/// Whether as many requests are in flight as may be.
+fn is_overloaded(server: &ServerStatus) -> bool {
+    server.requests_max > 0 && server.requests_in_flight >= server.requests_max
 }
 
 fn hints(hints: &HintStatus) -> Value {
@@ -220,12 +228,13 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
             }
             Ok(status) => {
                 let store = status.store.clone().unwrap_or_default();
-                let requests = status.server.unwrap_or_default().requests_attempted;
+                let server = status.server.unwrap_or_default();
+                let requests = server.requests_attempted;
                 let missed = status.missed.as_ref().map_or(0, |missed| missed.count);
                 let peers = status.peers.len();
                 let reached = status.peers.iter().filter(|peer| peer.reachable).count();
                 let reaches = format!("{reached}/{peers}");
-                let state = state(&store);
+                let state = state(&store, &server);
                 writeln!(
                     out,
                     "{name:<12} {address:<22} {:>10} {:>12} {:>9} {requests:>9} {missed:>7} {reaches:>7}  {state}",
@@ -247,9 +256,12 @@ fn as_table(answers: &[Answer]) -> Result<String, fmt::Error> {
     Ok(out)
 }
 
-/// What is wrong with a store, or that nothing is.
-fn state(store: &StoreStatus) -> String {
+/// What is wrong with a node and its store, or that nothing is.
+fn state(store: &StoreStatus, server: &ServerStatus) -> String {
     let mut wrong = Vec::new();
+    if is_overloaded(server) {
+        wrong.push(format!("overloaded: {} requests in flight", server.requests_in_flight));
+    }
     if !store.failed.is_empty() {
         wrong.push(format!("takes no writes: {}", store.failed));
     }

@@ -69,12 +69,11 @@ impl ReasonClass {
     /// What kind of reason an error is.
     pub fn of(error: &NodeError) -> Self {
         match error {
+            error if error.is_overload() => ReasonClass::Overloaded,
             NodeError::Dial(_) | NodeError::ConnectionLost { .. } => ReasonClass::Unreachable,
             NodeError::TimedOut { .. } => ReasonClass::TimedOut,
             NodeError::CircuitOpen { .. } => ReasonClass::CircuitOpen,
-            NodeError::Limited { .. }
-            | NodeError::Overloaded { .. }
-            | NodeError::Rejected(StoreError::Overloaded { .. }) => ReasonClass::Overloaded,
+            NodeError::Limited { .. } | NodeError::Overloaded { .. } => ReasonClass::Overloaded,
             NodeError::Rejected(StoreError::DiskFull) => ReasonClass::DiskFull,
             NodeError::ShuttingDown | NodeError::Rejected(StoreError::Closed) => {
                 ReasonClass::ShuttingDown

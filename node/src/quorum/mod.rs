@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{Member, NodeId};
-use crate::pool::DialError;
+use crate::pool::{DialError, DialProblem};
 use crate::store::{Found, LargeReader, StoreError, Stored};
 
 pub use local::LocalNode;
@@ -103,6 +103,21 @@ pub enum NodeError {
         /// What came.
         reason: String,
     },
+}
+
+impl NodeError {
+    /// Whether the node, or the way to it, is at a bound: it is there, and has too much to do.
+    pub fn is_overload(&self) -> bool {
+        match self {
+            NodeError::Limited { .. }
+            | NodeError::Overloaded { .. }
+            | NodeError::Rejected(StoreError::Overloaded { .. }) => true,
+            NodeError::Dial(DialError { problem: DialProblem::Declined(declined), .. }) => {
+                declined.is_overload()
+            }
+            _ => false,
+        }
+    }
 }
 
 /// A stream of an object's bytes, in order, in parts of at most

@@ -112,6 +112,14 @@ impl PeerTable {
                 peer.error.clear();
                 peer.round_trip_us = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
             }
+            // It answers, and has too much to do to say more.
+            Err(error) if error.is_overload() => {
+                if !peer.reachable {
+                    self.news.notify_waiters();
+                }
+                peer.reachable = true;
+                peer.error = error.to_string();
+            }
             Err(error) => {
                 if peer.reachable {
                     tracing::warn!(peer = %node_id, %error, "peer does not answer");

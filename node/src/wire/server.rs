@@ -32,11 +32,14 @@ use super::rt::{TaskExecutor, TaskTimer};
 use super::stamp;
 use crate::limits;
 use crate::placement::CurrentLayout;
+use crate::seldom::Seldom;
 
 /// Requests of a server, as `status` reports them.
 #[derive(Debug, Default)]
 pub struct Requests {
     counts: Mutex<Counts>,
+    /// Refusals, of which the log tells once in a while.
+    refusals: Seldom,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,7 +66,49 @@ impl Requests {
             requests_succeeded: counts.succeeded,
             requests_failed: counts.failed,
             requests_refused: counts.refused,
+            requests_max: limits::SERVER_REQUESTS_MAX as u64,
         }
+    }
+
+    /// Counts a request that is refused because too many are in flight.
+    fn refuse(&self) {
+        self.update(|counts| {
+            counts.attempted += 1;
+            counts.failed += 1;
+            counts.refused += 1;
+        });
+        if let Some(count) = self.refusals.count() {
+            let limit = limits::SERVER_REQUESTS_MAX;
+            tracing::warn!(count, limit, "overloaded: requests are refused, as many are in flight");
+        }
+    }
+}
+
+/// How many requests may be in flight.
+#[derive(Clone)]
+struct Bounds {
+    requests: Arc<Semaphore>,
+    /// Of those that ask who a node is, and how it is, beside the others: or an overloaded node
+    /// would look like one that is gone.
+    questions: Arc<Semaphore>,
+}
+
+impl Bounds {
+    fn new() -> Self {
+        Bounds {
+            requests: Arc::new(Semaphore::new(limits::SERVER_REQUESTS_MAX)),
+            questions: Arc::new(Semaphore::new(limits::SERVER_QUESTIONS_MAX)),
+        }
+    }
+
+    /// Room for one more request to this path, if there is some.
+    fn admit(&self, path: &str) -> Option<OwnedSemaphorePermit> {
+        let is_question = matches!(path.rsplit('/').next(), Some("Identify" | "Status"));
+        let beside = || match is_question {
+            true => self.questions.clone().try_acquire_owned().ok(),
+            false => None,
+        };
+        self.requests.clone().try_acquire_owned().ok().or_else(beside)
     }
 }
 
@@ -96,7 +141,8 @@ pub async fn run<S: Node>(
     let service = NodeServer::new(service)
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
-    let permits = Arc::new(Semaphore::new(limits::SERVER_REQUESTS_MAX));
+    let bounds = Bounds::new();
+    let (waiting, refused) = (Seldom::default(), Seldom::default());
     let slots = Arc::new(Semaphore::new(limits::SERVER_CONNECTIONS_MAX));
     // Not a `watch` channel: that wakes its waiters in an order that a counter of the whole
     // process decides.
@@ -105,6 +151,12 @@ pub async fn run<S: Node>(
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         // A slot first: at the bound, connections wait in the listener's backlog.
+        if slots.available_permits() == 0
+            && let Some(count) = waiting.count()
+        {
+            let limit = limits::SERVER_CONNECTIONS_MAX;
+            tracing::warn!(count, limit, "overloaded: connections wait, as many are open");
+        }
         let accepted = async {
             let slot = slots.clone().acquire_owned().await.expect("the semaphore is not closed");
             (listener.accept().await, slot)
@@ -117,7 +169,7 @@ pub async fn run<S: Node>(
                     tracing::trace!(%peer, "connection accepted");
                     let token = connections.token();
                     let serving = serve_connection(
-                        stream, service.clone(), requests.clone(), layout.clone(), permits.clone(),
+                        stream, service.clone(), requests.clone(), layout.clone(), bounds.clone(),
                         stop.clone(),
                     );
                     tokio::spawn(async move {
@@ -127,7 +179,9 @@ pub async fn run<S: Node>(
                 }
                 Err(error) => {
                     // Out of descriptors, most likely; accepting again at once would spin.
-                    tracing::warn!(%error, "accept failed");
+                    if let Some(count) = refused.count() {
+                        tracing::warn!(count, %error, "overloaded: no connection is accepted");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
@@ -147,13 +201,13 @@ async fn serve_connection<S: Node>(
     service: NodeServer<S>,
     requests: Arc<Requests>,
     layout: CurrentLayout,
-    permits: Arc<Semaphore>,
+    bounds: Bounds,
     stop: CancellationToken,
 ) {
     requests.update(|counts| counts.connections += 1);
     let counted = requests.clone();
     let handler = service_fn(move |request: Request<Incoming>| {
-        let permit = permits.clone().try_acquire_owned().ok();
+        let permit = bounds.admit(request.uri().path());
         let (service, requests, layout) = (service.clone(), requests.clone(), layout.clone());
         async move {
             stamp::hear(request.headers(), &layout);
@@ -192,16 +246,13 @@ async fn handle<S: Node>(
     requests: Arc<Requests>,
     permit: Option<OwnedSemaphorePermit>,
 ) -> Response<Counted> {
-    requests.update(|counts| counts.attempted += 1);
     let Some(permit) = permit else {
-        requests.update(|counts| {
-            counts.failed += 1;
-            counts.refused += 1;
-        });
+        requests.refuse();
         let limit = limits::SERVER_REQUESTS_MAX;
         let status = Status::resource_exhausted(format!("{limit} requests are in flight"));
         return answer(status.into_http(), None);
     };
+    requests.update(|counts| counts.attempted += 1);
     let in_flight = InFlight { requests, succeeded: false, _permit: permit };
     let deadline = match timeout_of(request.headers()) {
         Ok(deadline) => deadline,

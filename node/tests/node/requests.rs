@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use gitstratum::placement::{Layout, Member, MemberState, NodeId, Placement};
 use gitstratum_proto::v1;
+use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
 use super::*;
@@ -272,5 +273,81 @@ async fn snapshots_are_bounded() {
     }
     let refused = rpc.snapshot(v1::SnapshotRequest { name: "one-more".into() }).await.unwrap_err();
     assert!(refused.message().contains("256 are there already: remove some"), "{refused}");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_name_that_no_layout_may_have_is_refused_without_repeating_it_raw() {
+    let (node, _scratch) = one().await;
+    let mut rpc = node.rpc().await;
+    for node_id in ["n2\n\x1b[2J", "", &"n".repeat(1 << 20)] {
+        let id = hello().id;
+        let missed = v1::Missed { node_id: node_id.into(), id, reason: String::new(), class: 0 };
+        let report = v1::RecordMissedRequest { missed: vec![missed] };
+        let refused = rpc.record_missed(report).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().len() < 200, "{} bytes", refused.message().len());
+        assert!(!refused.message().contains(|c: char| c.is_control()), "{:?}", refused.message());
+        let request = v1::CompareRequest { caller: node_id.into(), ..Default::default() };
+        let refused = rpc.compare(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+    node.stop().await;
+}
+
+/// What is logged on this thread, which is all that a test's node has.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_node_at_its_bound_of_requests_says_so_and_answers_who_it_is_and_how() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (node, _scratch) = one().await;
+    let (mut one, mut other) = (node.rpc().await, node.rpc().await);
+    let (mut held, end) = (Vec::new(), CancellationToken::new());
+    let refused = loop {
+        let rpc = if held.len() % 2 == 0 { &mut one } else { &mut other };
+        // Nothing is asked, and the end does not come for a while.
+        let asked = futures_util::stream::pending().take_until(end.clone().cancelled_owned());
+        match rpc.get_batch(asked).await {
+            Ok(answers) => held.push(answers),
+            Err(refused) => break refused,
+        }
+        assert!(held.len() <= 2000, "there is no bound");
+    };
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_eq!(held.len(), 1024);
+    for _ in 0..20 {
+        let refused = one.put(v1::PutRequest { object: Some(hello()) }).await.unwrap_err();
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+    }
+    // Whoever comes now learns who is there, and how it is.
+    let server = node.status().await.server.unwrap();
+    assert!(server.requests_in_flight > server.requests_max && server.requests_max == 1024);
+    assert_eq!(server.requests_refused, 21);
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(logged.matches("overloaded: requests are refused").count(), 1, "{logged}");
+    end.cancel();
+    drop(held);
+    let began = Instant::now();
+    while let Err(refused) = one.put(v1::PutRequest { object: Some(hello()) }).await {
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        assert!(began.elapsed() < Duration::from_secs(20), "{refused}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     node.stop().await;
 }

@@ -26,6 +26,7 @@ use crate::limits;
 use crate::object::ObjectId;
 use crate::placement::{NodeId, Placement};
 use crate::quorum::{Missed, ReasonClass, Recorded};
+use crate::seldom::Seldom;
 
 mod numbers;
 mod plan;
@@ -70,6 +71,8 @@ pub struct HintLog {
     held: Mutex<Held>,
     reports: Mutex<Vec<Report>>,
     changed: Notify,
+    /// Reports that found no room, of which the log tells once in a while.
+    bound_met: Seldom,
     /// Why the hints of a node wait.
     troubles: Mutex<BTreeMap<NodeId, String>>,
     /// How fast they are settled.
@@ -120,6 +123,7 @@ impl HintLog {
             held: Mutex::new(held),
             reports: Mutex::default(),
             changed: Notify::new(),
+            bound_met: Seldom::default(),
             troubles: Mutex::default(),
             paces: Paces::default(),
         });
@@ -187,6 +191,16 @@ impl HintLog {
             let (entries, recorded) =
                 plan::of_reports(&self.lock(), &reports, self.options.bytes_max, now_ms);
             let committed = self.commit(&mut writer, entries).await;
+            if recorded.iter().any(|recorded| recorded.ranged > 0)
+                && let Some(count) = self.bound_met.count()
+            {
+                let bytes_max = self.options.bytes_max;
+                tracing::warn!(
+                    count,
+                    bytes_max,
+                    "hints are at their bound: ranges of ids are dirty"
+                );
+            }
             for (report, recorded) in reports.into_iter().zip(recorded) {
                 // Who reported may be gone; the record stands all the same.
                 let _ = report.answer.send(committed.clone().map(|()| recorded));
