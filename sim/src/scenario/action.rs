@@ -242,6 +242,11 @@ pub enum Action {
         /// How much.
         room_bytes: u64,
     },
+    /// Leaves processes no descriptor to open a file with; what is open stays so.
+    Exhaust {
+        /// Of these nodes.
+        nodes: Vec<String>,
+    },
     /// Makes the next version of the layout, and tells nodes.
     Layout {
         /// Nodes that are in another state in it.
@@ -264,7 +269,7 @@ pub enum Action {
         /// How long they are down each time.
         down_for: RangeInclusive<Duration>,
     },
-    /// Ends slowness, stalls and lack of room.
+    /// Ends slowness, stalls, and lack of room and of descriptors.
     Release {
         /// On the disks of these nodes.
         nodes: Vec<String>,

@@ -260,6 +260,7 @@ impl Fields {
                 nodes: self.nodes(raw, names)?,
                 room_bytes: *self.needed("room_bytes", &raw.room_bytes, action)?,
             }),
+            "exhaust" => Ok(Action::Exhaust { nodes: self.nodes(raw, names)? }),
             "layout" => self.layout(raw, names),
             "delete" => match *self.needed("share", &raw.share, action)? {
                 share if (0.0..=1.0).contains(&share) => Ok(Action::Delete { share }),
@@ -281,7 +282,7 @@ impl Fields {
                 "action: {other:?} is none of cut, link, heal, crash, power_off, start, restart, \
                  flap, flap_clients, panic_writes, move, clock, pause, throttle, resume, dns, \
                  dns_delay, forget, quiet, burst, rot, lose_file, truncate_file, wipe, slow, stall, \
-                 fill, layout, delete, strike_compactions, release"
+                 fill, exhaust, layout, delete, strike_compactions, release"
             )),
         }
     }

@@ -133,6 +133,12 @@ impl Cluster {
         self.trouble(name, format!("room for {room_bytes} bytes"), false);
     }
 
+    /// Lets a node open no file any more.
+    pub fn exhaust(&self, name: &str) {
+        self.disk(name).inject(Fault::exhausted());
+        self.trouble(name, "no descriptors".to_owned(), false);
+    }
+
     /// Ends all trouble of a node's disk.
     pub fn release_disk(&self, name: &str) {
         if !self.changes().troubled.remove(name) {

@@ -107,6 +107,7 @@ impl World<'_> {
             Action::Fill { nodes, room_bytes } => {
                 each(nodes, |node| cluster.fill(node, *room_bytes));
             }
+            Action::Exhaust { nodes } => each(nodes, |node| cluster.exhaust(node)),
             Action::Release { nodes } => each(nodes, |node| cluster.release_disk(node)),
             Action::Forget => cluster.forget_connections(),
             Action::Dns { node, resolves } => cluster.dns_follows(node, *resolves),
