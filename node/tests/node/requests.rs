@@ -1,12 +1,13 @@
 //! What a stranger with reach of the port may send, and that nothing of it lasts: plain gRPC
 //! requests, without anything of this program but its messages.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use gitstratum::placement::{Layout, Member, MemberState, NodeId, Placement};
 use gitstratum_proto::v1;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
