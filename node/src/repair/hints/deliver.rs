@@ -31,7 +31,7 @@ use crate::limits;
 use crate::placement::{CurrentLayout, NodeId, Placement};
 use crate::quorum::{NodeError, NodeWriter};
 use crate::repair::{Budget, PeerTable};
-use crate::store::{Store, StoreError};
+use crate::store::{SegmentStore, StoreError};
 
 /// How delivery comes to a target.
 pub type Targets = Arc<dyn Fn(&NodeId) -> Arc<dyn NodeWriter> + Send + Sync>;
@@ -42,7 +42,7 @@ pub struct Delivery {
     /// The hints.
     pub log: Arc<HintLog>,
     /// Where the objects are.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<SegmentStore>,
     /// Who answers.
     pub peers: Arc<PeerTable>,
     /// Who is whose replica.

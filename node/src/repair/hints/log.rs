@@ -262,12 +262,26 @@ impl HintLog {
         target: &NodeId,
         hints: Vec<(ObjectId, Outcome)>,
     ) -> Result<(), HintError> {
+        self.settle_and_mark(target, hints, Vec::new()).await
+    }
+
+    /// As [`HintLog::settle`]; and these ranges are dirty from then on.
+    ///
+    /// # Errors
+    /// [`HintError`]; then nothing has changed.
+    pub async fn settle_and_mark(
+        self: &Arc<Self>,
+        target: &NodeId,
+        hints: Vec<(ObjectId, Outcome)>,
+        dirty: Vec<(NodeId, IdPrefix)>,
+    ) -> Result<(), HintError> {
         let target = target.clone();
         self.change(move |held| {
             let is_held = |(id, _): &(ObjectId, Outcome)| held.has(&target, id);
             let hints = hints.into_iter().filter(is_held);
             let settled = |(id, outcome)| Entry::Settled { target: target.clone(), id, outcome };
-            (hints.map(settled).collect(), ())
+            let marked = |(target, prefix)| Entry::Dirty { target, prefix, instead_of: 0 };
+            (dirty.into_iter().map(marked).chain(hints.map(settled)).collect(), ())
         })
         .await
     }

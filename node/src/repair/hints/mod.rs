@@ -7,8 +7,10 @@
 //!
 //! Invariant (I4): what a witness acknowledged is held after any crash until it is settled,
 //! and is settled in one of four ways, each counted: the target confirmed the object
-//! (delivered), the object was deleted here (gone), other replicas took the target's place
-//! (replaced), or the range of ids that it is in was marked dirty for the target (ranged).
+//! (delivered), the object was deleted here, as a tombstone says (gone), other replicas took
+//! the target's place (replaced), or the range of ids that it is in was marked dirty for the
+//! target (ranged). A witness that has the object no more and does not know of a deletion lost
+//! it: then the range is dirty for the witness, too.
 //! So recorded = held + delivered + gone + replaced + ranged.
 //!
 //! Invariant (I7): hints are bounded in bytes and in age. Past a bound a hint becomes a dirty

@@ -1,5 +1,6 @@
 //! One batch of hints: who has what, what is read here, what is sent, what is settled.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -10,16 +11,36 @@ use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::NodeId;
 use crate::quorum::{NodeError, NodeWriter};
-use crate::repair::hints::{Hint, Outcome};
-use crate::store::{Found, LargeReader, StoreError};
+use crate::repair::hints::{Hint, HintError, IdPrefix, Outcome};
+use crate::store::{Found, LargeReader, Standing, Store, StoreError};
 
 /// What our store has of a batch.
 #[derive(Default)]
 struct Gathered {
     whole: Vec<Object>,
     large: Vec<ObjectHead>,
-    settled: Vec<(ObjectId, Outcome)>,
+    settled: Settling,
     trouble: Option<Trouble>,
+}
+
+/// What becomes of the hints of a batch.
+#[derive(Default)]
+struct Settling {
+    settled: Vec<(ObjectId, Outcome)>,
+    /// Ranges of ids of which we lost some ourselves.
+    lost: BTreeSet<IdPrefix>,
+}
+
+impl Settling {
+    fn settle(&mut self, id: ObjectId, outcome: Outcome) {
+        self.settled.push((id, outcome));
+    }
+
+    /// We stored it once, and cannot give it: its range is dirty for the target and for us.
+    fn lose(&mut self, id: ObjectId) {
+        self.settle(id, Outcome::Ranged);
+        self.lost.insert(IdPrefix::of(&id));
+    }
 }
 
 impl Delivery {
@@ -29,33 +50,60 @@ impl Delivery {
         let node = (self.targets)(target);
         let ids: Arc<[ObjectId]> = hints.iter().map(|hint| hint.id).collect();
         let present = node.has(ids.clone(), limits::HINT_TIMEOUT).await?;
-        let (mut settled, mut lacking) = (Vec::new(), Vec::new());
+        let (mut delivered, mut lacking) = (Vec::new(), Vec::new());
         for (id, present) in ids.iter().zip(present) {
             match present {
-                true => settled.push((*id, Outcome::Delivered)),
+                true => delivered.push((*id, Outcome::Delivered)),
                 false => lacking.push(*id),
             }
         }
         let gathered = self.gather(&lacking).await;
-        settled.extend(gathered.settled);
+        let mut settled = gathered.settled;
+        settled.settled.extend(delivered);
         let mut trouble = gathered.trouble;
         if !gathered.whole.is_empty() {
             let sent = self.send_whole(&*node, gathered.whole, &mut settled).await;
             trouble = sent.err().or(trouble);
         }
         for head in gathered.large {
-            match self.send_large(&*node, head).await {
-                Ok(outcome) => settled.push((head.id, outcome)),
+            match self.send_large(&*node, head, &mut settled).await {
+                Ok(()) => {}
                 Err(error) => {
                     trouble = Some(error);
                     break;
                 }
             }
         }
-        let hints = settled.len() as u64;
-        self.log.settle(target, settled).await?;
+        let hints = settled.settled.len() as u64;
+        self.settle(target, settled).await?;
         self.log.paces.note(target, hints, began, Instant::now());
         trouble.map_or(Ok(()), Err)
+    }
+
+    async fn settle(&self, target: &NodeId, settling: Settling) -> Result<(), HintError> {
+        let Settling { settled, lost } = settling;
+        if let Some(prefix) = lost.first() {
+            let ranges = lost.len();
+            tracing::error!(
+                %target, ranges, first = %prefix,
+                "objects that we kept hints for are not here any more: their ranges are dirty"
+            );
+        }
+        let dirty = lost.into_iter().map(|prefix| (self.ourselves.clone(), prefix)).collect();
+        self.log.settle_and_mark(target, settled, dirty).await
+    }
+
+    /// How the hint of an object is settled that is not here. Only a tombstone says that it was
+    /// deleted; else we lost it.
+    async fn settle_absent(&self, id: ObjectId, settling: &mut Settling) -> Result<(), Trouble> {
+        let standing = self.store.standing(&[id]).await.map_err(Trouble::Store)?;
+        match standing.first() {
+            Some(Standing::Deleted) => settling.settle(id, Outcome::Gone),
+            // It came since: it is sent with the next batch.
+            Some(Standing::Held) => {}
+            Some(Standing::Lacking) | None => settling.lose(id),
+        }
+        Ok(())
     }
 
     /// Reads objects until they fill a batch; those after that wait for the next.
@@ -67,7 +115,7 @@ impl Delivery {
                 Ok(Found::Object(object)) => {
                     let Ok(object) = object.verified() else {
                         tracing::error!(%id, "what is held under this id is another object");
-                        gathered.settled.push((*id, Outcome::Ranged));
+                        gathered.settled.lose(*id);
                         continue;
                     };
                     bytes += object.data().len();
@@ -77,8 +125,13 @@ impl Delivery {
                     gathered.whole.push(object);
                 }
                 Ok(Found::Large(head)) => gathered.large.push(head),
-                Ok(Found::Absent) => gathered.settled.push((*id, Outcome::Gone)),
-                Err(StoreError::Damaged { .. }) => gathered.settled.push((*id, Outcome::Ranged)),
+                Ok(Found::Absent) => {
+                    if let Err(trouble) = self.settle_absent(*id, &mut gathered.settled).await {
+                        gathered.trouble = Some(trouble);
+                        break;
+                    }
+                }
+                Err(StoreError::Damaged { .. }) => gathered.settled.lose(*id),
                 Err(error) => {
                     gathered.trouble = Some(Trouble::Store(error));
                     break;
@@ -92,7 +145,7 @@ impl Delivery {
         &self,
         node: &dyn NodeWriter,
         objects: Vec<Object>,
-        settled: &mut Vec<(ObjectId, Outcome)>,
+        settled: &mut Settling,
     ) -> Result<(), Trouble> {
         let bytes: usize = objects.iter().map(|object| object.data().len()).sum();
         self.budget.bytes(bytes as u64).await;
@@ -101,23 +154,27 @@ impl Delivery {
         let mut refused = None;
         for (object, answer) in objects.iter().zip(answers) {
             match answer {
-                Ok(_) => settled.push((object.id(), Outcome::Delivered)),
+                Ok(_) => settled.settle(object.id(), Outcome::Delivered),
                 Err(error) => refused = Some(Trouble::Target(NodeError::Rejected(error))),
             }
         }
         refused.map_or(Ok(()), Err)
     }
 
-    /// Sends one object in parts, and says how its hint is settled.
+    /// Sends one object in parts, and settles its hint.
     async fn send_large(
         &self,
         node: &dyn NodeWriter,
         head: ObjectHead,
-    ) -> Result<Outcome, Trouble> {
+        settled: &mut Settling,
+    ) -> Result<(), Trouble> {
         let reader = match self.store.get_large(head.id).await {
             Ok(Some(reader)) => reader,
-            Ok(None) => return Ok(Outcome::Gone),
-            Err(StoreError::Damaged { .. }) => return Ok(Outcome::Ranged),
+            Ok(None) => return self.settle_absent(head.id, settled).await,
+            Err(StoreError::Damaged { .. }) => {
+                settled.lose(head.id);
+                return Ok(());
+            }
             Err(error) => return Err(Trouble::Store(error)),
         };
         let (parts, receiver) = mpsc::channel(limits::LARGE_PARTS_IN_FLIGHT);
@@ -128,11 +185,12 @@ impl Delivery {
         let (read, stored) = futures_util::future::join(self.pump(reader, parts), putting).await;
         match (read, stored) {
             // A replica that has heard all of it has verified it.
-            (_, Ok(_)) => Ok(Outcome::Delivered),
-            (Err(StoreError::Damaged { .. }), Err(_)) => Ok(Outcome::Ranged),
-            (Err(error), Err(_)) => Err(Trouble::Store(error)),
-            (Ok(()), Err(error)) => Err(error.into()),
+            (_, Ok(_)) => settled.settle(head.id, Outcome::Delivered),
+            (Err(StoreError::Damaged { .. }), Err(_)) => settled.lose(head.id),
+            (Err(error), Err(_)) => return Err(Trouble::Store(error)),
+            (Ok(()), Err(error)) => return Err(error.into()),
         }
+        Ok(())
     }
 
     /// Hands on part after part, as the budget allows, while they are taken.
@@ -155,9 +213,13 @@ impl Delivery {
     /// Hints about ourselves, which nobody should give us: settled by what we have.
     pub(super) async fn settle_own(&self, hints: Vec<Hint>) -> Result<(), Trouble> {
         let ids: Vec<_> = hints.iter().map(|hint| hint.id).collect();
-        let held = self.store.has(&ids).await.map_err(Trouble::Store)?;
-        let outcome = |held| if held { Outcome::Delivered } else { Outcome::Ranged };
-        let settled = ids.into_iter().zip(held.into_iter().map(outcome)).collect();
-        Ok(self.log.settle(&self.ourselves, settled).await?)
+        let standing = self.store.standing(&ids).await.map_err(Trouble::Store)?;
+        let outcome = |standing| match standing {
+            Standing::Held => Outcome::Delivered,
+            Standing::Deleted => Outcome::Gone,
+            Standing::Lacking => Outcome::Ranged,
+        };
+        let settled = ids.into_iter().zip(standing.into_iter().map(outcome)).collect();
+        Ok(self.settle(&self.ourselves, Settling { settled, lost: BTreeSet::new() }).await?)
     }
 }

@@ -12,7 +12,7 @@ use crate::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
 use crate::placement::{Layout, Member};
 use crate::quorum::{Missed, Parts, ReasonClass, Recorded};
 use crate::repair::HintOptions;
-use crate::store::{Durability, Fsync, SegmentStore, StoreOptions, Stored};
+use crate::store::{Durability, Fsync, SegmentStore, Store, StoreOptions, Stored};
 
 /// A peer that stores what it is sent, unless it has no room.
 struct Target {
@@ -208,6 +208,42 @@ async fn an_object_that_was_deleted_meanwhile_is_gone_and_one_never_had_too() {
     bench.step().await.unwrap();
     assert_eq!((bench.settled().gone, bench.settled().delivered), (1, 1));
     assert!(!bench.target.objects.lock().unwrap().contains_key(&deleted.id()));
+}
+
+/// Only a tombstone says "deleted". What the keeper of a hint merely does not have it lost: a
+/// third may have it, and then it has to come to both.
+#[tokio::test]
+async fn a_hint_whose_object_its_keeper_lost_makes_the_range_dirty_for_both() {
+    let bench = bench().await;
+    let (lost, there) = (object("lost", 10).id(), object("there", 10));
+    bench.missed(std::slice::from_ref(&there)).await;
+    bench.hint(&[lost], 1).await;
+    bench.step().await.unwrap();
+    let settled = bench.settled();
+    assert_eq!((settled.gone, settled.ranged, settled.delivered), (0, 1, 1));
+    let dirty = crate::repair::DirtyRanges::of(&bench.delivery.log).list();
+    let dirty: Vec<_> = dirty.iter().map(|range| (range.target.as_str(), range.prefix)).collect();
+    let prefix = crate::repair::hints::IdPrefix::of(&lost);
+    assert_eq!(dirty, [("n1", prefix), ("n2", prefix)]);
+}
+
+#[tokio::test]
+async fn a_hint_about_ourselves_is_settled_by_what_we_know_of_its_object() {
+    let bench = bench().await;
+    let (held, deleted, lost) = (object("held", 10), object("deleted", 10), object("lost", 10));
+    bench.store.put(vec![held.clone(), deleted.clone()]).await;
+    bench.store.delete(&[deleted.id()]).await.unwrap();
+    let missed = [&held, &deleted, &lost].map(|object| Missed {
+        node_id: NodeId::new("n1"),
+        id: object.id(),
+        class: ReasonClass::Unreachable,
+        reason: String::new(),
+    });
+    bench.delivery.log.record(missed.into(), 1).await.unwrap();
+    let hints = bench.delivery.log.oldest(&NodeId::new("n1"), 9);
+    bench.delivery.step(&NodeId::new("n1"), hints).await.unwrap();
+    let settled = bench.settled();
+    assert_eq!((settled.delivered, settled.gone, settled.ranged), (1, 1, 1));
 }
 
 #[tokio::test]
