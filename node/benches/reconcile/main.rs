@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use clap::Parser;
 use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
-use gitstratum::placement::NodeId;
+use gitstratum::placement::{NodeId, Versions};
 use gitstratum::repair::reconcile::{Found, Key, Session, Span, Step, answer};
 use gitstratum::store::{Fsync, SegmentStore, Store, StoreOptions};
 use gitstratum::wire::compare::{
@@ -151,6 +151,7 @@ struct Compared {
 async fn compare(one: &SegmentStore, other: &SegmentStore, key: Key) -> Outcome<Compared> {
     let mut session = Session::new(key, &[Span::ALL]);
     let mut compared = Compared::default();
+    let versions = Versions { in_force: 1, unsettled: Vec::new() };
     let begun = now();
     loop {
         let from = session.position().unwrap_or(u64::MAX);
@@ -159,16 +160,16 @@ async fn compare(one: &SegmentStore, other: &SegmentStore, key: Key) -> Outcome<
             Step::Done => break,
             Step::Found(found) => found,
             Step::Ask(question) => {
-                let request = question_to_wire(&question, "n1", 1);
+                let request = question_to_wire(&question, "n1", &versions);
                 compared.bytes_there += request.encoded_len() + FRAME_BYTES;
                 compared.round_trips += 1;
                 let question = question_from_wire(request)?;
                 let (first, last) = (question.items.first(), question.items.last());
                 let bounds = first.zip(last).ok_or("a question without a range")?;
                 let theirs = other.inventory(bounds.0.span.first, bounds.1.span.last).await;
-                let response = reply_to_wire(answer(&theirs, &question).await?);
+                let response = reply_to_wire(answer(&theirs, &question).await?, versions.clone());
                 compared.bytes_back += response.encoded_len() + FRAME_BYTES;
-                session.take(&ours, reply_from_wire(response)?).await?
+                session.take(&ours, reply_from_wire(response, &versions)?).await?
             }
         };
         compared.found.ours.extend(found.ours);

@@ -140,8 +140,7 @@ impl LayoutKeeper {
 
     /// Takes the layout that a peer holds, if that says more than ours; a refusal is logged.
     pub async fn offer(&self, held: &Layout) {
-        let ours = self.current.get();
-        if (held.version, held.previous.len()) <= (ours.version, ours.previous.len()) {
+        if !self.current.get().is_outdone_by(held) {
             return;
         }
         if let Err(error) = self.take(held).await {

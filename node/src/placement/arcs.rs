@@ -1,4 +1,5 @@
-//! Which positions of the ring several nodes share: a set of positions as sorted ranges.
+//! Which positions of the ring a node has, or several share: a set of positions as sorted
+//! ranges.
 //!
 //! Two nodes are both replicas of some objects and not of others; comparing what they hold
 //! means nothing outside of the positions that they share. Ids are sorted by position, so
@@ -14,6 +15,13 @@ impl Arcs {
     /// Every position.
     pub fn all() -> Self {
         Arcs(vec![0..=u64::MAX])
+    }
+
+    /// The positions of one range.
+    pub fn of(range: RangeInclusive<u64>) -> Self {
+        let mut arcs = Arcs::default();
+        arcs.push(range);
+        arcs
     }
 
     /// Adds a range that begins after all that were added before.
@@ -34,6 +42,55 @@ impl Arcs {
             }
             None => self.0.push(range),
         }
+    }
+
+    /// The positions that are in either.
+    #[must_use]
+    pub fn union(&self, other: &Arcs) -> Arcs {
+        let mut ranges: Vec<_> = self.0.iter().chain(&other.0).cloned().collect();
+        ranges.sort_unstable_by_key(|range| *range.start());
+        let mut all = Arcs::default();
+        for range in ranges {
+            match all.0.last_mut() {
+                Some(last) if last.contains(range.start()) => {
+                    *last = *last.start()..=*last.end().max(range.end());
+                }
+                _ => all.push(range),
+            }
+        }
+        all
+    }
+
+    /// The positions that are in both.
+    #[must_use]
+    pub fn intersection(&self, other: &Arcs) -> Arcs {
+        let mut common = Arcs::default();
+        for range in &self.0 {
+            other.within(range.clone()).for_each(|part| common.push(part));
+        }
+        common
+    }
+
+    /// The positions that are not in the other.
+    #[must_use]
+    pub fn difference(&self, other: &Arcs) -> Arcs {
+        let mut rest = Arcs::default();
+        for range in &self.0 {
+            // The first position that was not looked at; none behind the last of all.
+            let mut next = Some(*range.start());
+            for taken in other.within(range.clone()) {
+                if let Some(first) = next
+                    && first < *taken.start()
+                {
+                    rest.push(first..=*taken.start() - 1);
+                }
+                next = taken.end().checked_add(1);
+            }
+            if let Some(first) = next.filter(|first| first <= range.end()) {
+                rest.push(first..=*range.end());
+            }
+        }
+        rest
     }
 
     /// The ranges, ascending.

@@ -248,11 +248,25 @@ impl CurrentLayout {
         }
     }
 
+    /// Waits until another layout than this one is in force, or the same with more of its
+    /// history, and returns it. Safe to drop at any time.
+    pub async fn replaced_from(&self, known: &Arc<Placement>) -> Arc<Placement> {
+        loop {
+            let mut replaced = std::pin::pin!(self.shared.replaced.notified());
+            // Registered before looking, so that no change falls between the two.
+            replaced.as_mut().enable();
+            let placement = self.placement();
+            if !Arc::ptr_eq(known, &placement) {
+                return placement;
+            }
+            replaced.await;
+        }
+    }
+
     /// Meets the layout that a peer holds. If it says more than ours, it comes into force, or
     /// is taken note of where that takes more than memory.
     pub fn learn(&self, held: &Layout) {
-        let ours = self.get();
-        if (held.version, held.previous.len()) <= (ours.version, ours.previous.len()) {
+        if !self.get().is_outdone_by(held) {
             return;
         }
         if !self.shared.in_memory {

@@ -190,6 +190,14 @@ impl Layout {
         self.member(node_id).is_some_and(|member| member.state != MemberState::Removed)
     }
 
+    /// Whether another that somebody holds says more: it is newer, or it is the same and knows
+    /// of a version before it that this one does not.
+    pub fn is_outdone_by(&self, other: &Layout) -> bool {
+        let known = |version| self.previous.iter().any(|previous| previous.version == version);
+        let older = || other.previous.iter().all(|previous| known(previous.version));
+        other.version > self.version || (other.version == self.version && !older())
+    }
+
     /// The member with this id.
     pub fn member(&self, node_id: &NodeId) -> Option<&Member> {
         self.members.iter().find(|member| member.node_id == *node_id)

@@ -17,5 +17,5 @@ pub use arcs::Arcs;
 pub use cluster_id::{ClusterId, OtherCluster};
 pub use current::{CurrentLayout, LayoutRefused};
 pub use layout::{Layout, LayoutError, Member, MemberState, NodeId};
-pub use places::{Placement, ReadSet};
+pub use places::{Placement, ReadSet, Sharing, Versions};
 pub use ring::Ring;

@@ -9,17 +9,23 @@
 //! it has caught up.
 //!
 //! Invariant: a data directory is remembered as new before a store is opened in it, and until the
-//! node that it is has compared all that it should hold with every peer that shares it. Until then
-//! [`CatchingUp::refuses_absent`] stands between the store and whoever is told "absent".
+//! node that it is has compared all that it may have held with every peer that may hold it too.
+//! Until then [`CatchingUp::refuses_absent`] stands between the store and whoever is told "absent".
+//!
+//! It is doubted by position. A position that was compared with everybody concerned is proven,
+//! though a peer that shares others is away. And what a layout that is not settled placed here,
+//! while the one in force places it elsewhere, stays in doubt: the node is not given it again,
+//! and readers still count its word for that layout.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use gitstratum_host::Disk;
 
 use crate::object::{Object, ObjectHead, ObjectId};
+use crate::placement::Arcs;
 use crate::store::{
     self, Deleted, Found, LargeReader, LargeWriter, OpenError, Snapshot, Store, StoreError,
     StoreStats, Stored,
@@ -27,14 +33,20 @@ use crate::store::{
 
 /// The file that says it, in the root of the data directory.
 const FILE: &str = "catching-up";
-const TEXT: &str = "This directory was new, or a backup, when its node started. The file goes when \
-                    the node has compared what it holds with all of its peers.\n";
+const TEXT: &str = "This directory was new, or a backup, when its node started, or records in it \
+                    could not be read. The file goes when the node has compared what it holds \
+                    with all of its peers.\n";
 
-/// Whether a node has to catch up before its "absent" proves anything.
+/// Whether a node has to catch up before its "absent" proves anything, and of what.
 #[derive(Debug)]
 pub struct CatchingUp {
     disk: Disk,
+    /// Whether the file is there, so that the next start doubts everything.
+    noted: AtomicBool,
+    /// Whether anything is doubted: so that nobody waits for a lock when nothing is.
     pending: AtomicBool,
+    /// Positions of whose objects "absent" proves nothing.
+    doubted: RwLock<Arcs>,
 }
 
 impl CatchingUp {
@@ -61,18 +73,73 @@ impl CatchingUp {
             named.await.map_err(failed("write"))?;
         }
         let pending = disk.exists(FILE).await.map_err(failed("look for"))?;
-        Ok(Arc::new(CatchingUp { disk: disk.clone(), pending: AtomicBool::new(pending) }))
+        let doubted = if pending { Arcs::all() } else { Arcs::default() };
+        Ok(Arc::new(CatchingUp {
+            disk: disk.clone(),
+            noted: AtomicBool::new(pending),
+            pending: AtomicBool::new(pending),
+            doubted: RwLock::new(doubted),
+        }))
     }
 
-    /// Whether it has to.
+    /// Whether anything is in doubt.
     pub fn is_pending(&self) -> bool {
         self.pending.load(Ordering::Acquire)
     }
 
-    /// Remembers that it has caught up. What the disk does not take is told it again after
+    /// Whether it is remembered that something is, or was: until [`CatchingUp::done`].
+    pub fn is_noted(&self) -> bool {
+        self.noted.load(Ordering::Acquire)
+    }
+
+    /// Whether this object's absence proves nothing.
+    pub fn doubts(&self, id: &ObjectId) -> bool {
+        self.is_pending() && self.read().contains(id.prefix_u64())
+    }
+
+    /// The positions that are in doubt.
+    pub fn doubted(&self) -> Arcs {
+        self.read().clone()
+    }
+
+    /// Doubts no position any more but these, as far as they were doubted.
+    pub fn narrow(&self, still: &Arcs) {
+        let mut doubted = self.write();
+        *doubted = doubted.intersection(still);
+        if doubted.is_empty() && self.pending.swap(false, Ordering::AcqRel) {
+            tracing::info!("caught up: compared with every peer");
+        }
+    }
+
+    /// Doubts these positions too, and remembers it: what was lost at them is not given to this
+    /// node again.
+    ///
+    /// # Errors
+    /// When it cannot be remembered; then nothing has changed.
+    pub async fn doubt(&self, positions: &Arcs) -> std::io::Result<()> {
+        if !self.is_noted() {
+            self.disk.replace(FILE, Bytes::from_static(TEXT.as_bytes())).await?;
+            self.noted.store(true, Ordering::Release);
+        }
+        let mut doubted = self.write();
+        *doubted = doubted.union(positions);
+        self.pending.store(!doubted.is_empty(), Ordering::Release);
+        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Arcs> {
+        self.doubted.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Arcs> {
+        self.doubted.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that nothing is in doubt. What the disk does not take is told it again after
     /// the next start.
     pub async fn done(&self) {
-        if !self.pending.swap(false, Ordering::AcqRel) {
+        self.narrow(&Arcs::default());
+        if !self.noted.swap(false, Ordering::AcqRel) {
             return;
         }
         let forgotten = async {
@@ -80,7 +147,7 @@ impl CatchingUp {
             self.disk.sync_dir("").await
         };
         match forgotten.await {
-            Ok(()) => tracing::info!("caught up: compared with every peer"),
+            Ok(()) => {}
             Err(error) => {
                 tracing::warn!(%error, "{FILE} stays, and with it the next start's doubt")
             }
@@ -88,7 +155,7 @@ impl CatchingUp {
     }
 
     /// The same store, which answers [`StoreError::CatchingUp`] in the place of "absent" for
-    /// as long as this is pending.
+    /// what is in doubt.
     pub fn refuses_absent(self: &Arc<Self>, store: Arc<dyn Store>) -> Arc<dyn Store> {
         Arc::new(Doubtful { store, catching_up: self.clone() })
     }
@@ -108,9 +175,9 @@ impl Store for Doubtful {
 
     async fn get(&self, id: ObjectId) -> Result<Found, StoreError> {
         // Asked first: what comes between the two must not make a proof of an old "absent".
-        let pending = self.catching_up.is_pending();
+        let doubted = self.catching_up.doubts(&id);
         match self.store.get(id).await? {
-            Found::Absent if pending => Err(StoreError::CatchingUp),
+            Found::Absent if doubted => Err(StoreError::CatchingUp),
             found => Ok(found),
         }
     }
@@ -124,9 +191,9 @@ impl Store for Doubtful {
     }
 
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError> {
-        let pending = self.catching_up.is_pending();
+        let doubted = self.catching_up.doubts(&id);
         match self.store.get_large(id).await? {
-            None if pending => Err(StoreError::CatchingUp),
+            None if doubted => Err(StoreError::CatchingUp),
             found => Ok(found),
         }
     }
@@ -186,6 +253,33 @@ mod tests {
         }
         let (catching_up, _store) = open(&scratch.disk).await;
         assert!(!catching_up.is_pending(), "it is over for good");
+    }
+
+    #[tokio::test]
+    async fn absence_is_doubted_by_position_and_after_a_restart_everywhere_again() {
+        let scratch = scratch();
+        let at = |byte: u8| ObjectId::from_bytes(&[byte; 20]).unwrap();
+        let from = |byte: u8| Arcs::of(at(byte).prefix_u64()..=u64::MAX);
+        let (catching_up, store) = open(&scratch.disk).await;
+        let doubtful = catching_up.refuses_absent(store.clone());
+        catching_up.narrow(&from(0x80));
+        assert!(matches!(doubtful.get(at(0x7f)).await, Ok(Found::Absent)));
+        assert!(matches!(doubtful.get(at(0x80)).await, Err(StoreError::CatchingUp)));
+        // What is narrower on one side does not widen the doubt on the other.
+        catching_up.narrow(&Arcs::all());
+        assert!(!catching_up.doubts(&at(0x7f)) && catching_up.is_pending());
+        store.close().await;
+        let (catching_up, store) = open(&scratch.disk).await;
+        assert!(catching_up.doubts(&at(0x7f)));
+        // All of it is proven, and still it is noted until somebody says that it is done.
+        catching_up.narrow(&Arcs::default());
+        assert!(!catching_up.is_pending() && catching_up.is_noted());
+        catching_up.done().await;
+        // What was lost later is doubted from then on, and after a restart.
+        catching_up.doubt(&from(0x80)).await.unwrap();
+        assert!(catching_up.doubts(&at(0x80)) && !catching_up.doubts(&at(0x7f)));
+        store.close().await;
+        assert!(CatchingUp::open(&scratch.disk).await.unwrap().doubts(&at(0x80)));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use gitstratum_proto::v1;
 
 use super::codec::Malformed;
 use crate::object::{HashAlgorithm, ObjectId};
+use crate::placement::Versions;
 use crate::repair::reconcile::{Difference, Item, Key, Question, Reply, Span, Stated, What, Wrong};
 use crate::store::Standing;
 
@@ -14,11 +15,11 @@ impl From<Wrong> for Malformed {
     }
 }
 
-/// A question of `caller`, which goes by layout `layout_version`.
+/// A question of `caller`, which goes by these layouts.
 pub fn question_to_wire(
     question: &Question,
     caller: &str,
-    layout_version: u64,
+    versions: &Versions,
 ) -> v1::CompareRequest {
     let items = question.items.iter().map(|item| {
         let numbers = |numbers: &Vec<u64>| v1::Numbers { numbers: numbers.clone() };
@@ -30,7 +31,8 @@ pub fn question_to_wire(
     });
     v1::CompareRequest {
         caller: caller.to_owned(),
-        layout_version,
+        layout_version: versions.in_force,
+        unsettled: versions.unsettled.clone(),
         key_low: question.key.low,
         key_high: question.key.high,
         items: items.collect(),
@@ -55,8 +57,13 @@ pub fn question_from_wire(request: v1::CompareRequest) -> Result<Question, Malfo
     Ok(question)
 }
 
-/// A reply as a message.
-pub fn reply_to_wire(reply: Reply) -> v1::CompareResponse {
+/// By which layouts a question is meant.
+pub fn versions_from_wire(request: &v1::CompareRequest) -> Versions {
+    Versions { in_force: request.layout_version, unsettled: request.unsettled.clone() }
+}
+
+/// A reply as a message, of a node that compared by these layouts.
+pub fn reply_to_wire(reply: Reply, versions: Versions) -> v1::CompareResponse {
     let differences = reply.differences.into_iter().map(|Difference { item, part, what }| {
         let what = match what {
             What::Sums(numbers) => v1::compare_difference::What::Sums(v1::Numbers { numbers }),
@@ -70,11 +77,20 @@ pub fn reply_to_wire(reply: Reply) -> v1::CompareResponse {
         v1::CompareDifference { item, part, what: Some(what) }
     });
     let differences = differences.collect();
-    v1::CompareResponse { compared: reply.compared, differences, held: reply.held }
+    let Versions { unsettled, .. } = versions;
+    v1::CompareResponse { compared: reply.compared, differences, held: reply.held, unsettled }
 }
 
-/// The reply; whether it answers its question is for whoever asked to check.
-pub fn reply_from_wire(response: v1::CompareResponse) -> Result<Reply, Malformed> {
+/// The reply; whether it answers its question is for whoever asked to check. One that leaves
+/// out what layouts before the one in force placed there is no answer.
+pub fn reply_from_wire(
+    response: v1::CompareResponse,
+    versions: &Versions,
+) -> Result<Reply, Malformed> {
+    if response.unsettled != versions.unsettled {
+        let reason = "the peer compares by the layout in force alone: it runs an earlier version";
+        return Err(Malformed(reason.into()));
+    }
     let differences = response.differences.into_iter().map(|difference| {
         let what = match difference.what {
             Some(v1::compare_difference::What::Sums(sums)) => What::Sums(sums.numbers),

@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 
 use crate::limits;
 use crate::object::ObjectId;
-use crate::placement::{CurrentLayout, MemberState, NodeId, Placement};
+use crate::placement::{CurrentLayout, MemberState, NodeId, Placement, Versions};
 
 /// Whether `ourselves` may store these objects for a caller with layout `caller`, once this
 /// node has that layout too, if anyone has it.
@@ -66,18 +66,27 @@ fn admit_by_ours(
     Err(stale(version, format!("node {ourselves} {part} in layout {version}")))
 }
 
-/// Whether `caller` goes by the same layout as we. What two nodes share is computed on both
-/// sides, so they compare by one layout or not at all.
+/// Whether `caller` goes by the same layouts as we. What two nodes compare is computed on both
+/// sides, so they go by the same or do not compare at all: one that does not know of a layout
+/// before would leave out what that placed on it.
 ///
 /// # Errors
 /// A status with a `STALE_LAYOUT` failure that says which version this node holds.
-pub fn admit_same(layout: &CurrentLayout, caller: u64) -> Result<Arc<Placement>, Status> {
+pub fn admit_same(layout: &CurrentLayout, caller: &Versions) -> Result<Arc<Placement>, Status> {
     let placement = layout.placement();
-    let version = placement.layout().version;
-    match caller == version {
-        true => Ok(placement),
-        false => Err(stale(version, format!("comparing by layout {caller}; {version} is ours"))),
+    let Versions { in_force, unsettled } = placement.versions();
+    if caller.in_force != in_force {
+        let message = format!("comparing by layout {}; {in_force} is ours", caller.in_force);
+        return Err(stale(in_force, message));
     }
+    if caller.unsettled != unsettled {
+        let message = format!(
+            "comparing by layout {in_force} after {:?}; ours is after {unsettled:?}",
+            caller.unsettled
+        );
+        return Err(stale(in_force, message));
+    }
+    Ok(placement)
 }
 
 /// A refusal because of the layout: `version` is in force here.

@@ -235,8 +235,9 @@ impl Node for NodeService {
         within_batch(ids.len())?;
         let ids = codec::ids_from_wire(&ids)?;
         // Before looking, as a get does.
-        let catching_up = self.catching_up.is_pending();
+        let doubted: Vec<bool> = ids.iter().map(|id| self.catching_up.doubts(id)).collect();
         let present = self.stores.quiet.has(&ids).await.map_err(|error| status_of(&error))?;
+        let catching_up = present.iter().zip(doubted).any(|(present, doubted)| !present && doubted);
         Ok(Response::new(v1::HasResponse { present, catching_up }))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use gitstratum::object::ObjectId;
+use gitstratum::placement::Versions;
 use gitstratum::repair::reconcile::{Key, Listing, Session, Span, Step, answer};
 use gitstratum::store::StoreError;
 use gitstratum::wire::compare::{
@@ -54,19 +55,20 @@ fn compare(ours: &Set, theirs: &Set, key: Key) -> Compared {
     runtime.block_on(async {
         let mut session = Session::new(key, &[Span::ALL]);
         let mut compared = Compared::default();
+        let versions = Versions { in_force: 1, unsettled: Vec::new() };
         loop {
             let found = match session.next(ours).await.expect("sets in memory can be read") {
                 Step::Done => return compared,
                 Step::Found(found) => found,
                 Step::Ask(question) => {
-                    let request = question_to_wire(&question, "n1", 1);
+                    let request = question_to_wire(&question, "n1", &versions);
                     compared.bytes += request.encoded_len();
                     compared.round_trips += 1;
                     let question = question_from_wire(request).expect("it is one");
                     let reply = answer(theirs, &question).await.expect("it can be read");
-                    let response = reply_to_wire(reply);
+                    let response = reply_to_wire(reply, versions.clone());
                     compared.bytes += response.encoded_len();
-                    let reply = reply_from_wire(response).expect("it is one");
+                    let reply = reply_from_wire(response, &versions).expect("it is one");
                     session.take(ours, reply).await.expect("it answers the question")
                 }
             };

@@ -47,7 +47,8 @@ pub(super) fn list(out: &mut String, answers: &[Answer]) -> fmt::Result {
             writeln!(
                 out,
                 "{node} catches up: its data directory was new, and that it lacks an object \
-                 proves nothing until it was compared with every peer"
+                 proves nothing until it was compared with every peer, draining ones included; \
+                 or, where earlier layouts alone placed it there, until those are settled"
             )?;
         }
         if status.off {

@@ -31,6 +31,13 @@ fn after(layouts: impl IntoIterator<Item = Layout>) -> Arc<Placement> {
     current.placement()
 }
 
+/// What two nodes compare of some ids, and what of it the first, and the other, may be given.
+fn shared(placement: &Placement, one: &str, other: &str) -> [Vec<ObjectId>; 3] {
+    let sharing = placement.sharing(&NodeId::new(one), &NodeId::new(other));
+    [&sharing.compared, &sharing.to_one, &sharing.to_other]
+        .map(|arcs| some_ids().filter(|id| arcs.contains(id.prefix_u64())).collect())
+}
+
 fn some_ids() -> impl Iterator<Item = ObjectId> {
     (0..64).map(|step| at(step << 58))
 }
@@ -163,4 +170,102 @@ fn a_history_without_end_is_refused() {
     assert!(refused.to_string().starts_with("cluster.settled: "), "{refused}");
     let settled = five(limit + 2, |layout| layout.settled = limit);
     assert_eq!(current.replace(&settled), Ok(true));
+}
+
+#[test]
+fn a_member_that_drains_is_a_source_of_what_it_held_and_is_given_nothing() {
+    let before = after([five(1, |_| ())]);
+    let now = after([five(1, |_| ()), five(2, put_in(MemberState::Draining, "n3"))]);
+    // The layout alone says so, too: a node that never saw the one before knows it.
+    let alone = after([five(2, put_in(MemberState::Draining, "n3"))]);
+    let n3 = NodeId::new("n3");
+    for peer in ["n1", "n2", "n4", "n5"] {
+        let owns = |id: &ObjectId| now.replicas(id).contains(&NodeId::new(peer));
+        let expected: Vec<_> =
+            some_ids().filter(|id| owns(id) && before.replicas(id).contains(&n3)).collect();
+        assert!(!expected.is_empty());
+        for placement in [&now, &alone] {
+            let [compared, to_peer, to_n3] = shared(placement, peer, "n3");
+            assert_eq!((compared, to_peer, to_n3), (expected.clone(), expected.clone(), vec![]));
+        }
+    }
+    assert!(now.owned_by(&n3).is_empty());
+    assert_eq!(now.held_by(&n3), before.owned_by(&n3));
+}
+
+#[test]
+fn members_that_merely_lost_positions_are_sources_until_that_is_settled() {
+    // Weights, zones, and N, one after the other.
+    let changes: [fn(&mut Layout); 4] = [
+        |layout| layout.members[4].weight = 5,
+        |layout| layout.members[0].zone = "y".to_owned(),
+        |layout| (layout.replicas, layout.write_quorum, layout.read_quorum) = (4, 3, 2),
+        |layout| (layout.replicas, layout.write_quorum, layout.read_quorum) = (2, 2, 1),
+    ];
+    let layouts = (2..).zip(changes).map(|(version, change)| five(version, change));
+    let layouts: Vec<_> = [five(1, |_| ())].into_iter().chain(layouts).collect();
+    let each: Vec<_> = layouts.iter().map(|layout| after([layout.clone()])).collect();
+    let now = after(layouts.clone());
+    let settled = after(layouts.into_iter().chain([five(6, |layout| {
+        changes[3](layout);
+        layout.settled = 6;
+    })]));
+    let places = |layouts: &[Arc<Placement>], id: &ObjectId, node: &str| {
+        layouts.iter().any(|layout| layout.replicas(id).contains(&NodeId::new(node)))
+    };
+    let mut sources = 0;
+    for (one, other) in [("n1", "n2"), ("n2", "n5"), ("n5", "n1")] {
+        let [_, to_one, to_other] = shared(&now, one, other);
+        for id in some_ids() {
+            let (by_one, by_other) = (places(&each[4..], &id, one), places(&each[4..], &id, other));
+            assert_eq!(to_one.contains(&id), by_one && places(&each, &id, other));
+            assert_eq!(to_other.contains(&id), by_other && places(&each, &id, one));
+            sources += usize::from(by_one != by_other && to_one.contains(&id));
+        }
+        let [compared, ..] = shared(&settled, one, other);
+        let both = |id: &ObjectId| places(&each[4..], id, one) && places(&each[4..], id, other);
+        assert_eq!(compared, some_ids().filter(both).collect::<Vec<_>>());
+    }
+    assert!(sources > 0, "somebody is a source of what it does not own");
+}
+
+#[test]
+fn a_member_that_was_removed_is_nobodys_source() {
+    let now = after([five(1, |_| ()), five(2, put_in(MemberState::Removed, "n3"))]);
+    for (one, other) in [("n1", "n3"), ("n3", "n1"), ("n1", "n9")] {
+        assert_eq!(shared(&now, one, other), [vec![], vec![], vec![]]);
+    }
+}
+
+#[test]
+fn a_history_of_the_same_length_that_knows_another_version_is_learnt_from() {
+    let went = |versions: [u64; 2]| {
+        let current = CurrentLayout::new(five(versions[0], |_| ()).validated().unwrap());
+        current.replace(&five(versions[1], |_| ())).unwrap();
+        current
+    };
+    let (one, other) = (went([1, 3]), went([2, 3]));
+    assert_eq!(other.placement().versions(), Versions { in_force: 3, unsettled: vec![2] });
+    one.learn(&other.get());
+    assert_eq!(one.placement().versions(), Versions { in_force: 3, unsettled: vec![1, 2] });
+    assert!(!one.get().is_outdone_by(&other.get()) && other.get().is_outdone_by(&one.get()));
+}
+
+#[test]
+fn sets_of_positions_are_joined_and_cut() {
+    let arcs = |ranges: &[(u64, u64)]| {
+        let mut arcs = Arcs::default();
+        ranges.iter().for_each(|(first, last)| arcs.push(*first..=*last));
+        arcs
+    };
+    const END: u64 = u64::MAX;
+    let (one, other) = (arcs(&[(0, 9), (20, 29), (END - 5, END)]), arcs(&[(5, 19), (25, END - 3)]));
+    assert_eq!(one.union(&other), Arcs::all());
+    assert_eq!(one.intersection(&other), arcs(&[(5, 9), (25, 29), (END - 5, END - 3)]));
+    assert_eq!(one.difference(&other), arcs(&[(0, 4), (20, 24), (END - 2, END)]));
+    assert_eq!(other.difference(&one), arcs(&[(10, 19), (30, END - 6)]));
+    assert_eq!(Arcs::all().difference(&Arcs::all()), Arcs::default());
+    assert_eq!(Arcs::all().difference(&arcs(&[(0, 0)])), arcs(&[(1, END)]));
+    assert_eq!(one.union(&Arcs::default()), one);
+    assert_eq!(arcs(&[(3, 9)]).union(&arcs(&[(4, 5)])), arcs(&[(3, 9)]));
 }

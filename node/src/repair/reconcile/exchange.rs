@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::{Found as Differing, Question, Reply};
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::NodeId;
+use crate::placement::{NodeId, Versions};
 use crate::quorum::{NodeError, Parts};
 use crate::repair::Budget;
 use crate::repair::reconcile::{Counts, Numbers};
@@ -21,15 +21,15 @@ pub trait Counterpart: Send + Sync {
     /// Who it is.
     fn node_id(&self) -> &NodeId;
 
-    /// Compares what `caller` states, by layout `layout_version`.
+    /// Compares what `caller` states, by these layouts.
     ///
     /// # Errors
-    /// [`NodeError`].
+    /// [`NodeError`], also when it goes by others.
     async fn compare(
         &self,
         question: &Question,
         caller: &NodeId,
-        layout_version: u64,
+        versions: &Versions,
     ) -> Result<Reply, NodeError>;
 
     /// How it stands to each of these objects, in order.

@@ -2,11 +2,17 @@
 //!
 //! # What is compared
 //!
-//! The ids of sound objects at the positions of the ring that both nodes hold by the layout
-//! that both go by ([`Arcs`](crate::placement::Arcs)). A pair shares only part of the ring,
-//! in pieces that follow the layout, so a tree over all of a store would have to be kept once
-//! for every peer, and anew with every layout. Instead the comparison is over *positions*,
-//! and each side lists, for any range of them, what it holds there and shares with the other.
+//! The ids of sound objects at the positions of the ring that one of two nodes owns by the
+//! layout in force, and that the other may hold by that layout or by one before it that is not
+//! settled ([`Sharing`](crate::placement::Sharing)). So a member that drains, or one that a
+//! change of weights took positions from, is a source for those that own them now. It is given
+//! nothing there: only an owner is. A node that was removed is no peer.
+//!
+//! A pair shares only part of the ring, in pieces that follow the layouts, so a tree over all
+//! of a store would have to be kept once for every peer, and anew with every layout. Instead
+//! the comparison is over *positions*, and each side lists, for any range of them, what it holds
+//! there and shares with the other. Both compute that, so they compare only when they know the
+//! same layouts.
 //!
 //! # How
 //!

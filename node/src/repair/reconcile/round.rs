@@ -48,8 +48,8 @@ pub enum RoundError {
 }
 
 impl Round<'_> {
-    /// Compares the positions of `spans`, from `position` on, that we share with the peer,
-    /// and exchanges what differs. `position` is moved on: below it all is compared and
+    /// Compares the positions of `spans`, from `position` on, that one of us owns and the other
+    /// may hold, and brings what the owner lacks. `position` is moved on: below it all is compared and
     /// exchanged, so a round that failed is gone on with from there, though not under another
     /// layout.
     ///
@@ -62,9 +62,9 @@ impl Round<'_> {
         position: &mut u64,
     ) -> Result<(), RoundError> {
         let placement = self.layout.placement();
-        let version = placement.layout().version;
+        let versions = placement.versions();
         let peer = self.peer.node_id();
-        let arcs = placement.shared_by(self.ourselves, peer);
+        let sharing = placement.sharing(self.ourselves, peer);
         let exchange = Exchange {
             store: self.store,
             peer: self.peer,
@@ -75,7 +75,7 @@ impl Round<'_> {
         let left: Vec<Span> = left.collect();
         let Some(last) = left.last().map(|span| span.last) else { return Ok(()) };
         let mut session = Session::new(key, &left);
-        if arcs.is_empty() {
+        if sharing.compared.is_empty() {
             return Ok(());
         }
         self.numbers.begun(peer, *position);
@@ -84,8 +84,8 @@ impl Round<'_> {
             *position = from;
             self.numbers.reached(peer, from);
             let inventory = self.store.inventory(from, last).await;
-            let listing = Shared::new(inventory, arcs.clone());
-            let found = match session.next(&listing).await? {
+            let listing = Shared::new(inventory, sharing.compared.clone());
+            let mut found = match session.next(&listing).await? {
                 Step::Done => break,
                 Step::Found(found) => found,
                 Step::Ask(mut question) => {
@@ -93,17 +93,26 @@ impl Round<'_> {
                     let count = counted_at.is_none_or(|at: Instant| at.elapsed() >= COUNT_AGAIN);
                     question.count_to = count.then_some(last);
                     let operation = self.budget.operation().await;
-                    let reply = self.peer.compare(&question, self.ourselves, version).await?;
+                    let reply = self.peer.compare(&question, self.ourselves, &versions).await?;
                     drop(operation);
                     self.numbers.count(peer, |counts| counts.round_trips += 1);
                     if let Some(theirs) = reply.held {
                         counted_at = Some(Instant::now());
                         let ours = listing.count_about(Span { first: from, last });
+                        let (ours, theirs) = match () {
+                            // Of the other direction nothing is brought, whatever differs.
+                            () if sharing.to_one.is_empty() => (ours, theirs.min(ours)),
+                            () if sharing.to_other.is_empty() => (ours.min(theirs), theirs),
+                            () => (ours, theirs),
+                        };
                         self.numbers.left(peer, ours, theirs);
                     }
                     session.take(&listing, reply).await?
                 }
             };
+            // One that does not own a position is a source of what lies there, and takes nothing.
+            found.theirs.retain(|id| sharing.to_one.contains(id.prefix_u64()));
+            found.ours.retain(|id| sharing.to_other.contains(id.prefix_u64()));
             exchange.run(&found).await?;
         }
         Ok(())

@@ -1,17 +1,24 @@
 //! When a node compares itself with whom, and over what.
 //!
-//! With every peer that it shares objects with, one after another: over everything soon
-//! after it started, because it may have missed writes while it was away, or have lost its
-//! disk; again when the layout changed what is shared; when damage was found; and then from
-//! time to time. Of a pair, the node with the lesser id begins the comparisons that are due by
-//! time: they go both ways, so one is enough. In between, over the ranges of ids that are
-//! marked dirty for a peer, as soon as it answers.
+//! With every peer that it shares objects with by any layout that is not settled, members that
+//! drain included, one after another: over everything soon after it started, because it may have
+//! missed writes while it was away, or have lost its disk; again when the layout changed what is
+//! shared; when damage was found; and then from time to time. Of a pair, the node with the lesser
+//! id begins the comparisons that are due by time: they go both ways, so one is enough. In
+//! between, over the ranges of ids that are marked dirty, as soon as a peer answers.
+//!
+//! A node with a new disk lost the hints that it kept for others, too. So when it has caught up,
+//! it compares everything with everyone once more: what it got from one peer it has for another.
+//!
+//! A peer that was removed is no peer: it is not waited for. One that drains, or is merely away,
+//! is waited for until it answers or is removed.
 //!
 //! Invariant: a range is called clean only after a comparison that began after it was marked
 //! came to its end and brought everything it found. Dropping the future ends it at any moment;
 //! what was exchanged stays, and a start begins again with everything.
 
 mod due;
+mod ranges;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -23,7 +30,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{Key, Numbers, Round};
 use crate::limits;
-use crate::placement::{CurrentLayout, NodeId};
+use crate::placement::{Arcs, CurrentLayout, NodeId, Placement};
 use crate::pool::Connections;
 use crate::quorum::decorate::Retried;
 use crate::repair::hints::{DirtyRange, DirtyRanges};
@@ -31,6 +38,7 @@ use crate::repair::{CatchingUp, Control, PeerTable};
 use crate::store::{SegmentStore, Store, Unidentified};
 use crate::wire::replica::RemoteNode;
 use due::Due;
+use ranges::Ranges;
 
 /// What it works with.
 pub struct Reconciler {
@@ -58,21 +66,21 @@ pub struct Reconciler {
 
 /// What is known of the peers under one layout.
 struct Schedule {
+    placement: Arc<Placement>,
+    /// What we own.
+    owned: Arcs,
+    /// What we may hold by an earlier layout and are not given again, whatever we lost.
+    not_given: Arcs,
+    /// What of our own each peer may hold.
+    sources: BTreeMap<NodeId, Arcs>,
     peers: BTreeMap<NodeId, Due>,
     /// Peers with whom everything is still to be compared for the first time.
     behind: BTreeSet<NodeId>,
-    strays: Strays,
+    /// Of a node that had to catch up and has: peers with whom everything is still to be
+    /// compared once more.
+    again: Option<BTreeSet<NodeId>>,
+    ranges: Ranges,
     lost: Lost,
-}
-
-/// Dirty ranges of nodes that we share nothing with: they left the layout, or are
-/// ourselves. Whoever holds their ids now is among the peers, so they are clean when each of
-/// those was compared over everything.
-#[derive(Default)]
-struct Strays {
-    ranges: Vec<DirtyRange>,
-    /// Peers that are still to be compared.
-    awaited: BTreeSet<NodeId>,
 }
 
 /// Records of ours of which nobody knows any more whose they are. What they held is here again
@@ -84,20 +92,34 @@ struct Lost {
     awaited: BTreeSet<NodeId>,
 }
 
+/// A comparison that brought everything it found.
+struct Compared {
+    /// Whether it was one over everything.
+    all: bool,
+    /// The dirty ranges that it was over, as they were when it began.
+    ranges: Vec<DirtyRange>,
+}
+
+impl Schedule {
+    /// What of our own was compared with everyone who may hold it.
+    fn proven(&self) -> Arcs {
+        let behind = self.behind.iter().filter_map(|peer| self.sources.get(peer));
+        behind.fold(self.owned.clone(), |proven, shared| proven.difference(shared))
+    }
+}
+
 impl Reconciler {
     /// Compares until dropped.
     pub async fn run(self, mut rng: ChaCha12Rng) {
-        let layout = self.layout.get();
-        let (mut version, mut schedule) = (layout.version, self.follow(&mut rng));
+        let mut schedule = self.follow(&mut rng);
         let mut damaged = 0;
         loop {
             let (mut marked, mut answering) = (pin!(self.dirty.changed()), pin!(self.peers.news()));
             // Registered before looking, so that nothing falls between the two.
             marked.as_mut().enable();
             answering.as_mut().enable();
-            let layout = self.layout.get();
-            if layout.version != version {
-                (version, schedule) = (layout.version, self.follow(&mut rng));
+            if !Arc::ptr_eq(&schedule.placement, &self.layout.placement()) {
+                schedule = self.follow(&mut rng);
             }
             if self.control.take_cancel() {
                 for (peer, due) in &mut schedule.peers {
@@ -113,15 +135,11 @@ impl Reconciler {
                 schedule.peers.values_mut().for_each(|due| due.all_soon(&mut rng));
             }
             damaged = known;
-            if schedule.behind.is_empty() {
-                self.catching_up.done().await;
-            }
-            let dirty = self.dirty.list();
-            self.settle_strays(&mut schedule, &dirty, &mut rng).await;
+            self.catch_up(&mut schedule, &mut rng).await;
+            self.settle_ranges(&mut schedule).await;
             self.settle_lost(&mut schedule, &mut rng).await;
-            let dirty_targets: BTreeSet<_> = dirty.iter().map(|range| &range.target).collect();
             let ready = schedule.peers.iter().filter_map(|(peer, due)| {
-                let at = due.at(dirty_targets.contains(peer))?;
+                let at = due.at(schedule.ranges.of(peer).next().is_some())?;
                 self.peers.is_reachable(peer).then_some((at, peer))
             });
             let next = ready.min().map(|(at, peer)| (at, peer.clone()));
@@ -129,24 +147,29 @@ impl Reconciler {
             match next {
                 Some((at, peer)) if at <= Instant::now() => {
                     let due = schedule.peers.get_mut(&peer).expect("one of the schedule's");
-                    due.begin(dirty.into_iter().filter(|range| range.target == peer));
+                    due.begin(schedule.ranges.of(&peer).cloned());
                     let compared = tokio::select! {
                         biased;
                         // Taken when the loop comes by again.
-                        () = self.control.cancelled() => false,
+                        () = self.control.cancelled() => None,
                         compared = self.compare(&peer, due, &mut rng) => compared,
                     };
-                    if compared {
-                        schedule.behind.remove(&peer);
-                        schedule.strays.awaited.remove(&peer);
-                        schedule.lost.awaited.remove(&peer);
+                    if let Some(Compared { all, ranges }) = compared {
+                        schedule.ranges.compared(&peer, &ranges);
+                        if all {
+                            schedule.behind.remove(&peer);
+                            if let Some(again) = &mut schedule.again {
+                                again.remove(&peer);
+                            }
+                            schedule.lost.awaited.remove(&peer);
+                        }
                     }
                 }
                 next => {
                     let at = next.map_or(look, |(at, _)| at.min(look));
                     tokio::select! {
                         biased;
-                        _ = self.layout.changed_since(version) => {}
+                        _ = self.layout.replaced_from(&schedule.placement) => {}
                         () = marked => {}
                         () = answering => {}
                         () = self.control.ordered() => {}
@@ -162,8 +185,11 @@ impl Reconciler {
         let placement = self.layout.placement();
         let members = placement.layout().members.iter().map(|member| &member.node_id);
         let others = members.filter(|node_id| **node_id != self.ourselves);
-        let sharing = others.filter(|peer| !placement.shared_by(&self.ourselves, peer).is_empty());
-        let sharing: Vec<NodeId> = sharing.cloned().collect();
+        let shared = others.map(|peer| (peer.clone(), placement.sharing(&self.ourselves, peer)));
+        let shared = shared.filter(|(_, sharing)| !sharing.compared.is_empty());
+        let sources: BTreeMap<_, _> =
+            shared.map(|(peer, sharing)| (peer, sharing.to_one)).collect();
+        let sharing: Vec<NodeId> = sources.keys().cloned().collect();
         self.numbers.follow(&sharing);
         let behind = sharing.iter().cloned().collect();
         let first = |peer| {
@@ -174,37 +200,70 @@ impl Reconciler {
             (peer, due)
         };
         let peers = sharing.into_iter().map(first).collect();
-        Schedule { peers, behind, strays: Strays::default(), lost: Lost::default() }
+        let owned = placement.owned_by(&self.ourselves);
+        let not_given = placement.held_by(&self.ourselves).difference(&owned);
+        let (ranges, lost) = (Ranges::new(self.ourselves.clone()), Lost::default());
+        let again = None;
+        Schedule { placement, owned, not_given, sources, peers, behind, again, ranges, lost }
     }
 
-    /// Calls the strays clean that every peer was compared over, and looks for others.
-    async fn settle_strays(
-        &self,
-        schedule: &mut Schedule,
-        dirty: &[DirtyRange],
-        rng: &mut ChaCha12Rng,
-    ) {
-        let Schedule { peers, strays, .. } = schedule;
-        if !strays.awaited.is_empty() {
+    /// Whether we are read from, so that what we have or lack is of any account.
+    fn counts(&self, schedule: &Schedule) -> bool {
+        schedule.placement.layout().is_read_from(&self.ourselves)
+    }
+
+    /// Doubts no more what was compared with everyone who may hold it.
+    async fn catch_up(&self, schedule: &mut Schedule, rng: &mut ChaCha12Rng) {
+        // One that is no member, or not any more, may be one again: its doubt waits for that.
+        if !self.catching_up.is_noted() || !self.counts(schedule) {
             return;
         }
-        self.clean(&std::mem::take(&mut strays.ranges)).await;
-        let others = dirty.iter().filter(|range| !peers.contains_key(&range.target));
-        strays.ranges = others.cloned().collect();
-        if !strays.ranges.is_empty() {
+        if !schedule.behind.is_empty() {
+            // Positions that are not ours are doubted still: an earlier layout that we have not
+            // heard of yet may have placed something there.
+            let still = self.catching_up.doubted().difference(&schedule.proven());
+            return self.catching_up.narrow(&still);
+        }
+        self.catching_up.narrow(&schedule.not_given);
+        let Schedule { peers, again, .. } = schedule;
+        let again = again.get_or_insert_with(|| {
             peers.values_mut().for_each(|due| due.all_soon(rng));
-            strays.awaited = peers.keys().cloned().collect();
+            peers.keys().cloned().collect()
+        });
+        if again.is_empty() && !self.catching_up.is_pending() {
+            self.catching_up.done().await;
+        }
+    }
+
+    /// Calls the ranges clean for which nobody is awaited any more, and looks for others.
+    async fn settle_ranges(&self, schedule: &mut Schedule) {
+        let peers = schedule.peers.keys().cloned().collect();
+        schedule.ranges.follow(self.dirty.list(), &schedule.placement, &peers);
+        let clean = schedule.ranges.clean();
+        if clean.is_empty() || !self.counts(schedule) {
+            return;
+        }
+        // What cannot be called clean is dirty still when the loop comes by again.
+        if let Err(error) = self.dirty.clear(&clean).await {
+            tracing::warn!(%error, "ranges that were reconciled stay dirty");
         }
     }
 
     /// Makes up for what was lost when every peer was compared, and looks for more. Where
-    /// nobody shares anything with us, nobody can.
+    /// nobody shares anything with us, nobody can. What earlier layouts alone placed here is not
+    /// given us again, so there "absent" stays in doubt.
     async fn settle_lost(&self, schedule: &mut Schedule, rng: &mut ChaCha12Rng) {
-        let Schedule { peers, lost, .. } = schedule;
-        if !lost.awaited.is_empty() || peers.is_empty() {
+        if !schedule.lost.awaited.is_empty() || schedule.peers.is_empty() {
             return;
         }
+        let Schedule { peers, lost, not_given, .. } = schedule;
         if !lost.records.is_empty() {
+            if !not_given.is_empty()
+                && let Err(error) = self.catching_up.doubt(not_given).await
+            {
+                tracing::warn!(%error, "what was lost stays noted as lost");
+                return;
+            }
             if let Err(error) = self.store.make_up_for(&lost.records).await {
                 tracing::warn!(%error, "what was lost is here again, and stays noted as lost");
                 return;
@@ -218,9 +277,14 @@ impl Reconciler {
         }
     }
 
-    /// Goes on with the comparison that was begun with a peer. Says whether one over
-    /// everything came to its end.
-    async fn compare(&self, peer: &NodeId, due: &mut Due, rng: &mut ChaCha12Rng) -> bool {
+    /// Goes on with the comparison that was begun with a peer. `None` unless it came to its end
+    /// and brought everything.
+    async fn compare(
+        &self,
+        peer: &NodeId,
+        due: &mut Due,
+        rng: &mut ChaCha12Rng,
+    ) -> Option<Compared> {
         let (connections, layout) = (self.connections.clone(), self.layout.clone());
         let remote = RemoteNode::new(peer.clone(), connections, layout).in_background();
         let remote = Retried::new(remote);
@@ -239,11 +303,10 @@ impl Reconciler {
                 self.numbers.compared(peer, begun.all);
                 let complete = self.numbers.objects_failed(peer) == failed_before;
                 tracing::debug!(%peer, all = begun.all, complete, "compared");
-                if complete {
-                    self.clean(&begun.cleans).await;
-                }
+                let ranges = std::mem::take(&mut begun.cleans);
                 let begins = self.ourselves < *peer;
-                due.ended(complete, begins.then_some(self.interval), rng)
+                let all = due.ended(complete, begins.then_some(self.interval), rng);
+                complete.then_some(Compared { all, ranges })
             }
             Err(error) => {
                 tracing::debug!(%peer, %error, "comparison will go on later");
@@ -253,15 +316,8 @@ impl Reconciler {
                 });
                 self.numbers.given_up(peer);
                 due.failed(rng);
-                false
+                None
             }
-        }
-    }
-
-    /// What cannot be called clean is compared once more, later.
-    async fn clean(&self, ranges: &[DirtyRange]) {
-        if let Err(error) = self.dirty.clear(ranges).await {
-            tracing::warn!(%error, "ranges that were reconciled stay dirty");
         }
     }
 }

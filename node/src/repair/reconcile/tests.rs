@@ -11,7 +11,7 @@ use rand_chacha::ChaCha12Rng;
 
 use super::*;
 use crate::object::ObjectId;
-use crate::placement::Arcs;
+use crate::placement::{Arcs, Versions};
 use crate::store::StoreError;
 use crate::wire::compare::{question_from_wire, question_to_wire, reply_from_wire, reply_to_wire};
 
@@ -50,6 +50,7 @@ struct Compared {
 
 async fn compare(ours: &dyn Listing, theirs: &dyn Listing) -> Compared {
     let key = Key { low: 1, high: 2 };
+    let versions = Versions { in_force: 3, unsettled: vec![1, 2] };
     let mut session = Session::new(key, &[Span::ALL]);
     let mut compared = Compared::default();
     loop {
@@ -61,14 +62,15 @@ async fn compare(ours: &dyn Listing, theirs: &dyn Listing) -> Compared {
             }
             Step::Found(found) => found,
             Step::Ask(question) => {
-                let request = question_to_wire(&question, "n1", 1);
+                let request = question_to_wire(&question, "n1", &versions);
                 compared.bytes += request.encoded_len();
                 compared.round_trips += 1;
                 assert!(compared.round_trips < 10_000, "it does not end");
                 let question = question_from_wire(request).unwrap();
-                let response = reply_to_wire(answer(theirs, &question).await.unwrap());
+                let reply = answer(theirs, &question).await.unwrap();
+                let response = reply_to_wire(reply, versions.clone());
                 compared.bytes += response.encoded_len();
-                session.take(ours, reply_from_wire(response).unwrap()).await.unwrap()
+                session.take(ours, reply_from_wire(response, &versions).unwrap()).await.unwrap()
             }
         };
         assert!(session.position().is_none_or(|after| before.unwrap() <= after));
@@ -235,5 +237,17 @@ async fn a_reply_to_something_else_is_refused() {
         assert_eq!(again, question);
         let reply = answer(&theirs, &again).await.unwrap();
         assert_eq!(session.take(&ours, reply).await.unwrap().ours.len(), 20);
+    }
+}
+
+/// A node of an earlier version takes the question and leaves out what earlier layouts placed.
+#[tokio::test]
+async fn an_answer_by_the_layout_in_force_alone_is_refused_where_another_is_unsettled() {
+    let by = |unsettled: &[u64]| Versions { in_force: 3, unsettled: unsettled.into() };
+    let reply = || Reply { compared: 1, differences: Vec::new(), held: None };
+    let refused = reply_from_wire(reply_to_wire(reply(), by(&[])), &by(&[2])).unwrap_err();
+    assert!(refused.0.contains("earlier version"), "{}", refused.0);
+    for same in [by(&[]), by(&[1, 2])] {
+        assert_eq!(reply_from_wire(reply_to_wire(reply(), same.clone()), &same).unwrap(), reply());
     }
 }

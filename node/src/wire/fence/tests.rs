@@ -84,3 +84,18 @@ async fn one_foreign_object_refuses_its_batch() {
     admit(&layout, &node, Some(5), &ours).await.unwrap();
     admit(&layout, &node, Some(5), &ids).await.unwrap_err();
 }
+
+#[test]
+fn who_does_not_know_the_layouts_before_is_compared_with_by_none() {
+    let (layout, _) = layout(MemberState::Active);
+    let mut next = Layout::clone(&layout.get());
+    next.version = 6;
+    layout.replace(&next).unwrap();
+    let versions = |in_force, unsettled: &[u64]| Versions { in_force, unsettled: unsettled.into() };
+    admit_same(&layout, &versions(6, &[5])).unwrap();
+    for other in [versions(5, &[]), versions(6, &[]), versions(6, &[4]), versions(6, &[4, 5])] {
+        let refused = admit_same(&layout, &other).unwrap_err();
+        let error = node_error_of(&refused, "n:1", std::time::Duration::ZERO);
+        assert!(matches!(error, NodeError::StaleLayout { version: 6, .. }), "{other:?}: {error}");
+    }
+}

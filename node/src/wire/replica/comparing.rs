@@ -9,7 +9,7 @@ use gitstratum_proto::v1;
 use super::{RemoteNode, same_number, with_timeout};
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
-use crate::placement::NodeId;
+use crate::placement::{NodeId, Versions};
 use crate::quorum::decorate::Retried;
 use crate::quorum::{NodeError, NodeReader, NodeWriter, Parts};
 use crate::repair::reconcile::{Counterpart, Question, Reply};
@@ -28,13 +28,13 @@ impl Counterpart for Retried<RemoteNode> {
         &self,
         question: &Question,
         caller: &NodeId,
-        layout_version: u64,
+        versions: &Versions,
     ) -> Result<Reply, NodeError> {
         let answer = self.inner().call(TIMEOUT, 0, |mut rpc, timeout| {
-            let request = compare::question_to_wire(question, caller.as_str(), layout_version);
+            let request = compare::question_to_wire(question, caller.as_str(), versions);
             async move { rpc.compare(with_timeout(request, timeout)).await }
         });
-        Ok(compare::reply_from_wire(answer.await?.into_inner())?)
+        Ok(compare::reply_from_wire(answer.await?.into_inner(), versions)?)
     }
 
     async fn standing(&self, ids: &[ObjectId]) -> Result<Vec<Standing>, NodeError> {

@@ -1,6 +1,7 @@
 //! Answering a peer that compares what it holds with what we do.
 //!
-//! Invariant: compared is what both are replicas of by the one layout that both go by.
+//! Invariant: both sides go by the same layouts, those that are not settled included, and so
+//! compute alike what they compare ([`crate::placement::Sharing`]).
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use tonic::Status;
 use super::NodeService;
 use crate::limits;
 use crate::placement::NodeId;
-use crate::repair::reconcile::{Shared, answer};
+use crate::repair::reconcile::{Reply, Shared, answer};
 use crate::store::SegmentStore;
 use crate::wire::codec::Malformed;
 use crate::wire::status::status_of;
@@ -42,17 +43,18 @@ impl NodeService {
     ) -> Result<v1::CompareResponse, Status> {
         let caller = NodeId::checked(&request.caller);
         let caller = caller.map_err(|problem| Malformed(format!("a caller: {problem}")))?;
-        let placement = fence::admit_same(self.layout.current(), request.layout_version)?;
+        let versions = compare::versions_from_wire(&request);
+        let placement = fence::admit_same(self.layout.current(), &versions)?;
         let question = compare::question_from_wire(request)?;
         let (Some(first), Some(last)) = (question.items.first(), question.items.last()) else {
-            return Ok(v1::CompareResponse::default());
+            return Ok(compare::reply_to_wire(Reply::default(), versions));
         };
-        let arcs = placement.shared_by(&self.node_id, &caller);
+        let arcs = placement.sharing(&self.node_id, &caller).compared;
         let answers = &self.compared.answers;
         let _answer = answers.acquire().await.expect("the semaphore is never closed");
         let last = question.count_to.map_or(last.span.last, |to| to.max(last.span.last));
         let inventory = self.compared.store.inventory(first.span.first, last).await;
         let reply = answer(&Shared::new(inventory, arcs), &question).await;
-        Ok(compare::reply_to_wire(reply.map_err(|error| status_of(&error))?))
+        Ok(compare::reply_to_wire(reply.map_err(|error| status_of(&error))?, versions))
     }
 }

@@ -9,7 +9,7 @@ use gitstratum_host::Disk;
 use gitstratum_host::disk::scratch;
 
 use crate::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
-use crate::placement::{CurrentLayout, Layout, Member, NodeId};
+use crate::placement::{CurrentLayout, Layout, Member, NodeId, Versions};
 use crate::quorum::{NodeError, Parts};
 use crate::repair::Budget;
 use crate::repair::reconcile::{
@@ -49,13 +49,13 @@ impl Counterpart for Peer {
         &self,
         question: &Question,
         caller: &NodeId,
-        layout_version: u64,
+        versions: &Versions,
     ) -> Result<Reply, NodeError> {
         self.answering()?;
         let placement = self.layout.placement();
-        assert_eq!(layout_version, placement.layout().version);
+        assert_eq!(*versions, placement.versions());
         question.check().expect("a question that may be answered");
-        let arcs = placement.shared_by(&self.node_id, caller);
+        let arcs = placement.sharing(&self.node_id, caller).compared;
         let listing = Shared::new(self.store.inventory(0, u64::MAX).await, arcs);
         Ok(answer(&listing, question).await?)
     }
@@ -263,4 +263,37 @@ async fn only_what_both_are_replicas_of_is_exchanged() {
     let expected: std::collections::BTreeSet<_> =
         objects.iter().map(Object::id).filter(both).collect();
     assert_eq!(ids(&pair.store).await, Vec::from_iter(expected));
+}
+
+/// What both hold that the other lacks, and n2 is to be given none of it.
+#[tokio::test]
+async fn one_that_drains_is_fetched_from_and_given_nothing() {
+    let disks = [scratch(), scratch()];
+    let members = ["n1", "n2", "n3", "n4"];
+    let pair = Pair::new([&disks[0].disk, &disks[1].disk], &members).await;
+    let objects = blobs(0..2_000);
+    put(&pair.peer.store, &objects[..1_500]).await;
+    put(&pair.store, &objects[1_000..]).await;
+    let before = pair.layout.placement();
+    let mut next = Layout { version: 2, ..Layout::clone(before.layout()) };
+    next.members[1].state = crate::placement::MemberState::Draining;
+    pair.layout.replace(&next).unwrap();
+    let theirs = ids(&pair.peer.store).await;
+    pair.round(&mut 0).await.unwrap();
+    assert_eq!(ids(&pair.peer.store).await, theirs);
+    // What n1 owns now and n2 held before; of that n1 lacked the first thousand.
+    let placement = pair.layout.placement();
+    let moved = |id: &ObjectId| {
+        placement.replicas(id).contains(&NodeId::new("n1"))
+            && before.replicas(id).contains(&NodeId::new("n2"))
+    };
+    let came: std::collections::BTreeSet<_> =
+        objects[..1_000].iter().map(Object::id).filter(moved).collect();
+    assert!(!came.is_empty());
+    let had = objects[1_000..].iter().map(Object::id);
+    let expected: std::collections::BTreeSet<_> = came.iter().copied().chain(had).collect();
+    assert_eq!(ids(&pair.store).await, Vec::from_iter(expected));
+    let counts = pair.counts();
+    assert_eq!((counts.pulled, counts.pushed), (came.len() as u64, 0));
+    assert_eq!(counts.differing, counts.pulled, "what nobody is given is no difference");
 }
