@@ -105,6 +105,7 @@ fn events(trace: &[Record]) -> String {
             }
             Event::Dns { address } => format!("{actor} resolves to {address:?}"),
             Event::Disk { trouble, .. } => format!("disk of {actor}: {}", escape(trouble)),
+            Event::DiskReplaced => format!("disk of {actor}: replaced by an empty one"),
             Event::DiskReleased => format!("disk of {actor}: well again"),
             Event::Rotted { path, bit } => format!("disk of {actor}: bit {bit} of {path} flips"),
             Event::FileDamaged { path, bytes, left: None } => {

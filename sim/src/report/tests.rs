@@ -25,7 +25,15 @@ fn trace() -> Vec<Record> {
         compares: true,
         finds_rot: false,
     };
-    let wanted = Wanted { id: "ab".into(), bytes: 1, content: None, replicas: vec!["n1".into()] };
+    let wanted = Wanted {
+        id: "ab".into(),
+        bytes: 1,
+        content: None,
+        replicas: vec!["n1".into()],
+        write_quorum: 1,
+        read_quorum: 1,
+        earlier: Vec::new(),
+    };
     let failed = Outcome::PutFailed { replicas: vec![], error: "refused".into() };
     let events = [
         ("world", Event::Setting(setting)),

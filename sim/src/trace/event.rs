@@ -133,6 +133,8 @@ pub enum Event {
         /// Whether the node can store objects all the same.
         stores: bool,
     },
+    /// A node's disk is replaced by an empty one.
+    DiskReplaced,
     /// A node's disk is well again. What rotted stays so.
     DiskReleased,
     /// A bit of a node's files flipped.
@@ -219,14 +221,18 @@ pub enum Event {
     Held {
         /// The object.
         id: String,
-        /// Replicas that say they hold it.
+        /// Its replicas by the layout in force then.
+        replicas: Vec<String>,
+        /// Nodes that say they hold it.
         holders: Vec<String>,
     },
     /// An object as a fresh client finds it after the final power loss.
     Inspected {
         /// The object.
         id: String,
-        /// Replicas that say they hold it.
+        /// Its replicas by the layout in force then.
+        replicas: Vec<String>,
+        /// Nodes that say they hold it.
         holders: Vec<String>,
         /// What a get returns.
         outcome: Outcome,

@@ -149,6 +149,13 @@ pub struct Wanted {
     pub content: Option<String>,
     /// The replicas that the layout gives it.
     pub replicas: Vec<String>,
+    /// W of that layout.
+    pub write_quorum: usize,
+    /// R of that layout.
+    pub read_quorum: usize,
+    /// The replicas by layouts that are not settled, each with its R: of each of them that many
+    /// have to say "absent" before the object is called so.
+    pub earlier: Vec<(Vec<String>, usize)>,
 }
 
 /// What became of one object of a call.

@@ -10,14 +10,21 @@ fn record(at_us: u64, event: Event) -> Record {
 
 #[test]
 fn a_line_names_time_actor_and_event() {
-    let objects =
-        vec![Wanted { id: "ab".into(), bytes: 7, content: None, replicas: vec!["n1".into()] }];
+    let objects = vec![Wanted {
+        id: "ab".into(),
+        bytes: 7,
+        content: None,
+        replicas: vec!["n1".into()],
+        write_quorum: 1,
+        read_quorum: 1,
+        earlier: Vec::new(),
+    }];
     let line = record(5, Event::OpStarted { op: 3, call: Call::GetBatch, objects }).line();
     assert_eq!(
         line,
         "{\"at_us\":5,\"actor\":\"c1\",\"event\":\"op_started\",\"op\":3,\
          \"call\":\"get_batch\",\"objects\":[{\"id\":\"ab\",\"bytes\":7,\"content\":null,\
-         \"replicas\":[\"n1\"]}]}"
+         \"replicas\":[\"n1\"],\"write_quorum\":1,\"read_quorum\":1,\"earlier\":[]}]}"
     );
 }
 

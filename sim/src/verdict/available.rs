@@ -39,19 +39,25 @@ pub(super) struct Failure<'a> {
 
 /// All of them, where a node that is back counts as in reach after `recovery_us`.
 pub(super) fn failures<'a>(facts: &'a Facts<'a>, recovery_us: u64) -> Vec<Failure<'a>> {
-    let Some(setting) = facts.setting else { return Vec::new() };
     let mut failures = Vec::new();
     for (operation, object, outcome, at_us) in facts.put_answers().chain(facts.get_answers()) {
         let (needed, error) = match outcome {
-            Outcome::PutFailed { error, .. } => (setting.write_quorum, error),
-            Outcome::Unavailable { error } => (setting.read_quorum, error),
+            Outcome::PutFailed { error, .. } => (object.write_quorum, error),
+            Outcome::Unavailable { error } => (object.read_quorum, error),
             _ => continue,
         };
         let (client, began_us) = (operation.client, operation.began_us);
         let stays =
             |node: &&String| facts.reachable_after(recovery_us, (node, client), began_us, at_us);
         let in_reach: Vec<&String> = object.replicas.iter().filter(stays).collect();
-        if in_reach.len() >= needed {
+        // The object may have been put by any layout that is not settled, so a get needs a quorum
+        // of each of them. A put goes by one.
+        let of_each = || {
+            let mut earlier = object.earlier.iter();
+            earlier.all(|(nodes, quorum)| nodes.iter().filter(stays).count() >= *quorum)
+        };
+        let is_put = operation.call.is_put();
+        if in_reach.len() >= needed && (is_put || of_each()) {
             failures.push(Failure { operation, object, error, at_us, in_reach });
         }
     }

@@ -6,6 +6,9 @@
 //! lost then, and an object that is lacking outside of every range is what nobody would ever
 //! repair. What rotted counts as lacking where scrub has the time to find it, or
 //! everything is read; elsewhere a node that rotted is believed whatever it lacks.
+//!
+//! Where the layout changed, its replicas are those of the layout in force in the end: what was
+//! put by an earlier one has to come to them, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,9 +44,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             continue;
         }
         let nobody = &Vec::new();
-        let holders = observed.holders.get(object.id.as_str()).copied().unwrap_or(nobody);
-        let lacking: Vec<&String> = object
-            .replicas
+        let seen = observed.held.get(object.id.as_str()).copied();
+        let (replicas, holders) = seen.unwrap_or((&object.replicas, nobody));
+        let lacking: Vec<&String> = replicas
             .iter()
             .filter(|node| !holders.contains(node) && !observed.is_dirty(node, &object.id))
             // What rotted has to be found first, and who left the layout gets nothing.
@@ -63,7 +66,8 @@ struct Observed<'a> {
     at_us: u64,
     compares: bool,
     finds_rot: bool,
-    holders: BTreeMap<&'a str, &'a Vec<String>>,
+    /// The replicas of each object, and who holds it.
+    held: BTreeMap<&'a str, (&'a Vec<String>, &'a Vec<String>)>,
     pending: BTreeMap<&'a str, u64>,
     dirty: BTreeSet<&'a str>,
 }
@@ -81,7 +85,7 @@ impl<'a> Observed<'a> {
                         at_us: record.at_us,
                         compares: setting.compares,
                         finds_rot: setting.finds_rot,
-                        holders: BTreeMap::new(),
+                        held: BTreeMap::new(),
                         pending: BTreeMap::new(),
                         dirty: BTreeSet::new(),
                     });
@@ -99,8 +103,8 @@ impl<'a> Observed<'a> {
 
     fn take(&mut self, actor: &'a str, event: &'a Event) {
         match event {
-            Event::Held { id, holders } => {
-                self.holders.insert(id, holders);
+            Event::Held { id, replicas, holders } => {
+                self.held.insert(id, (replicas, holders));
             }
             Event::Hints(sample) => {
                 self.pending.insert(actor, sample.pending);

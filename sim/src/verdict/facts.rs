@@ -58,6 +58,10 @@ pub struct Facts<'a> {
     pub operations: BTreeMap<u64, Operation<'a>>,
     /// What the final inspection found, by object.
     pub inspected: BTreeMap<&'a str, (&'a [String], &'a Outcome)>,
+    /// The replicas of each object by the layout in force then.
+    placed: BTreeMap<&'a str, &'a [String]>,
+    /// When the disk of a node was replaced by an empty one, for the last time.
+    pub replaced: BTreeMap<&'a str, u64>,
     /// Nodes some of whose files rotted.
     pub rotted: BTreeSet<&'a str>,
     /// The deletions of each object that was to be deleted.
@@ -82,6 +86,8 @@ impl<'a> Facts<'a> {
             setting: None,
             operations: BTreeMap::new(),
             inspected: BTreeMap::new(),
+            placed: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             rotted: BTreeSet::new(),
             condemned: BTreeMap::new(),
             deletions: BTreeMap::new(),
@@ -145,8 +151,12 @@ impl<'a> Facts<'a> {
                 );
                 self.changes_us.push(record.at_us);
             }
-            Event::Inspected { id, holders, outcome } => {
+            Event::DiskReplaced => {
+                self.replaced.insert(&record.actor, record.at_us);
+            }
+            Event::Inspected { id, replicas, holders, outcome } => {
                 self.inspected.insert(id, (holders, outcome));
+                self.placed.insert(id, replicas);
             }
             _ => {}
         }
@@ -163,9 +173,7 @@ impl<'a> Facts<'a> {
         let elsewhere = self.put_answers().filter(|&(_, object, outcome, at_us)| {
             let Outcome::Acked { replicas } = outcome else { return false };
             let Some((holders, _)) = self.inspected.get(object.id.as_str()) else { return false };
-            let sound = |node: &&String| {
-                !self.rotted.contains(node.as_str()) && !self.left.contains(node.as_str())
-            };
+            let sound = |node: &&String| !self.may_lack(node, &object.id, at_us);
             let lacking = replicas.iter().filter(sound).any(|node| !holders.contains(node));
             lacking && !self.is_condemned(&object.id, at_us)
         });
@@ -187,6 +195,25 @@ impl<'a> Facts<'a> {
     /// Whether what was put then need not be there in the end.
     pub fn is_condemned(&self, id: &str, put_us: u64) -> bool {
         self.deletions_since(id, put_us).next().is_some()
+    }
+
+    /// Whether a node need not have in the end what it had at that time: it rotted, it left, or
+    /// its disk was replaced since and it is no replica of the object any more, so that nobody
+    /// gives it to it again.
+    pub fn may_lack(&self, node: &str, id: &str, had_us: u64) -> bool {
+        let replaced = self.was_replaced(node, had_us) && !self.is_placed(node, id);
+        self.rotted.contains(node) || self.left.contains(node) || replaced
+    }
+
+    /// Whether a node's disk was replaced by an empty one at that time or later.
+    pub fn was_replaced(&self, node: &str, since_us: u64) -> bool {
+        self.replaced.get(node).is_some_and(|at_us| since_us <= *at_us)
+    }
+
+    /// Whether a node is a replica of an object by the layout in force in the end.
+    pub fn is_placed(&self, node: &str, id: &str) -> bool {
+        let placed = self.placed.get(id);
+        placed.is_none_or(|replicas| replicas.iter().any(|replica| replica == node))
     }
 
     /// Whether a layout was spreading at any moment from `from_us` to `to_us`: then a call may

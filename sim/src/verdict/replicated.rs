@@ -25,10 +25,13 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             .replicas
             .iter()
             .filter(|node| !holders.contains(node))
-            // Who left the layout has to refuse.
-            .filter(|node| !facts.left.contains(node.as_str()))
-            // What it had received it may have lost, and must not have made up.
-            .filter(|node| !facts.rotted.contains(node.as_str()))
+            // Who left the layout has to refuse; and what another had received it may have lost,
+            // and must not have made up.
+            .filter(|node| !facts.may_lack(node, &object.id, done_us))
+            // By a newer layout than the caller's it was no replica by then, and refused.
+            .filter(|node| {
+                facts.is_placed(node, &object.id) || !facts.layout_spreads(began_us, done_us)
+            })
             .filter(|node| facts.reachable_throughout(node, operation.client, began_us, done_us))
             .collect();
         if !lacking.is_empty() {

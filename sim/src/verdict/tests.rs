@@ -116,7 +116,10 @@ impl Trace {
             id: id.into(),
             bytes: 10,
             content: content.map(str::to_owned),
-            replicas: text(&["n1", "n2", "n3"]),
+            replicas: text(ALL),
+            write_quorum: 2,
+            read_quorum: 2,
+            earlier: Vec::new(),
         }];
         self.add("c1", Event::OpStarted { op, call, objects });
         self.add("c1", Event::OpFinished { op, outcomes: vec![outcome] })
@@ -135,8 +138,19 @@ impl Trace {
     }
 
     fn inspect(&mut self, id: &str, holders: &[&str], outcome: Outcome) -> &mut Self {
-        let holders = text(holders);
-        self.add("inspector", Event::Inspected { id: id.into(), holders, outcome })
+        self.inspect_of(ALL, id, holders, outcome)
+    }
+
+    /// An object whose replicas are others by then.
+    fn inspect_of(
+        &mut self,
+        replicas: &[&str],
+        id: &str,
+        holders: &[&str],
+        outcome: Outcome,
+    ) -> &mut Self {
+        let (replicas, holders) = (text(replicas), text(holders));
+        self.add("inspector", Event::Inspected { id: id.into(), replicas, holders, outcome })
     }
 
     fn end(&mut self) -> &mut Self {

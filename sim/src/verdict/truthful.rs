@@ -96,17 +96,28 @@ fn counters(facts: &Facts<'_>) -> Vec<Violation> {
 }
 
 /// What the clients say is recorded must be recorded on the nodes, after the final power
-/// loss too: a record is as durable as an object. And each node must say what became of it:
-/// recorded = held + delivered + gone + replaced + in dirty ranges.
+/// loss too: a record survives whatever one disk survives. It goes with the disk of the one node
+/// that keeps it, so what was recorded by the time when a disk was replaced may be gone; what it
+/// was about has to come to its replicas all the same. And each node must say what became of
+/// what it recorded: recorded = held + delivered + gone + replaced + in dirty ranges.
 fn records(facts: &Facts<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut told: u64 = 0;
     let mut found: BTreeMap<&str, u64> = BTreeMap::new();
     let mut asked_at_us = None;
+    // By client: what it had been told at its first look after the last disk was replaced.
+    let replaced_us = facts.replaced.values().max();
+    let mut excused: BTreeMap<&str, u64> = BTreeMap::new();
     for record in facts.trace {
         match &record.event {
-            Event::Writer(sample) if sample.drained => {
-                told += sample.missed_recorded + sample.missed_ranged;
+            Event::Writer(sample) => {
+                let recorded = sample.missed_recorded + sample.missed_ranged;
+                if replaced_us.is_some_and(|replaced_us| *replaced_us <= record.at_us) {
+                    excused.entry(&record.actor).or_insert(recorded);
+                }
+                if sample.drained {
+                    told += recorded;
+                }
             }
             Event::Hints(sample) => {
                 asked_at_us = Some(record.at_us);
@@ -118,8 +129,9 @@ fn records(facts: &Facts<'_>) -> Vec<Violation> {
         }
     }
     let found: u64 = found.values().sum();
+    let excused: u64 = excused.values().sum();
     if let Some(at_us) = asked_at_us
-        && found < told
+        && found + excused < told
     {
         let message =
             format!("clients count {told} missed writes as recorded, the nodes know {found}");
@@ -142,7 +154,6 @@ fn unaccounted(node: &str, at_us: u64, sample: &HintSample) -> Option<Violation>
 
 fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let Some(setting) = facts.setting else { return violations };
     for (operation, object, outcome, at_us) in facts.put_answers() {
         let (Outcome::Acked { replicas } | Outcome::PutFailed { replicas, .. }) = outcome else {
             continue;
@@ -152,11 +163,11 @@ fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
         let moved = facts.layout_spreads(operation.began_us, at_us);
         let strangers = !moved && distinct.iter().any(|node| !object.replicas.contains(node));
         let acked = matches!(outcome, Outcome::Acked { .. });
-        if strangers || (acked && distinct.len() < setting.write_quorum) {
+        if strangers || (acked && distinct.len() < object.write_quorum) {
             let message = format!(
                 "{client} was told that {} is stored on {replicas:?}; its replicas are {:?} \
                  and W = {}",
-                object.id, object.replicas, setting.write_quorum
+                object.id, object.replicas, object.write_quorum
             );
             violations.push(violation(at_us, message));
         }
@@ -164,10 +175,9 @@ fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
         if facts.is_condemned(&object.id, at_us) {
             continue;
         }
-        // What a replica had when it said so may have rotted since.
-        // And what is on a node that left is not looked for.
+        // What fewer than W have stored is promised to nobody, and goes with a disk.
         let sound = |node: &&&String| {
-            !facts.rotted.contains(node.as_str()) && !facts.left.contains(node.as_str())
+            !facts.may_lack(node, &object.id, at_us) && (acked || !facts.was_replaced(node, at_us))
         };
         let gone = distinct.iter().filter(|node| !holders.contains(node));
         let missing: Vec<_> = gone.filter(sound).collect();

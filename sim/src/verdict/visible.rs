@@ -9,7 +9,6 @@ use crate::trace::Outcome;
 
 /// Wrong or ill-founded "not found"s.
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    let Some(setting) = facts.setting else { return Vec::new() };
     let mut acked_at_us: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
     for (_, object, outcome, at_us) in facts.put_answers() {
         if matches!(outcome, Outcome::Acked { .. }) {
@@ -40,11 +39,14 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
         }
         let said_so: BTreeSet<&String> =
             absent.iter().filter(|node| object.replicas.contains(node)).collect();
-        if said_so.len() + setting.write_quorum <= setting.replicas {
+        if said_so.len() + object.write_quorum <= object.replicas.len() {
             complain(format!(
                 "{client} was told that {} does not exist on the word of {absent:?} alone, of \
                  its replicas {:?}; with W = {} of N = {} that proves nothing",
-                object.id, object.replicas, setting.write_quorum, setting.replicas
+                object.id,
+                object.replicas,
+                object.write_quorum,
+                object.replicas.len()
             ));
         }
     }

@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all};
 use gitstratum::client::{Client, GetError, Got, PutError, PutReport};
 use gitstratum::limits::PART_BYTES_MAX;
 use gitstratum::object::{Object, ObjectId};
-use gitstratum::placement::NodeId;
+use gitstratum::placement::{NodeId, ReadSet};
 use rand::{Rng, RngCore};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::mpsc;
@@ -210,11 +210,19 @@ impl Lane {
     }
 
     fn wanted(&self, id: ObjectId, object: Option<&Object>) -> Wanted {
+        let placement = self.client.placement();
+        let earlier = |read_set: &ReadSet| {
+            let quorums = read_set.quorums().skip(1);
+            quorums.map(|(nodes, read_quorum)| (names(nodes), read_quorum)).collect()
+        };
         Wanted {
             id: id.to_string(),
             bytes: object.map_or(0, Object::size_bytes),
             content: object.map(ContentHash::of),
-            replicas: names(&self.client.placement().replicas(&id)),
+            replicas: names(&placement.replicas(&id)),
+            write_quorum: placement.layout().write_quorum,
+            read_quorum: placement.layout().read_quorum,
+            earlier: earlier(&placement.read_set(&id)),
         }
     }
 

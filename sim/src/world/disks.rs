@@ -105,8 +105,7 @@ impl Cluster {
     pub fn wipe(&self, name: &str) {
         self.stop(name, Stop::PowerOff);
         self.disk(name).replaced();
-        let trouble = "replaced by an empty one".to_owned();
-        self.recorder.record(name, Event::Disk { trouble, stores: true });
+        self.recorder.record(name, Event::DiskReplaced);
     }
 
     /// Makes a node's disk so many times as slow as it was at first.

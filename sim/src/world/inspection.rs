@@ -92,7 +92,9 @@ pub(super) async fn observe(run: &Run, cluster: &Cluster) -> Result<(), String> 
                         Some(soundness) => soundness.of(*id, holders).await,
                         None => holders,
                     };
-                    run.recorder.record(OBSERVER, Event::Held { id: id.to_string(), holders });
+                    let replicas = replicas(&client, id);
+                    let event = Event::Held { id: id.to_string(), replicas, holders };
+                    run.recorder.record(OBSERVER, event);
                 }
             }
             ask_for_hints(&run, &client).await
@@ -103,7 +105,12 @@ pub(super) async fn observe(run: &Run, cluster: &Cluster) -> Result<(), String> 
     told.await.unwrap_or_else(|_| Err("the observing process died".to_owned()))
 }
 
-/// Names of the replicas that hold each of these.
+/// Names of the replicas of an object by the layout that a client goes by.
+fn replicas(client: &Client, id: &ObjectId) -> Vec<String> {
+    client.placement().replicas(id).iter().map(ToString::to_string).collect()
+}
+
+/// Names of the nodes that are read from and hold each of these.
 async fn holders(client: &Client, ids: Vec<ObjectId>) -> Result<Vec<Vec<String>>, String> {
     let answers = client.has(ids.clone()).await;
     let names = ids.into_iter().zip(answers).map(|(id, holders)| match holders {
@@ -137,7 +144,8 @@ async fn look_at(run: &Run, client: &Client, objects: &[Known]) -> Result<(), St
     let held = holders(client, ids.clone()).await?;
     for (id, holders) in ids.into_iter().zip(held) {
         let outcome = read_object(client, id).await;
-        let event = Event::Inspected { id: id.to_string(), holders, outcome };
+        let replicas = replicas(client, &id);
+        let event = Event::Inspected { id: id.to_string(), replicas, holders, outcome };
         run.recorder.record(MACHINE, event);
     }
     Ok(())

@@ -15,7 +15,8 @@ fn among(compares: bool, holders: &[&str], pending: u64, ranges: &[&str]) -> Vec
     setting.compares = compares;
     trace.stop("n3").put("0701", acked(&["n1", "n2"])).start("n3", "a").wait(20);
     trace.add("world", Event::Phase { phase: Phase::Converged });
-    trace.add("observer", Event::Held { id: "0701".into(), holders: text(holders) });
+    let (replicas, holders) = (text(ALL), text(holders));
+    trace.add("observer", Event::Held { id: "0701".into(), replicas, holders });
     let sample = HintSample { recorded: 1, pending, delivered: 1 - pending, ..Default::default() };
     trace.add("n1", Event::Hints(sample));
     trace.add("n1", Event::Dirty { ranges: text(ranges) });
@@ -62,11 +63,31 @@ fn what_rotted_is_held_against_nodes_that_had_the_time_to_scrub() {
         trace.put("0701", acked(&["n1", "n2"]));
         trace.add("n2", Event::Rotted { path: "segments/1".into(), bit: 7 }).wait(20);
         trace.add("world", Event::Phase { phase: Phase::Converged });
-        trace.add("observer", Event::Held { id: "0701".into(), holders: text(&["n1", "n3"]) });
+        let (replicas, holders) = (text(ALL), text(&["n1", "n3"]));
+        trace.add("observer", Event::Held { id: "0701".into(), replicas, holders });
         trace.add("world", Event::Phase { phase: Phase::Settled });
         trace.inspect("0701", ALL, found()).end();
         trace.rules()
     };
     assert_eq!(with(false), Vec::<&str>::new());
     assert_eq!(with(true), ["I5 convergent"]);
+}
+
+#[test]
+fn what_was_put_by_an_earlier_layout_comes_to_the_replicas_of_the_last_one() {
+    let with = |holders: &[&str]| {
+        let mut trace = Trace::begin();
+        trace.set(|setting| setting.converge_within_us = Some(20 * SECOND));
+        trace.put("0701", acked(ALL));
+        trace.add("n2", Event::LayoutTaken { version: 2, active: text(&["n1", "n2", "n4"]) });
+        trace.wait(20).add("world", Event::Phase { phase: Phase::Converged });
+        let (replicas, holders) = (text(&["n1", "n2", "n4"]), text(holders));
+        trace.add("observer", Event::Held { id: "0701".into(), replicas, holders });
+        trace.add("world", Event::Phase { phase: Phase::Settled });
+        trace.inspect("0701", ALL, found()).end();
+        trace.rules()
+    };
+    assert_eq!(with(&["n1", "n2", "n3", "n4"]), Vec::<&str>::new());
+    assert_eq!(with(&["n1", "n2", "n4"]), Vec::<&str>::new(), "who left need not have it");
+    assert_eq!(with(ALL), ["I5 convergent"]);
 }

@@ -19,6 +19,7 @@ impl Trace {
         for record in &mut self.records {
             if let Event::OpStarted { objects, .. } = &mut record.event {
                 objects[0].replicas = text(&["n1"]);
+                (objects[0].write_quorum, objects[0].read_quorum) = (1, 1);
             }
         }
         self

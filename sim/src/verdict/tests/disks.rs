@@ -32,10 +32,56 @@ fn a_rotten_node_may_lack_what_it_had_and_no_other_may() {
 }
 
 #[test]
+fn a_get_needs_a_quorum_of_every_layout_that_is_not_settled_and_a_put_of_one() {
+    let with = |call: Call, outcome: Outcome, others: &[&str]| {
+        let mut trace = Trace::begin();
+        trace.set(|setting| setting.nodes = text(&["n1", "n2", "n3", "n4", "n5"]));
+        let objects = vec![Wanted {
+            id: "a".into(),
+            bytes: 10,
+            content: None,
+            replicas: text(ALL),
+            write_quorum: 2,
+            read_quorum: 2,
+            earlier: vec![(text(others), 2)],
+        }];
+        trace.add("c1", Event::OpStarted { op: 1, call, objects });
+        trace.add("c1", Event::OpFinished { op: 1, outcomes: vec![outcome] });
+        trace.inspect("a", &[], not_found(ALL)).end();
+        trace.rules()
+    };
+    // n4 and n5 never ran.
+    assert_eq!(with(Call::Get, unavailable(), &["n1", "n4", "n5"]), Vec::<&str>::new());
+    assert_eq!(with(Call::Get, unavailable(), &["n1", "n2", "n5"]), ["quorum in reach"]);
+    assert_eq!(with(Call::Put, put_failed(&[]), &["n1", "n4", "n5"]), ["quorum in reach"]);
+}
+
+#[test]
 fn rot_excuses_no_wrong_answer() {
     let mut trace = Trace::begin();
     trace.put("a", acked(ALL)).add("n3", Event::Rotted { path: "f".into(), bit: 1 });
     trace.get("a", Outcome::Found { bytes: 10, content: "bad".into() });
     trace.inspect("a", &["n1", "n2"], not_found(ALL)).end();
     assert_eq!(trace.rules(), ["I1 durable", "I2 intact"]);
+}
+
+#[test]
+fn a_node_with_a_new_disk_may_lack_what_is_others_by_now_and_nothing_else() {
+    let with = |replicas: &[&str], again: bool| {
+        let mut trace = Trace::begin();
+        if again {
+            trace.add("n3", Event::DiskReplaced);
+        }
+        trace.put("a", acked(ALL));
+        if !again {
+            // When nothing of the put is on its way any more.
+            trace.wait(10).add("n3", Event::DiskReplaced);
+        }
+        trace.inspect_of(replicas, "a", &["n1", "n2", "n4"], found()).end();
+        trace.rules()
+    };
+    assert_eq!(with(&["n1", "n2", "n4"], false), Vec::<&str>::new());
+    assert_eq!(with(ALL, false), ["I4 truthful", "replicas in reach"], "it is given to it again");
+    let kept = with(&["n1", "n2", "n4"], true);
+    assert_eq!(kept, ["I4 truthful", "replicas in reach"], "what came to the new disk stays");
 }

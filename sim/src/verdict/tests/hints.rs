@@ -46,3 +46,24 @@ fn hints_of_which_nobody_knows_what_became_are_not_truthful() {
     let ranged = HintSample { pending: 0, ranged: 1, dirty_ranges: 1, ..good };
     assert_eq!(with(ranged), Vec::<&str>::new());
 }
+
+#[test]
+fn what_was_recorded_before_a_disk_was_replaced_may_be_gone_with_it_and_nothing_later() {
+    let with = |before, after, found| {
+        let sample = |drained, recorded| WriterSample {
+            drained,
+            replica_failures: recorded,
+            missed_recorded: recorded,
+            ..Default::default()
+        };
+        let mut trace = Trace::begin();
+        trace.sample(sample(false, before)).add("n1", Event::DiskReplaced);
+        trace.sample(sample(false, before)).wait(3).sample(sample(true, before + after));
+        let hints = HintSample { recorded: found, delivered: found, ..Default::default() };
+        trace.add("n1", Event::Hints(hints)).end();
+        trace.rules()
+    };
+    assert_eq!(with(3, 0, 0), Vec::<&str>::new());
+    assert_eq!(with(3, 2, 2), Vec::<&str>::new());
+    assert_eq!(with(3, 2, 1), ["I4 truthful"]);
+}
