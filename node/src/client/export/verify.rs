@@ -32,11 +32,13 @@ pub(super) fn finished(claim: &Claim, algorithm: HashAlgorithm) -> Result<Finish
     let mut paths = Vec::new();
     for entry in fs::read_dir(&dir).map_err(reading())? {
         let path = entry.map_err(reading())?.path();
-        if path.extension().is_some_and(|extension| extension == "pack") {
-            paths.push(path);
+        // An index alone is what is left of a pack too.
+        if path.extension().is_some_and(|found| found == "pack" || found == "idx") {
+            paths.push(path.with_extension("pack"));
         }
     }
     paths.sort();
+    paths.dedup();
     let hash = match algorithm {
         HashAlgorithm::Sha1 => gix::hash::Kind::Sha1,
         HashAlgorithm::Sha256 => gix::hash::Kind::Sha256,

@@ -170,6 +170,11 @@ fn check_head(git_dir: &Path) -> Result<(), Cause> {
 /// Reads version and extensions, by Git's rules (`check_repository_format`), and refuses what Git
 /// would refuse and what an import cannot carry.
 fn algorithm(config: &gix::config::File) -> Result<HashAlgorithm, String> {
+    for name in ["core.bare", "extensions.preciousobjects", "extensions.worktreeconfig"] {
+        if let Err(error) = config.boolean(name) {
+            return Err(format!("{name} is no boolean, and Git refuses it: {error}"));
+        }
+    }
     let Some(version) = config.string("core.repositoryformatversion") else {
         // Without a version Git takes no notice of extensions.
         return Ok(HashAlgorithm::Sha1);

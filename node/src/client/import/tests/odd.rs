@@ -48,6 +48,11 @@ fn formats_and_extensions_are_refused_where_git_refuses_them() {
         (&format!("{sha1}0\n[extensions]\nnoop-v1 = 1\n"), "needs core.repositoryf"),
         (&format!("{sha1}1\n[extensions]\nobjectFormat = md5\n"), "unknown hash"),
         (&format!("{sha1}x\n"), "core.repositoryformatversion is x"),
+        ("[core]\nbare = maybe\n", "core.bare is no boolean"),
+        (
+            &format!("{sha1}0\n[extensions]\npreciousObjects = maybe\n"),
+            "preciousobjects is no bool",
+        ),
         ("[core\n", "config"),
     ] {
         let (_dir, path) = repository();
