@@ -84,7 +84,6 @@ pub(super) struct Sealed {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every segment is of the large one")]
 enum Index {
     File {
         file: File,

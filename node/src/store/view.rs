@@ -192,11 +192,12 @@ impl View {
 
     /// Why an id of which nothing is known may be one that was lost; `None` when it is absent.
     pub(super) fn doubt(&self, id: &ObjectId) -> Option<String> {
-        if let Some(segment) = self.unidentified.first() {
-            return Some(format!("it may be what cannot be read in {}", segment_path(*segment)));
-        }
         let mut lost = self.lost.iter().filter(|(_, lost)| lost.may_have(id));
-        lost.next().map(|(path, lost)| format!("it may be what {path} lost: {}", lost.reason))
+        if let Some((path, lost)) = lost.next() {
+            return Some(format!("it may be what {path} lost: {}", lost.reason));
+        }
+        let segment = self.unidentified.first()?;
+        Some(format!("it may be what cannot be read in {}", segment_path(*segment)))
     }
 
     /// Files with records that cannot be named: those that cannot be read, and those that
