@@ -58,7 +58,7 @@ async fn acknowledged_objects_survive_any_row_of_crashes_and_power_losses() {
             let (objects, log) = (objects.clone(), acknowledged.clone());
             machine.start(move |host| work(host.disk, objects, log, seed * 100 + life));
             // Recovery syncs too, so a short life dies in it.
-            tokio::time::sleep(Duration::from_millis(rng.random_range(1..60))).await;
+            tokio::time::sleep(Duration::from_millis(rng.random_range(1..100))).await;
             match rng.random_range(0..2) {
                 0 => machine.crash(),
                 _ => machine.power_off(),

@@ -437,3 +437,58 @@ async fn a_cut_after_a_crash_is_found_as_far_as_the_manifest_knows() {
         store.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_segment_is_missed_from_its_first_record_on_though_the_store_was_never_closed() {
+    let scratch = scratch();
+    let store = open(&scratch.disk).await;
+    let object = blob("first");
+    put_all(&store, std::slice::from_ref(&object)).await;
+    let mut files = read_files(&scratch.disk).await;
+    store.close().await;
+    let path = segment_path(SegmentId::fresh(0));
+    files.remove(&path);
+    look(&files, &[object], Some(&path), "the first segment, after a crash").await;
+}
+
+#[tokio::test]
+async fn damage_at_the_end_of_a_closed_store_is_that_of_one_object_and_healed_by_a_put() {
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    let objects = blobs(5);
+    let store = open(disk).await;
+    put_all(&store, &objects).await;
+    store.close().await;
+    let (path, bytes) = segment_bytes(disk).await;
+    let mut flipped = bytes.to_vec();
+    *flipped.last_mut().unwrap() ^= 1;
+    overwrite(disk, &path, flipped.into()).await;
+    assert_eq!(problems(disk).await.len(), 1);
+    let store = open(disk).await;
+    assert!(matches!(store.get(objects[4].id()).await, Err(StoreError::Damaged { .. })));
+    assert!(matches!(store.get(blob("never put").id()).await, Ok(Found::Absent)));
+    assert_eq!(store.stats().damaged_objects, 1);
+    put_all(&store, &objects).await;
+    store.close().await;
+    let after = offline::verify(disk, |_, _| {}).await.unwrap();
+    assert_eq!((after.problems.len(), after.remarks.len()), (0, 1), "{after:?}");
+}
+
+#[tokio::test]
+async fn what_could_not_be_put_on_the_list_of_damage_is_found_again() {
+    let fixture = Fixture::new().await;
+    let first = fixture.files.keys().find(|path| path.ends_with(".seg")).unwrap();
+    let mut files = fixture.files.clone();
+    files.remove(first);
+    let scratch = disk_with(&files).await;
+    let disk = &scratch.disk;
+    // A directory in the place of the file that the list is written to.
+    let blocked = files::temporary(quarantine::FILE);
+    disk.create_dir_all(&blocked).await.unwrap();
+    let store = open_small(disk).await;
+    assert!(store.stats().damaged_objects > 0);
+    store.close().await;
+    assert!(!disk.exists(quarantine::FILE).await.unwrap());
+    let left = read_files(disk).await;
+    look(&left, &fixture.held, Some(first), "a list that could not be written").await;
+}
