@@ -22,6 +22,7 @@ use crate::runner::{on_a_fresh_thread, runtime};
 use crate::scenario::Plan;
 use crate::trace::{Recorder, Records};
 use crate::verdict::Verdict;
+use crate::weakened::Followers;
 use crate::workload::{Ledger, Quiet, stream};
 use crate::world::{Cluster, Panics, Run};
 
@@ -91,6 +92,7 @@ fn world(plan: &Plan) -> Run {
         ledger: Ledger::default(),
         quiet: Quiet::default(),
         panics: Panics::default(),
+        followers: Followers::default(),
     }
 }
 

@@ -3,9 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use gitstratum::placement::MemberState;
-
-use super::DiskOperations;
+use super::{DiskOperations, LayoutChange};
 
 /// Which way packets no longer go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,8 +247,8 @@ pub enum Action {
     },
     /// Makes the next version of the layout, and tells nodes.
     Layout {
-        /// Nodes that are in another state in it.
-        states: Vec<(String, MemberState)>,
+        /// What is different in it.
+        change: LayoutChange,
         /// Who is told; everybody else hears of it.
         tell: Vec<String>,
     },

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::steps::{self, Names, check_step};
 use super::{
     Action, ClusterPlan, Control, DiskPlan, Expectations, FirewallPlan, NetworkPlan, Plan,
-    PowerLoss, RepairPlan, ScenarioError, Step, StorePlan, WorkloadPlan, file, units,
+    PowerLoss, RepairPlan, ScenarioError, Step, StorePlan, WorkloadPlan, file, layouts, units,
 };
 
 /// Reads the text of one file.
@@ -84,6 +84,10 @@ impl Source<'_> {
                 return Err(refuse("action: there is no [firewall] to forget anything".to_owned()));
             }
             steps.push(Step { line, ..step });
+        }
+        if let Err((index, problem)) = layouts::check(&cluster, &steps) {
+            let span = file.step.get(index).map(Spanned::span);
+            return Err(self.error(span, format!("step[{index}]: makes no layout: {problem}")));
         }
         Ok(Plan {
             name,

@@ -38,6 +38,8 @@ pub enum Control {
     NoDelivery,
     /// Nodes that never compare what they hold.
     NoAntiEntropy,
+    /// Nodes that compare what they hold with the active members of the layout in force alone.
+    ActivePeersOnly,
     /// Nodes that never look through what they hold.
     NoScrub,
     /// Nodes that never compact.
@@ -73,7 +75,7 @@ pub enum Weakens {
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 23] = [
+    pub const ALL: [Control; 25] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -88,6 +90,7 @@ impl Control {
         Control::LossyHints,
         Control::NoDelivery,
         Control::NoAntiEntropy,
+        Control::ActivePeersOnly,
         Control::NoScrub,
         Control::NoCompaction,
         Control::UnsyncedCompaction,
@@ -118,6 +121,7 @@ impl Control {
             Control::LossyHints => "lossy-hints",
             Control::NoDelivery => "no-delivery",
             Control::NoAntiEntropy => "no-anti-entropy",
+            Control::ActivePeersOnly => "active-peers-only",
             Control::NoScrub => "no-scrub",
             Control::NoCompaction => "no-compaction",
             Control::UnsyncedCompaction => "unsynced-compaction",
@@ -155,6 +159,7 @@ impl Control {
             | Control::DamagedAsAbsent => Weakens::Client,
             Control::NoDelivery
             | Control::NoAntiEntropy
+            | Control::ActivePeersOnly
             | Control::NoScrub
             | Control::NoCompaction
             | Control::UnsyncedCompaction

@@ -3,6 +3,8 @@
 //! Values that can be wrong in themselves are `Spanned`, so that `check` can name their
 //! line.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -131,6 +133,13 @@ pub(super) struct Step {
     pub(super) callers: Option<u32>,
     pub(super) drain: Option<Vec<String>>,
     pub(super) remove: Option<Vec<String>>,
+    pub(super) activate: Option<Vec<String>>,
+    pub(super) weights: Option<BTreeMap<String, u32>>,
+    pub(super) zones: Option<BTreeMap<String, String>>,
+    pub(super) replicas: Option<usize>,
+    pub(super) write_quorum: Option<usize>,
+    pub(super) read_quorum: Option<usize>,
+    pub(super) settle: Option<bool>,
     pub(super) tell: Option<Vec<String>>,
     pub(super) ahead: Option<String>,
     pub(super) share: Option<f64>,

@@ -9,6 +9,7 @@ mod action;
 mod check;
 mod control;
 mod file;
+mod layouts;
 mod steps;
 mod units;
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub use action::{Action, Direction, Speech, StoreFile, Stray};
 pub use control::{Control, Weakens};
+pub use layouts::{LayoutChange, first_layout};
 
 /// What a scenario asks for, checked.
 #[derive(Clone, Debug)]

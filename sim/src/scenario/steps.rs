@@ -6,7 +6,9 @@ use std::time::Duration;
 use gitstratum::placement::MemberState;
 
 use super::units::{self, Span};
-use super::{Action, Direction, DiskOperations, Speech, Step, StoreFile, Stray, When, file};
+use super::{
+    Action, Direction, DiskOperations, LayoutChange, Speech, Step, StoreFile, Stray, When, file,
+};
 
 /// How many machines there are to name.
 #[derive(Clone, Copy)]
@@ -145,6 +147,13 @@ impl Fields {
             ("callers", raw.callers.is_some()),
             ("drain", raw.drain.is_some()),
             ("remove", raw.remove.is_some()),
+            ("activate", raw.activate.is_some()),
+            ("weights", raw.weights.is_some()),
+            ("zones", raw.zones.is_some()),
+            ("replicas", raw.replicas.is_some()),
+            ("write_quorum", raw.write_quorum.is_some()),
+            ("read_quorum", raw.read_quorum.is_some()),
+            ("settle", raw.settle.is_some()),
             ("tell", raw.tell.is_some()),
             ("ahead", raw.ahead.is_some()),
             ("share", raw.share.is_some()),
@@ -298,22 +307,37 @@ impl Fields {
     }
 
     fn layout(&mut self, raw: &file::Step, names: Names) -> Result<Action, String> {
-        let mut states = Vec::new();
-        let changes = [
+        let mut change = LayoutChange::default();
+        let states = [
             ("drain", &raw.drain, MemberState::Draining),
             ("remove", &raw.remove, MemberState::Removed),
+            ("activate", &raw.activate, MemberState::Active),
         ];
-        for (field, named, state) in changes {
+        for (field, named, state) in states {
             if let Some(named) = self.optional(field, named) {
                 let named = in_field(field, names.nodes(named))?;
-                states.extend(named.into_iter().map(|node| (node, state)));
+                change.states.extend(named.into_iter().map(|node| (node, state)));
             }
         }
-        if states.is_empty() {
-            return Err("drain: one of drain and remove is needed by \"layout\"".to_owned());
+        if let Some(weights) = self.optional("weights", &raw.weights) {
+            in_field("weights", weights.keys().try_for_each(|node| names.node(node).map(drop)))?;
+            change.weights.clone_from(weights);
+        }
+        if let Some(zones) = self.optional("zones", &raw.zones) {
+            in_field("zones", zones.keys().try_for_each(|node| names.node(node).map(drop)))?;
+            change.zones.clone_from(zones);
+        }
+        change.replicas = self.optional("replicas", &raw.replicas).copied();
+        change.write_quorum = self.optional("write_quorum", &raw.write_quorum).copied();
+        change.read_quorum = self.optional("read_quorum", &raw.read_quorum).copied();
+        change.settle = self.optional("settle", &raw.settle).copied().unwrap_or_default();
+        if change == LayoutChange::default() {
+            return Err("drain: one of drain, remove, activate, weights, zones, replicas, \
+                        write_quorum, read_quorum and settle is needed by \"layout\""
+                .to_owned());
         }
         let tell = self.needed("tell", &raw.tell, "layout")?;
-        Ok(Action::Layout { states, tell: in_field("tell", names.nodes(tell))? })
+        Ok(Action::Layout { change, tell: in_field("tell", names.nodes(tell))? })
     }
 
     fn number(

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Action, Control, Direction, Plan, PowerLoss, When, load_named};
+use gitstratum::placement::MemberState;
+
+use super::{Action, Control, Direction, Plan, PowerLoss, When, first_layout, load_named};
 
 const GOOD: &str = r#"name = "good"
 description = "One line."
@@ -116,6 +118,34 @@ fn steps_that_make_no_sense_are_refused() {
     refused("after = \"8s\"", "after = \"8s\"\nat = \"9s\"", "step[1].at: exactly one");
     refused("[\"4s\", \"6s\"]", "[\"6s\", \"4s\"]", "step[0].at: is the wrong way round");
     refused("\"outgoing\"", "\"sideways\"", "step[0].direction");
+}
+
+#[test]
+fn changes_of_the_layout_are_checked_one_after_the_other() {
+    let step = |fields: &str| format!("action = \"layout\"\ntell = [\"n1\"]\n{fields}");
+    let heal = "action = \"heal\"";
+    let both = |first: &str, second: &str| {
+        format!("{}\n[[step]]\nafter = \"1s\"\n{}", step(first), step(second))
+    };
+    refused(heal, &step(""), "step[1].drain: one of drain, remove, activate");
+    refused(heal, &step("weights = { n7 = 2 }"), "step[1].weights: no node \"n7\"");
+    refused(heal, &step("weights = { n2 = 0 }"), "step[1]: makes no layout: node[1].weight: 0");
+    refused(heal, &step("replicas = 6"), "step[1]: makes no layout: cluster.replicas: 6");
+    // Each by itself would do.
+    let three_left = both("drain = [\"n1\", \"n2\"]", "remove = [\"n3\"]");
+    refused(heal, &three_left, "step[2]: makes no layout: cluster.replicas: 3 exceeds the 2");
+    let good =
+        both("drain = [\"n1\"]\nzones = { n2 = \"z9\" }", "activate = [\"n1\"]\nsettle = true");
+    let plan = parse(&GOOD.replacen(heal, &good, 1)).expect("accepted");
+    let first = first_layout(&plan.cluster, 7000).unwrap();
+    let changes = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Layout { change, .. } => Some(change),
+        _ => None,
+    });
+    let last = changes.fold(first, |layout, change| change.after(&layout).unwrap());
+    assert_eq!((last.version, last.settled), (3, 2));
+    assert_eq!(last.members[1].zone, "z9");
+    assert!(last.members.iter().all(|member| member.state == MemberState::Active));
 }
 
 #[test]

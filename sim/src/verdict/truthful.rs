@@ -163,7 +163,7 @@ fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
         let moved = facts.layout_spreads(operation.began_us, at_us);
         let strangers = !moved && distinct.iter().any(|node| !object.replicas.contains(node));
         let acked = matches!(outcome, Outcome::Acked { .. });
-        if strangers || (acked && distinct.len() < object.write_quorum) {
+        if strangers || (acked && !moved && distinct.len() < object.write_quorum) {
             let message = format!(
                 "{client} was told that {} is stored on {replicas:?}; its replicas are {:?} \
                  and W = {}",

@@ -12,6 +12,7 @@
 
 mod hints;
 mod lacks;
+mod layouts;
 mod readers;
 mod repairs;
 mod writers;
@@ -33,6 +34,7 @@ use crate::scenario::Control;
 
 pub use hints::LossyHints;
 use lacks::Lacks;
+pub use layouts::{Followers, without_sources};
 pub use readers::{Belief, Credulous};
 pub use repairs::Ungiven;
 pub use writers::{Neglect, Neglected, Quorum};

@@ -9,7 +9,7 @@ use gitstratum::placement::{ClusterId, Layout, Member, NodeId};
 
 use super::Run;
 use super::cluster::PORT;
-use crate::scenario::{Control, Plan};
+use crate::scenario::{Control, Plan, first_layout};
 
 /// How the nodes of a run repair one another.
 pub(super) fn repair(run: &Run) -> RepairConfig {
@@ -58,15 +58,7 @@ pub(super) fn store(run: &Run) -> StoreConfig {
 
 /// The first layout of a run.
 pub(super) fn layout(plan: &Plan) -> Layout {
-    let member = |(number, name): (usize, String)| {
-        let (address, zone) =
-            (format!("{name}:{PORT}"), format!("z{}", number % plan.cluster.zones + 1));
-        Member::active(NodeId::new(name), address, zone, 1)
-    };
-    let members = plan.node_names().into_iter().enumerate().map(member).collect();
-    let plan = &plan.cluster;
-    let layout = Layout::first((plan.replicas, plan.write_quorum, plan.read_quorum), members);
-    layout.validated().expect("a checked plan makes a valid layout")
+    first_layout(&plan.cluster, PORT).expect("a checked plan makes a valid layout")
 }
 
 /// The cluster that strangers belong to.

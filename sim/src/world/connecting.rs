@@ -47,6 +47,9 @@ pub(super) async fn connect(
                 }
                 _ => {
                     let layout = CurrentLayout::new(learned);
+                    if run.control == Some(Control::ActivePeersOnly) {
+                        run.followers.add(&layout);
+                    }
                     let pool = Pool::new(Dialler::new(net.clone(), ""), &layout, rng, bounds);
                     (layout, Arc::new(pool))
                 }

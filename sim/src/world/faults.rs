@@ -112,7 +112,7 @@ impl World<'_> {
             Action::Forget => cluster.forget_connections(),
             Action::Dns { node, resolves } => cluster.dns_follows(node, *resolves),
             Action::DnsDelay { delay } => cluster.delay_names(*delay),
-            Action::Layout { states, tell } => cluster.change_layout(states, tell).await,
+            Action::Layout { change, tell } => cluster.change_layout(run, change, tell).await,
             Action::Delete { share } => deletions::delete(run, cluster, *share, rng).await,
             Action::StrikeCompactions { nodes, times, down_for } => {
                 let strikes = nodes.iter().map(|node| {

@@ -6,8 +6,10 @@ use gitstratum::layout;
 use gitstratum::placement::{ClusterId, Layout, MemberState};
 use tokio::sync::oneshot;
 
-use super::Cluster;
+use super::{Cluster, Run};
+use crate::scenario::{Control, LayoutChange};
 use crate::trace::Event;
+use crate::weakened::without_sources;
 
 /// The machine that the operator sits at; it takes no part in the load.
 pub(super) const MACHINE: &str = "operator";
@@ -20,25 +22,27 @@ impl Cluster {
         self.changes().layout.as_ref().unwrap_or(&self.layout).version
     }
 
-    /// Makes the next version of the layout, in which these nodes are in other states, and
-    /// tells it to the nodes named in `tell`; records for each whether it took it. Those
-    /// that are not told have to hear of it from others.
-    pub async fn change_layout(&self, states: &[(String, MemberState)], tell: &[String]) {
+    /// Makes the next version of the layout, with this change, and tells it to the nodes named
+    /// in `tell`; records for each whether it took it. Those that are not told have to hear of
+    /// it from others.
+    pub async fn change_layout(&self, run: &Run, change: &LayoutChange, tell: &[String]) {
         let next = {
             let mut changes = self.changes();
-            let mut next = changes.layout.clone().unwrap_or_else(|| self.layout.clone());
-            next.version += 1;
+            let before = changes.layout.as_ref().unwrap_or(&self.layout);
+            let mut next = change.after(before).expect("a checked plan makes layouts");
             // As `layout apply` learns it from the nodes, which derived it from their first.
             next.cluster = Some(ClusterId::derived(&self.layout));
-            for (name, state) in states {
-                let member = next.members.iter_mut().find(|m| m.node_id.as_str() == name);
-                member.expect("a checked plan names nodes").state = *state;
-            }
-            let next = next.validated().expect("a checked plan leaves enough active nodes");
             changes.layout = Some(next.clone());
             next
         };
-        let told = self.tell(next, tell.to_vec());
+        let told = match run.control {
+            Some(Control::ActivePeersOnly) => {
+                run.followers.replace(&next);
+                without_sources(next)
+            }
+            _ => next,
+        };
+        let told = self.tell(told, tell.to_vec());
         // The run may have ended the operator's process with all others.
         let _ = told.await;
     }

@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::scenario::{Control, Plan};
 use crate::trace::{Event, Phase, Recorder, Records, Setting};
+use crate::weakened::Followers;
 use crate::workload::{Ledger, Quiet};
 
 pub use clients::Clients;
@@ -53,6 +54,8 @@ pub struct Run {
     pub quiet: Quiet,
     /// Which of the clients' writes are to panic.
     pub panics: Panics,
+    /// Clients that are told each layout before the nodes are.
+    pub followers: Followers,
 }
 
 /// Carries out a scenario, within the current madsim runtime; the clients use a weakened
@@ -62,7 +65,8 @@ pub async fn run(plan: Plan, control: Option<Control>, seed: u64, records: Recor
     recorder.record("world", Event::Setting(setting(&plan, seed)));
     let stuck_after = plan.expect.stuck_after;
     let (ledger, quiet, panics) = (Ledger::default(), Quiet::default(), Panics::default());
-    let run = Run { plan, control, seed, recorder, ledger, quiet, panics };
+    let followers = Followers::default();
+    let run = Run { plan, control, seed, recorder, ledger, quiet, panics, followers };
     let cluster = Cluster::new(&run);
     let mut phase = Phase::Boot;
     if timeout(stuck_after, phases(&run, &cluster, &mut phase)).await.is_err() {
