@@ -1,5 +1,6 @@
 //! One peer: what it is compared over next, and when.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::Rng;
@@ -129,8 +130,10 @@ impl Due {
     }
 }
 
-/// The positions of these prefixes, which ascend, as spans that do not touch.
+/// The positions of these prefixes, in whatever order they come, as spans that ascend and do not
+/// touch.
 fn joined(prefixes: impl Iterator<Item = IdPrefix>) -> Vec<Span> {
+    let prefixes: BTreeSet<IdPrefix> = prefixes.collect();
     let mut spans: Vec<Span> = Vec::new();
     for prefix in prefixes {
         let span = match prefix {
@@ -163,5 +166,13 @@ mod tests {
         assert_eq!(joined((0..=255).map(IdPrefix::Byte)), [Span::ALL]);
         assert_eq!(joined([IdPrefix::All].into_iter()), [Span::ALL]);
         assert_eq!(joined([].into_iter()), []);
+    }
+
+    #[test]
+    fn none_is_left_out_whatever_the_order_in_which_they_became_dirty() {
+        let of = Span::of_first_byte;
+        let later = joined([200u8, 5, 7, 5].into_iter().map(IdPrefix::Byte));
+        assert_eq!(later, [of(5), of(7), of(200)]);
+        assert_eq!(joined([IdPrefix::Byte(9), IdPrefix::All].into_iter()), [Span::ALL]);
     }
 }
