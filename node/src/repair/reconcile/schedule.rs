@@ -37,7 +37,7 @@ use crate::repair::hints::{DirtyRange, DirtyRanges};
 use crate::repair::{CatchingUp, Control, PeerTable};
 use crate::store::{SegmentStore, Store, Unidentified};
 use crate::wire::replica::RemoteNode;
-use due::Due;
+use due::{Begun, Due};
 use ranges::Ranges;
 
 /// What it works with.
@@ -298,15 +298,16 @@ impl Reconciler {
         };
         let failed_before = self.numbers.objects_failed(peer);
         let begun = due.begun();
-        match round.run(Key::draw(rng), &begun.spans, &mut begun.position).await {
+        let ran = round.run(Key::draw(rng), &begun.spans, &mut begun.position).await;
+        // What it passed over is not looked at again when it goes on.
+        begun.complete &= self.numbers.objects_failed(peer) == failed_before;
+        match ran {
             Ok(()) => {
-                self.numbers.compared(peer, begun.all);
-                let complete = self.numbers.objects_failed(peer) == failed_before;
-                tracing::debug!(%peer, all = begun.all, complete, "compared");
-                let ranges = std::mem::take(&mut begun.cleans);
+                let Begun { all, complete, .. } = *begun;
+                self.numbers.compared(peer, all);
+                tracing::debug!(%peer, all, complete, "compared");
                 let begins = self.ourselves < *peer;
-                let all = due.ended(complete, begins.then_some(self.interval), rng);
-                complete.then_some(Compared { all, ranges })
+                due.ended(begins.then_some(self.interval), rng)
             }
             Err(error) => {
                 tracing::debug!(%peer, %error, "comparison will go on later");

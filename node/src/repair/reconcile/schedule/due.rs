@@ -7,6 +7,7 @@ use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::Instant;
 
+use super::Compared;
 use crate::limits;
 use crate::repair::hints::{DirtyRange, IdPrefix};
 use crate::repair::reconcile::Span;
@@ -31,6 +32,8 @@ pub(super) struct Begun {
     pub(super) position: u64,
     /// Ranges that are clean when it is done.
     pub(super) cleans: Vec<DirtyRange>,
+    /// Whether it brought all that it found so far, before interruptions too.
+    pub(super) complete: bool,
 }
 
 impl Due {
@@ -83,7 +86,7 @@ impl Due {
         if all {
             self.all_at = None;
         }
-        self.begun = Some(Begun { spans, all, position: 0, cleans });
+        self.begun = Some(Begun { spans, all, position: 0, cleans, complete: true });
     }
 
     /// What was begun.
@@ -95,16 +98,15 @@ impl Due {
     }
 
     /// The comparison came to its end; the next over everything is `interval` away, if it is
-    /// ours to begin. An incomplete one is repeated when some time has passed. Says whether
-    /// it was one over everything, and complete.
+    /// ours to begin. An incomplete one is repeated when some time has passed. Says what was
+    /// compared, unless it is incomplete.
     pub(super) fn ended(
         &mut self,
-        complete: bool,
         interval: Option<Duration>,
         rng: &mut ChaCha12Rng,
-    ) -> bool {
+    ) -> Option<Compared> {
         let now = Instant::now();
-        let all = self.begun.take().is_some_and(|begun| begun.all);
+        let Begun { all, cleans: ranges, complete, .. } = self.begun.take()?;
         self.failures = 0;
         let pause = match complete {
             true => limits::RECONCILE_START_AFTER,
@@ -118,7 +120,7 @@ impl Due {
             };
             self.all_at = again.map(|after| now + after);
         }
-        all && complete
+        complete.then_some(Compared { all, ranges })
     }
 
     /// It was interrupted, and goes on when some time has passed.
@@ -152,7 +154,27 @@ fn joined(prefixes: impl Iterator<Item = IdPrefix>) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::rand_core::SeedableRng;
+
     use super::*;
+
+    #[test]
+    fn what_was_not_brought_before_an_interruption_leaves_the_comparison_incomplete() {
+        let rng = &mut ChaCha12Rng::seed_from_u64(1);
+        let mut due = Due::new(rng);
+        let mut compare = |brought_all: [bool; 2]| {
+            due.all_now();
+            for brought in brought_all {
+                due.begin(std::iter::empty());
+                due.begun().complete &= brought;
+                due.failed(rng);
+            }
+            due.ended(None, rng).map(|compared| compared.all)
+        };
+        assert_eq!(compare([true, true]), Some(true));
+        assert_eq!(compare([false, true]), None);
+        assert_eq!(compare([true, true]), Some(true), "the next one is another");
+    }
 
     #[test]
     fn ranges_that_touch_are_compared_as_one() {
