@@ -170,10 +170,11 @@ impl<'a> Facts<'a> {
             _ => 0,
         });
         let strangers: u64 = strangers.sum();
-        let elsewhere = self.put_answers().filter(|&(_, object, outcome, at_us)| {
+        let elsewhere = self.put_answers().filter(|&(operation, object, outcome, at_us)| {
             let Outcome::Acked { replicas } = outcome else { return false };
             let Some((holders, _)) = self.inspected.get(object.id.as_str()) else { return false };
-            let sound = |node: &&String| !self.may_lack(node, &object.id, at_us);
+            let had_us = operation.began_us;
+            let sound = |node: &&String| !self.may_lack(node, &object.id, had_us);
             let lacking = replicas.iter().filter(sound).any(|node| !holders.contains(node));
             lacking && !self.is_condemned(&object.id, at_us)
         });

@@ -110,6 +110,10 @@ impl Trace {
     }
 
     fn call(&mut self, call: Call, id: &str, content: Option<&str>, outcome: Outcome) -> &mut Self {
+        self.begin_call(call, id, content).end_call(outcome)
+    }
+
+    fn begin_call(&mut self, call: Call, id: &str, content: Option<&str>) -> &mut Self {
         self.ops += 1;
         let op = self.ops;
         let objects = vec![Wanted {
@@ -121,7 +125,11 @@ impl Trace {
             read_quorum: 2,
             earlier: Vec::new(),
         }];
-        self.add("c1", Event::OpStarted { op, call, objects });
+        self.add("c1", Event::OpStarted { op, call, objects })
+    }
+
+    fn end_call(&mut self, outcome: Outcome) -> &mut Self {
+        let op = self.ops;
         self.add("c1", Event::OpFinished { op, outcomes: vec![outcome] })
     }
 

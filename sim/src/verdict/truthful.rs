@@ -175,9 +175,12 @@ fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
         if facts.is_condemned(&object.id, at_us) {
             continue;
         }
+        // A replica may have stored it as soon as the call began, long before the call returned.
+        let had_us = operation.began_us;
         // What fewer than W have stored is promised to nobody, and goes with a disk.
         let sound = |node: &&&String| {
-            !facts.may_lack(node, &object.id, at_us) && (acked || !facts.was_replaced(node, at_us))
+            let kept = acked || !facts.was_replaced(node, had_us);
+            kept && !facts.may_lack(node, &object.id, had_us)
         };
         let gone = distinct.iter().filter(|node| !holders.contains(node));
         let missing: Vec<_> = gone.filter(sound).collect();

@@ -85,3 +85,29 @@ fn a_node_with_a_new_disk_may_lack_what_is_others_by_now_and_nothing_else() {
     let kept = with(&["n1", "n2", "n4"], true);
     assert_eq!(kept, ["I4 truthful", "replicas in reach"], "what came to the new disk stays");
 }
+
+#[test]
+fn a_disk_replaced_during_a_put_may_have_had_what_it_lacks_and_an_acknowledged_put_comes_back() {
+    let with = |outcome: Outcome, replaced_before: bool, holders: &[&str]| {
+        let mut trace = Trace::begin();
+        // So that nobody had to take the put.
+        trace.stop("n1").stop("n2");
+        if replaced_before {
+            trace.add("n3", Event::DiskReplaced);
+        }
+        trace.begin_call(Call::Put, "a", Some("good")).wait(1);
+        if !replaced_before {
+            trace.add("n3", Event::DiskReplaced);
+        }
+        let read = if holders.is_empty() { not_found(ALL) } else { found() };
+        trace.end_call(outcome).inspect("a", holders, read).end();
+        trace.rules()
+    };
+    let failed = || put_failed(&["n3"]);
+    assert_eq!(with(failed(), false, &[]), Vec::<&str>::new(), "it went with the disk");
+    assert_eq!(with(failed(), true, &[]), ["I4 truthful"], "what came to the new disk stays");
+    let acked = || acked(&["n3", "n1"]);
+    assert_eq!(with(acked(), false, ALL), Vec::<&str>::new());
+    let rules = with(acked(), false, &["n1"]);
+    assert!(rules.contains(&"I4 truthful"), "it is given to it again: {rules:?}");
+}
