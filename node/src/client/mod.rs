@@ -16,6 +16,7 @@ pub mod manifest;
 mod operator;
 #[cfg(feature = "cli")]
 mod progress;
+mod put;
 mod replicas;
 
 use std::sync::Arc;
@@ -24,7 +25,6 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
-use tokio::time::Instant;
 
 use crate::layout::ask_members;
 use crate::limits;
@@ -248,21 +248,7 @@ impl Client {
         skip_present: bool,
     ) -> Vec<Result<PutReport, PutError>> {
         self.catch_up().await;
-        let (began, version) = (Instant::now(), self.layout.version());
-        let mut outcomes = self.writer.put(objects.clone(), skip_present).await;
-        let stale = |outcome: &Result<_, PutError>| outcome.as_ref().is_err_and(PutError::is_stale);
-        if outcomes.iter().any(stale) && began.elapsed() < self.options.request_timeout {
-            self.catch_up().await;
-            if self.layout.version() == version {
-                return outcomes;
-            }
-            let places: Vec<_> = (0..objects.len()).filter(|&at| stale(&outcomes[at])).collect();
-            let again = places.iter().map(|&place| objects[place].clone()).collect();
-            for (place, outcome) in places.into_iter().zip(self.writer.put_again(again).await) {
-                outcomes[place] = outcome;
-            }
-        }
-        outcomes
+        self.put_following(objects, skip_present).await
     }
 
     /// Stores an object of any size from parts of at most `limits::PART_BYTES_MAX` bytes;

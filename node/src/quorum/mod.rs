@@ -28,7 +28,7 @@ pub use local::LocalNode;
 pub use missed::{Missed, ReasonClass, Recorded};
 pub use read::{GetError, Got, Preference, QuorumReader, ReadRepairStats};
 pub use tally::WriterStats;
-pub use write::{Consistency, PutError, PutReport, QuorumWriter};
+pub use write::{Consistency, Put, PutError, PutReport, QuorumWriter};
 
 /// Why a replica did not answer a whole request. One line of it tells an operator
 /// what to look at.

@@ -49,33 +49,52 @@ impl Counters {
     }
 }
 
-/// Objects that were attempted and are not answered yet. Dropped, it counts them as failed.
-pub(super) struct Undecided {
+/// The objects of one put. Each is counted once, however many attempts are made at it, one after
+/// another or beside each other: it succeeded when one of them did, and failed when all did.
+pub(super) struct Counted {
     counters: Arc<Counters>,
-    left: u64,
+    objects: Mutex<Vec<Progress>>,
 }
 
-impl Undecided {
-    pub(super) fn new(counters: Arc<Counters>, objects: u64) -> Self {
-        counters.update(|stats| {
-            stats.attempted += objects;
-            stats.in_flight += objects;
-        });
-        Undecided { counters, left: objects }
+/// What the attempts at one object came to.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    attempted: bool,
+    succeeded: bool,
+    /// Attempts that are under way.
+    open: u32,
+}
+
+impl Counted {
+    pub(super) fn new(counters: Arc<Counters>, objects: usize) -> Arc<Self> {
+        Arc::new(Counted { counters, objects: Mutex::new(vec![Progress::default(); objects]) })
     }
 
-    /// Objects that were answered with a failure and are tried again, as one attempt.
-    pub(super) fn again(counters: Arc<Counters>, objects: u64) -> Self {
-        counters.update(|stats| {
-            stats.failed -= objects;
-            stats.in_flight += objects;
-        });
-        Undecided { counters, left: objects }
+    /// Begins an attempt at the objects in these places of the put.
+    pub(super) fn begin(self: &Arc<Self>, places: Vec<usize>) -> Undecided {
+        for &place in &places {
+            self.change(place, |object, stats| {
+                if object.open == 0 && !object.succeeded {
+                    match object.attempted {
+                        true => stats.failed -= 1,
+                        false => stats.attempted += 1,
+                    }
+                    stats.in_flight += 1;
+                }
+                object.attempted = true;
+                object.open += 1;
+            });
+        }
+        Undecided { counted: self.clone(), open: places.into_iter().map(Some).collect() }
     }
 
-    pub(super) fn decide(&mut self, succeeded: bool) {
-        self.left = self.left.checked_sub(1).expect("an object is decided once");
-        self.counters.update(|stats| {
+    fn end(&self, place: usize, succeeded: bool) {
+        self.change(place, |object, stats| {
+            object.open -= 1;
+            if object.succeeded || (!succeeded && object.open > 0) {
+                return;
+            }
+            object.succeeded = succeeded;
             stats.in_flight -= 1;
             match succeeded {
                 true => stats.succeeded += 1,
@@ -83,15 +102,34 @@ impl Undecided {
             }
         });
     }
+
+    fn change(&self, place: usize, change: impl FnOnce(&mut Progress, &mut WriterStats)) {
+        let mut objects = self.objects.lock().expect("nothing panics while it counts");
+        self.counters.update(|stats| change(&mut objects[place], stats));
+    }
+}
+
+/// Objects of an attempt that are not answered yet. Dropped, it counts the attempt at them as
+/// failed.
+pub(super) struct Undecided {
+    counted: Arc<Counted>,
+    /// Their places in the put, in the order of the attempt.
+    open: Vec<Option<usize>>,
+}
+
+impl Undecided {
+    /// Decides the attempt at one of its objects.
+    pub(super) fn decide(&mut self, index: usize, succeeded: bool) {
+        let place = self.open[index].take().expect("an object is decided once");
+        self.counted.end(place, succeeded);
+    }
 }
 
 impl Drop for Undecided {
     fn drop(&mut self) {
-        let left = self.left;
-        self.counters.update(|stats| {
-            stats.in_flight -= left;
-            stats.failed += left;
-        });
+        for place in self.open.iter().flatten() {
+            self.counted.end(*place, false);
+        }
     }
 }
 

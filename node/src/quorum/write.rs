@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use reserve::Reserve;
 use send::{begin, pump, send};
 
-use super::tally::{Counters, Tally, Undecided};
+use super::tally::{Counted, Counters, Tally, Undecided};
 use super::{Missed, NodeError, NodeWriter, Parts, Recorded, WriterStats, Writers, reasons};
 use crate::limits;
 use crate::object::{Object, ObjectHead, ObjectId};
@@ -77,13 +77,6 @@ pub struct PutError {
     pub failed: Vec<(NodeId, NodeError)>,
 }
 
-impl PutError {
-    /// Whether a replica refused because the layout that we went by was not its own.
-    pub fn is_stale(&self) -> bool {
-        self.failed.iter().any(|(_, error)| matches!(error, NodeError::StaleLayout { .. }))
-    }
-}
-
 type Outcome = Result<PutReport, PutError>;
 type Answers = Vec<Result<Stored, NodeError>>;
 
@@ -130,53 +123,14 @@ impl QuorumWriter {
     /// Stores objects; one outcome each, in order. With `skip_present`, each replica is
     /// asked first and sent only what it lacks.
     pub async fn put(&self, objects: Vec<Object>, skip_present: bool) -> Vec<Outcome> {
-        self.put_counted(objects, skip_present, Undecided::new).await
+        let all: Vec<_> = (0..objects.len()).collect();
+        self.begin(objects).attempt(&all, skip_present).await
     }
 
-    /// Tries again what [`QuorumWriter::put`] just failed to store; one outcome each, in
-    /// order. It counts as the same attempt.
-    pub async fn put_again(&self, objects: Vec<Object>) -> Vec<Outcome> {
-        self.put_counted(objects, true, Undecided::again).await
-    }
-
-    async fn put_counted(
-        &self,
-        objects: Vec<Object>,
-        skip_present: bool,
-        count: fn(Arc<Counters>, u64) -> Undecided,
-    ) -> Vec<Outcome> {
-        let mut undecided = Vec::new();
-        let mut outcomes: Vec<Option<Outcome>> = objects.iter().map(|_| None).collect();
-        let mut groups: BTreeMap<Arc<[NodeId]>, Group> = BTreeMap::new();
-        // One layout from beginning to end, whatever comes into force meanwhile.
-        let placement = self.inner.layout.placement();
-        let needed = self.consistency.needed(&placement);
-        for (place, object) in objects.into_iter().enumerate() {
-            let replicas = placement.replicas(&object.id());
-            let group = groups.entry(replicas).or_default();
-            group.places.push(place);
-            group.objects.push(object);
-        }
-        for (replicas, Group { places, objects }) in groups {
-            // Counted before anything can wait, so that no attempt is ever unseen.
-            let counted = count(self.inner.counters.clone(), objects.len() as u64);
-            let (answer, outcome) = oneshot::channel();
-            let coordinator = self.inner.clone().coordinate(
-                Batch { objects: objects.into(), replicas, skip_present, needed },
-                placement.clone(),
-                counted,
-                answer,
-            );
-            tokio::spawn(self.inner.coordinators.track_future(coordinator));
-            undecided.push((places, outcome));
-        }
-        for (places, outcome) in undecided {
-            let decided = outcome.await.expect("a coordinator answers before it ends");
-            for (place, outcome) in places.into_iter().zip(decided) {
-                outcomes[place] = Some(outcome);
-            }
-        }
-        outcomes.into_iter().map(|outcome| outcome.expect("every object is in a group")).collect()
+    /// Objects to be stored by one attempt or more, that are counted as one put.
+    pub fn begin(&self, objects: Vec<Object>) -> Put {
+        let counted = Counted::new(self.inner.counters.clone(), objects.len());
+        Put { writer: self.clone(), objects, counted }
     }
 
     /// Stores one object from parts, sent to every replica as they come. A replica that
@@ -185,7 +139,7 @@ impl QuorumWriter {
     /// # Errors
     /// [`PutError`].
     pub async fn put_large(&self, head: ObjectHead, parts: Parts) -> Outcome {
-        let counted = Undecided::new(self.inner.counters.clone(), 1);
+        let counted = Counted::new(self.inner.counters.clone(), 1).begin(vec![0]);
         let (answer, outcome) = oneshot::channel();
         let consistency = self.consistency;
         let coordinator =
@@ -213,10 +167,58 @@ impl QuorumWriter {
     }
 }
 
-/// Objects of one call that have the same replicas, and their places in the call.
+/// Objects that are being stored. Attempts at them may overlap; each goes by the layout that is
+/// in force when it begins.
+pub struct Put {
+    writer: QuorumWriter,
+    objects: Vec<Object>,
+    counted: Arc<Counted>,
+}
+
+impl Put {
+    /// Makes an attempt at the objects in these places; one outcome each, in the same order.
+    /// With `skip_present`, each replica is asked first and sent only what it lacks.
+    pub async fn attempt(&self, places: &[usize], skip_present: bool) -> Vec<Outcome> {
+        let mut undecided = Vec::new();
+        let mut outcomes: Vec<Option<Outcome>> = places.iter().map(|_| None).collect();
+        let mut groups: BTreeMap<Arc<[NodeId]>, Group> = BTreeMap::new();
+        let inner = &self.writer.inner;
+        // One layout from beginning to end, whatever comes into force meanwhile.
+        let placement = inner.layout.placement();
+        let needed = self.writer.consistency.needed(&placement);
+        for (index, place) in places.iter().enumerate() {
+            let object = self.objects[*place].clone();
+            let group = groups.entry(placement.replicas(&object.id())).or_default();
+            group.indices.push(index);
+            group.objects.push(object);
+        }
+        for (replicas, Group { indices, objects }) in groups {
+            // Counted before anything can wait, so that no attempt is ever unseen.
+            let counted = self.counted.begin(indices.iter().map(|index| places[*index]).collect());
+            let (answer, outcome) = oneshot::channel();
+            let coordinator = inner.clone().coordinate(
+                Batch { objects: objects.into(), replicas, skip_present, needed },
+                placement.clone(),
+                counted,
+                answer,
+            );
+            tokio::spawn(inner.coordinators.track_future(coordinator));
+            undecided.push((indices, outcome));
+        }
+        for (indices, outcome) in undecided {
+            let decided = outcome.await.expect("a coordinator answers before it ends");
+            for (index, outcome) in indices.into_iter().zip(decided) {
+                outcomes[index] = Some(outcome);
+            }
+        }
+        outcomes.into_iter().map(|outcome| outcome.expect("every object is in a group")).collect()
+    }
+}
+
+/// Objects of one attempt that have the same replicas, and where they are in the attempt.
 #[derive(Default)]
 struct Group {
-    places: Vec<usize>,
+    indices: Vec<usize>,
     objects: Vec<Object>,
 }
 
@@ -325,7 +327,7 @@ impl Inner {
             }
             for (place, (tally, answer)) in tallies.iter_mut().zip(answers).enumerate() {
                 if let Some(outcome) = tally.take(&node_id, answer) {
-                    counted.decide(outcome.is_ok());
+                    counted.decide(place, outcome.is_ok());
                     outcomes[place] = Some(outcome);
                     open -= 1;
                 }
