@@ -49,8 +49,14 @@ impl Client {
             };
             if let Some((number, places, ended)) = ended {
                 for (place, outcome) in places.into_iter().zip(ended) {
+                    // Stored by any attempt is stored; of failures the latest attempt's counts.
                     let known = &mut outcomes[place];
-                    if !known.as_ref().is_some_and(|(at, it)| it.is_ok() || *at > number) {
+                    let keep = match known {
+                        Some((_, Ok(_))) => true,
+                        Some((at, Err(_))) => outcome.is_err() && *at > number,
+                        None => false,
+                    };
+                    if !keep {
                         *known = Some((number, outcome));
                     }
                 }

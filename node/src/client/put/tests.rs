@@ -52,6 +52,8 @@ struct World {
     claimed: Option<(NodeId, u64)>,
     hangs: NodeId,
     hangs_for: Duration,
+    /// Whether all but one fail when they are asked what they have: what is put again, fails.
+    fails_again: Option<NodeId>,
     /// Who stores the object, and whom it was sent to, in order.
     holders: Mutex<BTreeSet<NodeId>>,
     sent_to: Mutex<Vec<NodeId>>,
@@ -85,7 +87,7 @@ impl Replica {
             client.heard_of(*version);
             return Some(NodeError::StaleLayout { version: *version, reason: "claimed".into() });
         }
-        let last = Placement::new(later.last()?.clone());
+        let last = Placement::new(later.last()?.clone().into());
         if last.replicas(&object().id()).contains(&self.node_id) {
             return None;
         }
@@ -126,6 +128,9 @@ impl NodeWriter for Replica {
     }
 
     async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
+        if self.world.fails_again.as_ref().is_some_and(|well| *well != self.node_id) {
+            return Err(NodeError::ShuttingDown);
+        }
         self.answers(timeout).await?;
         let holds = self.world.holders.lock().unwrap().contains(&self.node_id);
         Ok(vec![holds; ids.len()])
@@ -142,7 +147,7 @@ fn first() -> (Layout, Vec<NodeId>) {
     let members = ["n1", "n2", "n3", "n4", "n5"].map(member);
     let layout = Layout::first((3, 2, 2), members.into()).validated().unwrap();
     let all = Layout { replicas: 5, write_quorum: 3, read_quorum: 3, ..layout.clone() };
-    let order = Placement::new(all).replicas(&object().id()).to_vec();
+    let order = Placement::new(all.into()).replicas(&object().id()).to_vec();
     (layout, order)
 }
 
@@ -192,6 +197,7 @@ async fn put_behind(drained: usize) {
         claimed: None,
         hangs: order[2].clone(),
         hangs_for: TIMEOUT,
+        fails_again: None,
         holders: Mutex::default(),
         sent_to: Mutex::default(),
     });
@@ -233,6 +239,7 @@ async fn a_version_that_nobody_shows_does_not_end_an_attempt() {
         claimed: Some((order[1].clone(), 9)),
         hangs: order[2].clone(),
         hangs_for: limits::HEDGE_AFTER * 3,
+        fails_again: None,
         holders: Mutex::default(),
         sent_to: Mutex::default(),
     });
@@ -244,4 +251,27 @@ async fn a_version_that_nobody_shows_does_not_end_an_attempt() {
         *world.holders.lock().unwrap(),
         BTreeSet::from([order[0].clone(), order[2].clone()])
     );
+}
+
+#[tokio::test]
+async fn what_an_earlier_attempt_stores_is_stored_though_a_later_one_failed_before() {
+    let (first, order) = first();
+    let later = vec![draining(&first, &order[1])];
+    let layout = CurrentLayout::new(first);
+    let world = Arc::new(World {
+        client: layout.clone(),
+        later,
+        claimed: None,
+        hangs: order[2].clone(),
+        hangs_for: limits::HEDGE_AFTER * 5,
+        fails_again: Some(order[0].clone()),
+        holders: Mutex::default(),
+        sent_to: Mutex::default(),
+    });
+    let client = client(&layout, &world);
+    let report = client.put(object()).await.unwrap();
+    assert_eq!(layout.version(), 2, "there was a later attempt");
+    assert_eq!(report.stored.len(), 2);
+    let stats = client.stats();
+    assert_eq!((stats.attempted, stats.succeeded, stats.failed, stats.in_flight), (1, 1, 0, 0));
 }
