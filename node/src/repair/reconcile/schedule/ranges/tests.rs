@@ -33,6 +33,7 @@ fn peers() -> BTreeSet<NodeId> {
 /// Marks these ranges in the log of n2, and lists them.
 async fn marked(ranges: &[(&str, IdPrefix)]) -> Vec<DirtyRange> {
     let scratch = scratch();
+    scratch.disk.create_dir_all("").await.unwrap();
     let log = HintLog::open(&scratch.disk, HintOptions::default(), &[]).await.unwrap();
     let dirty = DirtyRanges::of(&log);
     for (target, prefix) in ranges {
