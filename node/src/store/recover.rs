@@ -246,6 +246,7 @@ async fn is_named(file: &File, id: SegmentId) -> Result<bool, OpenError> {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "one at a time, and taken apart at once")]
 enum Opened {
     /// With what was found when its index had to be made again.
     Sealed(Arc<Sealed>, Option<Contents>),

@@ -84,6 +84,7 @@ pub(super) struct Sealed {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are files")]
 enum Index {
     File {
         file: File,
