@@ -48,5 +48,5 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn every_weakened_pool_is_caught() {
-    sim(&["controls", "scenarios", "--seeds", "0..3"]);
+    sim(&["controls", "scenarios", "--seeds", "0..10"]);
 }
