@@ -7,8 +7,6 @@
 //! Parsing of arguments and environment is left to the program; it hands over
 //! [`ConfigOverrides`].
 
-mod document;
-mod locate;
 mod pool;
 mod repair;
 mod store;
@@ -18,12 +16,14 @@ mod tests;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use gitstratum_core::config_text::ConfigText;
+use gitstratum_core::placement::{
+    ClusterTable, Layout, LayoutError, Member, MemberTable, NodeId, ZONE_DEFAULT, layout_from_toml,
+    layout_of, tables_of,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::placement::{Layout, LayoutError, Member, NodeId};
-use document::{FileCluster, FileNode, layout_of, tables_of};
-pub use document::{layout_from_toml, layout_to_toml};
-use locate::Source;
+pub use gitstratum_core::config_text::ConfigError;
 pub use pool::PoolConfig;
 pub use repair::RepairConfig;
 pub use store::StoreConfig;
@@ -34,9 +34,6 @@ pub const LISTEN_DEFAULT: SocketAddr =
 
 /// The id of a single node that was not given one.
 const NODE_ID_DEFAULT: &str = "n1";
-
-/// The zone of a member that was not given one.
-const ZONE_DEFAULT: &str = "default";
 
 /// A checked configuration. The data directory is not in it: the [`gitstratum_host::Disk`]
 /// of the host is rooted there.
@@ -78,45 +75,6 @@ pub struct ConfigOverrides {
     pub node_id: Option<String>,
 }
 
-/// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The text is no TOML.
-    #[error("{source_name}:{line}: {problem}")]
-    Syntax {
-        /// The file.
-        source_name: String,
-        /// Counted from 1.
-        line: usize,
-        /// The parser's words.
-        problem: String,
-    },
-    /// A field is unknown, missing, of the wrong type, or its value cannot be.
-    #[error("{}: {field}: {problem}", place(source_name, *line))]
-    Field {
-        /// The file, or what stands for it when there is none.
-        source_name: String,
-        /// Counted from 1; `None` when the field is not in the file.
-        line: Option<usize>,
-        /// The field, such as `cluster.write_quorum` or `node[2].address`.
-        field: String,
-        /// What is wrong and what would be right.
-        problem: String,
-    },
-}
-
-fn place(source_name: &str, line: Option<usize>) -> String {
-    line.map_or_else(|| source_name.to_owned(), |line| format!("{source_name}:{line}"))
-}
-
 /// The file as it is written. All fields of the top are optional here: flags may give
 /// them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -132,12 +90,8 @@ struct FileConfig {
     #[serde(default)]
     repair: RepairConfig,
     layout: Option<PathBuf>,
-    cluster: Option<FileCluster>,
-    node: Option<Vec<FileNode>>,
-}
-
-fn zone_default() -> String {
-    ZONE_DEFAULT.to_owned()
+    cluster: Option<ClusterTable>,
+    node: Option<Vec<MemberTable>>,
 }
 
 impl Config {
@@ -166,7 +120,7 @@ impl Config {
         source_name: &str,
         overrides: ConfigOverrides,
     ) -> Result<LoadedConfig, ConfigError> {
-        let source = Source::parse(text, source_name)?;
+        let source = ConfigText::parse(text, source_name)?;
         let file: FileConfig = source.deserialize()?;
         let overridden: Vec<&str> =
             [("listen", overrides.listen.is_some()), ("node_id", overrides.node_id.is_some())]
@@ -293,7 +247,7 @@ fn lone_node(
         return Err(problem("listen", text));
     }
     let node_id = NodeId::new(node_id.unwrap_or_else(|| NODE_ID_DEFAULT.to_owned()));
-    let member = Member::active(node_id.clone(), listen.to_string(), zone_default(), 1);
+    let member = Member::active(node_id.clone(), listen.to_string(), ZONE_DEFAULT.to_owned(), 1);
     let layout = Layout::first((1, 1, 1), vec![member]);
     let named_as_written = |error: LayoutError| match error.field.as_str() {
         "node[0].id" => problem("node_id", error.problem),

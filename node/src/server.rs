@@ -5,7 +5,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gitstratum_cluster::membership::cluster::{self, Configured};
+use gitstratum_cluster::membership::{ClusterError, KeepError, LayoutKeeper, follow};
+use gitstratum_cluster::quorum::decorate::Retried;
+use gitstratum_cluster::repair::hints::{Delivery, Targets};
+use gitstratum_cluster::repair::reconcile::{Numbers, Reconciler};
+use gitstratum_cluster::repair::{
+    CatchingUp, Control, DirtyRanges, Felt, HintError, HintLog, PeerTable, probe,
+};
+use gitstratum_cluster::rpc::RemoteNode;
+use gitstratum_cluster::service::{Compared, NodeService, Stores};
+use gitstratum_cluster::transport::server::{self, Requests};
+use gitstratum_cluster::transport::{Connections, Dialler, Pool};
+use gitstratum_core::limits;
+use gitstratum_core::placement::{CurrentLayout, Layout, NodeId};
+use gitstratum_core::replica::NodeWriter;
 use gitstratum_host::Host;
+use gitstratum_store::{
+    CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain, watch_room,
+};
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -13,21 +31,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::config::{Config, StoreConfig};
-use crate::layout::{ClusterError, KeepError, LayoutKeeper, cluster, follow};
-use crate::limits;
-use crate::placement::{CurrentLayout, Layout, NodeId};
-use crate::pool::{Connections, Dialler, Pool};
-use crate::quorum::NodeWriter;
-use crate::quorum::decorate::Retried;
-use crate::repair::hints::{Delivery, Targets};
-use crate::repair::reconcile::{Numbers, Reconciler};
-use crate::repair::{CatchingUp, Control, DirtyRanges, Felt, HintError, HintLog, PeerTable, probe};
-use crate::store::{
-    CompactOptions, Maintenance, OpenError, SegmentStore, Store, StoreOptions, maintain, watch_room,
-};
-use crate::wire::replica::RemoteNode;
-use crate::wire::server::{self, Requests};
-use crate::wire::service::{Compared, NodeService, Stores};
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -89,8 +92,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let failed = |source| ServeError::Listen { address: config.listen, source };
+    let configured = Configured { layout: &config.layout, alone: config.alone };
     // Nobody is to reach a node that is about to refuse its directory.
-    cluster::check(&host.disk, &config).await?;
+    cluster::check(&host.disk, configured).await?;
     // Bound first, so that a port in use leaves the data directory alone; nothing is
     // accepted before the store is open.
     let listener = host.net.listen(config.listen).await.map_err(failed)?;
@@ -98,7 +102,7 @@ pub async fn serve(
     let options = store_options(&config.node_id, &config.store);
     let catching_up = CatchingUp::open(&host.disk).await?;
     let store = SegmentStore::open(host.disk.clone(), options).await?;
-    let cluster = cluster::keep(&host.disk, &config, &mut rng).await?;
+    let cluster = cluster::keep(&host.disk, configured, &mut rng).await?;
     let layout = config.layout.of_cluster(&cluster).map_err(ClusterError::Contradicted)?;
     let keeper = LayoutKeeper::open(host.disk.clone(), layout).await?;
     let layout = keeper.current().clone();

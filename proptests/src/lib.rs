@@ -4,8 +4,8 @@
 //! valid; refusals are tested beside the code that refuses.
 
 use bytes::Bytes;
-use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
-use gitstratum::placement::{Layout, Member, MemberState, NodeId};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectId};
+use gitstratum_core::placement::{Layout, Member, MemberState, NodeId};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 

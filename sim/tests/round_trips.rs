@@ -8,12 +8,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use gitstratum::client::{Client, ClientOptions, Got};
 use gitstratum::config::{Config, ConfigOverrides};
-use gitstratum::limits;
-use gitstratum::object::{HashAlgorithm, Kind, Object};
-use gitstratum::placement::{Layout, Member, NodeId};
 use gitstratum::server::serve;
+use gitstratum_cluster::client::{Client, ClientOptions, Got};
+use gitstratum_core::limits;
+use gitstratum_core::object::{HashAlgorithm, Kind, Object};
+use gitstratum_core::placement::{Layout, Member, NodeId};
 use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
 use gitstratum_host::{Host, signal};
 use rand::SeedableRng;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use gitstratum::client::{Client, ClientOptions};
 use gitstratum::config::{Config, LoadedConfig, PoolConfig, RepairConfig, StoreConfig};
-use gitstratum::placement::{Layout, Member, NodeId};
+use gitstratum_cluster::client::{Client, ClientOptions};
+use gitstratum_core::placement::{Layout, Member, NodeId};
 use gitstratum_host::Net;
 use gitstratum_proto::v1::StoreStatus;
 use rand::SeedableRng;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gitstratum::client::Client;
-use gitstratum::object::{HashAlgorithm, Kind, Object};
+use gitstratum_cluster::client::Client;
+use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use gitstratum_proto::v1::StatusResponse;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;

@@ -4,8 +4,8 @@ use std::ops::RangeFrom;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gitstratum::client::Client;
-use gitstratum::object::{HashAlgorithm, Kind, Object};
+use gitstratum_cluster::client::Client;
+use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use tokio::time::Instant;

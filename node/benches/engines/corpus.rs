@@ -9,7 +9,7 @@
 //! know that, as they do wherever an object enters the cluster.
 
 use bytes::Bytes;
-use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectHasher, ObjectId};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHasher, ObjectId};
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;

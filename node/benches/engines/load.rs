@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use gitstratum::object::Object;
+use gitstratum_core::object::Object;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
-use gitstratum::placement::NodeId;
-use gitstratum::store::{CompactOptions, Fsync, SegmentStore, Store, StoreOptions};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectId};
+use gitstratum_core::placement::NodeId;
 use gitstratum_host::Disk;
+use gitstratum_store::{CompactOptions, Fsync, SegmentStore, Store, StoreOptions};
 
 use crate::Outcome;
 use crate::corpus::{Corpus, Recipe};

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use clap::Args;
-use gitstratum::object::{HashAlgorithm, Kind, ObjectHasher, ObjectId};
+use gitstratum_core::object::{HashAlgorithm, Kind, ObjectHasher, ObjectId};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;

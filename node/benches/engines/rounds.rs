@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum::object::Object;
+use gitstratum_core::object::Object;
 
 use crate::contenders::{Contender, Engine, LOAD_CACHE_BYTES, Ours};
 use crate::corpus::{Corpus, Recipe};

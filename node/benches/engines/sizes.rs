@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use gitstratum::limits::OBJECT_BYTES_WHOLE_MAX;
+use gitstratum_core::limits::OBJECT_BYTES_WHOLE_MAX;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gitstratum::config::{Config, ConfigOverrides};
-use gitstratum::placement::{CurrentLayout, NodeId};
-use gitstratum::pool::{Connection, Connections, Dialler, Pool, PoolOptions, Want};
 use gitstratum::server::{Serving, serve};
+use gitstratum_cluster::transport::{Connection, Connections, Dialler, Pool, PoolOptions, Want};
+use gitstratum_core::placement::{CurrentLayout, NodeId};
 use gitstratum_host::disk::scratch;
 use gitstratum_host::{Host, Net};
 use gitstratum_proto::v1::HasRequest;

@@ -18,17 +18,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gitstratum::client::{Around, Client, ClientOptions};
 use gitstratum::config::{Config, ConfigOverrides};
-use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
-use gitstratum::placement::{CurrentLayout, Layout, Member, NodeId};
-use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
-use gitstratum::quorum::decorate::{
+use gitstratum::server::{Serving, serve};
+use gitstratum_cluster::client::{Around, Client, ClientOptions};
+use gitstratum_cluster::quorum::QuorumWriter;
+use gitstratum_cluster::quorum::decorate::{
     Adaptive, Breakers, Guarded, Latencies, Metered, Meters, Retried, Traced,
 };
-use gitstratum::quorum::{Missed, NodeError, NodeWriter, Parts, QuorumWriter, Recorded, Writers};
-use gitstratum::server::{Serving, serve};
-use gitstratum::store::{Durability, StoreError, Stored};
+use gitstratum_cluster::transport::{Connections, Dialler, Pool, PoolOptions};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
+use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
+use gitstratum_core::replica::{
+    Durability, Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored, Writers,
+};
 use gitstratum_host::{Disk, Host, Net};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;

@@ -15,14 +15,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Parser;
-use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
-use gitstratum::placement::{NodeId, Versions};
-use gitstratum::repair::reconcile::{Found, Key, Session, Span, Step, answer};
-use gitstratum::store::{Fsync, SegmentStore, Store, StoreOptions};
-use gitstratum::wire::compare::{
+use gitstratum_cluster::repair::reconcile::{Found, Session, Step, answer};
+use gitstratum_cluster::wire::compare::{
     question_from_wire, question_to_wire, reply_from_wire, reply_to_wire,
 };
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectId};
+use gitstratum_core::placement::{NodeId, Versions};
+use gitstratum_core::replica::compare::{Key, Span};
 use gitstratum_host::Disk;
+use gitstratum_store::{Fsync, SegmentStore, Store, StoreOptions};
 use prost::Message;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha12Rng;

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum::object::ObjectId;
-use gitstratum::pool::Dialler;
+use gitstratum_cluster::transport::Dialler;
+use gitstratum_core::object::ObjectId;
 use gitstratum_host::Net;
 use gitstratum_proto::v1::HasRequest;
 use tempfile::TempDir;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectId};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectId};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 

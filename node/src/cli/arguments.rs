@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::object::{Kind, ObjectId};
+use gitstratum_core::object::{Kind, ObjectId};
 pub use orders::{RepairArguments, RepairCommand, ScrubArguments, ScrubCommand};
 
 const EXAMPLES: &str = "\

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use gitstratum_cluster::client::{Client, ClientOptions};
+use gitstratum_core::limits;
+use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 use gitstratum_host::Net;
 use tokio::time::Instant;
 
@@ -18,11 +21,8 @@ use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
-use crate::client::import::ImportOptions;
-use crate::client::{Client, ClientOptions};
 use crate::config::{Config, ConfigOverrides, LoadedConfig, PoolConfig, RepairConfig, StoreConfig};
-use crate::limits;
-use crate::placement::{ClusterId, Layout, Member, NodeId};
+use crate::transfer::import::ImportOptions;
 
 /// Below the ports that systems give to outgoing connections.
 const PORT_FIRST: u16 = 7401;

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use gitstratum_cluster::client::LayoutAnswer;
+use gitstratum_cluster::membership::apply;
+use gitstratum_core::limits;
+use gitstratum_core::placement::{
+    CurrentLayout, Layout, Member, MemberState, NodeId, layout_to_toml,
+};
+use gitstratum_core::replica::{DialError, DialProblem, NodeError, Stage};
 use gitstratum_host::Net;
 
 use super::arguments::{ClientArguments, LayoutArguments, LayoutCommand};
 use super::{Failure, connect, note, show, wrong_configuration};
-use crate::client::LayoutAnswer;
-use crate::config::{layout_to_toml, load_layout};
-use crate::layout::apply;
-use crate::limits;
-use crate::placement::{CurrentLayout, Layout, Member, MemberState, NodeId};
-use crate::pool::{DialError, DialProblem, Stage};
-use crate::quorum::NodeError;
+use crate::config::load_layout;
 
 /// Does what the arguments say.
 pub(super) async fn layout(asked: LayoutArguments) -> Result<(), Failure> {

@@ -34,11 +34,11 @@ use rand::rngs::OsRng;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::client::{Client, ClientOptions, ConnectError};
-use crate::config::ConfigError;
-use crate::limits;
-use crate::quorum::Consistency;
-use crate::wire::status::chain;
+use gitstratum_cluster::client::{Client, ClientOptions, ConnectError};
+use gitstratum_cluster::quorum::Consistency;
+use gitstratum_cluster::wire::status::chain;
+use gitstratum_core::config_text::ConfigError;
+use gitstratum_core::limits;
 
 /// Why the program ends with another code than 0.
 #[derive(Debug)]

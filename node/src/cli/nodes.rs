@@ -3,15 +3,15 @@
 
 use std::fmt::{self, Display, Write as _};
 
+use gitstratum_cluster::client::Answered;
+use gitstratum_core::object::ObjectId;
+use gitstratum_core::placement::{Member, MemberState};
+use gitstratum_core::replica::NodeError;
 use gitstratum_proto::v1::{HintTarget, StatusResponse};
 use serde_json::{Value, json};
 
 use super::arguments::ClientArguments;
 use super::{Failure, connect_for_status, note, show};
-use crate::client::Answered;
-use crate::object::ObjectId;
-use crate::placement::{Member, MemberState};
-use crate::quorum::NodeError;
 
 /// How every node is; those that do not say so soon could not be asked.
 pub(super) async fn ask(

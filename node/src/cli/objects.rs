@@ -5,15 +5,15 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
+use gitstratum_cluster::client::{Client, Got, PutReport};
+use gitstratum_core::limits;
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHasher, ObjectHead, ObjectId};
+use gitstratum_core::replica::LargeReader;
 use tokio::sync::mpsc;
 
 use super::arguments::{Get, Has, Put};
 use super::destination::Destination;
 use super::{Failure, connect, connect_for_puts, interruptible, show};
-use crate::client::{Client, Got, PutReport};
-use crate::limits;
-use crate::object::{HashAlgorithm, Kind, Object, ObjectHasher, ObjectHead, ObjectId};
-use crate::store::LargeReader;
 
 /// Stores files.
 pub(super) async fn put(asked: Put) -> Result<(), Failure> {
@@ -73,7 +73,7 @@ async fn hash_file(
     path: PathBuf,
     kind: Kind,
     algorithm: HashAlgorithm,
-) -> std::io::Result<Result<ObjectHead, crate::object::CollisionDetected>> {
+) -> std::io::Result<Result<ObjectHead, gitstratum_core::object::CollisionDetected>> {
     let hashed = tokio::task::spawn_blocking(move || {
         let mut file = File::open(path)?;
         let size_bytes = file.metadata()?.len();

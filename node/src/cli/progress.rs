@@ -8,7 +8,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
 use super::note;
-use crate::client::Progress;
+use crate::transfer::Progress;
 
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 

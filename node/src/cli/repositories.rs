@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use gitstratum_cluster::client::Client;
+
 use super::arguments::{Export, Import};
 use super::progress::Shown;
 use super::{Failure, connect, connect_for_puts, interruptible, nodes, note, show};
-use crate::client::Client;
-use crate::client::export::{self, ExportReport};
-use crate::client::import::{self, ImportOptions, ImportReport};
+use crate::transfer::export::{self, ExportReport};
+use crate::transfer::import::{self, ImportOptions, ImportReport};
 
 const GO_ON: &str = "run the same command again: what is there already is not sent again";
 
@@ -100,7 +101,7 @@ async fn export_from(client: &Client, asked: &Export) -> Result<ExportReport, Fa
 /// Rebuilds a bare repository and says what came.
 pub(super) async fn export_to(
     client: &Client,
-    manifest: crate::object::ObjectId,
+    manifest: gitstratum_core::object::ObjectId,
     directory: &Path,
 ) -> Result<ExportReport, Failure> {
     let shown = Shown::default();

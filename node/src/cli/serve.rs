@@ -3,6 +3,9 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use gitstratum_cluster::membership::{ClusterError, LayoutKeeper};
+use gitstratum_cluster::wire::status::chain;
+use gitstratum_core::placement::ClusterId;
 use gitstratum_host::signal::Hangups;
 use gitstratum_host::{Disk, Host, Net};
 
@@ -10,10 +13,7 @@ use super::arguments::Serve;
 use super::vicinity::check_around;
 use super::{Failure, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{Config, ConfigOverrides};
-use crate::layout::{ClusterError, LayoutKeeper};
-use crate::placement::ClusterId;
 use crate::server::{self, ServeError, Serving};
-use crate::wire::status::chain;
 
 /// Runs one node.
 pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {

@@ -4,15 +4,15 @@ mod reconcile;
 
 use std::fmt::{self, Write as _};
 
+use gitstratum_cluster::client::Answered;
 use gitstratum_proto::v1::{
     HintStatus, PoolCounts, PoolStatus, ServerStatus, StatusResponse, StoreStatus, Tally,
 };
 use serde_json::{Value, json};
 
 use super::arguments::Status;
-use super::nodes::id;
-use super::{Failure, nodes, show};
-use crate::client::Answered;
+use super::nodes::{self, id};
+use super::{Failure, show};
 
 /// Dirty ranges of one node that the table for people names.
 const DIRTY_RANGES_SHOWN: usize = 8;

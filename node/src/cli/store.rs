@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use gitstratum_host::Disk;
+use gitstratum_store::offline;
 use indicatif::HumanBytes;
 use serde_json::json;
 
@@ -10,8 +11,7 @@ use super::arguments::{Store, StoreCommand};
 use super::progress::Shown;
 use super::{Failure, note, show};
 use crate::abridge::abridged;
-use crate::client::Progress;
-use crate::store::offline;
+use crate::transfer::Progress;
 
 /// Does what the arguments say.
 pub(super) async fn store(asked: Store) -> Result<(), Failure> {

@@ -9,7 +9,6 @@ use std::path::Path;
 use gitstratum_host::Disk;
 
 use super::Failure;
-use crate::store;
 
 /// Refuses a directory that is inside a data directory.
 ///
@@ -25,7 +24,9 @@ pub(super) async fn check_around(data: &Path) -> Result<(), Failure> {
     let around = real.ancestors().skip(usize::from(part == absolute));
     for directory in around {
         // What cannot be read as one is none.
-        let Ok(Some(owner)) = store::owner(&Disk::new(directory)).await else { continue };
+        let Ok(Some(owner)) = gitstratum_store::owner(&Disk::new(directory)).await else {
+            continue;
+        };
         return Err(Failure::Operation(format!(
             "{}: inside the data directory {} of node {owner}; name a directory outside it, and \
              copy a snapshot there before it is served",

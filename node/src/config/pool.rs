@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use gitstratum_cluster::transport::{Keepalive, PoolOptions};
+use gitstratum_core::limits;
 use serde::{Deserialize, Serialize};
-
-use crate::limits;
-use crate::pool::{Keepalive, PoolOptions};
 
 /// How a node keeps connections to its peers. Times are in seconds and may have a fraction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

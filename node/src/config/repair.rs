@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gitstratum_cluster::repair::{Budget, Felt, HintOptions};
+use gitstratum_core::limits;
 use serde::{Deserialize, Serialize};
-
-use crate::limits;
-use crate::repair::{Budget, Felt, HintOptions};
 
 /// How a node repairs its peers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use gitstratum_core::limits;
+use gitstratum_store::{Compression, Fsync};
 use serde::{Deserialize, Serialize};
-
-use crate::limits;
-use crate::store::{Compression, Fsync};
 
 /// How a node's store works.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gitstratum::object::{HashAlgorithm, Kind, Object};
-use gitstratum::pool::{Dialler, Rpc};
+use gitstratum_cluster::transport::{Dialler, Rpc};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use gitstratum_host::Net;
 use gitstratum_proto::v1;
 use prost::Message;

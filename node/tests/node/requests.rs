@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use gitstratum::placement::{Layout, Member, MemberState, NodeId, Placement};
+use gitstratum_core::placement::{Layout, Member, MemberState, NodeId, Placement};
 use gitstratum_proto::v1;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -7,9 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gitstratum::client::manifest::{Head, Manifest, ManifestError, ObjectList, Reference, Target};
-use gitstratum::limits;
-use gitstratum::object::{HashAlgorithm, ObjectId};
+use gitstratum::transfer::manifest::{
+    Head, Manifest, ManifestError, ObjectList, Reference, Target,
+};
+use gitstratum_core::limits;
+use gitstratum_core::object::{HashAlgorithm, ObjectId};
 use gitstratum_proptests::algorithms;
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Objects: the hash does not depend on how data was cut, and notices any change.
 
-use gitstratum::object::{Object, ObjectHasher, ObjectId};
+use gitstratum_core::object::{Object, ObjectHasher, ObjectId};
 use gitstratum_proptests::{algorithms, data, ids, kinds, objects};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gitstratum::limits::VIRTUAL_NODES_PER_WEIGHT;
-use gitstratum::object::ObjectId;
-use gitstratum::placement::{Layout, Member, NodeId, Ring};
+use gitstratum_core::limits::VIRTUAL_NODES_PER_WEIGHT;
+use gitstratum_core::object::ObjectId;
+use gitstratum_core::placement::{Layout, Member, NodeId, Ring};
 use gitstratum_proptests::{ids, layouts, members};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use gitstratum::object::ObjectId;
-use gitstratum::placement::Versions;
-use gitstratum::repair::reconcile::{Key, Listing, Session, Span, Step, answer};
-use gitstratum::store::StoreError;
-use gitstratum::wire::compare::{
+use gitstratum_cluster::repair::reconcile::{Listing, Session, Step, answer};
+use gitstratum_cluster::wire::compare::{
     question_from_wire, question_to_wire, reply_from_wire, reply_to_wire,
 };
+use gitstratum_core::object::ObjectId;
+use gitstratum_core::placement::Versions;
+use gitstratum_core::replica::StoreError;
+use gitstratum_core::replica::compare::{Key, Span};
 use gitstratum_proptests::ids;
 use proptest::collection::btree_set;
 use proptest::prelude::*;

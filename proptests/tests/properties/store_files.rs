@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectHead};
-use gitstratum::placement::NodeId;
-use gitstratum::store::{Found, Fsync, SegmentStore, Store, StoreOptions, offline};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHead};
+use gitstratum_core::placement::NodeId;
+use gitstratum_core::replica::Found;
 use gitstratum_host::Disk;
+use gitstratum_store::{Fsync, SegmentStore, Store, StoreOptions, offline};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -324,7 +325,7 @@ async fn read(dir: &Path) -> Result<(), TestCaseError> {
     let ids: Vec<_> = known.iter().map(Object::id).collect();
     let _ = store.has(&ids).await;
     let _ = store.scrub(None).await;
-    let _ = store.compact(gitstratum::store::CompactOptions::default()).await;
+    let _ = store.compact(gitstratum_store::CompactOptions::default()).await;
     let _ = store.stats();
     // What is put now is there, whatever was there before.
     let fresh = Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from_static(b"fresh"));

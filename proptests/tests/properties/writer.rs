@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gitstratum::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
-use gitstratum::placement::{CurrentLayout, Layout, Member, NodeId};
-use gitstratum::quorum::{
-    Missed, NodeError, NodeWriter, Parts, QuorumWriter, Recorded, WriterStats, Writers,
+use gitstratum_cluster::quorum::{QuorumWriter, WriterStats};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
+use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
+use gitstratum_core::replica::{
+    Durability, Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored, Writers,
 };
-use gitstratum::store::{Durability, StoreError, Stored};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

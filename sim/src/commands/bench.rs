@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use gitstratum::client::{Client, ClientOptions};
-use gitstratum::object::{HashAlgorithm, Kind, Object};
+use gitstratum_cluster::client::{Client, ClientOptions};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use madsim::runtime::Runtime;
 use rand::RngCore;
 use tokio::sync::oneshot;

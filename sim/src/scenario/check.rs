@@ -5,7 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::time::Duration;
 
-use gitstratum::limits;
+use gitstratum_core::limits;
 use toml::Spanned;
 
 use super::steps::{self, Names, check_step};

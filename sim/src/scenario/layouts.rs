@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gitstratum::placement::{Layout, LayoutError, Member, MemberState, NodeId};
+use gitstratum_core::placement::{Layout, LayoutError, Member, MemberState, NodeId};
 
 use super::{Action, ClusterPlan, Step};
 

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use gitstratum::placement::MemberState;
+use gitstratum_core::placement::MemberState;
 
 use super::units::{self, Span};
 use super::{

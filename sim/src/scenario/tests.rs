@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use gitstratum::placement::MemberState;
+use gitstratum_core::placement::MemberState;
 
 use super::{Action, Control, Direction, Plan, PowerLoss, When, first_layout, load_named};
 

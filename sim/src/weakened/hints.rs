@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum::object::{Object, ObjectHead, ObjectId};
-use gitstratum::placement::NodeId;
-use gitstratum::quorum::{Missed, NodeError, NodeWriter, Parts, Recorded};
-use gitstratum::store::{StoreError, Stored};
+use gitstratum_core::object::{Object, ObjectHead, ObjectId};
+use gitstratum_core::placement::NodeId;
+use gitstratum_core::replica::{
+    Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored,
+};
 
 /// What is around a replica so that no hint comes to it.
 pub struct LossyHints {

@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use gitstratum::placement::{CurrentLayout, Layout, MemberState};
+use gitstratum_core::placement::{CurrentLayout, Layout, MemberState};
 
 /// What such nodes are told in the place of a layout.
 pub fn without_sources(mut layout: Layout) -> Layout {

@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use gitstratum::placement::{CurrentLayout, Layout, NodeId};
-use gitstratum::pool::{Connection, Connections, Dialler, Lease, Want};
-use gitstratum::quorum::NodeError;
+use gitstratum_cluster::transport::{Connection, Connections, Dialler, Lease, Want};
+use gitstratum_core::placement::{CurrentLayout, Layout, NodeId};
+use gitstratum_core::replica::NodeError;
 use gitstratum_host::Net;
 use tokio::time::Instant;
 

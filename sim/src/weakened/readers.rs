@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum::object::ObjectId;
-use gitstratum::placement::NodeId;
-use gitstratum::quorum::{NodeError, NodeReader};
-use gitstratum::store::{Found, LargeReader, StoreError};
+use gitstratum_core::object::ObjectId;
+use gitstratum_core::placement::NodeId;
+use gitstratum_core::replica::{Found, LargeReader, NodeError, NodeReader, StoreError};
 
 /// What a credulous reader takes for "absent".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use gitstratum::object::{Object, ObjectHead, ObjectId};
-use gitstratum::placement::NodeId;
-use gitstratum::quorum::{Missed, NodeError, NodeWriter, Parts, Recorded};
-use gitstratum::store::{Durability, StoreError, Stored};
+use gitstratum_core::object::{Object, ObjectHead, ObjectId};
+use gitstratum_core::placement::NodeId;
+use gitstratum_core::replica::{
+    Durability, Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored,
+};
 use tokio::sync::Notify;
 
 /// When the replicas beyond W are forgotten.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
-use gitstratum::client::{Client, GetError, Got, PutError, PutReport};
-use gitstratum::limits::PART_BYTES_MAX;
-use gitstratum::object::{Object, ObjectId};
-use gitstratum::placement::{NodeId, ReadSet};
+use gitstratum_cluster::client::{Client, GetError, Got, PutError, PutReport};
+use gitstratum_core::limits::PART_BYTES_MAX;
+use gitstratum_core::object::{Object, ObjectId};
+use gitstratum_core::placement::{NodeId, ReadSet};
 use rand::{Rng, RngCore};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::mpsc;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gitstratum::object::ObjectId;
+use gitstratum_core::object::ObjectId;
 use rand::Rng;
 use tokio::sync::Notify;
 

@@ -1,8 +1,8 @@
 //! Objects made from a seed and a key, sized as Git's are.
 
 use bytes::Bytes;
-use gitstratum::limits::OBJECT_BYTES_WHOLE_MAX;
-use gitstratum::object::{HashAlgorithm, Kind, Object};
+use gitstratum_core::limits::OBJECT_BYTES_WHOLE_MAX;
+use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use rand::{Rng, RngCore};
 use sha2::{Digest, Sha256};
 

@@ -1,7 +1,7 @@
 //! Streams are independent, objects regenerate, sizes are Git's.
 
-use gitstratum::limits::OBJECT_BYTES_WHOLE_MAX;
-use gitstratum::object::{Kind, Object};
+use gitstratum_core::limits::OBJECT_BYTES_WHOLE_MAX;
+use gitstratum_core::object::{Kind, Object};
 use rand::RngCore;
 
 use super::{Blueprint, ContentHash, stream};

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
-use gitstratum::placement::{ClusterId, Layout, NodeId};
-use gitstratum::repair::CatchingUp;
 use gitstratum::server::{self, Serving};
+use gitstratum_cluster::repair::CatchingUp;
+use gitstratum_core::placement::{ClusterId, Layout, NodeId};
 use gitstratum_host::simulated::{Link, Machine, Network};
 use gitstratum_host::{Disk, signal};
 use rand::RngCore;

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use gitstratum::config::{RepairConfig, StoreConfig};
-use gitstratum::placement::{ClusterId, Layout, Member, NodeId};
+use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 
 use super::Run;
 use super::cluster::PORT;

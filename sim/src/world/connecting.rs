@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum::client::{Around, Client, ClientOptions};
-use gitstratum::placement::{CurrentLayout, Layout};
-use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
+use gitstratum_cluster::client::{Around, Client, ClientOptions};
+use gitstratum_cluster::transport::{Connections, Dialler, Pool, PoolOptions};
+use gitstratum_core::placement::{CurrentLayout, Layout};
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::sleep;

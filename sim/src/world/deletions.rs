@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use gitstratum::object::ObjectId;
-use gitstratum::store::{Deleted, Store};
+use gitstratum_core::object::ObjectId;
+use gitstratum_core::replica::Deleted;
+use gitstratum_store::Store;
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;

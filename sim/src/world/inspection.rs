@@ -1,7 +1,7 @@
 //! The last look: after every machine lost its power, what do the nodes hold?
 
-use gitstratum::client::{Client, GetError};
-use gitstratum::object::ObjectId;
+use gitstratum_cluster::client::{Client, GetError};
+use gitstratum_core::object::ObjectId;
 use gitstratum_host::Net;
 use tokio::sync::oneshot;
 

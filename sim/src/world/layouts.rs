@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gitstratum::layout;
-use gitstratum::placement::{ClusterId, Layout, MemberState};
+use gitstratum_cluster::membership;
+use gitstratum_core::placement::{ClusterId, Layout, MemberState};
 use tokio::sync::oneshot;
 
 use super::{Cluster, Run};
@@ -54,7 +54,7 @@ impl Cluster {
             let (version, active) = (next.version, names(&next, MemberState::Active));
             let mut members = next.members.clone();
             members.retain(|member| tell.iter().any(|name| name == member.node_id.as_str()));
-            for (member, answer) in layout::apply(host.net, &next, members, PATIENCE).await {
+            for (member, answer) in membership::apply(host.net, &next, members, PATIENCE).await {
                 let event = match answer {
                     Ok(_) => Event::LayoutTaken { version, active: active.clone() },
                     Err(error) => Event::LayoutNotTaken { version, error: error.to_string() },

@@ -1,7 +1,7 @@
 //! A cluster of simulated machines, and one run of a scenario on it.
 //!
 //! Invariant: the nodes run what production runs, `gitstratum::server::serve` and
-//! `gitstratum::client::Client`, and are told nothing of the scenario. Everything random
+//! `gitstratum_cluster::client::Client`, and are told nothing of the scenario. Everything random
 //! comes from streams of the run's seed. Whatever goes wrong in the cluster is recorded;
 //! judging it is left to `verdict`.
 

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gitstratum::placement::NodeId;
-use gitstratum::quorum::decorate::{Asked, Call, Layer, Layered};
-use gitstratum::quorum::{NodeError, NodeWriter};
+use gitstratum_cluster::quorum::decorate::{Asked, Call, Layer, Layered};
+use gitstratum_core::placement::NodeId;
+use gitstratum_core::replica::{NodeError, NodeWriter};
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 

@@ -6,14 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum::client::Client;
-use gitstratum::object::{ObjectHead, ObjectId};
-use gitstratum::placement::{CurrentLayout, NodeId};
-use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
-use gitstratum::quorum::NodeReader;
-use gitstratum::quorum::decorate::Retried;
-use gitstratum::store::Found;
-use gitstratum::wire::replica::RemoteNode;
+use gitstratum_cluster::client::Client;
+use gitstratum_cluster::quorum::decorate::Retried;
+use gitstratum_cluster::rpc::RemoteNode;
+use gitstratum_cluster::transport::{Connections, Dialler, Pool, PoolOptions};
+use gitstratum_core::object::{ObjectHead, ObjectId};
+use gitstratum_core::placement::{CurrentLayout, NodeId};
+use gitstratum_core::replica::{Found, NodeReader};
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
 

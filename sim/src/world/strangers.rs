@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
-use gitstratum::placement::{Layout, NodeId};
 use gitstratum::server;
+use gitstratum_core::placement::{Layout, NodeId};
 use gitstratum_host::simulated::{DiskProfile, Machine};
 use gitstratum_host::{Host, net};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

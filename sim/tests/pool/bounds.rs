@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gitstratum::pool::{Connections, Eviction, PoolOptions, Want};
-use gitstratum::quorum::NodeError;
+use gitstratum_cluster::transport::{Connections, Eviction, PoolOptions, Want};
+use gitstratum_core::replica::NodeError;
 use tokio::time::{sleep, timeout};
 
 use crate::world::{World, counts, lease, node_id};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use gitstratum::pool::{Connections, DialProblem, Eviction, PoolOptions, Stage};
-use gitstratum::quorum::NodeError;
+use gitstratum_cluster::transport::{Connections, Eviction, PoolOptions};
+use gitstratum_core::replica::{DialProblem, NodeError, Stage};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::world::{LATENCY, World, counts, layout, lease, node_id, seconds};

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum::object::ObjectId;
-use gitstratum::pool::{Eviction, PoolOptions};
-use gitstratum::quorum::decorate::Retried;
-use gitstratum::quorum::{NodeError, NodeReader};
-use gitstratum::store::Found;
+use gitstratum_cluster::quorum::decorate::Retried;
+use gitstratum_cluster::transport::{Eviction, PoolOptions};
+use gitstratum_core::object::ObjectId;
+use gitstratum_core::replica::{Found, NodeError, NodeReader};
 use tokio::time::{Instant, sleep};
 
 use crate::world::{World, counts, evicted, evictions, lease, seconds};

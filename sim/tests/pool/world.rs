@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gitstratum::config::{Config, ConfigOverrides};
-use gitstratum::placement::{CurrentLayout, Layout, Member, NodeId};
-use gitstratum::pool::{
+use gitstratum::server::serve;
+use gitstratum_cluster::rpc::RemoteNode;
+use gitstratum_cluster::transport::{
     Connections, Dialler, Eviction, Lease, Pool, PoolCounts, PoolOptions, Want,
 };
-use gitstratum::quorum::NodeError;
-use gitstratum::server::serve;
-use gitstratum::wire::replica::RemoteNode;
+use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
+use gitstratum_core::replica::NodeError;
 use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
 use gitstratum_host::{Host, signal};
 use rand::SeedableRng;

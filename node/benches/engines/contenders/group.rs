@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use gitstratum::limits::GROUP_BYTES_MAX;
-use gitstratum::object::Object;
+use gitstratum_core::limits::GROUP_BYTES_MAX;
+use gitstratum_core::object::Object;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 

@@ -19,7 +19,7 @@ mod rocksdb;
 use std::path::Path;
 
 use clap::ValueEnum;
-use gitstratum::object::{Kind, Object, ObjectId};
+use gitstratum_core::object::{Kind, Object, ObjectId};
 
 use crate::Outcome;
 

@@ -6,13 +6,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gitstratum::object::{Kind, Object, ObjectId};
-use gitstratum::placement::NodeId;
-use gitstratum::store::{Durability, Found, Fsync, SegmentStore, Store, StoreOptions};
+use gitstratum_core::object::{Kind, Object, ObjectId};
+use gitstratum_core::placement::NodeId;
+use gitstratum_core::replica::{Durability, Found};
 use gitstratum_host::Disk;
+use gitstratum_store::{Fsync, SegmentStore, Store, StoreOptions};
 
-use super::Engine;
 use crate::Outcome;
+use super::Engine;
 
 /// Our store.
 pub struct Ours(Arc<SegmentStore>);

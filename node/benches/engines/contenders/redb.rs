@@ -6,12 +6,12 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use gitstratum::object::{Kind, Object, ObjectId};
+use gitstratum_core::object::{Kind, Object, ObjectId};
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
 
+use crate::Outcome;
 use super::group::Committer;
 use super::{Engine, parts_of, tag_of};
-use crate::Outcome;
 
 const OBJECTS: TableDefinition<'_, &[u8; 20], &[u8]> = TableDefinition::new("objects");
 

@@ -7,14 +7,11 @@
 
 use std::path::Path;
 
-use gitstratum::object::{Kind, Object, ObjectId};
-use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, Options, WaitForCompactOptions, WriteBatch,
-    WriteOptions,
-};
+use gitstratum_core::object::{Kind, Object, ObjectId};
+use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Options, WaitForCompactOptions, WriteBatch, WriteOptions};
 
-use super::{Engine, parts_of, value_of};
 use crate::Outcome;
+use super::{Engine, parts_of, value_of};
 
 /// Smaller values stay in the tree.
 const BLOB_BYTES_MIN: u64 = 1 << 10;

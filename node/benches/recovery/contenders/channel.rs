@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use gitstratum::limits;
-use gitstratum::object::Object;
+use gitstratum_core::limits;
+use gitstratum_core::object::Object;
 use gitstratum_proto::v1::node_client::NodeClient;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::{Contender, request};
 use crate::Outcome;
+use super::{Contender, request};
 
 pub struct Tonic {
     channel: Channel,

@@ -8,7 +8,7 @@ mod pool;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gitstratum::object::Object;
+use gitstratum_core::object::Object;
 use gitstratum_proto::v1;
 
 use crate::Outcome;

@@ -5,16 +5,16 @@ use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use gitstratum::limits;
-use gitstratum::object::Object;
-use gitstratum::pool::{Channel, Dialler};
+use gitstratum_cluster::transport::{Channel, Dialler};
+use gitstratum_core::limits;
+use gitstratum_core::object::Object;
 use gitstratum_host::Net;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
-use super::{Contender, request};
 use crate::Outcome;
+use super::{Contender, request};
 
 pub struct Naive {
     dialler: Dialler,

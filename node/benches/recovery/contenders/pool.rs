@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gitstratum::limits;
-use gitstratum::object::Object;
-use gitstratum::placement::{CurrentLayout, Layout, Member, NodeId};
-use gitstratum::pool::{Connections, Dialler, Pool, PoolOptions};
-use gitstratum::quorum::decorate::Retried;
-use gitstratum::quorum::{NodeError, NodeWriter};
-use gitstratum::wire::replica::RemoteNode;
+use gitstratum_cluster::quorum::decorate::Retried;
+use gitstratum_cluster::rpc::RemoteNode;
+use gitstratum_cluster::transport::{Connections, Dialler, Pool, PoolOptions};
+use gitstratum_core::limits;
+use gitstratum_core::object::Object;
+use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
+use gitstratum_core::replica::{NodeError, NodeWriter};
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use super::Contender;
 use crate::Outcome;
+use super::Contender;
 
 pub struct Ours {
     pool: Arc<Pool>,

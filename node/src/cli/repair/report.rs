@@ -2,12 +2,12 @@
 
 use std::fmt::{self, Write as _};
 
+use gitstratum_cluster::client::Answered;
 use gitstratum_proto::v1::{ReconcileProgress, StatusResponse};
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
 use crate::cli::nodes::{self, left, percent};
-use crate::client::Answered;
 
 /// What is known to be on fewer replicas than it should be.
 #[derive(Default)]

@@ -2,13 +2,13 @@
 
 use std::fmt::{self, Write as _};
 
+use gitstratum_cluster::client::Answered;
 use gitstratum_proto::v1::{LastScrub, ScrubProgress, ScrubStatus, StatusResponse};
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
 use crate::abridge::abridged;
 use crate::cli::nodes::{self, id, left, percent, time};
-use crate::client::Answered;
 
 fn done_permille(progress: &ScrubProgress) -> u32 {
     let (read, all) = (u128::from(progress.bytes), u128::from(progress.bytes_all.max(1)));

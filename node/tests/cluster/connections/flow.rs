@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Instant;
 
-use gitstratum::limits::IDENTIFY_TIMEOUT;
+use gitstratum_core::limits::IDENTIFY_TIMEOUT;
 use tokio::runtime::Builder;
 
 use super::load::{Load, QUORUM};

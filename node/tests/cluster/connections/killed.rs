@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use gitstratum::limits::DIAL_BACKOFF_MAX;
-use gitstratum::quorum::NodeError;
+use gitstratum_core::limits::DIAL_BACKOFF_MAX;
+use gitstratum_core::replica::NodeError;
 
 use super::load::{Load, QUORUM};
 use super::{Caller, Cluster, SLACK, object, say};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use gitstratum::quorum::NodeError;
+use gitstratum_core::replica::NodeError;
 use tokio::task::JoinHandle;
 
 use super::super::support::wait_until;

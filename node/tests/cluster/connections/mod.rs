@@ -21,15 +21,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gitstratum::client::{Client, ClientOptions};
-use gitstratum::object::{HashAlgorithm, Kind, Object};
-use gitstratum::placement::{CurrentLayout, NodeId};
-use gitstratum::pool::{
+use gitstratum_cluster::client::{Client, ClientOptions};
+use gitstratum_cluster::quorum::decorate::Retried;
+use gitstratum_cluster::rpc::RemoteNode;
+use gitstratum_cluster::transport::{
     Connections, Dialler, Keepalive, PeerNumbers, Pool, PoolCounts, PoolOptions,
 };
-use gitstratum::quorum::decorate::Retried;
-use gitstratum::quorum::{NodeError, NodeWriter};
-use gitstratum::wire::replica::RemoteNode;
+use gitstratum_core::object::{HashAlgorithm, Kind, Object};
+use gitstratum_core::placement::{CurrentLayout, NodeId};
+use gitstratum_core::replica::{NodeError, NodeWriter};
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use gitstratum::limits::{DIAL_BACKOFF_MAX, IDENTIFY_TIMEOUT};
-use gitstratum::pool::{DialProblem, Dialler, Stage};
-use gitstratum::quorum::NodeError;
+use gitstratum_cluster::transport::Dialler;
+use gitstratum_core::limits::{DIAL_BACKOFF_MAX, IDENTIFY_TIMEOUT};
+use gitstratum_core::replica::{DialProblem, NodeError, Stage};
 use gitstratum_host::Net;
 use gitstratum_proto::v1::StatusRequest;
 

@@ -3,9 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use gitstratum::limits::{DIAL_BACKOFF_MAX, IDENTIFY_TIMEOUT};
-use gitstratum::pool::{DialProblem, Stage};
-use gitstratum::quorum::NodeError;
+use gitstratum_core::limits::{DIAL_BACKOFF_MAX, IDENTIFY_TIMEOUT};
+use gitstratum_core::replica::{DialProblem, NodeError, Stage};
 
 use super::load::{Load, QUORUM};
 use super::{Caller, Cluster, KEEPALIVE, SLACK, TIMEOUT, say};

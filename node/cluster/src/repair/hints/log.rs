@@ -1,0 +1,448 @@
+//! The log: what is held, and the file that says the same.
+//!
+//! Each change is planned against what is held, appended as one frame, synced, and only then
+//! applied and answered; reports that wait for one another's sync share the next. A file of
+//! which too much is settled is replaced by a new one, and so is one that failed: what is
+//! held was durable once, so writing it anew never says more than was acknowledged.
+//!
+//! Invariant: nothing is held that is not in the file under the log's name, and nothing is
+//! appended to a file of which that is in doubt.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gitstratum_core::limits;
+use gitstratum_core::object::ObjectId;
+use gitstratum_core::placement::{NodeId, Placement};
+use gitstratum_core::replica::{Missed, ReasonClass, Recorded};
+use gitstratum_core::seldom::Seldom;
+use gitstratum_host::disk::{File, OpenMode};
+use gitstratum_host::{Disk, unix_time_ms};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, oneshot};
+
+use super::entry::{Entry, OtherVersion, parse};
+use super::held::Held;
+use super::pace::Paces;
+use super::{DirtyRange, FILE, Hint, HintError, IdPrefix, Outcome, failed, takeover};
+
+mod numbers;
+mod plan;
+mod writer;
+
+pub use numbers::{HintNumbers, TargetNumbers};
+use writer::Writer;
+
+/// Bounds of a log.
+#[derive(Clone, Debug)]
+pub struct HintOptions {
+    /// What all hints together may take in the file.
+    pub bytes_max: u64,
+    /// A hint that was not delivered by then becomes a dirty range.
+    pub age_max: Duration,
+    /// The file is replaced when it has twice what is held, and this many bytes more.
+    pub slack_bytes: u64,
+}
+
+impl Default for HintOptions {
+    fn default() -> Self {
+        HintOptions {
+            bytes_max: limits::HINT_BYTES_MAX,
+            age_max: limits::HINT_AGE_MAX,
+            slack_bytes: limits::HINT_SLACK_BYTES,
+        }
+    }
+}
+
+/// A report that waits to be written, and for its answer.
+struct Report {
+    missed: Vec<Missed>,
+    layout_version: u64,
+    answer: oneshot::Sender<Result<Recorded, HintError>>,
+}
+
+/// The hints of one node.
+pub struct HintLog {
+    options: HintOptions,
+    /// Held across an append: they are one at a time.
+    writer: tokio::sync::Mutex<Writer>,
+    held: Mutex<Held>,
+    reports: Mutex<Vec<Report>>,
+    changed: Notify,
+    /// Reports that found no room, of which the log tells once in a while.
+    bound_met: Seldom,
+    /// Why the hints of a node wait.
+    troubles: Mutex<BTreeMap<NodeId, String>>,
+    /// How fast they are settled.
+    pub(super) paces: Paces,
+}
+
+impl HintLog {
+    /// Opens the log in the disk's root, and takes over what an earlier version left. Where
+    /// the file cannot account for all of its bytes, everything is dirty for each of
+    /// `others`, the other members of the cluster, and for each target that is known: a torn
+    /// append and one that was acknowledged and rotted look alike.
+    ///
+    /// # Errors
+    /// [`HintError`] when the file cannot be read or synced, or is a newer program's.
+    pub async fn open(
+        disk: &Disk,
+        options: HintOptions,
+        others: &[NodeId],
+    ) -> Result<Arc<Self>, HintError> {
+        let read = read(disk).await?;
+        let mut held = Held::default();
+        let mut writer = Writer::new(disk.clone());
+        if let Some((file, bytes)) = read {
+            let parsed = parse(&bytes);
+            let parsed = parsed.map_err(|OtherVersion(version)| HintError::Version(version))?;
+            parsed.entries.iter().for_each(|entry| held.apply(entry));
+            // What a process that was killed had written, or named, may be in the cache alone;
+            // from here on it is called durable.
+            file.sync_data().await.map_err(failed(FILE, "sync"))?;
+            disk.sync_dir("").await.map_err(failed(FILE, "sync the directory of"))?;
+            if parsed.unaccounted == 0 {
+                writer = writer.going_on(file, parsed.end, parsed.number);
+            } else {
+                tracing::warn!(
+                    bytes = parsed.unaccounted,
+                    "{FILE}: not all of it holds: everything is to be reconciled"
+                );
+                let known = held.targets().map(|(node, _)| node).chain(others);
+                for target in known.cloned().collect::<BTreeSet<_>>() {
+                    let (prefix, instead_of) = (IdPrefix::All, 0);
+                    held.apply(&Entry::Dirty { target, prefix, instead_of });
+                }
+            }
+        }
+        let log = Arc::new(HintLog {
+            options,
+            writer: tokio::sync::Mutex::new(writer),
+            held: Mutex::new(held),
+            reports: Mutex::default(),
+            changed: Notify::new(),
+            bound_met: Seldom::default(),
+            troubles: Mutex::default(),
+            paces: Paces::default(),
+        });
+        log.take_over(disk).await?;
+        Ok(log)
+    }
+
+    /// What cannot be written now stays where it is until the next start.
+    async fn take_over(self: &Arc<Self>, disk: &Disk) -> Result<(), HintError> {
+        let Some(pairs) = takeover::read(disk).await? else { return Ok(()) };
+        let missed = pairs.into_iter().map(|(node_id, id)| {
+            let reason = String::new();
+            Missed { node_id, id, class: ReasonClass::Other, reason }
+        });
+        let count = missed.len();
+        let taken = async {
+            self.record(missed.collect(), 0).await?;
+            takeover::remove(disk).await
+        };
+        match taken.await {
+            Ok(()) => tracing::info!(count, "missed writes of an earlier version are hints now"),
+            Err(error) => tracing::warn!(count, %error, "missed writes were not taken over"),
+        }
+        Ok(())
+    }
+
+    /// Records what is new among `missed`; all of it is durable when this returns. The caller
+    /// went by `layout_version`, or by 0 if that is not known. Goes on when its caller goes
+    /// away.
+    ///
+    /// # Errors
+    /// [`HintError`] when it could not be written; then it is not held either.
+    pub async fn record(
+        self: &Arc<Self>,
+        missed: Vec<Missed>,
+        layout_version: u64,
+    ) -> Result<Recorded, HintError> {
+        let (answer, answered) = oneshot::channel();
+        self.lock_reports().push(Report { missed, layout_version, answer });
+        let log = self.clone();
+        // A task of its own, so that an append is never dropped half-way.
+        tokio::spawn(async move { log.write_reports().await });
+        answered.await.unwrap_or(Err(HintError::Closed))
+    }
+
+    /// Writes the reports that wait, until there are none.
+    async fn write_reports(&self) {
+        let mut writer = self.writer.lock().await;
+        loop {
+            let reports = {
+                let mut waiting = self.lock_reports();
+                let mut pairs = 0;
+                let fits = |report: &Report| {
+                    pairs += report.missed.len();
+                    pairs <= limits::HINT_FRAME_ENTRIES_MAX
+                };
+                let fitting = waiting.iter().map(fits).take_while(|fits| *fits).count();
+                let count = fitting.max(1).min(waiting.len());
+                waiting.drain(..count).collect::<Vec<_>>()
+            };
+            if reports.is_empty() {
+                return;
+            }
+            let now_ms = unix_time_ms();
+            let (entries, recorded) =
+                plan::of_reports(&self.lock(), &reports, self.options.bytes_max, now_ms);
+            let committed = self.commit(&mut writer, entries).await;
+            if recorded.iter().any(|recorded| recorded.ranged > 0)
+                && let Some(count) = self.bound_met.count()
+            {
+                let bytes_max = self.options.bytes_max;
+                tracing::warn!(
+                    count,
+                    bytes_max,
+                    "hints are at their bound: ranges of ids are dirty"
+                );
+            }
+            for (report, recorded) in reports.into_iter().zip(recorded) {
+                // Who reported may be gone; the record stands all the same.
+                let _ = report.answer.send(committed.clone().map(|()| recorded));
+            }
+        }
+    }
+
+    /// Makes a change that `plan` draws up from what is held, durably.
+    async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        plan: impl FnOnce(&Held) -> (Vec<Entry>, T) + Send + 'static,
+    ) -> Result<T, HintError> {
+        let log = self.clone();
+        let changing = tokio::spawn(async move {
+            let mut writer = log.writer.lock().await;
+            let (entries, answer) = plan(&log.lock());
+            log.commit(&mut writer, entries).await?;
+            Ok(answer)
+        });
+        changing.await.unwrap_or(Err(HintError::Closed))
+    }
+
+    /// Appends, then applies.
+    async fn commit(&self, writer: &mut Writer, entries: Vec<Entry>) -> Result<(), HintError> {
+        if writer.is_closed() {
+            return Err(HintError::Closed);
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        if !writer.is_sound() {
+            let anew = self.lock().entries();
+            writer.replace(&anew).await?;
+        }
+        writer.append(&entries).await?;
+        let outgrown = {
+            let mut held = self.lock();
+            entries.iter().for_each(|entry| held.apply(entry));
+            let needed = held.hint_bytes + held.dirty_count() * limits::NAME_BYTES_MAX as u64;
+            let outgrown = writer.len() > 2 * needed + self.options.slack_bytes;
+            outgrown.then(|| held.entries())
+        };
+        self.changed.notify_waiters();
+        if let Some(anew) = outgrown
+            && let Err(error) = writer.replace(&anew).await
+        {
+            tracing::warn!(%error, "the log of hints is longer than it need be");
+        }
+        Ok(())
+    }
+
+    /// Settles hints of one target; durable when this returns. [`Outcome::Ranged`] marks
+    /// their ranges dirty in the same step.
+    ///
+    /// # Errors
+    /// [`HintError`]; then they are held still.
+    pub async fn settle(
+        self: &Arc<Self>,
+        target: &NodeId,
+        hints: Vec<(ObjectId, Outcome)>,
+    ) -> Result<(), HintError> {
+        self.settle_and_mark(target, hints, Vec::new()).await
+    }
+
+    /// As [`HintLog::settle`]; and these ranges are dirty from then on.
+    ///
+    /// # Errors
+    /// [`HintError`]; then nothing has changed.
+    pub async fn settle_and_mark(
+        self: &Arc<Self>,
+        target: &NodeId,
+        hints: Vec<(ObjectId, Outcome)>,
+        dirty: Vec<(NodeId, IdPrefix)>,
+    ) -> Result<(), HintError> {
+        let target = target.clone();
+        self.change(move |held| {
+            let is_held = |(id, _): &(ObjectId, Outcome)| held.has(&target, id);
+            let hints = hints.into_iter().filter(is_held);
+            let settled = |(id, outcome)| Entry::Settled { target: target.clone(), id, outcome };
+            let marked = |(target, prefix)| Entry::Dirty { target, prefix, instead_of: 0 };
+            (dirty.into_iter().map(marked).chain(hints.map(settled)).collect(), ())
+        })
+        .await
+    }
+
+    /// Settles hints as replaced, and holds others for the nodes beside each instead, in one
+    /// step.
+    ///
+    /// # Errors
+    /// [`HintError`]; then the first are held still.
+    pub async fn replace(
+        self: &Arc<Self>,
+        hints: Vec<(Hint, Vec<NodeId>)>,
+    ) -> Result<(), HintError> {
+        let bytes_max = self.options.bytes_max;
+        self.change(move |held| (plan::of_replacement(held, hints, bytes_max), ())).await
+    }
+
+    /// Sees to it that hints are for members only, and within their bound: an earlier version
+    /// of the program kept them for whatever names it was sent, and the bound may be a lower
+    /// one than before. Hints for a node that no layout has are replaced by hints for the
+    /// present replicas of their objects but for `ourselves`, because nobody can tell whether
+    /// the name was meant; past the bound, they become dirty ranges. Where that cannot be
+    /// written, it is left to the next start, and logged.
+    pub async fn keep_to(self: &Arc<Self>, placement: &Placement, ourselves: &NodeId) {
+        let known: BTreeSet<_> =
+            self.targets().into_iter().filter(|target| placement.layout().knows(target)).collect();
+        let strangers: Vec<_> =
+            self.lock().all().filter(|hint| !known.contains(&hint.target)).cloned().collect();
+        let surplus = self.lock().hint_bytes > self.options.bytes_max;
+        if strangers.is_empty() && !surplus {
+            return;
+        }
+        let (count, bytes_max) = (strangers.len(), self.options.bytes_max);
+        let present = |hint: Hint| {
+            let replicas = placement.replicas(&hint.id);
+            let others = replicas.iter().filter(|node_id| *node_id != ourselves);
+            (hint, others.cloned().collect())
+        };
+        let kept = async {
+            self.replace(strangers.into_iter().map(present).collect()).await?;
+            self.change(move |held| {
+                let entries = plan::of_surplus(held, bytes_max);
+                let ranged = entries.len();
+                (entries, ranged)
+            })
+            .await
+        };
+        match kept.await {
+            Ok(ranged) => tracing::warn!(
+                strangers = count,
+                ranged,
+                "{FILE}: it had hints for nodes that no layout has, or more than may be kept"
+            ),
+            Err(error) => tracing::warn!(%error, "{FILE}: it has more hints than may be kept"),
+        }
+    }
+
+    /// Turns hints that are too old, at this time by the clock, into dirty ranges; says how
+    /// many.
+    ///
+    /// # Errors
+    /// [`HintError`]; then they are held still.
+    pub async fn expire(self: &Arc<Self>, now_ms: u64) -> Result<u64, HintError> {
+        let age_max_ms = u64::try_from(self.options.age_max.as_millis()).unwrap_or(u64::MAX);
+        let is_old = move |hint: &&Hint| now_ms.saturating_sub(hint.recorded_at_ms) > age_max_ms;
+        if !self.lock().all().any(|hint| is_old(&hint)) {
+            return Ok(0);
+        }
+        self.change(move |held| {
+            let ranged = held.all().filter(is_old).map(|hint| Entry::Settled {
+                target: hint.target.clone(),
+                id: hint.id,
+                outcome: Outcome::Ranged,
+            });
+            let entries: Vec<_> = ranged.collect();
+            let count = entries.len() as u64;
+            (entries, count)
+        })
+        .await
+    }
+
+    /// The oldest hints for a node, at most so many.
+    pub fn oldest(&self, target: &NodeId, most: usize) -> Vec<Hint> {
+        let held = self.lock();
+        held.target(target)
+            .into_iter()
+            .flat_map(|target| target.by_age().take(most))
+            .cloned()
+            .collect()
+    }
+
+    /// Nodes that there are hints for.
+    pub fn targets(&self) -> Vec<NodeId> {
+        self.lock().targets().map(|(node, _)| node.clone()).collect()
+    }
+
+    /// Ready when something was recorded, settled, marked or cleared after it was enabled.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Notes why the hints of a node wait, or that they do not.
+    pub(super) fn note_trouble(&self, target: &NodeId, trouble: Option<String>) {
+        let mut troubles = self.troubles.lock().expect("nothing panics while it notes");
+        match trouble {
+            Some(trouble) => troubles.insert(target.clone(), trouble),
+            None => troubles.remove(target),
+        };
+    }
+
+    /// Waits for the append that is under way, and takes no more: the data directory may be
+    /// another process's from now on.
+    pub async fn close(&self) {
+        self.writer.lock().await.close();
+    }
+
+    pub(super) fn dirty(&self) -> Vec<DirtyRange> {
+        self.lock().dirty().collect()
+    }
+
+    pub(super) async fn mark(
+        self: &Arc<Self>,
+        target: NodeId,
+        prefix: IdPrefix,
+    ) -> Result<(), HintError> {
+        self.change(move |_| (vec![Entry::Dirty { target, prefix, instead_of: 0 }], ())).await
+    }
+
+    pub(super) async fn clear(
+        self: &Arc<Self>,
+        ranges: Vec<DirtyRange>,
+    ) -> Result<usize, HintError> {
+        self.change(move |held| {
+            let ranges = ranges.into_iter().filter(|range| held.is_marked(range));
+            let clean = |DirtyRange { target, prefix, .. }| Entry::Clean { target, prefix };
+            let entries: Vec<_> = ranges.map(clean).collect();
+            let count = entries.len();
+            (entries, count)
+        })
+        .await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().expect("nothing panics while it counts hints")
+    }
+
+    fn lock_reports(&self) -> MutexGuard<'_, Vec<Report>> {
+        self.reports.lock().expect("nothing panics while it queues reports")
+    }
+}
+
+async fn read(disk: &Disk) -> Result<Option<(File, Bytes)>, HintError> {
+    let file = match disk.open(FILE, OpenMode::ReadWrite).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // What is held can be told; nothing more is, and each report hears so.
+        Err(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => {
+            disk.open(FILE, OpenMode::Read).await.map_err(failed(FILE, "open"))?
+        }
+        opened => opened.map_err(failed(FILE, "open"))?,
+    };
+    let len = file.len().await.map_err(failed(FILE, "size"))?;
+    let bytes = file.read_at(0, usize::try_from(len).unwrap_or(usize::MAX)).await;
+    Ok(Some((file, bytes.map_err(failed(FILE, "read"))?)))
+}

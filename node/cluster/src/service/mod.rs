@@ -1,0 +1,465 @@
+//! The contract's service over a store: checks what came, asks the store, answers.
+
+mod comparing;
+mod fence;
+mod numbers;
+
+use std::io::ErrorKind;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{Stream, StreamExt, stream};
+use gitstratum_core::limits;
+use gitstratum_core::object::{Object, ObjectId};
+use gitstratum_core::placement::{Layout, LayoutError, NodeId};
+use gitstratum_core::replica::{LargeReader, LargeWriter, StoreError};
+use gitstratum_host::disk::is_exhausted;
+use gitstratum_proto::v1;
+use gitstratum_proto::v1::node_server::Node;
+use gitstratum_store::{ScrubOrder, SegmentStore, Snapshot, Store};
+use tokio::time::Instant;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::membership::{KeepError, LayoutKeeper, ask_members_until};
+use crate::repair::reconcile::Numbers;
+use crate::repair::{CatchingUp, Control, Feeling, Felt, HintError, HintLog, Order, PeerTable};
+use crate::service::numbers::{
+    budget_to_wire, hints_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire, scrub_to_wire,
+    store_to_wire,
+};
+use crate::transport::Connections;
+use crate::transport::server::Requests;
+use crate::wire::codec::{self, Malformed};
+use crate::wire::status::status_of;
+use crate::wire::words::clean_status;
+use crate::wire::{PROTOCOL_VERSION, compare, stamp};
+
+pub use comparing::Compared;
+
+/// A node's store, as clients use it and as repair does.
+pub struct Stores {
+    quiet: Arc<dyn Store>,
+    felt: Arc<dyn Store>,
+}
+
+impl Stores {
+    /// Of this store; what clients feel is noted.
+    pub fn new(store: Arc<dyn Store>, felt: Arc<Felt>) -> Self {
+        Stores { felt: Feeling::around(store.clone(), felt), quiet: store }
+    }
+
+    /// The store for a request that came with this metadata.
+    fn of<T>(&self, request: &Request<T>) -> &Arc<dyn Store> {
+        match stamp::is_background(request.metadata().as_ref()) {
+            true => &self.quiet,
+            false => &self.felt,
+        }
+    }
+}
+
+/// Everything a node answers from.
+pub struct NodeService {
+    /// Who answers.
+    pub node_id: NodeId,
+    /// Which run of it.
+    pub boot_id: u64,
+    /// The layout it goes by.
+    pub layout: LayoutKeeper,
+    /// Where its objects are.
+    pub stores: Stores,
+    /// What repair is told.
+    pub control: Control,
+    /// The same, to be read and verified.
+    pub scrubbed: Arc<SegmentStore>,
+    /// Whether what it says is absent proves anything.
+    pub catching_up: Arc<CatchingUp>,
+    /// The same, to be compared with those of peers.
+    pub compared: Compared,
+    /// What other replicas lack, as callers said.
+    pub hints: Arc<HintLog>,
+    /// What the probe last saw of its peers.
+    pub peers: Arc<PeerTable>,
+    /// The connections that the node itself opens.
+    pub connections: Arc<dyn Connections>,
+    /// What anti-entropy did.
+    pub reconciled: Arc<Numbers>,
+    /// Counters of the server loop.
+    pub requests: Arc<Requests>,
+    /// When it started.
+    pub started: Instant,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type AnswerStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn checked(object: Option<v1::Object>) -> Result<Object, Status> {
+    let object = object.ok_or_else(|| Malformed("a put without an object".into()))?;
+    let object = codec::object_from_wire(object)?;
+    let (size, limit) = (object.data().len(), limits::OBJECT_BYTES_WHOLE_MAX);
+    if size > limit {
+        return Err(Status::invalid_argument(format!(
+            "object of {size} bytes is over the limit of {limit} for one message: use PutLarge"
+        )));
+    }
+    Ok(object)
+}
+
+/// A status for a log of hints that did not take a report.
+fn status_of_hints(error: &HintError) -> Status {
+    let message = error.to_string();
+    match error {
+        HintError::Closed => Status::unavailable(message),
+        HintError::Io { source, .. } if is_exhausted(source) => Status::resource_exhausted(message),
+        HintError::Io { source, .. }
+            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
+            status_of(&StoreError::DiskFull)
+        }
+        HintError::Io { .. } | HintError::Version(_) => Status::internal(message),
+    }
+}
+
+fn within_batch(objects: usize) -> Result<(), Status> {
+    let limit = limits::BATCH_OBJECTS_MAX;
+    if objects > limit {
+        return Err(Status::invalid_argument(format!("{objects} in one batch, {limit} allowed")));
+    }
+    Ok(())
+}
+
+async fn put_batch(
+    store: Arc<dyn Store>,
+    batch: Result<v1::PutBatchRequest, Status>,
+    admit: impl AsyncFnOnce(&[ObjectId]) -> Result<(), Status>,
+) -> Result<v1::PutBatchResponse, Status> {
+    let batch = batch?;
+    within_batch(batch.objects.len())?;
+    let objects: Result<Vec<_>, _> =
+        batch.objects.into_iter().map(|object| checked(Some(object))).collect();
+    let objects = objects?;
+    let ids: Vec<_> = objects.iter().map(Object::id).collect();
+    admit(&ids).await?;
+    let outcomes = store.put(objects).await;
+    let outcomes = outcomes.into_iter().map(codec::put_outcome_to_wire).collect();
+    Ok(v1::PutBatchResponse { outcomes })
+}
+
+/// The answers to one batch of ids, in as many messages as their bytes need.
+fn get_batch(
+    store: Arc<dyn Store>,
+    batch: Result<v1::GetBatchRequest, Status>,
+) -> impl Stream<Item = Result<v1::GetBatchResponse, Status>> {
+    let ids = batch.and_then(|batch| {
+        within_batch(batch.ids.len())?;
+        Ok(codec::ids_from_wire(&batch.ids)?)
+    });
+    let (ids, refused) = match ids {
+        Ok(ids) => (ids, None),
+        Err(status) => (Vec::new(), Some(Err(status))),
+    };
+    let answers = stream::unfold(ids.into_iter(), move |mut ids| {
+        let store = store.clone();
+        async move {
+            let response = next_answers(&*store, &mut ids).await;
+            (!response.outcomes.is_empty()).then_some((Ok(response), ids))
+        }
+    });
+    stream::iter(refused).chain(answers)
+}
+
+async fn next_answers(
+    store: &dyn Store,
+    ids: &mut std::vec::IntoIter<ObjectId>,
+) -> v1::GetBatchResponse {
+    let mut outcomes = Vec::new();
+    let mut bytes = 0;
+    while bytes < limits::BATCH_BYTES_MAX {
+        let Some(id) = ids.next() else { break };
+        let outcome = codec::get_outcome_to_wire(store.get(id).await);
+        if let Some(v1::get_outcome::Outcome::Object(object)) = &outcome.outcome {
+            bytes += object.data.len();
+        }
+        outcomes.push(outcome);
+    }
+    v1::GetBatchResponse { outcomes }
+}
+
+async fn receive_large(
+    mut writer: Box<dyn LargeWriter>,
+    mut parts: Streaming<v1::PutLargeRequest>,
+) -> Answer<v1::PutResponse> {
+    let late = |_| Status::deadline_exceeded("no part of the large object came for too long");
+    loop {
+        let next = tokio::time::timeout(limits::LARGE_PART_TIMEOUT, parts.message());
+        let Some(message) = next.await.map_err(late)?? else { break };
+        let Some(v1::put_large_request::Part::Data(part)) = message.part else {
+            return Err(Malformed("after the head of a large object comes its data".into()).into());
+        };
+        writer.write(part).await.map_err(|error| status_of(&error))?;
+    }
+    let stored = writer.finish().await.map_err(|error| status_of(&error))?;
+    Ok(Response::new(v1::PutResponse { stored: Some(codec::stored_to_wire(stored)) }))
+}
+
+fn send_large(reader: Box<dyn LargeReader>) -> AnswerStream<v1::GetLargeResponse> {
+    let head = v1::get_large_response::Part::Head(codec::head_to_wire(reader.head()));
+    let parts = stream::unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        match reader.next().await {
+            Ok(None) => None,
+            Ok(Some(part)) => Some((Ok(v1::get_large_response::Part::Data(part)), Some(reader))),
+            Err(error) => Some((Err(status_of(&error)), None)),
+        }
+    });
+    let messages = stream::iter([Ok(head)]).chain(parts);
+    Box::pin(messages.map(|part| Ok(v1::GetLargeResponse { part: Some(part?) })))
+}
+
+#[async_trait]
+impl Node for NodeService {
+    async fn identify(
+        &self,
+        _request: Request<v1::IdentifyRequest>,
+    ) -> Answer<v1::IdentifyResponse> {
+        Ok(Response::new(v1::IdentifyResponse {
+            node_id: self.node_id.to_string(),
+            boot_id: self.boot_id,
+            layout: Some(codec::layout_to_wire(&self.layout.current().get())),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol_version: PROTOCOL_VERSION,
+        }))
+    }
+
+    async fn put(&self, request: Request<v1::PutRequest>) -> Answer<v1::PutResponse> {
+        let caller = stamp::version_of(request.metadata().as_ref());
+        let store = self.stores.of(&request).clone();
+        let object = checked(request.into_inner().object)?;
+        fence::admit(self.layout.current(), &self.node_id, caller, &[object.id()]).await?;
+        let outcome = store.put(vec![object]).await.pop();
+        let outcome = outcome.expect("the store answers for every object");
+        let stored = outcome.map_err(|error| status_of(&error))?;
+        Ok(Response::new(v1::PutResponse { stored: Some(codec::stored_to_wire(stored)) }))
+    }
+
+    async fn get(&self, request: Request<v1::GetRequest>) -> Answer<v1::GetResponse> {
+        let store = self.stores.of(&request).clone();
+        let id = codec::id_from_wire(&request.into_inner().id)?;
+        let outcome = codec::get_outcome_to_wire(store.get(id).await);
+        Ok(Response::new(v1::GetResponse { outcome: Some(outcome) }))
+    }
+
+    async fn has(&self, request: Request<v1::HasRequest>) -> Answer<v1::HasResponse> {
+        let ids = request.into_inner().ids;
+        within_batch(ids.len())?;
+        let ids = codec::ids_from_wire(&ids)?;
+        // Before looking, as a get does.
+        let doubted: Vec<bool> = ids.iter().map(|id| self.catching_up.doubts(id)).collect();
+        let present = self.stores.quiet.has(&ids).await.map_err(|error| status_of(&error))?;
+        let catching_up = present.iter().zip(doubted).any(|(present, doubted)| !present && doubted);
+        Ok(Response::new(v1::HasResponse { present, catching_up }))
+    }
+
+    type PutBatchStream = AnswerStream<v1::PutBatchResponse>;
+
+    async fn put_batch(
+        &self,
+        request: Request<Streaming<v1::PutBatchRequest>>,
+    ) -> Answer<Self::PutBatchStream> {
+        let caller = stamp::version_of(request.metadata().as_ref());
+        let (store, layout) = (self.stores.of(&request).clone(), self.layout.current().clone());
+        let ourselves = self.node_id.clone();
+        // One foreign object refuses its batch: whoever sent it has to place them all anew.
+        let answers = request
+            .into_inner()
+            .map(move |batch| {
+                let (layout, ourselves) = (layout.clone(), ourselves.clone());
+                let admit = async move |ids: &[ObjectId]| {
+                    fence::admit(&layout, &ourselves, caller, ids).await
+                };
+                put_batch(store.clone(), batch, admit)
+            })
+            .buffered(limits::STREAM_BATCHES_IN_FLIGHT);
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    type GetBatchStream = AnswerStream<v1::GetBatchResponse>;
+
+    async fn get_batch(
+        &self,
+        request: Request<Streaming<v1::GetBatchRequest>>,
+    ) -> Answer<Self::GetBatchStream> {
+        let store = self.stores.of(&request).clone();
+        let answers = request.into_inner().flat_map(move |batch| {
+            // Pinned, because the stream is flattened as it is polled.
+            Box::pin(get_batch(store.clone(), batch))
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn put_large(
+        &self,
+        request: Request<Streaming<v1::PutLargeRequest>>,
+    ) -> Answer<v1::PutResponse> {
+        let caller = stamp::version_of(request.metadata().as_ref());
+        let mut parts = request.into_inner();
+        let first = parts.message().await?.and_then(|message| message.part);
+        let Some(v1::put_large_request::Part::Head(head)) = first else {
+            return Err(Malformed("a large object begins with its head".into()).into());
+        };
+        let head = codec::head_from_wire(&head)?;
+        fence::admit(self.layout.current(), &self.node_id, caller, &[head.id]).await?;
+        let writer = self.stores.quiet.put_large(head).await.map_err(|error| status_of(&error))?;
+        receive_large(writer, parts).await
+    }
+
+    type GetLargeStream = AnswerStream<v1::GetLargeResponse>;
+
+    async fn get_large(&self, request: Request<v1::GetRequest>) -> Answer<Self::GetLargeStream> {
+        let id = codec::id_from_wire(&request.into_inner().id)?;
+        let reader = self.stores.quiet.get_large(id).await.map_err(|error| status_of(&error))?;
+        Ok(Response::new(match reader {
+            Some(reader) => send_large(reader),
+            None => {
+                let part = Some(v1::get_large_response::Part::Absent(v1::Absent {}));
+                Box::pin(stream::iter([Ok(v1::GetLargeResponse { part })]))
+            }
+        }))
+    }
+
+    async fn record_missed(
+        &self,
+        request: Request<v1::RecordMissedRequest>,
+    ) -> Answer<v1::RecordMissedResponse> {
+        let caller = stamp::version_of(request.metadata().as_ref());
+        let missed = request.into_inner().missed;
+        within_batch(missed.len())?;
+        let missed: Result<Vec<_>, _> = missed.into_iter().map(codec::missed_from_wire).collect();
+        let missed = missed?;
+        let mut layout = self.layout.current().get();
+        let stranger = |layout: &Layout| {
+            missed.iter().map(|m| &m.node_id).find(|id| !layout.knows(id)).cloned()
+        };
+        if stranger(&layout).is_some() && fence::catch_up(self.layout.current(), caller).await {
+            layout = self.layout.current().get();
+        }
+        if let Some(stranger) = stranger(&layout) {
+            let version = layout.version;
+            let message = format!("node {stranger} is not in layout {version}");
+            return Err(fence::stale(version, message));
+        }
+        // What nobody could show is no version that a hint is kept by.
+        let version = caller.unwrap_or(layout.version).min(layout.version);
+        let recorded = self.hints.record(missed, version).await;
+        let recorded = recorded.map_err(|error| status_of_hints(&error))?;
+        Ok(Response::new(codec::recorded_to_wire(recorded)))
+    }
+
+    async fn snapshot(
+        &self,
+        request: Request<v1::SnapshotRequest>,
+    ) -> Answer<v1::SnapshotResponse> {
+        let made = self.stores.quiet.snapshot(&request.into_inner().name).await;
+        let Snapshot { path, files } = made.map_err(|error| status_of(&error))?;
+        Ok(Response::new(v1::SnapshotResponse { path, files }))
+    }
+
+    async fn apply_layout(
+        &self,
+        request: Request<v1::ApplyLayoutRequest>,
+    ) -> Answer<v1::ApplyLayoutResponse> {
+        let layout = request.into_inner().layout;
+        let layout = layout.ok_or_else(|| Malformed("no layout to apply".into()))?;
+        let wrong = |error: LayoutError| Status::invalid_argument(error.to_string());
+        let layout = codec::layout_from_wire(layout).map_err(wrong)?;
+        let current = self.layout.current();
+        if current.check_step(&layout).is_err() {
+            // We may be the one that is behind: the others say what was between, if they know.
+            let take = |held: Arc<Layout>| async move { self.layout.offer(&held).await };
+            let enough = || current.check_step(&layout).is_ok();
+            let ourselves = Some(&self.node_id);
+            let asking = ask_members_until(current, &self.connections, ourselves, enough, take);
+            // Whatever is known by then decides.
+            let _ = tokio::time::timeout(limits::LAYOUT_CATCH_UP_TIMEOUT, asking).await;
+        }
+        let changed = self.layout.apply(&layout).await.map_err(|error| match error {
+            KeepError::Refused(refused) => Status::failed_precondition(refused.to_string()),
+            error => Status::internal(error.to_string()),
+        })?;
+        let version = self.layout.current().version();
+        Ok(Response::new(v1::ApplyLayoutResponse { version, changed }))
+    }
+
+    async fn compare(&self, request: Request<v1::CompareRequest>) -> Answer<v1::CompareResponse> {
+        self.compare_with(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn wants(&self, request: Request<v1::WantsRequest>) -> Answer<v1::WantsResponse> {
+        let ids = request.into_inner().ids;
+        within_batch(ids.len())?;
+        let ids = codec::ids_from_wire(&ids)?;
+        let standing =
+            self.compared.store.standing(&ids).await.map_err(|error| status_of(&error))?;
+        let wants = standing.into_iter().map(|standing| compare::want_to_wire(standing).into());
+        Ok(Response::new(v1::WantsResponse { wants: wants.collect() }))
+    }
+
+    async fn repair(&self, request: Request<v1::RepairRequest>) -> Answer<v1::RepairResponse> {
+        let order = match request.into_inner().order() {
+            v1::RepairOrder::Start => Order::Start,
+            v1::RepairOrder::Pause => Order::Pause,
+            v1::RepairOrder::Cancel => Order::Cancel,
+            v1::RepairOrder::Unspecified => {
+                return Err(Malformed("an order that says nothing".into()).into());
+            }
+        };
+        self.control.give(order);
+        let repair = Some(budget_to_wire(self.control.budget().numbers()));
+        Ok(Response::new(v1::RepairResponse { repair }))
+    }
+
+    async fn scrub(&self, request: Request<v1::ScrubRequest>) -> Answer<v1::ScrubResponse> {
+        let order = match request.into_inner().order() {
+            v1::ScrubOrder::Start => ScrubOrder::Start,
+            v1::ScrubOrder::Pause => ScrubOrder::Pause,
+            v1::ScrubOrder::Cancel => ScrubOrder::Cancel,
+            v1::ScrubOrder::Unspecified => {
+                return Err(Malformed("an order that says nothing".into()).into());
+            }
+        };
+        self.scrubbed.order_scrub(order);
+        let scrub = Some(scrub_to_wire(&self.scrubbed.scrub_numbers()));
+        Ok(Response::new(v1::ScrubResponse { scrub }))
+    }
+
+    async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
+        let hints = self.hints.numbers();
+        self.scrubbed.look_at_room().await;
+        let proves_nothing = self.catching_up.is_pending();
+        let mut status = v1::StatusResponse {
+            node_id: self.node_id.to_string(),
+            boot_id: self.boot_id,
+            layout_version: self.layout.current().version(),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            store: Some(store_to_wire(self.stores.quiet.stats())),
+            server: Some(self.requests.status()),
+            missed: Some(missed_to_wire(&hints)),
+            hints: Some(hints_to_wire(&hints)),
+            peers: self.peers.status(),
+            pool: Some(pool_to_wire(&self.connections.numbers())),
+            repair: Some(budget_to_wire(self.control.budget().numbers())),
+            scrub: Some(scrub_to_wire(&self.scrubbed.scrub_numbers())),
+            reconcile: Some(reconcile_to_wire(&self.reconciled.report(), proves_nothing)),
+            cluster_id: self
+                .layout
+                .current()
+                .cluster()
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
+        };
+        // Every word of it is bounded then, and so is the message.
+        clean_status(&mut status);
+        Ok(Response::new(status))
+    }
+}

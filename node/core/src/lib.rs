@@ -1,0 +1,11 @@
+//! What every room of GitStratum speaks of: objects and their ids, who belongs to a cluster
+//! and which members hold an object, what a replica is asked and answers, and every bound.
+//!
+//! Nothing here opens a file or a connection.
+
+pub mod config_text;
+pub mod limits;
+pub mod object;
+pub mod placement;
+pub mod replica;
+pub mod seldom;

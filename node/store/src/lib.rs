@@ -1,0 +1,217 @@
+//! The storage engine's interface, and the engine.
+//!
+//! Invariant: what [`Store::put`] acknowledged as [`Durability::Synced`] is found again
+//! after any crash. The store verifies every object against its id before it
+//! acknowledges, and knows nothing of replicas.
+
+mod append;
+mod clean;
+mod commit;
+mod compact;
+mod delete;
+mod draft;
+mod engine;
+mod files;
+mod format;
+mod identity;
+mod intake;
+mod inventory;
+mod large;
+mod large_names;
+mod leftovers;
+mod load;
+mod lookup;
+mod maintain;
+mod manifest;
+mod missing;
+pub mod offline;
+mod options;
+mod order;
+mod pack;
+mod quarantine;
+mod recover;
+mod room;
+mod scan;
+mod scrub;
+mod seal;
+mod sealed;
+mod shared;
+mod snapshot;
+mod spare;
+mod throttle;
+mod unsealed;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use gitstratum_core::object::{Object, ObjectHead, ObjectId};
+use gitstratum_core::placement::NodeId;
+use gitstratum_core::replica::{Deleted, Found, LargeReader, LargeWriter, StoreError, Stored};
+
+pub use compact::{CompactOptions, Compacted};
+pub use engine::SegmentStore;
+pub use identity::{CLUSTER, check_vacant, owner, was_open};
+pub use intake::PutsRefused;
+pub use inventory::Inventory;
+pub use maintain::{Maintenance, maintain, watch_room};
+pub use options::{Compression, Fsync, StoreOptions};
+pub use quarantine::Unidentified;
+pub use scrub::{LastScrub, ScrubCounts, ScrubNumbers, ScrubOrder, ScrubProgress, Scrubbed};
+pub use snapshot::Snapshot;
+
+/// Why a store could not be opened. The disk is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the data directory is in use by another process")]
+    InUse,
+    /// It holds another node's data.
+    #[error("the data directory belongs to node {owner}, not to {ours}")]
+    OtherNode {
+        /// Whose it is.
+        owner: NodeId,
+        /// Who we are.
+        ours: NodeId,
+    },
+    /// A file was written by a version of the program that this one does not know.
+    #[error("{path} has format version {version}, which this version does not read")]
+    Version {
+        /// The file.
+        path: String,
+        /// Its version.
+        version: u32,
+    },
+    /// A file is not what its name says.
+    #[error("{path} is damaged at its beginning")]
+    Damaged {
+        /// The file.
+        path: String,
+    },
+    /// There is no store, and something else, around which none is made.
+    #[error(
+        "a new store is made in an empty or a new directory only, and this one has {found} and no \
+         file named {missing}; name another directory, or move what is there away"
+    )]
+    Foreign {
+        /// What was found, by name.
+        found: String,
+        /// What every data directory has.
+        missing: String,
+    },
+    /// There is no store at all.
+    #[error("this is no data directory: it has no file named {missing}")]
+    NoStore {
+        /// What every data directory has.
+        missing: String,
+    },
+    /// A file that no store makes.
+    #[error("{path} is none of this program's files")]
+    Stranger {
+        /// The file.
+        path: String,
+    },
+    /// The disk failed.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was tried.
+        doing: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+fn io_error(doing: &str, path: &str) -> impl FnOnce(std::io::Error) -> OpenError {
+    let doing = format!("{doing} {path}");
+    move |source| OpenError::Io { doing, source }
+}
+
+/// Counters of a store since it was opened, and its size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Objects held.
+    pub objects: u64,
+    /// Object data held, without record headers.
+    pub payload_bytes: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Objects in files of their own.
+    pub large_objects: u64,
+    /// Objects that are known to be damaged and were not put again; and files with records of
+    /// which not even the ids are known: they cannot be read, or the file lost them.
+    pub damaged_objects: u64,
+    /// What is known of files that lost records which cannot all be named: a line each, at most
+    /// `limits::LOST_FILES_NAMED_MAX`.
+    pub lost: Vec<String>,
+    /// Bytes of dead records that compaction would free.
+    pub garbage_bytes: u64,
+    /// Bytes of all segments, indexes and large objects.
+    pub disk_bytes: u64,
+    /// Memory that the indexes of sealed segments take.
+    pub index_memory_bytes: u64,
+    /// `fdatasync` calls since opening.
+    pub syncs: u64,
+    /// Bytes given to the disk since opening.
+    pub bytes_written: u64,
+    /// Objects put since opening, those already present included.
+    pub puts: u64,
+    /// Objects asked for since opening.
+    pub gets: u64,
+    /// Why the store takes no writes, if it does not.
+    pub failed: Option<String>,
+    /// Why it takes no puts for now, if it does not for want of room.
+    pub puts_refused: Option<PutsRefused>,
+}
+
+/// A content-addressed store on one machine.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores objects of at most `limits::OBJECT_BYTES_WHOLE_MAX` bytes each; one result
+    /// each, in order. Returns when every one is as durable as it says or refused.
+    /// Dropping the future abandons the answer, not the writes already queued.
+    async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>>;
+
+    /// Looks an object up and verifies its record's checksum; whoever receives it checks the
+    /// hash, and scrub does.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] or [`StoreError::Io`].
+    async fn get(&self, id: ObjectId) -> Result<Found, StoreError>;
+
+    /// Which of these objects are held durably, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when an index can neither be read nor be made again.
+    async fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>, StoreError>;
+
+    /// Begins an object that comes in parts, whatever its size.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] when too many are under way, or as `put`.
+    async fn put_large(&self, head: ObjectHead) -> Result<Box<dyn LargeWriter>, StoreError>;
+
+    /// Opens an object of any size for reading in parts; `None` when absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError>;
+
+    /// Deletes what is there of these objects, durably; garbage collection calls it.
+    ///
+    /// # Errors
+    /// As a put; then any of them may be deleted.
+    async fn delete(&self, ids: &[ObjectId]) -> Result<Deleted, StoreError>;
+
+    /// Makes a snapshot of all that was acknowledged before the call. Puts and gets go on.
+    ///
+    /// # Errors
+    /// [`StoreError::Snapshot`] for a name that is none or is taken; as a put.
+    async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError>;
+
+    /// Counters and sizes.
+    fn stats(&self) -> StoreStats;
+
+    /// Finishes what is queued and refuses the rest.
+    async fn close(&self);
+}
