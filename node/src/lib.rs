@@ -4,6 +4,9 @@
 //! from the rooms below, whole repositories in and out, and the command line. It runs unchanged
 //! on real machines and on the testbed's simulated ones.
 
+/// The program's version, with the commit that it was built from where that is known.
+pub const VERSION: &str = env!("GITSTRATUM_VERSION");
+
 #[cfg(feature = "cli")]
 mod abridge;
 #[cfg(feature = "cli")]

@@ -22,13 +22,13 @@ Exit codes: 0 done; 1 the operation failed; 2 wrong usage or configuration.";
 
 /// A replicated, content-addressed store for Git objects.
 #[derive(Debug, Parser)]
-#[command(name = "gitstratum", version, after_help = EXAMPLES)]
+#[command(name = "gitstratum", version = crate::VERSION, after_help = EXAMPLES)]
 pub struct Arguments {
     /// How the log on standard error looks
     #[arg(long, value_enum, default_value = "human", global = true, env = "GITSTRATUM_LOG_FORMAT")]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace or off, also of one module, as in
-    /// warn,gitstratum::repair=debug
+    /// warn,gitstratum_cluster::repair=debug
     #[arg(
         long,
         value_name = "LEVELS",

@@ -29,7 +29,7 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
     let wrong = |part: &str| {
         Err(format!(
             "{part:?} is no level (error, warn, info, debug, trace or off) and no MODULE=LEVEL, \
-             such as gitstratum::repair=debug"
+             such as gitstratum_cluster::repair=debug"
         ))
     };
     // Spans and their fields, which have commas too, are left to the parser.

@@ -64,6 +64,8 @@ pub struct NodeService {
     pub node_id: NodeId,
     /// Which run of it.
     pub boot_id: u64,
+    /// Which program.
+    pub software_version: &'static str,
     /// The layout it goes by.
     pub layout: LayoutKeeper,
     /// Where its objects are.
@@ -226,7 +228,7 @@ impl Node for NodeService {
             node_id: self.node_id.to_string(),
             boot_id: self.boot_id,
             layout: Some(codec::layout_to_wire(&self.layout.current().get())),
-            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            software_version: self.software_version.to_owned(),
             protocol_version: PROTOCOL_VERSION,
         }))
     }
@@ -441,7 +443,7 @@ impl Node for NodeService {
             boot_id: self.boot_id,
             layout_version: self.layout.current().version(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            software_version: self.software_version.to_owned(),
             store: Some(store_to_wire(self.stores.quiet.stats())),
             server: Some(self.requests.status()),
             missed: Some(missed_to_wire(&hints)),

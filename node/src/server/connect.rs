@@ -1,0 +1,75 @@
+//! Connecting: how a node reaches its peers, and what its rooms tell each other in memory.
+
+use std::sync::Arc;
+
+use gitstratum_cluster::repair::reconcile::Numbers;
+use gitstratum_cluster::repair::{Control, Felt, PeerTable};
+use gitstratum_cluster::service::{Compared, NodeService, Stores};
+use gitstratum_cluster::transport::server::Requests;
+use gitstratum_cluster::transport::{Connections, Dialler, Pool};
+use gitstratum_host::Net;
+use rand::Rng;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tokio::time::Instant;
+
+use super::Opened;
+use crate::config::Config;
+
+/// What of a node is lost with its process.
+pub(super) struct Connected {
+    /// Which run of the node this is.
+    pub(super) boot_id: u64,
+    pub(super) connections: Arc<dyn Connections>,
+    pub(super) peers: Arc<PeerTable>,
+    pub(super) requests: Arc<Requests>,
+    /// How long clients wait, which repair gives way to.
+    pub(super) felt: Arc<Felt>,
+    pub(super) control: Control,
+    pub(super) reconciled: Arc<Numbers>,
+}
+
+impl Connected {
+    /// A pool without connections, and nothing known of any peer. `rng` draws the boot id and
+    /// seeds the pool's own.
+    pub(super) fn new(config: &Config, net: &Net, opened: &Opened, rng: &mut ChaCha12Rng) -> Self {
+        let layout = opened.keeper.current();
+        let boot_id = rng.random();
+        let pool_rng = ChaCha12Rng::from_rng(rng);
+        let dialler = Dialler::new(net.clone(), config.node_id.as_str());
+        let pool = Pool::new(dialler, layout, pool_rng, config.pool.options());
+        let felt = Arc::new(Felt::default());
+        Connected {
+            boot_id,
+            connections: Arc::new(pool),
+            peers: Arc::new(PeerTable::new(&layout.get(), &config.node_id)),
+            requests: Arc::default(),
+            control: Control::new(config.repair.budget(felt.clone())),
+            felt,
+            reconciled: Arc::new(Numbers::new(config.repair.compare_interval().is_some())),
+        }
+    }
+
+    /// What answers requests.
+    pub(super) fn service(&self, config: &Config, opened: &Opened) -> NodeService {
+        let store = &opened.store;
+        let refusing = opened.catching_up.refuses_absent(store.clone());
+        NodeService {
+            node_id: config.node_id.clone(),
+            boot_id: self.boot_id,
+            software_version: crate::VERSION,
+            layout: opened.keeper.clone(),
+            stores: Stores::new(refusing, self.felt.clone()),
+            control: self.control.clone(),
+            scrubbed: store.clone(),
+            catching_up: opened.catching_up.clone(),
+            compared: Compared::new(store.clone()),
+            hints: opened.hints.clone(),
+            peers: self.peers.clone(),
+            connections: self.connections.clone(),
+            reconciled: self.reconciled.clone(),
+            requests: self.requests.clone(),
+            started: Instant::now(),
+        }
+    }
+}

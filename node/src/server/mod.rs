@@ -1,0 +1,95 @@
+//! A node, assembled: configuration and host in, a running server out.
+//!
+//! Four steps, a room each but for the last: open what it keeps, connect it to its peers, start
+//! what runs in the background, and run the server loop until it is told to stop.
+
+mod background;
+mod connect;
+mod open;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use gitstratum_cluster::membership::{ClusterError, KeepError, LayoutKeeper};
+use gitstratum_cluster::repair::{CatchingUp, HintError};
+use gitstratum_cluster::transport::server;
+use gitstratum_host::Host;
+use gitstratum_store::{OpenError, Store};
+use rand_chacha::ChaCha12Rng;
+
+use crate::config::Config;
+use background::Background;
+use connect::Connected;
+use open::Opened;
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be bound.
+    #[error("listen: {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The data directory is unusable, in use, or another node's.
+    #[error("data: {0}")]
+    Data(#[from] OpenError),
+    /// The layout that is kept is unusable, or contradicts the configured one.
+    #[error("layout: {0}")]
+    Layout(#[from] KeepError),
+    /// It cannot be said which cluster the node belongs to, or it is another than the
+    /// configured one.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The log of hints is unusable.
+    #[error("data: {0}")]
+    Hints(#[from] HintError),
+}
+
+/// A node that serves.
+pub struct Serving {
+    /// What it is bound to.
+    pub address: SocketAddr,
+    /// Where newer layouts are handed in.
+    pub layout: LayoutKeeper,
+    /// What it stores, for whoever deletes: nobody does over the network.
+    pub store: Arc<dyn Store>,
+    /// Whether what the node lacks counts as absent.
+    pub catching_up: Arc<CatchingUp>,
+}
+
+/// Runs a node until `shutdown` completes and what was in flight is done, or
+/// `limits::SHUTDOWN_TIMEOUT` has passed. `ready` is told what serves.
+///
+/// # Errors
+/// [`ServeError`]; nothing is served then.
+pub async fn serve(
+    config: Config,
+    host: Host,
+    mut rng: ChaCha12Rng,
+    ready: impl FnOnce(Serving) + Send,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let opened = Opened::open(&config, &host, &mut rng).await?;
+    let connected = Connected::new(&config, &host.net, &opened, &mut rng);
+    let service = connected.service(&config, &opened);
+    let background = Background::start(&config, &opened, &connected, &mut rng).await;
+    let requests = connected.requests.clone();
+    // Connections end with the service and the background, not after the store.
+    drop(connected);
+
+    let Opened { listener, address, store, catching_up, cluster, keeper, hints } = opened;
+    tracing::info!(node = %config.node_id, %cluster, %address, "serving");
+    let layout = keeper.current().clone();
+    ready(Serving { address, layout: keeper, store: store.clone(), catching_up });
+    server::run(listener, service, requests, layout, shutdown).await;
+
+    drop(background);
+    hints.close().await;
+    store.close().await;
+    tracing::info!(node = %config.node_id, "stopped");
+    Ok(())
+}

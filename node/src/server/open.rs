@@ -1,0 +1,75 @@
+//! Opening: the port, and everything that a node keeps in its data directory.
+//!
+//! Invariant: nothing is served, and no peer is dialled, before all of it is open.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use gitstratum_cluster::membership::cluster::{self, Configured};
+use gitstratum_cluster::membership::{ClusterError, LayoutKeeper};
+use gitstratum_cluster::repair::{CatchingUp, HintLog};
+use gitstratum_core::placement::{ClusterId, Layout, NodeId};
+use gitstratum_host::Host;
+use gitstratum_host::net::Listener;
+use gitstratum_store::{SegmentStore, StoreOptions};
+use rand_chacha::ChaCha12Rng;
+
+use super::ServeError;
+use crate::config::{Config, StoreConfig};
+
+/// What a node keeps, open, and the port that it will serve.
+pub(super) struct Opened {
+    pub(super) listener: Listener,
+    pub(super) address: SocketAddr,
+    pub(super) store: Arc<SegmentStore>,
+    pub(super) catching_up: Arc<CatchingUp>,
+    pub(super) cluster: ClusterId,
+    pub(super) keeper: LayoutKeeper,
+    pub(super) hints: Arc<HintLog>,
+}
+
+impl Opened {
+    /// Opens it all; `rng` draws the cluster's id where the node founds one.
+    pub(super) async fn open(
+        config: &Config,
+        host: &Host,
+        rng: &mut ChaCha12Rng,
+    ) -> Result<Self, ServeError> {
+        let failed = |source| ServeError::Listen { address: config.listen, source };
+        let configured = Configured { layout: &config.layout, alone: config.alone };
+        // Nobody is to reach a node that is about to refuse its directory.
+        cluster::check(&host.disk, configured).await?;
+        // Bound first, so that a port in use leaves the data directory alone; nothing is
+        // accepted before the store is open.
+        let listener = host.net.listen(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let options = store_options(&config.node_id, &config.store);
+        let catching_up = CatchingUp::open(&host.disk).await?;
+        let store = SegmentStore::open(host.disk.clone(), options).await?;
+        let cluster = cluster::keep(&host.disk, configured, rng).await?;
+        let layout = config.layout.clone().of_cluster(&cluster).map_err(ClusterError::Contradicted)?;
+        let keeper = LayoutKeeper::open(host.disk.clone(), layout).await?;
+        let layout = keeper.current();
+        let others = others(&layout.get(), &config.node_id);
+        let hints = HintLog::open(&host.disk, config.repair.hints(), &others).await?;
+        hints.keep_to(&layout.placement(), &config.node_id).await;
+        if !layout.get().is_read_from(&config.node_id) {
+            let node = &config.node_id;
+            tracing::warn!(%node, "this node is not in the layout: it takes no writes");
+        }
+        Ok(Opened { listener, address, store, catching_up, cluster, keeper, hints })
+    }
+}
+
+/// The members beside ourselves.
+fn others(layout: &Layout, ourselves: &NodeId) -> Vec<NodeId> {
+    let ids = layout.members.iter().map(|member| &member.node_id);
+    ids.filter(|node_id| *node_id != ourselves).cloned().collect()
+}
+
+fn store_options(node_id: &NodeId, config: &StoreConfig) -> StoreOptions {
+    StoreOptions::new(node_id.clone(), config.fsync)
+        .compression(config.compression)
+        .reserve_bytes(config.reserve_bytes)
+        .segment_bytes_max(config.segment_bytes)
+}
