@@ -7,6 +7,8 @@
 //! `--cfg madsim`, which is how `cargo sim` builds it.
 
 #[cfg(madsim)]
+pub mod broken;
+#[cfg(madsim)]
 pub mod commands;
 pub mod report;
 #[cfg(madsim)]
@@ -14,8 +16,6 @@ pub mod runner;
 pub mod scenario;
 pub mod trace;
 pub mod verdict;
-#[cfg(madsim)]
-pub mod weakened;
 pub mod workload;
 #[cfg(madsim)]
 pub mod world;

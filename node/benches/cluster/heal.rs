@@ -148,7 +148,7 @@ async fn until_whole(client: &Client, restarted: Instant) -> Outcome<Vec<Said>> 
         let is_whole = |status: &StatusResponse| {
             let reconcile = status.reconcile.clone().unwrap_or_default();
             let hints = status.hints.clone().unwrap_or_default();
-            !reconcile.proves_nothing
+            !reconcile.absence_unproven
                 && !reconcile.catching_up
                 && reconcile.peers.iter().all(|peer| peer.progress.is_none())
                 && hints.pending + hints.dirty_ranges == 0
@@ -169,8 +169,8 @@ fn repair_of(answers: &[StatusResponse]) -> (u64, Option<Duration>) {
         lacking += status.hints.as_ref().map_or(0, |hints| hints.pending);
         let peers = status.reconcile.iter().flat_map(|reconcile| &reconcile.peers);
         for progress in peers.filter_map(|peer| peer.progress.as_ref()) {
-            lacking += progress.lacking_here + progress.lacking_there;
-            left = left.max(progress.left_ms.map(Duration::from_millis));
+            lacking += progress.missing_locally + progress.missing_remotely;
+            left = left.max(progress.eta_ms.map(Duration::from_millis));
         }
     }
     (lacking, left)

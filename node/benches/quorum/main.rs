@@ -110,9 +110,9 @@ impl NodeWriter for Noting {
         self.inner.record_missed(missed, timeout).await
     }
 
-    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
         let answered = self.answered.clone();
-        let inner = self.inner.insistent()?;
+        let inner = self.inner.bypassing_breaker()?;
         Some(Arc::new(Noting { inner, answered }))
     }
 }

@@ -120,7 +120,7 @@ async fn carry_out(
             });
             let recorded = log.record(missed.collect(), 0).await?;
             let model = &mut *model.lock().unwrap();
-            model.recorded += recorded.new + recorded.ranged;
+            model.recorded += recorded.new + recorded.moved_to_ranges;
             model.pairs.extend(pairs.into_iter().map(|pair| (pair, Expected::Known)));
         }
         Operation::Deliver(pair) => {

@@ -112,9 +112,9 @@ pub(super) fn each_as_json<T>(answers: &[Answered<T>], described: impl Fn(&T) ->
 
 /// Why hints wait, after what says that they do; nothing where nobody knows.
 pub(super) fn waits(target: &HintTarget) -> String {
-    match target.trouble.as_str() {
+    match target.last_error.as_str() {
         "" => String::new(),
-        trouble => format!("; they wait: {trouble}"),
+        last_error => format!("; they wait: {last_error}"),
     }
 }
 

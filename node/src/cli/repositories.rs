@@ -81,7 +81,7 @@ async fn summarize(client: &Client, report: &ImportReport, shown: &Shown) {
              dirty ranges, {} recorded nowhere",
             stats.replica_failures,
             stats.missed_recorded + stats.missed_already_recorded,
-            stats.missed_ranged,
+            stats.missed_moved_to_ranges,
             stats.missed_lost
         ));
     }

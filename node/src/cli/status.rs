@@ -126,8 +126,8 @@ fn hints(hints: &HintStatus) -> Value {
             "node": target.node_id,
             "pending": target.pending,
             "oldest_age_ms": target.oldest_age_ms,
-            "trouble": target.trouble,
-            "left_ms": target.left_ms,
+            "last_error": target.last_error,
+            "eta_ms": target.eta_ms,
         })
     });
     json!({
@@ -137,13 +137,13 @@ fn hints(hints: &HintStatus) -> Value {
         "oldest_age_ms": hints.oldest_age_ms,
         "recorded": hints.recorded,
         "delivered": hints.delivered,
-        "gone": hints.gone,
+        "deleted": hints.deleted,
         "replaced": hints.replaced,
-        "ranged": hints.ranged,
+        "moved_to_ranges": hints.moved_to_ranges,
         "dirty_ranges": hints.dirty_ranges,
         "dirty": dirty.collect::<Vec<_>>(),
         "targets": targets.collect::<Vec<_>>(),
-        "targets_all": hints.targets_all,
+        "targets_total": hints.targets_total,
     })
 }
 
@@ -170,7 +170,7 @@ fn pool(pool: &PoolStatus) -> Value {
     json!({
         "connections": pool.connections,
         "peers": peers.collect::<Vec<_>>(),
-        "former": pool_counts(&pool.former.clone().unwrap_or_default()),
+        "removed_peers": pool_counts(&pool.removed_peers.clone().unwrap_or_default()),
     })
 }
 
@@ -188,8 +188,8 @@ fn pool_counts(counts: &PoolCounts) -> Value {
         "dialled": counts.dialled,
         "dials_failed": tallies(&counts.dials_failed),
         "evictions": tallies(&counts.evictions),
-        "repeats": counts.repeats,
-        "repeats_refused": counts.repeats_refused,
+        "retries": counts.retries,
+        "retries_refused": counts.retries_refused,
         "backoffs_cut_short": counts.backoffs_cut_short,
     })
 }
@@ -296,17 +296,17 @@ fn list_hints(out: &mut String, answers: &[Answer]) -> fmt::Result {
                 nodes::waits(target)
             )?;
         }
-        let more = hints.targets_all.saturating_sub(hints.targets.len() as u64);
+        let more = hints.targets_total.saturating_sub(hints.targets.len() as u64);
         if more > 0 {
             writeln!(out, "{node} keeps hints for {more} more nodes, none older")?;
         }
         if hints.recorded > 0 {
-            let HintStatus { recorded, delivered, gone, replaced, ranged, .. } = hints;
+            let HintStatus { recorded, delivered, deleted, replaced, moved_to_ranges, .. } = hints;
             let (pending, bytes) = (hints.pending, hints.bytes);
             writeln!(
                 out,
                 "{node} recorded {recorded} hints: {pending} kept ({bytes} bytes), {delivered} \
-                 delivered, {gone} gone, {replaced} replaced, {ranged} in dirty ranges"
+                 delivered, {deleted} deleted, {replaced} replaced, {moved_to_ranges} in dirty ranges"
             )?;
         }
         if hints.dirty_ranges > 0 {

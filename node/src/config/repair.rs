@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum_cluster::repair::{Budget, Felt, HintOptions};
+use gitstratum_cluster::repair::{Budget, ClientLatency, HintOptions};
 use gitstratum_core::limits;
 use serde::{Deserialize, Serialize};
 
@@ -66,8 +66,8 @@ impl RepairConfig {
     }
 
     /// What all repair together may take, giving way to what clients feel.
-    pub fn budget(&self, felt: Arc<Felt>) -> Budget {
-        Budget::yielding(self.bytes_per_second, self.operations_in_flight, felt)
+    pub fn budget(&self, latency: Arc<ClientLatency>) -> Budget {
+        Budget::throttling(self.bytes_per_second, self.operations_in_flight, latency)
     }
 
     /// Between two comparisons with a peer; `None` when there are none.

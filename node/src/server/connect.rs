@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gitstratum_cluster::repair::reconcile::Numbers;
-use gitstratum_cluster::repair::{Control, Felt, PeerTable};
+use gitstratum_cluster::repair::{ClientLatency, Control, PeerTable};
 use gitstratum_cluster::service::{Compared, NodeService, Stores};
 use gitstratum_cluster::transport::server::Requests;
 use gitstratum_cluster::transport::{Connections, Dialler, Pool};
@@ -24,7 +24,7 @@ pub(super) struct Connected {
     pub(super) peers: Arc<PeerTable>,
     pub(super) requests: Arc<Requests>,
     /// How long clients wait, which repair gives way to.
-    pub(super) felt: Arc<Felt>,
+    pub(super) latency: Arc<ClientLatency>,
     pub(super) control: Control,
     pub(super) reconciled: Arc<Numbers>,
 }
@@ -38,14 +38,14 @@ impl Connected {
         let pool_rng = ChaCha12Rng::from_rng(rng);
         let dialler = Dialler::new(net.clone(), config.node_id.as_str());
         let pool = Pool::new(dialler, layout, pool_rng, config.pool.options());
-        let felt = Arc::new(Felt::default());
+        let latency = Arc::new(ClientLatency::default());
         Connected {
             boot_id,
             connections: Arc::new(pool),
             peers: Arc::new(PeerTable::new(&layout.get(), &config.node_id)),
             requests: Arc::default(),
-            control: Control::new(config.repair.budget(felt.clone())),
-            felt,
+            control: Control::new(config.repair.budget(latency.clone())),
+            latency,
             reconciled: Arc::new(Numbers::new(config.repair.compare_interval().is_some())),
         }
     }
@@ -59,7 +59,7 @@ impl Connected {
             boot_id: self.boot_id,
             software_version: crate::VERSION,
             layout: opened.keeper.clone(),
-            stores: Stores::new(refusing, self.felt.clone()),
+            stores: Stores::new(refusing, self.latency.clone()),
             control: self.control.clone(),
             scrubbed: store.clone(),
             catching_up: opened.catching_up.clone(),

@@ -47,7 +47,8 @@ impl Opened {
         let catching_up = CatchingUp::open(&host.disk).await?;
         let store = SegmentStore::open(host.disk.clone(), options).await?;
         let cluster = cluster::keep(&host.disk, configured, rng).await?;
-        let layout = config.layout.clone().of_cluster(&cluster).map_err(ClusterError::Contradicted)?;
+        let layout =
+            config.layout.clone().of_cluster(&cluster).map_err(ClusterError::Contradicted)?;
         let keeper = LayoutKeeper::open(host.disk.clone(), layout).await?;
         let layout = keeper.current();
         let others = others(&layout.get(), &config.node_id);

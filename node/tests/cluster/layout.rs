@@ -181,7 +181,7 @@ fn the_procedures_to_add_drain_remove_and_settle_run_as_they_are_written() {
     nodes.push(Some(cluster.start(4, &second)));
     wait_until("the new node has its share", || {
         let n4 = &status()["nodes"][3];
-        n4["reconcile"]["proves_nothing"] == false && objects(4) > 0
+        n4["reconcile"]["absence_unproven"] == false && objects(4) > 0
     });
 
     // Drain: what it has goes to those that take its place.

@@ -21,7 +21,7 @@ fn a_node_whose_data_was_deleted_gets_everything_again_by_itself() {
     wait_until("nothing lacks a replica", || {
         let status = cluster.repair_status();
         let caught_up = |node: &Value| {
-            node["proves_nothing"] == false
+            node["absence_unproven"] == false
                 && node["catching_up"] == false
                 && node["comparisons"].as_array().unwrap().is_empty()
         };
@@ -48,14 +48,14 @@ fn a_node_that_is_started_on_a_backup_proves_nothing_until_it_was_compared() {
     fs::rename(data.join("snapshots/monday"), &backup).unwrap();
     fs::remove_dir_all(&data).unwrap();
     fs::rename(&backup, &data).unwrap();
-    let proves_nothing = |cluster: &Cluster| {
+    let absence_unproven = |cluster: &Cluster| {
         let nodes = &cluster.repair_status()["nodes"];
-        nodes.as_array().unwrap().iter().map(|node| node["proves_nothing"].clone()).collect()
+        nodes.as_array().unwrap().iter().map(|node| node["absence_unproven"].clone()).collect()
     };
     // Also after it was started and killed.
     for _ in 0..2 {
         cluster.start_node(1);
-        let said: Vec<Value> = proves_nothing(&cluster);
+        let said: Vec<Value> = absence_unproven(&cluster);
         assert_eq!(said[1], true, "{said:?}");
         cluster.kill(1);
     }
@@ -63,7 +63,7 @@ fn a_node_that_is_started_on_a_backup_proves_nothing_until_it_was_compared() {
         cluster.start_node(node);
     }
     wait_until("it was compared", || {
-        let said: Vec<Value> = proves_nothing(&cluster);
+        let said: Vec<Value> = absence_unproven(&cluster);
         said.iter().all(|said| *said == false) && ids.iter().all(|id| cluster.holders(id) == 3)
     });
 }

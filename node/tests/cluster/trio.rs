@@ -52,7 +52,7 @@ impl Cluster {
         }
         wait_until("the nodes were compared", || {
             let status = cluster.repair_status();
-            status["nodes"].as_array().unwrap().iter().all(|node| node["proves_nothing"] == false)
+            status["nodes"].as_array().unwrap().iter().all(|node| node["absence_unproven"] == false)
         });
         cluster
     }

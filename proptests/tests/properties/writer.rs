@@ -254,7 +254,7 @@ impl Driver {
         prop_assert!(recorded.iter().all(has_it), "only who has an object can deliver it");
         prop_assert_eq!(stats.missed_lost, lost);
         prop_assert_eq!(stats.missed_recorded, expected.len() as u64);
-        let of = stats.missed_already_recorded + stats.missed_ranged;
+        let of = stats.missed_already_recorded + stats.missed_moved_to_ranges;
         prop_assert_eq!((of, stats.replica_failures), (0, lost + expected.len() as u64));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `bench`: what the simulator itself can carry, on one core, in wall time.
 //!
-//! Two figures. Under load: calls that five nodes answered per second, every lane of
+//! Two figures. Under load: calls that five nodes answered per second, every worker of
 //! every client putting and getting objects of 4 KiB as fast as it is answered. Idle:
 //! simulated seconds per second while the nodes do nothing but watch each other.
 
@@ -18,11 +18,11 @@ use tokio::sync::oneshot;
 
 use super::CommandError;
 use super::output::note;
+use crate::broken::Followers;
 use crate::runner::{on_a_fresh_thread, runtime};
 use crate::scenario::Plan;
 use crate::trace::{Recorder, Records};
 use crate::verdict::Verdict;
-use crate::weakened::Followers;
 use crate::workload::{Ledger, Quiet, stream};
 use crate::world::{Cluster, Panics, Run};
 
@@ -30,7 +30,7 @@ use crate::world::{Cluster, Panics, Run};
 const PLAN: &str = include_str!("bench.toml");
 /// Bytes of every object.
 const OBJECT_BYTES: usize = 4096;
-/// Puts of each lane, each followed by a get.
+/// Puts of each worker, each followed by a get.
 const PUTS_PER_LANE: usize = 100;
 /// Simulated time of the idle cluster.
 const IDLE: Duration = Duration::from_secs(20_000);
@@ -160,9 +160,9 @@ fn worker(run: &Run, cluster: &Cluster, name: &str) -> Worker {
         let client = Client::connect(host.net, &peers, rng, options).await.expect("nodes listen");
         tell_ready.send(calls(&client).await).expect("the bench waits");
         wait.await.expect("the bench says when");
-        let lanes = (0..run.plan.workload.lanes)
-            .map(|lane| put_and_get(&client, run.seed, format!("{machine}.{lane}")));
-        join_all(lanes).await;
+        let workers = (0..run.plan.workload.workers)
+            .map(|worker| put_and_get(&client, run.seed, format!("{machine}.{worker}")));
+        join_all(workers).await;
         client.drain().await;
         tell_done.send(calls(&client).await).expect("the bench waits");
     });
@@ -179,8 +179,8 @@ async fn calls(client: &Client) -> u64 {
     calls
 }
 
-async fn put_and_get(client: &Client, seed: u64, lane: String) {
-    let mut rng = stream(seed, &lane);
+async fn put_and_get(client: &Client, seed: u64, worker: String) {
+    let mut rng = stream(seed, &worker);
     for _ in 0..PUTS_PER_LANE {
         let mut data = vec![0; OBJECT_BYTES];
         rng.fill_bytes(&mut data);

@@ -1,4 +1,4 @@
-//! `controls`: what is weakened must fail the scenarios that name it.
+//! `controls`: what is broken must fail the scenarios that name it.
 //!
 //! A scenario that a control passes with every seed proves nothing about what that control
 //! lacks; nor does one that fails when nothing is taken away: from the testbed's own pool where

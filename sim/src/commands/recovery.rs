@@ -14,7 +14,7 @@ use super::output::Progress;
 use crate::runner::{in_parallel, run_once, run_weakened};
 use crate::scenario::{Control, Plan, load_all};
 use crate::trace::{Event, Record};
-use crate::verdict::{Facts, recoveries};
+use crate::verdict::{History, recoveries};
 
 /// What is measured of one or more runs.
 #[derive(Clone, Debug, Default)]
@@ -33,9 +33,9 @@ struct Measured {
 
 impl Measured {
     fn of(trace: &[Record]) -> Self {
-        let facts = Facts::of(trace);
+        let history = History::of(trace);
         let mut measured = Measured::default();
-        for recovery in recoveries(&facts) {
+        for recovery in recoveries(&history) {
             measured.failed_between += recovery.failed;
             match recovery.first_success_us {
                 Some(first) => measured.first_success_us.push(first - recovery.at_us),
@@ -44,7 +44,7 @@ impl Measured {
                 None => {}
             }
         }
-        measured.wrong_peer_writes = facts.wrong_peer_writes();
+        measured.wrong_peer_writes = history.wrong_peer_writes();
         let dials = trace.iter().filter(|record| matches!(record.event, Event::Dialled { .. }));
         measured.dials = dials.filter(|record| record.actor.starts_with('c')).count() as u64;
         measured

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::push;
 use crate::trace::{Event, Outcome, Record};
-use crate::verdict::Facts;
+use crate::verdict::History;
 
 /// Width of a drawing, and of the names at its left, in its own units.
 const WIDTH: f64 = 960.0;
@@ -59,9 +59,9 @@ impl Scale {
 }
 
 /// One bar a node: when it listened, was cut off, or was down.
-pub(super) fn machines(trace: &[Record], facts: &Facts<'_>) -> String {
+pub(super) fn machines(trace: &[Record], history: &History<'_>) -> String {
     let scale = Scale::of(trace);
-    let nodes = facts.setting.map_or(&[][..], |setting| &setting.nodes);
+    let nodes = history.setting.map_or(&[][..], |setting| &setting.nodes);
     let mut contents = String::new();
     for (row, node) in nodes.iter().enumerate() {
         let y = row as f64 * ROW;
@@ -127,10 +127,10 @@ fn is_failure(outcome: &Outcome) -> bool {
 }
 
 /// Objects answered and failed in each second.
-pub(super) fn rates(trace: &[Record], facts: &Facts<'_>) -> String {
+pub(super) fn rates(trace: &[Record], history: &History<'_>) -> String {
     let scale = Scale::of(trace);
     let mut seconds: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-    for operation in facts.operations.values() {
+    for operation in history.operations.values() {
         for (_, outcome, at_us) in operation.answers() {
             let (answered, failed) = seconds.entry(at_us / 1_000_000).or_default();
             *if is_failure(outcome) { failed } else { answered } += 1;
@@ -159,7 +159,7 @@ pub(super) fn rates(trace: &[Record], facts: &Facts<'_>) -> String {
 }
 
 /// One dot a call: when it began, and how long it took on a logarithmic scale from 1 ms.
-pub(super) fn latencies(trace: &[Record], facts: &Facts<'_>) -> String {
+pub(super) fn latencies(trace: &[Record], history: &History<'_>) -> String {
     const DECADES: u32 = 4;
     let scale = Scale::of(trace);
     let y = |took_us: u64| {
@@ -179,7 +179,7 @@ pub(super) fn latencies(trace: &[Record], facts: &Facts<'_>) -> String {
             ),
         );
     }
-    for operation in facts.operations.values() {
+    for operation in history.operations.values() {
         let Some(ended_us) = operation.ended_us else { continue };
         let colour = match (operation.outcomes.iter().any(is_failure), operation.call.is_put()) {
             (true, _) => FAILED,

@@ -11,7 +11,7 @@ mod tests;
 use std::fmt::Write;
 
 use crate::trace::{Event, Record};
-use crate::verdict::{Facts, Verdict, Violation};
+use crate::verdict::{History, Verdict, Violation};
 
 /// Violations that are listed; the trace has what led to the others.
 const VIOLATIONS_LISTED_MAX: usize = 100;
@@ -25,9 +25,9 @@ height:.8em;margin-right:.3em}";
 
 /// The page of one run.
 pub fn page(trace: &[Record], verdict: Verdict, violations: &[Violation], digest: &str) -> String {
-    let facts = Facts::of(trace);
+    let history = History::of(trace);
     let (scenario, seed) =
-        facts.setting.map_or(("unknown", 0), |setting| (setting.scenario.as_str(), setting.seed));
+        history.setting.map_or(("unknown", 0), |setting| (setting.scenario.as_str(), setting.seed));
     let word = verdict.word();
     let mut page = String::new();
     let sections = [
@@ -43,14 +43,14 @@ pub fn page(trace: &[Record], verdict: Verdict, violations: &[Violation], digest
          </span><span><i style=\"background:#e3b341\"></i>runs, cut off</span><span>\
          <i style=\"background:#d9d9d9\"></i>down</span></p>"
             .to_owned(),
-        chart::machines(trace, &facts),
+        chart::machines(trace, &history),
         "<h2>Objects per second</h2><p class=\"key\"><span><i style=\"background:#8fc79a\"></i>\
          answered</span><span><i style=\"background:#b3261e\"></i>failed</span></p>"
             .to_owned(),
-        chart::rates(trace, &facts),
+        chart::rates(trace, &history),
         "<h2>Time to answer</h2><p>One dot a call: puts dark, gets light, failures red.</p>"
             .to_owned(),
-        chart::latencies(trace, &facts),
+        chart::latencies(trace, &history),
         events(trace),
         "</html>\n".to_owned(),
     ];
@@ -94,8 +94,8 @@ fn events(trace: &[Record]) -> String {
             Event::NameServiceDelay { delay_us } => {
                 format!("the name service answers {delay_us} us late")
             }
-            Event::Quiet => "no lane begins anything".to_owned(),
-            Event::QuietEnded => "the lanes go on".to_owned(),
+            Event::Quiet => "no worker begins anything".to_owned(),
+            Event::QuietEnded => "the workers go on".to_owned(),
             Event::Burst { callers } => format!("{callers} callers at once on {actor}"),
             Event::WritesWillPanic { nodes, times } => {
                 format!("writes to {} panic {times} times on each client", nodes.join(", "))

@@ -17,7 +17,7 @@ expect = { recover_within = "10s", put_share_min = 1.0, puts_acked_min = 5, stuc
 
 [workload]
 clients = 1
-lanes = 2
+workers = 2
 duration = "3s"
 pace_ms = [50, 150]
 put_share = 0.6

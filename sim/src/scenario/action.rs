@@ -172,7 +172,7 @@ pub enum Action {
         /// How late; zero ends it.
         delay: Duration,
     },
-    /// No lane begins anything.
+    /// No worker begins anything.
     Quiet {
         /// For so long.
         lasts: RangeInclusive<Duration>,

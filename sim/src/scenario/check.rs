@@ -204,7 +204,7 @@ impl Source<'_> {
     fn workload(&self, raw: &file::Workload, zones: usize) -> Result<WorkloadPlan, ScenarioError> {
         Ok(WorkloadPlan {
             clients: self.field("workload.clients", &raw.clients, within(1, 100))?,
-            lanes: self.field("workload.lanes", &raw.lanes, within(1, LANES_MAX))?,
+            workers: self.field("workload.workers", &raw.workers, within(1, WORKERS_MAX))?,
             duration: self.duration("workload.duration", &raw.duration)?,
             pace: self.milliseconds("workload.pace_ms", &raw.pace_ms)?,
             put_share: self.field("workload.put_share", &raw.put_share, share)?,
@@ -269,7 +269,7 @@ impl Source<'_> {
 }
 
 /// Lanes of a client; numbers of operations leave room for so many, and bursts take one.
-const LANES_MAX: usize = 999;
+const WORKERS_MAX: usize = 999;
 
 /// Accepts whole numbers from `least` to `most`.
 fn within(least: usize, most: usize) -> impl FnOnce(&usize) -> Result<usize, String> {

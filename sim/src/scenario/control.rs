@@ -1,6 +1,6 @@
-//! The weakened pools, repair, writers and readers that a scenario can name as its controls.
+//! The broken pools, repair, writers and readers that a scenario can name as its controls.
 //!
-//! Only their names are here; what they lack is in `weakened`.
+//! Only their names are here; what they lack is in `broken`.
 
 use std::fmt;
 

@@ -87,7 +87,7 @@ pub(super) struct Repair {
 #[serde(deny_unknown_fields)]
 pub(super) struct Workload {
     pub(super) clients: Spanned<usize>,
-    pub(super) lanes: Spanned<usize>,
+    pub(super) workers: Spanned<usize>,
     pub(super) duration: Spanned<String>,
     pub(super) pace_ms: Spanned<[f64; 2]>,
     pub(super) put_share: Spanned<f64>,

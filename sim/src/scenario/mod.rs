@@ -52,7 +52,7 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What must hold besides the invariants.
     pub expect: Expectations,
-    /// Weakened pools that must fail this scenario, by name.
+    /// Broken pools that must fail this scenario, by name.
     pub controls: Vec<Control>,
 }
 
@@ -164,10 +164,10 @@ pub struct WorkloadPlan {
     /// Client machines `c1`, `c2`, …
     pub clients: usize,
     /// Operations that a client has under way at once.
-    pub lanes: usize,
+    pub workers: usize,
     /// How long the load goes on.
     pub duration: Duration,
-    /// Pause of a lane between two operations.
+    /// Pause of a worker between two operations.
     pub pace: RangeInclusive<Duration>,
     /// Share of operations that put, 0.0 to 1.0; the others get.
     pub put_share: f64,
@@ -181,7 +181,7 @@ pub struct WorkloadPlan {
     pub request_timeout: Duration,
     /// Connections that a client's pool may hold; the node's own bound if not given.
     pub pool_connections_max: Option<usize>,
-    /// Puts of each lane after the last fault, when nothing is wrong any more.
+    /// Puts of each worker after the last fault, when nothing is wrong any more.
     pub settled_puts: usize,
     /// Where the clients are: they read from replicas of this zone first.
     pub zone: Option<String>,

@@ -28,7 +28,7 @@ sync_ms = [1, 3]
 
 [workload]
 clients = 2
-lanes = 2
+workers = 2
 duration = "30s"
 pace_ms = [50, 200]
 put_share = 0.6

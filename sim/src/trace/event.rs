@@ -79,7 +79,7 @@ pub enum Event {
         /// In microseconds.
         delay_us: u64,
     },
-    /// The lanes of all clients begin nothing.
+    /// The workers of all clients begin nothing.
     Quiet,
     /// They do again.
     QuietEnded,
@@ -158,7 +158,7 @@ pub enum Event {
         /// What was looked for, in words.
         wanted: String,
     },
-    /// Acknowledged objects are to be deleted; no lane asks for them until it was tried.
+    /// Acknowledged objects are to be deleted; no worker asks for them until it was tried.
     Condemned {
         /// Number of the deletion, from 0.
         deletion: u32,

@@ -4,16 +4,16 @@
 //! dials a node again shows: for the rule, a node that is back counts as in reach once
 //! `expect.recover_within` has passed.
 
-use super::facts::{Facts, Operation};
+use super::history::{History, Operation};
 use super::{Class, Violation};
 use crate::trace::{Outcome, Wanted};
 
 /// Operations that failed with a quorum in reach from beginning to end.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    let Some(setting) = facts.setting else { return Vec::new() };
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
+    let Some(setting) = history.setting else { return Vec::new() };
     let mut violations = Vec::new();
     let recovery_us = setting.recover_within_us;
-    for Failure { operation, object, error, at_us, in_reach } in failures(facts, recovery_us) {
+    for Failure { operation, object, error, at_us, in_reach } in failures(history, recovery_us) {
         violations.push(Violation {
             rule: "quorum in reach",
             class: Class::Liveness,
@@ -38,9 +38,9 @@ pub(super) struct Failure<'a> {
 }
 
 /// All of them, where a node that is back counts as in reach after `recovery_us`.
-pub(super) fn failures<'a>(facts: &'a Facts<'a>, recovery_us: u64) -> Vec<Failure<'a>> {
+pub(super) fn failures<'a>(history: &'a History<'a>, recovery_us: u64) -> Vec<Failure<'a>> {
     let mut failures = Vec::new();
-    for (operation, object, outcome, at_us) in facts.put_answers().chain(facts.get_answers()) {
+    for (operation, object, outcome, at_us) in history.put_answers().chain(history.get_answers()) {
         let (needed, error) = match outcome {
             Outcome::PutFailed { error, .. } => (object.write_quorum, error),
             Outcome::Unavailable { error } => (object.read_quorum, error),
@@ -48,7 +48,7 @@ pub(super) fn failures<'a>(facts: &'a Facts<'a>, recovery_us: u64) -> Vec<Failur
         };
         let (client, began_us) = (operation.client, operation.began_us);
         let stays =
-            |node: &&String| facts.reachable_after(recovery_us, (node, client), began_us, at_us);
+            |node: &&String| history.reachable_after(recovery_us, (node, client), began_us, at_us);
         let in_reach: Vec<&String> = object.replicas.iter().filter(stays).collect();
         // The object may have been put by any layout that is not settled, so a get needs a quorum
         // of each of them. A put goes by one.

@@ -12,15 +12,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::Facts;
+use super::history::History;
 use super::{Class, Violation};
 use crate::trace::{Event, Outcome, Phase};
 
 const RULE: &str = "I5 convergent";
 
 /// Objects that some of their replicas lack, and hints that were not delivered.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    let Some(observed) = Observed::of(facts) else { return Vec::new() };
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
+    let Some(observed) = Observed::of(history) else { return Vec::new() };
     let mut violations = Vec::new();
     let mut complain = |message| {
         let at_us = observed.at_us;
@@ -36,11 +36,11 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             complain(format!("{range}* is a dirty range still"));
         }
     }
-    for (_, object, outcome, acked_us) in facts.put_answers() {
+    for (_, object, outcome, acked_us) in history.put_answers() {
         if !matches!(outcome, Outcome::Acked { .. }) || acked_us > observed.at_us {
             continue;
         }
-        if facts.is_condemned(&object.id, acked_us) {
+        if history.is_condemned(&object.id, acked_us) {
             continue;
         }
         let nobody = &Vec::new();
@@ -50,8 +50,8 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             .iter()
             .filter(|node| !holders.contains(node) && !observed.is_dirty(node, &object.id))
             // What rotted has to be found first, and who left the layout gets nothing.
-            .filter(|node| observed.finds_rot || !facts.rotted.contains(node.as_str()))
-            .filter(|node| !facts.left.contains(node.as_str()))
+            .filter(|node| observed.finds_rot || !history.rotted.contains(node.as_str()))
+            .filter(|node| !history.left.contains(node.as_str()))
             .collect();
         if !lacking.is_empty() {
             let id = &object.id;
@@ -74,11 +74,11 @@ struct Observed<'a> {
 
 impl<'a> Observed<'a> {
     /// `None` in a run that does not look, or never came so far.
-    fn of(facts: &Facts<'a>) -> Option<Self> {
-        let setting = facts.setting?;
+    fn of(history: &History<'a>) -> Option<Self> {
+        let setting = history.setting?;
         setting.converge_within_us?;
         let mut observed: Option<Observed<'_>> = None;
-        for record in facts.trace {
+        for record in history.trace {
             match &record.event {
                 Event::Phase { phase: Phase::Converged } => {
                     observed = Some(Observed {

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Deletion, Facts};
+use super::history::{Deletion, History};
 use super::{Class, Violation};
 use crate::trace::{Outcome, Wanted};
 
 /// Objects that were there after their replica had deleted them.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    if facts.setting.is_none_or(|setting| setting.replicas != 1) {
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
+    if history.setting.is_none_or(|setting| setting.replicas != 1) {
         return Vec::new();
     }
     let mut violations = Vec::new();
@@ -21,7 +21,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
         violations.push(Violation { rule, class, at_us, message });
     };
     let mut put_us: BTreeMap<&str, u64> = BTreeMap::new();
-    for operation in facts.operations.values().filter(|operation| operation.call.is_put()) {
+    for operation in history.operations.values().filter(|operation| operation.call.is_put()) {
         for object in operation.objects {
             let last_us = put_us.entry(&object.id).or_default();
             // What never ended may still come.
@@ -35,9 +35,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             let done = |node: &String| deletion.done_by.contains(node.as_str());
             put_us < deletion.began_us && object.replicas.iter().all(done)
         };
-        facts.deletions_since(&object.id, put_us).find(by_all).map(|deletion| deletion.over_us)
+        history.deletions_since(&object.id, put_us).find(by_all).map(|deletion| deletion.over_us)
     };
-    for (operation, object, outcome, at_us) in facts.get_answers() {
+    for (operation, object, outcome, at_us) in history.get_answers() {
         if let Some(deleted_us) = deleted_us(object)
             && deleted_us < operation.began_us
             && matches!(outcome, Outcome::Found { .. })
@@ -47,10 +47,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             complain(at_us, format!("{client} got {id}, deleted {ago_us} us before it asked"));
         }
     }
-    let puts = facts.put_answers().map(|(_, object, ..)| (object.id.as_str(), object));
+    let puts = history.put_answers().map(|(_, object, ..)| (object.id.as_str(), object));
     for (id, object) in puts.collect::<BTreeMap<_, _>>() {
         let Some(deleted_us) = deleted_us(object) else { continue };
-        let Some((holders, outcome)) = facts.inspected.get(id) else { continue };
+        let Some((holders, outcome)) = history.inspected.get(id) else { continue };
         if !holders.is_empty() || matches!(outcome, Outcome::Found { .. }) {
             complain(deleted_us, format!("{id} was deleted, and {holders:?} had it in the end"));
         }

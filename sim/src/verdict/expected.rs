@@ -1,16 +1,16 @@
 //! Liveness: the scenario's own expectations of how much gets done.
 
-use super::facts::Facts;
+use super::history::History;
 use super::{Class, Violation};
 use crate::trace::{Event, Outcome};
 
 /// Expectations that the run did not meet.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    let Some(setting) = facts.setting else { return Vec::new() };
-    let at_us = facts.trace.last().map_or(0, |record| record.at_us);
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
+    let Some(setting) = history.setting else { return Vec::new() };
+    let at_us = history.trace.last().map_or(0, |record| record.at_us);
     let mut offered: u64 = 0;
     let mut acked: u64 = 0;
-    for (_, _, outcome, _) in facts.put_answers() {
+    for (_, _, outcome, _) in history.put_answers() {
         offered += 1;
         acked += u64::from(matches!(outcome, Outcome::Acked { .. }));
     }
@@ -29,7 +29,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
         complain("expect.put_share_min", message, at_us);
     }
     let (mut compactions, mut deletions) = (0, 0);
-    for record in facts.trace {
+    for record in history.trace {
         match &record.event {
             Event::Compacted { replaced } => compactions += replaced,
             Event::Deleted { objects, .. } => deletions += objects,

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::Facts;
+use super::history::History;
 use super::{Class, Violation};
 use crate::trace::{Event, Outcome};
 
@@ -20,8 +20,8 @@ struct Taken<'a> {
 }
 
 /// Puts that count a node which had left.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    let taken: Vec<Taken<'_>> = facts
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
+    let taken: Vec<Taken<'_>> = history
         .trace
         .iter()
         .filter_map(|record| match &record.event {
@@ -32,9 +32,9 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             _ => None,
         })
         .collect();
-    let recovery_us = facts.setting.map_or(0, |setting| setting.recover_within_us);
+    let recovery_us = history.setting.map_or(0, |setting| setting.recover_within_us);
     let mut violations = Vec::new();
-    for (operation, object, outcome, at_us) in facts.put_answers() {
+    for (operation, object, outcome, at_us) in history.put_answers() {
         let (Outcome::Acked { replicas } | Outcome::PutFailed { replicas, .. }) = outcome else {
             continue;
         };

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::available::failures;
-use super::facts::Facts;
+use super::history::History;
 use super::{Class, Violation};
 use crate::trace::{Event, Outcome, Phase, Record};
 
@@ -32,16 +32,16 @@ pub struct Recovery {
 }
 
 /// What is not fresh.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    let mut violations = strangers(facts);
-    violations.extend(failed_in_reach(facts));
-    violations.extend(dials(facts));
-    violations.extend(connections(facts));
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
+    let mut violations = impostors(history);
+    violations.extend(failed_in_reach(history));
+    violations.extend(dials(history));
+    violations.extend(connections(history));
     violations
 }
 
-fn strangers(facts: &Facts<'_>) -> Vec<Violation> {
-    let holds = facts.trace.iter().filter_map(|record| match record.event {
+fn impostors(history: &History<'_>) -> Vec<Violation> {
+    let holds = history.trace.iter().filter_map(|record| match record.event {
         Event::StrangerHolds { objects } if objects > 0 => Some((record, objects)),
         _ => None,
     });
@@ -54,11 +54,11 @@ fn strangers(facts: &Facts<'_>) -> Vec<Violation> {
     holds.map(violation).collect()
 }
 
-fn failed_in_reach(facts: &Facts<'_>) -> Vec<Violation> {
-    let Some(most) = facts.setting.and_then(|setting| setting.failed_in_reach_max) else {
+fn failed_in_reach(history: &History<'_>) -> Vec<Violation> {
+    let Some(most) = history.setting.and_then(|setting| setting.failed_in_reach_max) else {
         return Vec::new();
     };
-    let failures = failures(facts, 0);
+    let failures = failures(history, 0);
     // A batch is one request, however many of its objects failed.
     let calls: BTreeSet<_> = failures
         .iter()
@@ -81,11 +81,11 @@ fn failed_in_reach(facts: &Facts<'_>) -> Vec<Violation> {
     }
 }
 
-fn dials(facts: &Facts<'_>) -> Vec<Violation> {
-    let Some(most) = facts.setting.and_then(|setting| setting.dials_per_10s_max) else {
+fn dials(history: &History<'_>) -> Vec<Violation> {
+    let Some(most) = history.setting.and_then(|setting| setting.dials_per_10s_max) else {
         return Vec::new();
     };
-    let Some((machine, address, dials, at_us)) = busiest(facts) else { return Vec::new() };
+    let Some((machine, address, dials, at_us)) = busiest(history) else { return Vec::new() };
     if dials <= most {
         return Vec::new();
     }
@@ -98,15 +98,15 @@ fn dials(facts: &Facts<'_>) -> Vec<Violation> {
 }
 
 /// Who had more connections than it may, and when it had most.
-fn connections(facts: &Facts<'_>) -> Vec<Violation> {
-    let Some(most) = facts.setting.and_then(|setting| setting.connections_max) else {
+fn connections(history: &History<'_>) -> Vec<Violation> {
+    let Some(most) = history.setting.and_then(|setting| setting.connections_max) else {
         return Vec::new();
     };
     let clients: BTreeSet<&str> =
-        facts.operations.values().map(|operation| operation.client).collect();
+        history.operations.values().map(|operation| operation.client).collect();
     let mut under_load = false;
     let mut worst: Option<(&Record, usize)> = None;
-    for record in facts.trace {
+    for record in history.trace {
         match &record.event {
             Event::Phase { phase } => under_load = *phase == Phase::Load,
             Event::Dialled { open, .. }
@@ -130,11 +130,11 @@ fn connections(facts: &Facts<'_>) -> Vec<Violation> {
 
 /// The most dials of one machine to one address within the window, and when; under load
 /// only, for a client that is looking for its cluster asks everybody.
-fn busiest<'a>(facts: &Facts<'a>) -> Option<(&'a str, &'a str, u64, u64)> {
+fn busiest<'a>(history: &History<'a>) -> Option<(&'a str, &'a str, u64, u64)> {
     let mut under_load = false;
     let mut recent: BTreeMap<(&str, &str), VecDeque<u64>> = BTreeMap::new();
     let mut busiest: Option<(&str, &str, u64, u64)> = None;
-    for record in facts.trace {
+    for record in history.trace {
         match &record.event {
             Event::Phase { phase } => under_load = *phase == Phase::Load,
             Event::Dialled { address, .. } if under_load => {
@@ -155,25 +155,31 @@ fn busiest<'a>(facts: &Facts<'a>) -> Option<(&'a str, &'a str, u64, u64)> {
 }
 
 /// How each client came to use each node again, for every time that it could.
-pub fn recoveries(facts: &Facts<'_>) -> Vec<Recovery> {
-    let Some(setting) = facts.setting else { return Vec::new() };
+pub fn recoveries(history: &History<'_>) -> Vec<Recovery> {
+    let Some(setting) = history.setting else { return Vec::new() };
     let clients: BTreeSet<&str> =
-        facts.operations.values().map(|operation| operation.client).collect();
+        history.operations.values().map(|operation| operation.client).collect();
     let mut found = Vec::new();
     for client in clients {
         for node in &setting.nodes {
-            for (from_us, to_us) in facts.returns(node, client) {
-                found.push(recovery(facts, client, node, (from_us, to_us)));
+            for (from_us, to_us) in history.returns(node, client) {
+                found.push(recovery(history, client, node, (from_us, to_us)));
             }
         }
     }
     found
 }
 
-fn recovery(facts: &Facts<'_>, client: &str, node: &str, (from_us, to_us): (u64, u64)) -> Recovery {
+fn recovery(
+    history: &History<'_>,
+    client: &str,
+    node: &str,
+    (from_us, to_us): (u64, u64),
+) -> Recovery {
     // When a call that needed the node ended, when it began, and whether well.
     let mut calls: Vec<(u64, bool)> = Vec::new();
-    for (operation, object, outcome, ended_us) in facts.put_answers().chain(facts.get_answers()) {
+    for (operation, object, outcome, ended_us) in history.put_answers().chain(history.get_answers())
+    {
         let within = operation.began_us >= from_us && ended_us < to_us;
         if operation.client != client || !within || !object.replicas.iter().any(|name| name == node)
         {

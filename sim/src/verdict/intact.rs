@@ -1,21 +1,21 @@
 //! I2 Intact: a get returns the bytes that were put, or none.
 
-use super::facts::Facts;
+use super::history::History;
 use super::{Class, Violation};
 use crate::trace::{Outcome, Wanted};
 
 /// Gets that returned other bytes, judged by the testbed's own hash of what the client
 /// machine was given; during the run and in the final inspection.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for (operation, object, outcome, at_us) in facts.get_answers() {
+    for (operation, object, outcome, at_us) in history.get_answers() {
         if let Some(problem) = problem(object, outcome) {
             let message = format!("{} got {}: {problem}", operation.client, object.id);
             violations.push(Violation { rule: "I2 intact", class: Class::Safety, at_us, message });
         }
     }
-    for (_, object, _, at_us) in facts.put_answers() {
-        let Some((_, outcome)) = facts.inspected.get(object.id.as_str()) else { continue };
+    for (_, object, _, at_us) in history.put_answers() {
+        let Some((_, outcome)) = history.inspected.get(object.id.as_str()) else { continue };
         if let Some(problem) = problem(object, outcome) {
             let message = format!("the inspection got {}: {problem}", object.id);
             violations.push(Violation { rule: "I2 intact", class: Class::Safety, at_us, message });

@@ -11,10 +11,10 @@ mod deleted;
 mod deterministic;
 mod durable;
 mod expected;
-mod facts;
 mod fenced;
 mod finished;
 mod fresh;
+mod history;
 mod intact;
 mod replicated;
 mod truthful;
@@ -28,8 +28,8 @@ use std::fmt;
 use crate::trace::{Event, Record};
 
 pub use deterministic::deterministic;
-pub use facts::{Deletion, Facts, Operation};
 pub use fresh::{Recovery, recoveries};
+pub use history::{Deletion, History, Operation};
 
 /// What kind of promise was broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,8 +97,8 @@ impl Verdict {
 
 /// Every violation of a trace, safety first, each class in the order of time.
 pub fn judge(trace: &[Record]) -> Vec<Violation> {
-    let facts = Facts::of(trace);
-    let checkers: [fn(&Facts<'_>) -> Vec<Violation>; 12] = [
+    let history = History::of(trace);
+    let checkers: [fn(&History<'_>) -> Vec<Violation>; 12] = [
         durable::check,
         deleted::check,
         intact::check,
@@ -112,7 +112,8 @@ pub fn judge(trace: &[Record]) -> Vec<Violation> {
         expected::check,
         fresh::check,
     ];
-    let mut violations: Vec<Violation> = checkers.iter().flat_map(|check| check(&facts)).collect();
+    let mut violations: Vec<Violation> =
+        checkers.iter().flat_map(|check| check(&history)).collect();
     violations.sort_by_key(|violation| (violation.class, violation.at_us));
     violations
 }

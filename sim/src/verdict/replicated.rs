@@ -5,19 +5,19 @@
 //! answered, and one that no longer dials a node that was away are all caught here, by
 //! what the nodes hold in the end.
 
-use super::facts::Facts;
+use super::history::History;
 use super::{Class, Violation};
 use crate::trace::Outcome;
 
 /// Replicas without an object that they were in reach to receive.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    let Some(setting) = facts.setting else { return Vec::new() };
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
+    let Some(setting) = history.setting else { return Vec::new() };
     let mut violations = Vec::new();
-    for (operation, object, outcome, at_us) in facts.put_answers() {
-        if !matches!(outcome, Outcome::Acked { .. }) || facts.is_condemned(&object.id, at_us) {
+    for (operation, object, outcome, at_us) in history.put_answers() {
+        if !matches!(outcome, Outcome::Acked { .. }) || history.is_condemned(&object.id, at_us) {
             continue;
         }
-        let Some((holders, _)) = facts.inspected.get(object.id.as_str()) else { continue };
+        let Some((holders, _)) = history.inspected.get(object.id.as_str()) else { continue };
         let began_us = operation.began_us;
         // What goes on after the answer may take as long as a request may.
         let done_us = at_us.max(began_us + setting.request_timeout_us);
@@ -27,12 +27,12 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
             .filter(|node| !holders.contains(node))
             // Who left the layout has to refuse; and what another had received it may have lost,
             // and must not have made up.
-            .filter(|node| !facts.may_lack(node, &object.id, done_us))
+            .filter(|node| !history.may_lack(node, &object.id, done_us))
             // By a newer layout than the caller's it was no replica by then, and refused.
             .filter(|node| {
-                facts.is_placed(node, &object.id) || !facts.layout_spreads(began_us, done_us)
+                history.is_placed(node, &object.id) || !history.layout_spreads(began_us, done_us)
             })
-            .filter(|node| facts.reachable_throughout(node, operation.client, began_us, done_us))
+            .filter(|node| history.reachable_throughout(node, operation.client, began_us, done_us))
             .collect();
         if !lacking.is_empty() {
             violations.push(Violation {

@@ -4,15 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::Facts;
+use super::history::History;
 use super::{Class, Violation};
 use crate::trace::{Event, HintSample, Outcome, WriterSample};
 
 /// Counters that lie and acknowledgements that were not true.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
-    let mut violations = counters(facts);
-    violations.extend(records(facts));
-    violations.extend(acknowledgements(facts));
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
+    let mut violations = counters(history);
+    violations.extend(records(history));
+    violations.extend(acknowledgements(history));
     violations
 }
 
@@ -29,15 +29,15 @@ struct Seen {
 }
 
 /// Of its present process: one that was started again counts anew.
-fn seen(facts: &Facts<'_>, client: &str, until_us: u64) -> Seen {
+fn seen(history: &History<'_>, client: &str, until_us: u64) -> Seen {
     let mut seen = Seen { offered: 0, acked: 0, failed: 0 };
-    let stops = facts
+    let stops = history
         .trace
         .iter()
         .filter(|record| record.actor == client && matches!(record.event, Event::Stopped { .. }));
     let stops = stops.map(|record| record.at_us).filter(|at_us| *at_us <= until_us);
     let since_us = stops.max().unwrap_or(0);
-    let puts = facts.operations.values().filter(|operation| {
+    let puts = history.operations.values().filter(|operation| {
         let by_it = operation.call.is_put() && operation.client == client;
         by_it && (since_us..=until_us).contains(&operation.began_us)
     });
@@ -56,9 +56,9 @@ fn seen(facts: &Facts<'_>, client: &str, until_us: u64) -> Seen {
     seen
 }
 
-fn counters(facts: &Facts<'_>) -> Vec<Violation> {
+fn counters(history: &History<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for record in facts.trace {
+    for record in history.trace {
         let Event::Writer(sample) = &record.event else { continue };
         let client = &record.actor;
         let WriterSample { attempted, succeeded, failed, in_flight, .. } = *sample;
@@ -72,7 +72,7 @@ fn counters(facts: &Facts<'_>) -> Vec<Violation> {
         if !sample.drained {
             continue;
         }
-        let seen = seen(facts, client, record.at_us);
+        let seen = seen(history, client, record.at_us);
         let told = Seen { offered: attempted, acked: succeeded, failed };
         if seen != told || in_flight != 0 {
             let message = format!(
@@ -100,15 +100,15 @@ fn counters(facts: &Facts<'_>) -> Vec<Violation> {
 /// that keeps it, so what was recorded by the time when a disk was replaced may be gone; what it
 /// was about has to come to its replicas all the same. And each node must say what became of
 /// what it recorded: recorded = held + delivered + gone + replaced + in dirty ranges.
-fn records(facts: &Facts<'_>) -> Vec<Violation> {
+fn records(history: &History<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut told: u64 = 0;
     let mut found: BTreeMap<&str, u64> = BTreeMap::new();
     let mut asked_at_us = None;
     // By client: what it had been told at its first look after the last disk was replaced.
-    let replaced_us = facts.replaced.values().max();
+    let replaced_us = history.replaced.values().max();
     let mut excused: BTreeMap<&str, u64> = BTreeMap::new();
-    for record in facts.trace {
+    for record in history.trace {
         match &record.event {
             Event::Writer(sample) => {
                 let recorded = sample.missed_recorded + sample.missed_ranged;
@@ -152,18 +152,18 @@ fn unaccounted(node: &str, at_us: u64, sample: &HintSample) -> Option<Violation>
     })
 }
 
-fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
+fn acknowledgements(history: &History<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for (operation, object, outcome, at_us) in facts.put_answers() {
+    for (operation, object, outcome, at_us) in history.put_answers() {
         let (Outcome::Acked { replicas } | Outcome::PutFailed { replicas, .. }) = outcome else {
             continue;
         };
         let client = operation.client;
         let distinct: BTreeSet<&String> = replicas.iter().collect();
-        let moved = facts.layout_spreads(operation.began_us, at_us);
-        let strangers = !moved && distinct.iter().any(|node| !object.replicas.contains(node));
+        let moved = history.layout_spreads(operation.began_us, at_us);
+        let impostors = !moved && distinct.iter().any(|node| !object.replicas.contains(node));
         let acked = matches!(outcome, Outcome::Acked { .. });
-        if strangers || (acked && !moved && distinct.len() < object.write_quorum) {
+        if impostors || (acked && !moved && distinct.len() < object.write_quorum) {
             let message = format!(
                 "{client} was told that {} is stored on {replicas:?}; its replicas are {:?} \
                  and W = {}",
@@ -171,16 +171,16 @@ fn acknowledgements(facts: &Facts<'_>) -> Vec<Violation> {
             );
             violations.push(violation(at_us, message));
         }
-        let Some((holders, _)) = facts.inspected.get(object.id.as_str()) else { continue };
-        if facts.is_condemned(&object.id, at_us) {
+        let Some((holders, _)) = history.inspected.get(object.id.as_str()) else { continue };
+        if history.is_condemned(&object.id, at_us) {
             continue;
         }
         // A replica may have stored it as soon as the call began, long before the call returned.
         let had_us = operation.began_us;
         // What fewer than W have stored is promised to nobody, and goes with a disk.
         let sound = |node: &&&String| {
-            let kept = acked || !facts.was_replaced(node, had_us);
-            kept && !facts.may_lack(node, &object.id, had_us)
+            let kept = acked || !history.was_replaced(node, had_us);
+            kept && !history.may_lack(node, &object.id, had_us)
         };
         let gone = distinct.iter().filter(|node| !holders.contains(node));
         let missing: Vec<_> = gone.filter(sound).collect();

@@ -3,20 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::Facts;
+use super::history::History;
 use super::{Class, Violation};
 use crate::trace::Outcome;
 
 /// Wrong or ill-founded "not found"s.
-pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
+pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
     let mut acked_at_us: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for (_, object, outcome, at_us) in facts.put_answers() {
+    for (_, object, outcome, at_us) in history.put_answers() {
         if matches!(outcome, Outcome::Acked { .. }) {
             acked_at_us.entry(&object.id).or_default().insert(at_us);
         }
     }
     let mut violations = Vec::new();
-    for (operation, object, outcome, at_us) in facts.get_answers() {
+    for (operation, object, outcome, at_us) in history.get_answers() {
         let Outcome::NotFound { absent } = outcome else { continue };
         let mut complain = |message| {
             violations.push(Violation { rule: "I3 visible", class: Class::Safety, at_us, message });
@@ -25,7 +25,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
         // An answer in the very microsecond of the call's beginning may be the later one.
         let acks = acked_at_us.get(object.id.as_str()).into_iter().flatten();
         let stands = |acked: &&u64| {
-            let deletions = facts.deletions_since(&object.id, **acked);
+            let deletions = history.deletions_since(&object.id, **acked);
             **acked < operation.began_us
                 && deletions.min_by_key(|it| it.began_us).is_none_or(|it| at_us < it.began_us)
         };

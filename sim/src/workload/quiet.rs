@@ -1,16 +1,16 @@
-//! Times in which no lane begins anything.
+//! Times in which no worker begins anything.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::{Instant, sleep_until};
 
-/// Until when all lanes are to be quiet. Shared by all clients, outside the simulated
+/// Until when all workers are to be quiet. Shared by all clients, outside the simulated
 /// network. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Quiet(Arc<Mutex<Option<Instant>>>);
 
 impl Quiet {
-    /// Lets the lanes begin nothing before `until`.
+    /// Lets the workers begin nothing before `until`.
     pub fn begin(&self, until: Instant) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }

@@ -1,4 +1,4 @@
-//! Client processes: each runs the real client on a machine of its own, and its lanes. One
+//! Client processes: each runs the real client on a machine of its own, and its workers. One
 //! whose machine loses power is started again and goes on with the load.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::connecting::connect;
 use super::{Cluster, Run};
 use crate::trace::{Event, Stop};
-use crate::workload::{Lane, stream, writer_sample};
+use crate::workload::{Worker, stream, writer_sample};
 
 /// How often a client's counters are looked at.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,9 +25,9 @@ const ORDERS_WAITING: usize = 4;
 enum Order {
     /// Puts and gets until then.
     Load(Instant),
-    /// So many puts on each lane, then wait for all that is under way.
+    /// So many puts on each worker, then wait for all that is under way.
     PutAndDrain(usize),
-    /// One put on each lane.
+    /// One put on each worker.
     PutOne,
     /// Gets of everything that was acknowledged to anybody.
     ReadBack,
@@ -84,11 +84,11 @@ impl Clients {
             let client = connect(&run, &name, host.net, &peers, rng).await;
             let index = run.plan.client_names().iter().position(|client| *client == name);
             let numbers = (index.expect("a client of the plan") + 1, starts);
-            let lanes = lanes(&run, numbers, &client);
+            let workers = workers(&run, numbers, &client);
             tokio::spawn(answer_bursts(run.clone(), numbers, client.clone(), burst_receiver));
             // The world may have given up waiting.
             let _ = tell.send(());
-            carry_out(&run, &name, client, lanes, receiver).await;
+            carry_out(&run, &name, client, workers, receiver).await;
         });
         async move {
             // A client that is gone again by now has found nobody.
@@ -123,18 +123,18 @@ impl Clients {
         join_all(resumed).await;
     }
 
-    /// Lets every lane put and get until `end`. The load begins at once, whether or not
+    /// Lets every worker put and get until `end`. The load begins at once, whether or not
     /// the future is polled; the future ends with the last operation.
     pub fn load(&self, end: Instant) -> impl Future<Output = ()> + use<> {
         self.give(Order::Load(end))
     }
 
-    /// Lets every lane put, and waits until nothing is under way.
+    /// Lets every worker put, and waits until nothing is under way.
     pub async fn put_and_drain(&self, count: usize) {
         self.give(Order::PutAndDrain(count)).await;
     }
 
-    /// Lets every lane put one object; returns in the moment of the last answer.
+    /// Lets every worker put one object; returns in the moment of the last answer.
     pub async fn put_one_each(&self) {
         self.give(Order::PutOne).await;
     }
@@ -181,13 +181,15 @@ impl Clients {
     }
 }
 
-/// The lanes of a client by its number and how often it was started before.
-fn lanes(run: &Run, (number, starts): (usize, usize), client: &Client) -> Vec<Lane> {
-    (0..run.plan.workload.lanes).map(|index| lane(run, (number, index, starts), client)).collect()
+/// The workers of a client by its number and how often it was started before.
+fn workers(run: &Run, (number, starts): (usize, usize), client: &Client) -> Vec<Worker> {
+    (0..run.plan.workload.workers)
+        .map(|index| worker(run, (number, index, starts), client))
+        .collect()
 }
 
-fn lane(run: &Run, numbers: (usize, usize, usize), client: &Client) -> Lane {
-    Lane::new(
+fn worker(run: &Run, numbers: (usize, usize, usize), client: &Client) -> Worker {
+    Worker::new(
         run.seed,
         numbers,
         client.clone(),
@@ -197,16 +199,16 @@ fn lane(run: &Run, numbers: (usize, usize, usize), client: &Client) -> Lane {
     )
 }
 
-/// Carries out bursts, one after another, in a lane of their own.
+/// Carries out bursts, one after another, in a worker of their own.
 async fn answer_bursts(
     run: Run,
     (number, starts): (usize, usize),
     client: Client,
     mut bursts: mpsc::Receiver<Burst>,
 ) {
-    let mut lane = lane(&run, (number, run.plan.workload.lanes, starts), &client);
+    let mut worker = worker(&run, (number, run.plan.workload.workers, starts), &client);
     while let Some((callers, done)) = bursts.recv().await {
-        lane.put_at_once(callers).await;
+        worker.put_at_once(callers).await;
         // The world may have given up waiting.
         let _ = done.send(());
     }
@@ -216,7 +218,7 @@ async fn carry_out(
     run: &Run,
     name: &str,
     client: Client,
-    mut lanes: Vec<Lane>,
+    mut workers: Vec<Worker>,
     mut orders: mpsc::Receiver<Errand>,
 ) {
     let sample = |drained| {
@@ -225,7 +227,7 @@ async fn carry_out(
     while let Some((order, done)) = orders.recv().await {
         match order {
             Order::Load(end) => {
-                let work = join_all(lanes.iter_mut().map(|lane| lane.run_until(end)));
+                let work = join_all(workers.iter_mut().map(|worker| worker.run_until(end)));
                 let watch = async {
                     let mut next = Instant::now() + SAMPLE_INTERVAL;
                     while next < end {
@@ -240,21 +242,21 @@ async fn carry_out(
                 futures_util::future::join(work, watch).await;
             }
             Order::PutAndDrain(count) => {
-                join_all(lanes.iter_mut().map(|lane| lane.put_many(count))).await;
+                join_all(workers.iter_mut().map(|worker| worker.put_many(count))).await;
                 client.drain().await;
                 sample(true);
             }
             Order::ReadBack => {
-                let (acked, count) = (run.ledger.acked(), lanes.len());
-                let shares = lanes.iter_mut().enumerate().map(|(index, lane)| {
+                let (acked, count) = (run.ledger.acked(), workers.len());
+                let shares = workers.iter_mut().enumerate().map(|(index, worker)| {
                     let share = acked.iter().skip(index).step_by(count).copied();
-                    lane.read_all(share.collect())
+                    worker.read_all(share.collect())
                 });
                 join_all(shares).await;
                 client.drain().await;
             }
             Order::PutOne => {
-                join_all(lanes.iter_mut().map(|lane| lane.put_many(1))).await;
+                join_all(workers.iter_mut().map(|worker| worker.put_many(1))).await;
             }
         }
         // The world may have given up waiting.

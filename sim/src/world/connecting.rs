@@ -1,4 +1,4 @@
-//! How clients come to the cluster: over the node's own pool or a weakened one, with what a
+//! How clients come to the cluster: over the node's own pool or a broken one, with what a
 //! control, or a step of the scenario, puts around each replica.
 
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use rand_chacha::ChaCha12Rng;
 use tokio::time::sleep;
 
 use super::Run;
-use crate::scenario::{Control, Weakens};
-use crate::weakened::{
-    Belief, Credulous, LossyHints, Neglect, Neglected, Quorum, Ungiven, Weakened, follow,
+use crate::broken::{
+    Belief, Broken, Credulous, FirstWritesOnly, LossyHints, Neglect, NoReadRepair, Quorum, follow,
 };
+use crate::scenario::{Control, Weakens};
 
 /// Pause before a client that found no peer tries again.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ pub(super) async fn connect(
             match run.control {
                 Some(control) if control.weakens() == Weakens::Pool => {
                     let layout = follow(learned, control);
-                    let pool = Weakened::new(net.clone(), &layout, control, bounds.connections_max);
+                    let pool = Broken::new(net.clone(), &layout, control, bounds.connections_max);
                     (layout, Arc::new(pool))
                 }
                 _ => {
@@ -83,8 +83,8 @@ pub(super) async fn connect_plainly(
 
 /// What stands around each replica of a client.
 fn around(run: &Run, name: &str) -> Around {
-    let weakened = run.control.map(|control| weaken(control, run.plan.cluster.write_quorum));
-    let Around { writer, repaired, reader } = weakened.unwrap_or_default();
+    let broken = run.control.map(|control| weaken(control, run.plan.cluster.write_quorum));
+    let Around { writer, repaired, reader } = broken.unwrap_or_default();
     let panicking = run.panics.of(run, name);
     Around { writer: Box::new(move |inner| writer(panicking(inner))), repaired, reader }
 }
@@ -93,7 +93,7 @@ fn around(run: &Run, name: &str) -> Around {
 fn weaken(control: Control, write_quorum: usize) -> Around {
     let neglecting = |neglect| {
         let quorum = Quorum::new(neglect, write_quorum);
-        let writer = move |inner| Neglected::around(inner, quorum.clone());
+        let writer = move |inner| FirstWritesOnly::around(inner, quorum.clone());
         Around { writer: Box::new(writer), ..Around::default() }
     };
     let believing = |belief| {
@@ -105,7 +105,7 @@ fn weaken(control: Control, write_quorum: usize) -> Around {
         Control::FirstW => neglecting(Neglect::Unsent),
         Control::CancelAtW => neglecting(Neglect::Cancelled),
         Control::NoReadRepair => {
-            Around { repaired: Box::new(Ungiven::around), ..Around::default() }
+            Around { repaired: Box::new(NoReadRepair::around), ..Around::default() }
         }
         Control::ErrorsAsAbsent => believing(Belief::Errors),
         Control::EmptyAsProof => believing(Belief::CatchingUp),

@@ -172,10 +172,10 @@ impl World<'_> {
         }
     }
 
-    /// Lets the lanes begin nothing for a time.
+    /// Lets the workers begin nothing for a time.
     async fn be_quiet(self, lasts: Duration) {
         let end = Instant::now() + lasts;
-        // What the lanes then do comes after the record.
+        // What the workers then do comes after the record.
         self.run.quiet.begin(end + Duration::from_millis(1));
         self.run.recorder.record("world", Event::Quiet);
         sleep_until(end).await;

@@ -7,9 +7,9 @@ use gitstratum_core::placement::{ClusterId, Layout, MemberState};
 use tokio::sync::oneshot;
 
 use super::{Cluster, Run};
+use crate::broken::without_sources;
 use crate::scenario::{Control, LayoutChange};
 use crate::trace::Event;
-use crate::weakened::without_sources;
 
 /// The machine that the operator sits at; it takes no part in the load.
 pub(super) const MACHINE: &str = "operator";

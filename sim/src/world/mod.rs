@@ -25,9 +25,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::broken::Followers;
 use crate::scenario::{Control, Plan};
 use crate::trace::{Event, Phase, Recorder, Records, Setting};
-use crate::weakened::Followers;
 use crate::workload::{Ledger, Quiet};
 
 pub use clients::Clients;
@@ -42,7 +42,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Run {
     /// What to do.
     pub plan: Plan,
-    /// The weakened pool that the clients use in place of the node's own, if any.
+    /// The broken pool that the clients use in place of the node's own, if any.
     pub control: Option<Control>,
     /// What decides everything that the plan leaves open.
     pub seed: u64,
@@ -58,7 +58,7 @@ pub struct Run {
     pub followers: Followers,
 }
 
-/// Carries out a scenario, within the current madsim runtime; the clients use a weakened
+/// Carries out a scenario, within the current madsim runtime; the clients use a broken
 /// pool where one is given.
 pub async fn run(plan: Plan, control: Option<Control>, seed: u64, records: Records) {
     let recorder = Recorder::new(records);

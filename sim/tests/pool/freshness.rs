@@ -114,7 +114,7 @@ async fn a_flow_that_died_in_silence_costs_a_request_no_more_than_a_ping() {
     let began = Instant::now();
     node.identify("", seconds(10)).await.expect("the second attempt is on a fresh connection");
     assert!(began.elapsed() < seconds(7), "{:?}", began.elapsed());
-    assert_eq!((counts(&pool).repeats, counts(&pool).evicted(Eviction::Broken)), (1, 1));
+    assert_eq!((counts(&pool).retries, counts(&pool).evicted(Eviction::Broken)), (1, 1));
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_replica_makes_one_attempt_and_the_retry_around_it_the_second() {
         world.network.set_dns("n1", Some(address));
         world.start(1).await;
         sleep(seconds(20)).await;
-        let before = counts(&pool).repeats;
+        let before = counts(&pool).retries;
         let answer = match attempts {
             1 => node.get(ids.clone(), seconds(10)).await,
             _ => retried.get(ids.clone(), seconds(10)).await,
@@ -140,7 +140,7 @@ async fn a_replica_makes_one_attempt_and_the_retry_around_it_the_second() {
         let answered = matches!(answer.as_deref(), Ok([Ok(Found::Absent)]));
         let lost = matches!(answer, Err(NodeError::ConnectionLost { .. }));
         assert_eq!((answered, lost), (attempts == 2, attempts == 1), "{answer:?}");
-        assert_eq!(counts(&pool).repeats - before, u64::from(attempts) - 1);
+        assert_eq!(counts(&pool).retries - before, u64::from(attempts) - 1);
     }
 }
 

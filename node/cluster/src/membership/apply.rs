@@ -49,7 +49,7 @@ impl Connections for Direct {
 
     fn ended(&self, _peer: &NodeId, _lease: &Lease, _outcome: Result<(), &NodeError>) {}
 
-    fn may_repeat(&self, _peer: &NodeId) -> bool {
+    fn may_retry(&self, _peer: &NodeId) -> bool {
         false
     }
 }

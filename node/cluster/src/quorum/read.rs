@@ -220,8 +220,8 @@ impl Inner {
         ids: Arc<[ObjectId]>,
     ) -> Replies {
         let mut reader = self.reader(placement, &node_id);
-        if insist && let Some(insistent) = reader.insistent() {
-            reader = insistent;
+        if insist && let Some(bypassing_breaker) = reader.bypassing_breaker() {
+            reader = bypassing_breaker;
         }
         let answer = reader.get(ids.clone(), self.timeout).await;
         (node_id, ids, answer)

@@ -29,7 +29,7 @@ pub struct WriterStats {
     /// Of those, held already since an earlier write of the same object.
     pub missed_already_recorded: u64,
     /// Of those, without room for a hint: the range of ids was marked dirty instead.
-    pub missed_ranged: u64,
+    pub missed_moved_to_ranges: u64,
     /// Of those, recorded nowhere, because no replica took the object or the record.
     pub missed_lost: u64,
 }

@@ -363,10 +363,10 @@ impl Inner {
             self.remember(&missed);
             let told = self.tell(placement, &witnesses, missed).await;
             self.counters.update(|stats| match told {
-                Some(Recorded { new, already, ranged }) => {
+                Some(Recorded { new, already, moved_to_ranges }) => {
                     stats.missed_recorded += new;
                     stats.missed_already_recorded += already;
-                    stats.missed_ranged += ranged;
+                    stats.missed_moved_to_ranges += moved_to_ranges;
                 }
                 None => stats.missed_lost += count,
             });

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-use super::yielding::{Felt, Share};
+use super::throttling::{ClientLatency, Share};
 
 /// A budget. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ struct Inner {
     paused: AtomicBool,
     resumed: Notify,
     /// What clients feel; nothing is yielded to nobody.
-    felt: Option<Arc<Felt>>,
+    latency: Option<Arc<ClientLatency>>,
 }
 
 #[derive(Debug)]
@@ -62,16 +62,20 @@ impl Budget {
     ///
     /// # Panics
     /// When either number is 0.
-    pub fn yielding(bytes_per_second: u64, operations: usize, felt: Arc<Felt>) -> Self {
-        Self::made(bytes_per_second, operations, Some(felt))
+    pub fn throttling(
+        bytes_per_second: u64,
+        operations: usize,
+        latency: Arc<ClientLatency>,
+    ) -> Self {
+        Self::made(bytes_per_second, operations, Some(latency))
     }
 
-    fn made(bytes_per_second: u64, operations: usize, felt: Option<Arc<Felt>>) -> Self {
+    fn made(bytes_per_second: u64, operations: usize, latency: Option<Arc<ClientLatency>>) -> Self {
         assert!(bytes_per_second > 0 && operations > 0, "a budget of nothing never ends");
         let pace = Mutex::new(Pace { free_at: None, share: Share::default() });
         let operations = Arc::new(Semaphore::new(operations));
         let (paused, resumed) = (AtomicBool::new(false), Notify::new());
-        let inner = Inner { bytes_per_second, pace, operations, paused, resumed, felt };
+        let inner = Inner { bytes_per_second, pace, operations, paused, resumed, latency };
         Budget { inner: Arc::new(inner) }
     }
 
@@ -84,8 +88,8 @@ impl Budget {
         let at = {
             let mut pace = self.pace();
             let now = Instant::now();
-            if let Some(felt) = &self.inner.felt {
-                pace.share.look(felt, now, bytes);
+            if let Some(latency) = &self.inner.latency {
+                pace.share.look(latency, now, bytes);
             }
             let at = pace.free_at.map_or(now, |free_at| free_at.max(now));
             let rate = self.inner.bytes_per_second as f64 * pace.share.of_one();

@@ -154,18 +154,18 @@ impl CatchingUp {
     /// The same store, which answers [`StoreError::CatchingUp`] in the place of "absent" for
     /// what is in doubt.
     pub fn refuses_absent(self: &Arc<Self>, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        Arc::new(Doubtful { store, catching_up: self.clone() })
+        Arc::new(CatchingUpStore { store, catching_up: self.clone() })
     }
 }
 
 /// A store whose "absent" may prove nothing.
-struct Doubtful {
+struct CatchingUpStore {
     store: Arc<dyn Store>,
     catching_up: Arc<CatchingUp>,
 }
 
 #[async_trait]
-impl Store for Doubtful {
+impl Store for CatchingUpStore {
     async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>> {
         self.store.put(objects).await
     }

@@ -10,11 +10,11 @@ mod control;
 pub mod hints;
 mod peers;
 pub mod reconcile;
-mod yielding;
+mod throttling;
 
 pub use budget::{Budget, BudgetNumbers};
 pub use catching_up::CatchingUp;
 pub use control::{Control, Order};
 pub use hints::{DirtyRanges, HintError, HintLog, HintOptions};
 pub use peers::{PeerTable, probe};
-pub use yielding::{Feeling, Felt};
+pub use throttling::{ClientLatency, LatencyMeter};

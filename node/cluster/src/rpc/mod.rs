@@ -62,7 +62,7 @@ impl RemoteNode {
     /// The same for the second attempt at a request that began then; `None` when this is one,
     /// or there may be none.
     fn second(&self, first_began: Instant) -> Option<RemoteNode> {
-        let may = self.first_began.is_none() && self.connections.may_repeat(&self.node_id);
+        let may = self.first_began.is_none() && self.connections.may_retry(&self.node_id);
         may.then(|| RemoteNode { first_began: Some(first_began), ..self.clone() })
     }
 

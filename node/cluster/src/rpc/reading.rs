@@ -128,7 +128,7 @@ impl NodeReader for RemoteNode {
         }
     }
 
-    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
+    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
         Some(Arc::new(self.second(first_began)?))
     }
 }

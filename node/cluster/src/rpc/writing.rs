@@ -76,7 +76,7 @@ impl NodeWriter for RemoteNode {
         Ok(recorded)
     }
 
-    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
+    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
         Some(Arc::new(self.second(first_began)?))
     }
 }

@@ -23,7 +23,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::membership::{KeepError, LayoutKeeper, ask_members_until};
 use crate::repair::reconcile::Numbers;
-use crate::repair::{CatchingUp, Control, Feeling, Felt, HintError, HintLog, Order, PeerTable};
+use crate::repair::{
+    CatchingUp, ClientLatency, Control, HintError, HintLog, LatencyMeter, Order, PeerTable,
+};
 use crate::service::numbers::{
     budget_to_wire, hints_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire, scrub_to_wire,
     store_to_wire,
@@ -40,20 +42,20 @@ pub use comparing::Compared;
 /// A node's store, as clients use it and as repair does.
 pub struct Stores {
     quiet: Arc<dyn Store>,
-    felt: Arc<dyn Store>,
+    latency: Arc<dyn Store>,
 }
 
 impl Stores {
     /// Of this store; what clients feel is noted.
-    pub fn new(store: Arc<dyn Store>, felt: Arc<Felt>) -> Self {
-        Stores { felt: Feeling::around(store.clone(), felt), quiet: store }
+    pub fn new(store: Arc<dyn Store>, latency: Arc<ClientLatency>) -> Self {
+        Stores { latency: LatencyMeter::around(store.clone(), latency), quiet: store }
     }
 
     /// The store for a request that came with this metadata.
     fn of<T>(&self, request: &Request<T>) -> &Arc<dyn Store> {
         match stamp::is_background(request.metadata().as_ref()) {
             true => &self.quiet,
-            false => &self.felt,
+            false => &self.latency,
         }
     }
 }
@@ -437,7 +439,7 @@ impl Node for NodeService {
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
         let hints = self.hints.numbers();
         self.scrubbed.look_at_room().await;
-        let proves_nothing = self.catching_up.is_pending();
+        let absence_unproven = self.catching_up.is_pending();
         let mut status = v1::StatusResponse {
             node_id: self.node_id.to_string(),
             boot_id: self.boot_id,
@@ -452,7 +454,7 @@ impl Node for NodeService {
             pool: Some(pool_to_wire(&self.connections.numbers())),
             repair: Some(budget_to_wire(self.control.budget().numbers())),
             scrub: Some(scrub_to_wire(&self.scrubbed.scrub_numbers())),
-            reconcile: Some(reconcile_to_wire(&self.reconciled.report(), proves_nothing)),
+            reconcile: Some(reconcile_to_wire(&self.reconciled.report(), absence_unproven)),
             cluster_id: self
                 .layout
                 .current()

@@ -20,10 +20,10 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// All of anti-entropy, and whether what the node says is absent proves nothing.
-pub fn reconcile_to_wire(report: &Report, proves_nothing: bool) -> v1::ReconcileStatus {
+pub fn reconcile_to_wire(report: &Report, absence_unproven: bool) -> v1::ReconcileStatus {
     v1::ReconcileStatus {
         off: report.off,
-        proves_nothing,
+        absence_unproven,
         catching_up: report.catching_up,
         peers: report.peers.iter().map(reconciled).collect(),
     }
@@ -52,12 +52,12 @@ fn reconciled((node_id, report): (&NodeId, &PeerReport)) -> v1::ReconcilePeer {
 fn progress_to_wire(progress: &Progress) -> v1::ReconcileProgress {
     v1::ReconcileProgress {
         done_permille: progress.done_permille,
-        lacking_here: progress.lacking_here,
-        lacking_there: progress.lacking_there,
-        brought: progress.brought,
-        bytes_brought: progress.bytes_brought,
+        missing_locally: progress.missing_locally,
+        missing_remotely: progress.missing_remotely,
+        transferred: progress.transferred,
+        bytes_transferred: progress.bytes_transferred,
         elapsed_ms: millis(progress.elapsed),
-        left_ms: progress.left().map(millis),
+        eta_ms: progress.left().map(millis),
     }
 }
 
@@ -114,10 +114,10 @@ fn present(progress: &ScrubProgress) -> v1::ScrubProgress {
         records,
         bytes,
         damaged,
-        bytes_all: progress.bytes_all,
+        bytes_total: progress.bytes_all,
         began_ago_ms: progress.began_ago.map(millis),
         bytes_per_second: progress.bytes_per_second,
-        left_ms: progress.left().map(millis),
+        eta_ms: progress.left().map(millis),
     }
 }
 
@@ -132,7 +132,7 @@ pub fn pool_to_wire(numbers: &PoolNumbers) -> v1::PoolStatus {
     v1::PoolStatus {
         connections: numbers.connections as u64,
         peers: numbers.peers.iter().map(peer).collect(),
-        former: Some(counts(&numbers.former)),
+        removed_peers: Some(counts(&numbers.removed_peers)),
     }
 }
 
@@ -169,8 +169,8 @@ fn counts(counts: &PoolCounts) -> v1::PoolCounts {
         dialled: counts.dialled,
         dials_failed: stages.zip(&counts.dials_failed).map(tally).collect(),
         evictions: reasons.zip(&counts.evictions).map(tally).collect(),
-        repeats: counts.repeats,
-        repeats_refused: counts.repeats_refused,
+        retries: counts.retries,
+        retries_refused: counts.retries_refused,
         backoffs_cut_short: counts.backoffs_cut_short,
     }
 }
@@ -185,14 +185,14 @@ pub fn missed_to_wire(numbers: &HintNumbers) -> v1::MissedStatus {
     });
     v1::MissedStatus {
         count: numbers.pending,
-        dropped: numbers.settled.ranged,
+        dropped: numbers.settled.moved_to_ranges,
         first: first.collect(),
     }
 }
 
 /// All of a log of hints.
 pub fn hints_to_wire(numbers: &HintNumbers) -> v1::HintStatus {
-    let Settled { delivered, gone, replaced, ranged } = numbers.settled;
+    let Settled { delivered, deleted, replaced, moved_to_ranges } = numbers.settled;
     let dirty = numbers.dirty.iter().map(|range| v1::DirtyRange {
         node_id: range.target.to_string(),
         prefix: Bytes::from(range.prefix.as_bytes()),
@@ -201,8 +201,8 @@ pub fn hints_to_wire(numbers: &HintNumbers) -> v1::HintStatus {
         node_id: target.node_id.to_string(),
         pending: target.pending,
         oldest_age_ms: target.oldest_age_ms,
-        trouble: target.trouble.clone(),
-        left_ms: target.left.map(millis),
+        last_error: target.last_error.clone(),
+        eta_ms: target.left.map(millis),
     });
     v1::HintStatus {
         pending: numbers.pending,
@@ -211,12 +211,12 @@ pub fn hints_to_wire(numbers: &HintNumbers) -> v1::HintStatus {
         oldest_age_ms: numbers.oldest_age_ms,
         recorded: numbers.recorded,
         delivered,
-        gone,
+        deleted,
         replaced,
-        ranged,
+        moved_to_ranges,
         dirty_ranges: numbers.dirty_ranges,
         dirty: dirty.collect(),
         targets: targets.collect(),
-        targets_all: numbers.targets_all,
+        targets_total: numbers.targets_total,
     }
 }

@@ -42,7 +42,7 @@ pub trait Connections: Send + Sync {
 
     /// Whether a request that failed because of its connection may be sent once more. Each
     /// yes is taken from a budget, so that an outage is not amplified.
-    fn may_repeat(&self, peer: &NodeId) -> bool;
+    fn may_retry(&self, peer: &NodeId) -> bool;
 
     /// What there is and what happened so far; nothing from those who do not count.
     fn numbers(&self) -> PoolNumbers {

@@ -61,7 +61,7 @@ struct Inner {
     /// Connections that are open, those that only finish their requests among them.
     open: Arc<AtomicUsize>,
     /// Of peers that the layout has no longer.
-    former: Mutex<PoolCounts>,
+    removed_peers: Mutex<PoolCounts>,
     started: Instant,
     /// There is something new to look after.
     tend: Arc<Notify>,
@@ -97,7 +97,7 @@ impl Pool {
             peers: ArcSwap::default(),
             rng: Mutex::new(rng),
             open: Arc::default(),
-            former: Mutex::default(),
+            removed_peers: Mutex::default(),
             started: Instant::now(),
             tend: Arc::default(),
         });
@@ -147,14 +147,14 @@ impl Connections for Pool {
         }
     }
 
-    fn may_repeat(&self, peer: &NodeId) -> bool {
+    fn may_retry(&self, peer: &NodeId) -> bool {
         let peers = self.inner.peers.load();
         let Some(peer) = peers.get(peer) else { return false };
         let may = peer.budget.withdraw(Instant::now());
         if may {
-            peer.numbers.repeats.up()
+            peer.numbers.retries.up()
         } else {
-            peer.numbers.repeats_refused.up()
+            peer.numbers.retries_refused.up()
         }
         may
     }
@@ -164,7 +164,7 @@ impl Connections for Pool {
         PoolNumbers {
             connections: inner.open.load(Ordering::Acquire),
             peers: inner.peers.load().values().map(|peer| peer.numbers()).collect(),
-            former: *inner.former.lock().expect("nothing panics while it adds"),
+            removed_peers: *inner.removed_peers.lock().expect("nothing panics while it adds"),
         }
     }
 }
@@ -273,7 +273,7 @@ impl Inner {
         peer.moved.notify_one();
         self.evict_all(peer, Eviction::Dropped);
         peer.room.notify_waiters();
-        *self.former.lock().expect("nothing panics while it adds") += peer.numbers.read();
+        *self.removed_peers.lock().expect("nothing panics while it adds") += peer.numbers.read();
     }
 
     fn evict_all(&self, peer: &Arc<Peer>, reason: Eviction) {

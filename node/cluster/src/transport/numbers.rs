@@ -83,8 +83,8 @@ pub(super) struct Numbers {
     pub(super) dialled: Count,
     dials_failed: [Count; Stage::ALL.len()],
     evictions: [Count; Eviction::ALL.len()],
-    pub(super) repeats: Count,
-    pub(super) repeats_refused: Count,
+    pub(super) retries: Count,
+    pub(super) retries_refused: Count,
     pub(super) backoffs_cut_short: Count,
 }
 
@@ -106,8 +106,8 @@ impl Numbers {
             dialled: self.dialled.get(),
             dials_failed: std::array::from_fn(|at| self.dials_failed[at].get()),
             evictions: std::array::from_fn(|at| self.evictions[at].get()),
-            repeats: self.repeats.get(),
-            repeats_refused: self.repeats_refused.get(),
+            retries: self.retries.get(),
+            retries_refused: self.retries_refused.get(),
             backoffs_cut_short: self.backoffs_cut_short.get(),
         }
     }
@@ -131,9 +131,9 @@ pub struct PoolCounts {
     /// Connections that left the pool, in the order of [`Eviction::ALL`].
     pub evictions: [u64; Eviction::ALL.len()],
     /// Requests that were allowed a second attempt.
-    pub repeats: u64,
+    pub retries: u64,
     /// Requests that were not: the budget was used up.
-    pub repeats_refused: u64,
+    pub retries_refused: u64,
     /// Back-offs that ended early because the peer's address changed.
     pub backoffs_cut_short: u64,
 }
@@ -152,8 +152,8 @@ impl std::ops::AddAssign for PoolCounts {
         self.limited += other.limited;
         self.dials += other.dials;
         self.dialled += other.dialled;
-        self.repeats += other.repeats;
-        self.repeats_refused += other.repeats_refused;
+        self.retries += other.retries;
+        self.retries_refused += other.retries_refused;
         self.backoffs_cut_short += other.backoffs_cut_short;
         let add = |sums: &mut [u64], more: &[u64]| {
             sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
@@ -203,13 +203,13 @@ pub struct PoolNumbers {
     /// Peers of the layout in force, by node id.
     pub peers: Vec<PeerNumbers>,
     /// Of peers that the layout has no longer.
-    pub former: PoolCounts,
+    pub removed_peers: PoolCounts,
 }
 
 impl PoolNumbers {
-    /// The counts of all peers, present and former.
+    /// The counts of all peers, present and removed.
     pub fn counts(&self) -> PoolCounts {
-        let mut sum = self.former;
+        let mut sum = self.removed_peers;
         self.peers.iter().for_each(|peer| sum += peer.counts);
         sum
     }

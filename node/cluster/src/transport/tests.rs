@@ -11,11 +11,11 @@ use super::budget::RetryBudget;
 async fn every_request_of_a_connection_that_breaks_may_be_repeated_and_an_outage_not_doubled() {
     let now = Instant::now();
     let budget = RetryBudget::new(now);
-    let mut repeats = 0;
+    let mut retries = 0;
     while budget.withdraw(now) {
-        repeats += 1;
+        retries += 1;
     }
-    assert_eq!(repeats, limits::RETRY_TOKENS_MAX);
+    assert_eq!(retries, limits::RETRY_TOKENS_MAX);
 
     // The outage goes on: every request fails, and asks for a second attempt.
     let requests = 10_000;
@@ -38,6 +38,6 @@ async fn a_peer_that_is_asked_seldom_has_second_attempts_too_but_no_more_than_th
     }
     assert!(!budget.withdraw(later));
     let much_later = now + Duration::from_secs(1_000_000);
-    let repeats = (0..).take_while(|_| budget.withdraw(much_later)).count();
-    assert_eq!(repeats as u64, limits::RETRY_TOKENS_MAX);
+    let retries = (0..).take_while(|_| budget.withdraw(much_later)).count();
+    assert_eq!(retries as u64, limits::RETRY_TOKENS_MAX);
 }

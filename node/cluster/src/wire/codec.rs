@@ -267,8 +267,8 @@ pub fn layout_from_wire(mut layout: v1::Layout) -> Result<Layout, LayoutError> {
 }
 
 pub fn recorded_to_wire(recorded: Recorded) -> v1::RecordMissedResponse {
-    let Recorded { new, already, ranged } = recorded;
-    v1::RecordMissedResponse { recorded: new, already_recorded: already, ranged }
+    let Recorded { new, already, moved_to_ranges } = recorded;
+    v1::RecordMissedResponse { recorded: new, already_recorded: already, moved_to_ranges }
 }
 
 /// What became of a report of `reported` pairs; none may be unaccounted for.
@@ -276,15 +276,16 @@ pub fn recorded_from_wire(
     response: v1::RecordMissedResponse,
     reported: usize,
 ) -> Result<Recorded, Malformed> {
-    let v1::RecordMissedResponse { recorded, already_recorded, ranged } = response;
-    let accounted = recorded.checked_add(already_recorded).and_then(|sum| sum.checked_add(ranged));
+    let v1::RecordMissedResponse { recorded, already_recorded, moved_to_ranges } = response;
+    let accounted =
+        recorded.checked_add(already_recorded).and_then(|sum| sum.checked_add(moved_to_ranges));
     if accounted != Some(reported as u64) {
         return Err(Malformed(format!(
             "{reported} missed writes reported: {recorded} recorded, {already_recorded} \
-             already recorded and {ranged} in ranges"
+             already recorded and {moved_to_ranges} in ranges"
         )));
     }
-    Ok(Recorded { new: recorded, already: already_recorded, ranged })
+    Ok(Recorded { new: recorded, already: already_recorded, moved_to_ranges })
 }
 
 pub fn missed_to_wire(missed: &Missed) -> v1::Missed {

@@ -81,7 +81,7 @@ pub fn clean_status(status: &mut v1::StatusResponse) {
     if let Some(hints) = hints {
         clean_hints(hints);
     }
-    if let Some(v1::ReconcileStatus { catching_up: _, peers, off: _, proves_nothing: _ }) =
+    if let Some(v1::ReconcileStatus { catching_up: _, peers, off: _, absence_unproven: _ }) =
         reconcile
     {
         for peer in peers {
@@ -117,8 +117,8 @@ fn clean_store(store: &mut v1::StoreStatus) {
 }
 
 fn clean_pool(pool: &mut v1::PoolStatus) {
-    let v1::PoolStatus { connections: _, peers, former } = pool;
-    let mut counts: Vec<_> = former.iter_mut().collect();
+    let v1::PoolStatus { connections: _, peers, removed_peers } = pool;
+    let mut counts: Vec<_> = removed_peers.iter_mut().collect();
     for peer in peers {
         let v1::PoolPeer {
             node_id,
@@ -146,17 +146,17 @@ fn clean_hints(hints: &mut v1::HintStatus) {
         oldest_age_ms: _,
         recorded: _,
         delivered: _,
-        gone: _,
+        deleted: _,
         replaced: _,
-        ranged: _,
+        moved_to_ranges: _,
         dirty_ranges: _,
         dirty,
         targets,
-        targets_all: _,
+        targets_total: _,
     } = hints;
     dirty.iter_mut().for_each(|range| clean(&mut range.node_id));
-    for v1::HintTarget { node_id, pending: _, oldest_age_ms: _, trouble, left_ms: _ } in targets {
-        [node_id, trouble].into_iter().for_each(clean);
+    for v1::HintTarget { node_id, pending: _, oldest_age_ms: _, last_error, eta_ms: _ } in targets {
+        [node_id, last_error].into_iter().for_each(clean);
     }
 }
 
@@ -256,14 +256,14 @@ mod tests {
                     counts: Some(counts()),
                     ..Default::default()
                 }],
-                former: Some(counts()),
+                removed_peers: Some(counts()),
                 ..Default::default()
             }),
             hints: Some(v1::HintStatus {
                 dirty: vec![v1::DirtyRange { node_id: raw(), ..Default::default() }],
                 targets: vec![v1::HintTarget {
                     node_id: raw(),
-                    trouble: raw(),
+                    last_error: raw(),
                     ..Default::default()
                 }],
                 ..Default::default()

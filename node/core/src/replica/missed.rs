@@ -121,13 +121,13 @@ pub struct Recorded {
     pub already: u64,
     /// Pairs that found no room: the ranges of ids that they are in were marked dirty for
     /// their nodes instead.
-    pub ranged: u64,
+    pub moved_to_ranges: u64,
 }
 
 impl std::ops::AddAssign for Recorded {
     fn add_assign(&mut self, other: Recorded) {
         self.new += other.new;
         self.already += other.already;
-        self.ranged += other.ranged;
+        self.moved_to_ranges += other.moved_to_ranges;
     }
 }

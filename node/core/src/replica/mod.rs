@@ -72,7 +72,7 @@ pub trait NodeWriter: Send + Sync {
 
     /// The same replica for a request that no quorum can do without, when this one may
     /// answer [`NodeError::CircuitOpen`].
-    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
         None
     }
 
@@ -80,7 +80,7 @@ pub trait NodeWriter: Send + Sync {
     /// whose connection failed: on one that was opened since, which it waits for. `None` where
     /// requests need no connection, for what is a second attempt itself, and when the budget
     /// of second attempts is used up, from which each of these is taken.
-    fn afresh(&self, _first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
+    fn on_new_connection(&self, _first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
         None
     }
 }
@@ -107,13 +107,13 @@ pub trait NodeReader: Send + Sync {
     /// [`NodeError`].
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError>;
 
-    /// As [`NodeWriter::insistent`].
-    fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
+    /// As [`NodeWriter::bypassing_breaker`].
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeReader>> {
         None
     }
 
-    /// As [`NodeWriter::afresh`].
-    fn afresh(&self, _first_began: Instant) -> Option<Arc<dyn NodeReader>> {
+    /// As [`NodeWriter::on_new_connection`].
+    fn on_new_connection(&self, _first_began: Instant) -> Option<Arc<dyn NodeReader>> {
         None
     }
 }

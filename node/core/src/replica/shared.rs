@@ -44,12 +44,12 @@ impl NodeWriter for Arc<dyn NodeWriter> {
         (**self).record_missed(missed, timeout).await
     }
 
-    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
-        (**self).insistent()
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
+        (**self).bypassing_breaker()
     }
 
-    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
-        (**self).afresh(first_began)
+    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
+        (**self).on_new_connection(first_began)
     }
 }
 
@@ -71,11 +71,11 @@ impl NodeReader for Arc<dyn NodeReader> {
         (**self).get_large(id).await
     }
 
-    fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
-        (**self).insistent()
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeReader>> {
+        (**self).bypassing_breaker()
     }
 
-    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
-        (**self).afresh(first_began)
+    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
+        (**self).on_new_connection(first_began)
     }
 }

@@ -17,7 +17,7 @@ struct Lacking {
     bytes: f64,
     dirty_ranges: u64,
     /// The longest of what is known of the comparisons and deliveries under way.
-    left_ms: Option<u64>,
+    eta_ms: Option<u64>,
     /// There are hints of which none was delivered lately.
     hints_wait: bool,
 }
@@ -32,14 +32,14 @@ impl Lacking {
             lacking.objects += pending;
             lacking.bytes += pending as f64 * usual_bytes(status);
             for target in hints.iter().flat_map(|hints| &hints.targets) {
-                lacking.left_ms = lacking.left_ms.max(target.left_ms);
-                lacking.hints_wait |= target.left_ms.is_none();
+                lacking.eta_ms = lacking.eta_ms.max(target.eta_ms);
+                lacking.hints_wait |= target.eta_ms.is_none();
             }
             for progress in under_way(status).map(|(_, progress)| progress) {
-                let objects = progress.lacking_here + progress.lacking_there;
+                let objects = progress.missing_locally + progress.missing_remotely;
                 lacking.objects += objects;
                 lacking.bytes += objects as f64 * bytes_each(status, progress);
-                lacking.left_ms = lacking.left_ms.max(progress.left_ms);
+                lacking.eta_ms = lacking.eta_ms.max(progress.eta_ms);
             }
         }
         lacking
@@ -63,9 +63,9 @@ fn usual_bytes(status: &StatusResponse) -> f64 {
 
 /// What an object has on average: of those that came, or else of those that are there.
 fn bytes_each(status: &StatusResponse, progress: &ReconcileProgress) -> f64 {
-    match progress.brought {
+    match progress.transferred {
         0 => usual_bytes(status),
-        brought => progress.bytes_brought as f64 / brought as f64,
+        transferred => progress.bytes_transferred as f64 / transferred as f64,
     }
 }
 
@@ -80,20 +80,20 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
             json!({
                 "peer": peer,
                 "done_permille": progress.done_permille,
-                "lacking_here": progress.lacking_here,
-                "lacking_there": progress.lacking_there,
-                "brought": progress.brought,
-                "bytes_brought": progress.bytes_brought,
+                "missing_locally": progress.missing_locally,
+                "missing_remotely": progress.missing_remotely,
+                "transferred": progress.transferred,
+                "bytes_transferred": progress.bytes_transferred,
                 "elapsed_ms": progress.elapsed_ms,
-                "left_ms": progress.left_ms,
+                "eta_ms": progress.eta_ms,
             })
         });
         let targets = hints.targets.iter().map(|target| {
             json!({
                 "node": target.node_id,
                 "pending": target.pending,
-                "left_ms": target.left_ms,
-                "trouble": target.trouble,
+                "eta_ms": target.eta_ms,
+                "last_error": target.last_error,
             })
         });
         let failed = reconcile.peers.iter().filter(|peer| !peer.last_error.is_empty());
@@ -104,7 +104,7 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
             "bytes_per_second": repair.bytes_per_second,
             "share_permille": repair.share_permille,
             "catching_up": reconcile.catching_up,
-            "proves_nothing": reconcile.proves_nothing,
+            "absence_unproven": reconcile.absence_unproven,
             "hints_pending": hints.pending,
             "hints": targets.collect::<Vec<_>>(),
             "dirty_ranges": hints.dirty_ranges,
@@ -120,7 +120,7 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
             "objects": lacking.objects,
             "bytes": lacking.bytes.round() as u64,
             "dirty_ranges": lacking.dirty_ranges,
-            "left_ms": lacking.left_ms,
+            "eta_ms": lacking.eta_ms,
         },
         "nodes": nodes,
     })
@@ -134,7 +134,7 @@ pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fm
     if lacking.is_none() {
         writeln!(out, "nothing is known to lack a replica")?;
     } else {
-        let left = lacking.left_ms.map_or_else(String::new, |ms| format!(", {}", left(ms)));
+        let left = lacking.eta_ms.map_or_else(String::new, |ms| format!(", {}", left(ms)));
         let left = left + if lacking.hints_wait { ", and there are hints that wait" } else { "" };
         writeln!(
             out,
@@ -166,7 +166,7 @@ fn describe(out: &mut String, node: &str, status: &StatusResponse) -> fmt::Resul
     for target in &hints.targets {
         let (hints, node_id, waits) =
             (HumanCount(target.pending), &target.node_id, nodes::waits(target));
-        match target.left_ms {
+        match target.eta_ms {
             Some(ms) => writeln!(out, "  {hints} hints for {node_id}, {}{waits}", left(ms))?,
             None => writeln!(out, "  {hints} hints for {node_id}, time left unknown{waits}")?,
         }
@@ -175,18 +175,18 @@ fn describe(out: &mut String, node: &str, status: &StatusResponse) -> fmt::Resul
         writeln!(out, "  {} dirty ranges", hints.dirty_ranges)?;
     }
     for (peer, progress) in under_way(status) {
-        let ReconcileProgress { done_permille, lacking_here, lacking_there, .. } = *progress;
-        let rate = progress.brought as f64 * 1000.0 / progress.elapsed_ms.max(1) as f64;
+        let ReconcileProgress { done_permille, missing_locally, missing_remotely, .. } = *progress;
+        let rate = progress.transferred as f64 * 1000.0 / progress.elapsed_ms.max(1) as f64;
         writeln!(
             out,
-            "  with {peer}: {} compared, about {} objects lack here and {} there; {} brought, \
+            "  with {peer}: {} compared, about {} objects lack here and {} there; {} transferred, \
              {} a second{}",
             percent(done_permille),
-            HumanCount(lacking_here),
-            HumanCount(lacking_there),
-            HumanCount(progress.brought),
+            HumanCount(missing_locally),
+            HumanCount(missing_remotely),
+            HumanCount(progress.transferred),
             HumanCount(rate.round() as u64),
-            progress.left_ms.map_or_else(String::new, |ms| format!("; {}", left(ms)))
+            progress.eta_ms.map_or_else(String::new, |ms| format!("; {}", left(ms)))
         )?;
     }
     for peer in reconcile.peers.iter().filter(|peer| peer.progress.is_none()) {

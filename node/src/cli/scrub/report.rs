@@ -11,7 +11,7 @@ use crate::abridge::abridged;
 use crate::cli::nodes::{self, id, left, percent, time};
 
 fn done_permille(progress: &ScrubProgress) -> u32 {
-    let (read, all) = (u128::from(progress.bytes), u128::from(progress.bytes_all.max(1)));
+    let (read, all) = (u128::from(progress.bytes), u128::from(progress.bytes_total.max(1)));
     u32::try_from((read * 1000 / all).min(1000)).unwrap_or(1000)
 }
 
@@ -23,12 +23,12 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
             json!({
                 "records": progress.records,
                 "bytes": progress.bytes,
-                "bytes_all": progress.bytes_all,
+                "bytes_total": progress.bytes_total,
                 "done_permille": done_permille(&progress),
                 "damaged": progress.damaged,
                 "began_ago_ms": progress.began_ago_ms,
                 "bytes_per_second": progress.bytes_per_second,
-                "left_ms": progress.left_ms,
+                "eta_ms": progress.eta_ms,
             })
         });
         let last = scrub.last.map(|last| {
@@ -134,12 +134,12 @@ fn write_progress(out: &mut String, progress: &ScrubProgress) -> fmt::Result {
         out,
         "; {} of {} read, {share}",
         HumanBytes(progress.bytes),
-        HumanBytes(progress.bytes_all)
+        HumanBytes(progress.bytes_total)
     )?;
     if let Some(bytes) = progress.bytes_per_second {
         write!(out, ", {} a second", HumanBytes(bytes))?;
     }
-    if let Some(ms) = progress.left_ms {
+    if let Some(ms) = progress.eta_ms {
         write!(out, ", {}", left(ms))?;
     }
     Ok(())

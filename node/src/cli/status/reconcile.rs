@@ -31,7 +31,7 @@ pub(super) fn as_json(status: &ReconcileStatus) -> Value {
     json!({
         "off": status.off,
         "catching_up": status.catching_up,
-        "proves_nothing": status.proves_nothing,
+        "absence_unproven": status.absence_unproven,
         "peers": peers,
     })
 }
@@ -43,7 +43,7 @@ pub(super) fn list(out: &mut String, answers: &[Answer]) -> fmt::Result {
             continue;
         };
         let node = &member.node_id;
-        if status.proves_nothing {
+        if status.absence_unproven {
             writeln!(
                 out,
                 "{node} catches up: its data directory was new, and that it lacks an object \

@@ -95,5 +95,5 @@ async fn inside(network: &Network) {
     let after = caller.counts("n1");
     say(&format!("flow: forgotten while idle: the probe noticed after {noticed:?}"));
     assert!(noticed <= PROBE + IDENTIFY_TIMEOUT + SLACK, "{noticed:?}");
-    assert_eq!((after.dials, after.repeats), (before.dials + 1, before.repeats));
+    assert_eq!((after.dials, after.retries), (before.dials + 1, before.retries));
 }

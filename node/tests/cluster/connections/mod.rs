@@ -134,7 +134,7 @@ impl Caller {
         Caller { pool, client, layout }
     }
 
-    /// One put on one node, repeated as the node's own code repeats it.
+    /// One put on one node, repeated as the node's own code retries it.
     async fn put(&self, peer: &str, object: Object) -> Result<(), NodeError> {
         let (peer, pool) = (NodeId::new(peer), self.pool.clone());
         let node = Retried::new(RemoteNode::new(peer, pool, self.layout.clone()));

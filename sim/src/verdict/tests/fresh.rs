@@ -1,7 +1,7 @@
 //! Who was written to, what failed while every node could be reached, and how often they
 //! dialled.
 
-use super::super::{Facts, recoveries};
+use super::super::{History, recoveries};
 use super::*;
 
 impl Trace {
@@ -134,7 +134,7 @@ fn a_recovery_is_measured_from_the_return_to_the_first_success() {
     trace.start("n1", "a").wait(1);
     trace.put("b", put_failed(&["n2"])).wait(1).put("c", acked(&["n2", "n1"]));
     trace.put("d", put_failed(&[])).end();
-    let found = recoveries(&Facts::of(&trace.records));
+    let found = recoveries(&History::of(&trace.records));
     let [recovery] = &found[..] else { panic!("{found:?}") };
     assert_eq!((recovery.node.as_str(), recovery.client.as_str()), ("n1", "c1"));
     assert_eq!(recovery.failed, 1, "what came before and after is no part of it");

@@ -36,7 +36,7 @@ impl Connections for Nobody {
 
     fn ended(&self, _: &NodeId, _: &Lease, _: Result<(), &NodeError>) {}
 
-    fn may_repeat(&self, _: &NodeId) -> bool {
+    fn may_retry(&self, _: &NodeId) -> bool {
         false
     }
 }

@@ -1,7 +1,7 @@
 //! The layer of a circuit breaker.
 //!
 //! Requests that a quorum can do without are refused while the circuit is open; whoever
-//! cannot do without them says so through `insistent`. Large objects and records of missed
+//! cannot do without them says so through `bypassing_breaker`. Large objects and records of missed
 //! writes pass in any case: the first cannot be sent again, the second are how a replica's
 //! trouble is remembered. Large objects say nothing of slowness: they may take any time.
 
@@ -47,7 +47,7 @@ impl Layer for Breaker {
         answer
     }
 
-    fn insistent(&self) -> Option<Self> {
+    fn bypassing_breaker(&self) -> Option<Self> {
         Some(Breaker { insists: true, ..self.clone() })
     }
 }

@@ -78,7 +78,7 @@ pub trait Call: Sized + Send {
     fn spare(&self) -> Option<Self>;
 
     /// Sends a spare as the second attempt at a request whose first began at that moment:
-    /// see [`NodeWriter::afresh`]. `None` when the replica may not be asked twice.
+    /// see [`NodeWriter::on_new_connection`]. `None` when the replica may not be asked twice.
     ///
     /// # Errors
     /// What the replica within says.
@@ -126,7 +126,7 @@ impl<N: NodeWriter> Call for Put<'_, N> {
         self,
         first_began: Instant,
     ) -> Option<impl Future<Output = Result<Self::Answer, NodeError>> + Send> {
-        let to = self.to.afresh(first_began)?;
+        let to = self.to.on_new_connection(first_began)?;
         Some(async move { to.put(self.objects, self.timeout).await })
     }
 }
@@ -208,7 +208,7 @@ impl<N: NodeWriter> Call for Has<'_, N> {
         self,
         first_began: Instant,
     ) -> Option<impl Future<Output = Result<Self::Answer, NodeError>> + Send> {
-        let to = self.to.afresh(first_began)?;
+        let to = self.to.on_new_connection(first_began)?;
         Some(async move { to.has(self.ids, self.timeout).await })
     }
 }
@@ -251,7 +251,7 @@ impl<N: NodeWriter> Call for RecordMissed<'_, N> {
         self,
         first_began: Instant,
     ) -> Option<impl Future<Output = Result<Self::Answer, NodeError>> + Send> {
-        let to = self.to.afresh(first_began)?;
+        let to = self.to.on_new_connection(first_began)?;
         Some(async move { to.record_missed(self.missed, self.timeout).await })
     }
 }
@@ -294,7 +294,7 @@ impl<N: NodeReader> Call for Get<'_, N> {
         self,
         first_began: Instant,
     ) -> Option<impl Future<Output = Result<Self::Answer, NodeError>> + Send> {
-        let to = self.to.afresh(first_began)?;
+        let to = self.to.on_new_connection(first_began)?;
         Some(async move { to.get(self.ids, self.timeout).await })
     }
 }
@@ -336,7 +336,7 @@ impl<N: NodeReader> Call for GetLarge<'_, N> {
         self,
         first_began: Instant,
     ) -> Option<impl Future<Output = Result<Self::Answer, NodeError>> + Send> {
-        let to = self.to.afresh(first_began)?;
+        let to = self.to.on_new_connection(first_began)?;
         Some(async move { to.get_large(self.id).await })
     }
 }

@@ -1,7 +1,7 @@
 //! A replica with a layer around it: the one place where a decorator is a replica.
 //!
 //! Invariant: each request goes through the layer exactly once, and so does each that an
-//! insistent replica, or one for second attempts, is asked; what a layer is, it stays
+//! bypassing_breaker replica, or one for second attempts, is asked; what a layer is, it stays
 //! wherever it stands. A request costs the one boxed future of an `async_trait` method.
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub trait Layer: Clone + Send + Sync + 'static {
     fn run<C: Call>(&self, call: C) -> impl Future<Output = Result<C::Answer, NodeError>> + Send;
 
     /// The layer for requests that no quorum can do without, when this one may refuse them.
-    fn insistent(&self) -> Option<Self> {
+    fn bypassing_breaker(&self) -> Option<Self> {
         None
     }
 }
@@ -86,16 +86,16 @@ impl<L: Layer, N: NodeWriter + Clone + 'static> NodeWriter for Layered<L, N> {
         self.layer.run(RecordMissed { to: &self.inner, missed, timeout }).await
     }
 
-    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
-        if let Some(layer) = self.layer.insistent() {
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
+        if let Some(layer) = self.layer.bypassing_breaker() {
             return Some(Arc::new(Layered::around(layer, self.inner.clone())));
         }
-        let inner = self.inner.insistent()?;
+        let inner = self.inner.bypassing_breaker()?;
         Some(Arc::new(Layered::around(self.layer.clone(), inner)))
     }
 
-    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
-        let inner = self.inner.afresh(first_began)?;
+    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
+        let inner = self.inner.on_new_connection(first_began)?;
         Some(Arc::new(Layered::around(self.layer.clone(), inner)))
     }
 }
@@ -118,16 +118,16 @@ impl<L: Layer, N: NodeReader + Clone + 'static> NodeReader for Layered<L, N> {
         self.layer.run(GetLarge { to: &self.inner, id }).await
     }
 
-    fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
-        if let Some(layer) = self.layer.insistent() {
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeReader>> {
+        if let Some(layer) = self.layer.bypassing_breaker() {
             return Some(Arc::new(Layered::around(layer, self.inner.clone())));
         }
-        let inner = self.inner.insistent()?;
+        let inner = self.inner.bypassing_breaker()?;
         Some(Arc::new(Layered::around(self.layer.clone(), inner)))
     }
 
-    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
-        let inner = self.inner.afresh(first_began)?;
+    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
+        let inner = self.inner.on_new_connection(first_began)?;
         Some(Arc::new(Layered::around(self.layer.clone(), inner)))
     }
 }

@@ -292,7 +292,7 @@ async fn decorators_count_what_they_let_through_in_any_order() {
     assert!(puts(&inside).begun < 40, "the circuit opened: {:?}", puts(&inside));
     assert_eq!(puts(&inside).begun, replica.calls() as u64);
     *replica.fails.lock().unwrap() = false;
-    let insistent = NodeWriter::insistent(&node).expect("there is a breaker");
-    put(&insistent).await.expect("it passes every layer");
+    let bypassing_breaker = NodeWriter::bypassing_breaker(&node).expect("there is a breaker");
+    put(&bypassing_breaker).await.expect("it passes every layer");
     assert_eq!((puts(&inside).answered, puts(&outside).answered), (1, 1), "and is counted");
 }

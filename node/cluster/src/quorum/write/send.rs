@@ -56,7 +56,7 @@ pub(super) async fn send(
     let count = objects.len();
     let mut sent = send_once(node, objects.clone(), skip_present, timeout).await;
     if matches!(sent, Err(NodeError::CircuitOpen { .. }))
-        && let Some(node) = node.insistent()
+        && let Some(node) = node.bypassing_breaker()
         && reserve.wait().await
     {
         sent = send_once(&*node, objects, skip_present, timeout).await;

@@ -114,17 +114,17 @@ impl Delivery {
         loop {
             let hints = self.log.oldest(&target, limits::HINT_BATCH_OBJECTS_MAX);
             if hints.is_empty() {
-                self.log.note_trouble(&target, None);
+                self.log.note_error(&target, None);
                 return target;
             }
             match self.step(&target, hints).await {
                 Ok(()) => {
                     failures = 0;
-                    self.log.note_trouble(&target, None);
+                    self.log.note_error(&target, None);
                 }
-                Err(trouble) => {
-                    tracing::debug!(%target, error = %trouble, "hints wait");
-                    self.log.note_trouble(&target, Some(trouble.to_string()));
+                Err(last_error) => {
+                    tracing::debug!(%target, error = %last_error, "hints wait");
+                    self.log.note_error(&target, Some(last_error.to_string()));
                     sleep(backoff(failures, &mut rng)).await;
                     failures += 1;
                 }

@@ -36,28 +36,28 @@ pub struct Settled {
     /// The target confirmed the object, or had it already.
     pub delivered: u64,
     /// The object was deleted meanwhile.
-    pub gone: u64,
+    pub deleted: u64,
     /// The target is no replica of the object any more: hints for those that are stand in
     /// for it.
     pub replaced: u64,
     /// A dirty range stands in for it.
-    pub ranged: u64,
+    pub moved_to_ranges: u64,
 }
 
 impl Settled {
     pub(super) fn count(&mut self, outcome: Outcome, hints: u64) {
         let count = match outcome {
             Outcome::Delivered => &mut self.delivered,
-            Outcome::Gone => &mut self.gone,
+            Outcome::Deleted => &mut self.deleted,
             Outcome::Replaced => &mut self.replaced,
-            Outcome::Ranged => &mut self.ranged,
+            Outcome::MovedToRanges => &mut self.moved_to_ranges,
         };
         *count += hints;
     }
 
     /// All of them together.
     pub fn sum(&self) -> u64 {
-        self.delivered + self.gone + self.replaced + self.ranged
+        self.delivered + self.deleted + self.replaced + self.moved_to_ranges
     }
 }
 
@@ -108,9 +108,9 @@ impl Entry {
                 put_name(target, out);
                 put_prefix(*prefix, out);
             }
-            Entry::SettledBefore(Settled { delivered, gone, replaced, ranged }) => {
+            Entry::SettledBefore(Settled { delivered, deleted, replaced, moved_to_ranges }) => {
                 out.put_u8(TAG_SETTLED_BEFORE);
-                for count in [delivered, gone, replaced, ranged] {
+                for count in [delivered, deleted, replaced, moved_to_ranges] {
                     out.put_u64_le(*count);
                 }
             }
@@ -139,9 +139,9 @@ impl Entry {
             TAG_CLEAN => Entry::Clean { target: get_name(from)?, prefix: get_prefix(from)? },
             TAG_SETTLED_BEFORE => {
                 let mut count = || from.try_get_u64_le().ok();
-                let (delivered, gone) = (count()?, count()?);
-                let (replaced, ranged) = (count()?, count()?);
-                Entry::SettledBefore(Settled { delivered, gone, replaced, ranged })
+                let (delivered, deleted) = (count()?, count()?);
+                let (replaced, moved_to_ranges) = (count()?, count()?);
+                Entry::SettledBefore(Settled { delivered, deleted, replaced, moved_to_ranges })
             }
             _ => return None,
         })

@@ -58,12 +58,12 @@ impl Held {
                 if self.remove(target, id) {
                     self.settled.count(*outcome, 1);
                 }
-                if *outcome == super::Outcome::Ranged {
+                if *outcome == super::Outcome::MovedToRanges {
                     self.mark(target, IdPrefix::of(id));
                 }
             }
             Entry::Dirty { target, prefix, instead_of } => {
-                self.settled.ranged += instead_of;
+                self.settled.moved_to_ranges += instead_of;
                 self.mark(target, *prefix);
             }
             Entry::Clean { target, prefix } => {

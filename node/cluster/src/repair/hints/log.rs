@@ -191,7 +191,7 @@ impl HintLog {
             let (entries, recorded) =
                 plan::of_reports(&self.lock(), &reports, self.options.bytes_max, now_ms);
             let committed = self.commit(&mut writer, entries).await;
-            if recorded.iter().any(|recorded| recorded.ranged > 0)
+            if recorded.iter().any(|recorded| recorded.moved_to_ranges > 0)
                 && let Some(count) = self.bound_met.count()
             {
                 let bytes_max = self.options.bytes_max;
@@ -252,7 +252,7 @@ impl HintLog {
         Ok(())
     }
 
-    /// Settles hints of one target; durable when this returns. [`Outcome::Ranged`] marks
+    /// Settles hints of one target; durable when this returns. [`Outcome::MovedToRanges`] marks
     /// their ranges dirty in the same step.
     ///
     /// # Errors
@@ -324,15 +324,15 @@ impl HintLog {
             self.replace(strangers.into_iter().map(present).collect()).await?;
             self.change(move |held| {
                 let entries = plan::of_surplus(held, bytes_max);
-                let ranged = entries.len();
-                (entries, ranged)
+                let moved_to_ranges = entries.len();
+                (entries, moved_to_ranges)
             })
             .await
         };
         match kept.await {
-            Ok(ranged) => tracing::warn!(
+            Ok(moved_to_ranges) => tracing::warn!(
                 strangers = count,
-                ranged,
+                moved_to_ranges,
                 "{FILE}: it had hints for nodes that no layout has, or more than may be kept"
             ),
             Err(error) => tracing::warn!(%error, "{FILE}: it has more hints than may be kept"),
@@ -351,12 +351,12 @@ impl HintLog {
             return Ok(0);
         }
         self.change(move |held| {
-            let ranged = held.all().filter(is_old).map(|hint| Entry::Settled {
+            let moved_to_ranges = held.all().filter(is_old).map(|hint| Entry::Settled {
                 target: hint.target.clone(),
                 id: hint.id,
-                outcome: Outcome::Ranged,
+                outcome: Outcome::MovedToRanges,
             });
-            let entries: Vec<_> = ranged.collect();
+            let entries: Vec<_> = moved_to_ranges.collect();
             let count = entries.len() as u64;
             (entries, count)
         })
@@ -384,10 +384,10 @@ impl HintLog {
     }
 
     /// Notes why the hints of a node wait, or that they do not.
-    pub(super) fn note_trouble(&self, target: &NodeId, trouble: Option<String>) {
+    pub(super) fn note_error(&self, target: &NodeId, last_error: Option<String>) {
         let mut troubles = self.troubles.lock().expect("nothing panics while it notes");
-        match trouble {
-            Some(trouble) => troubles.insert(target.clone(), trouble),
+        match last_error {
+            Some(last_error) => troubles.insert(target.clone(), last_error),
             None => troubles.remove(target),
         };
     }

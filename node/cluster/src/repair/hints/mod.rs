@@ -7,11 +7,11 @@
 //!
 //! Invariant (I4): what a witness acknowledged is held after any crash until it is settled,
 //! and is settled in one of four ways, each counted: the target confirmed the object
-//! (delivered), the object was deleted here, as a tombstone says (gone), other replicas took
+//! (delivered), the object was deleted here, as a tombstone says (deleted), other replicas took
 //! the target's place (replaced), or the range of ids that it is in was marked dirty for the
-//! target (ranged). A witness that has the object no more and does not know of a deletion lost
+//! target (moved_to_ranges). A witness that has the object no more and does not know of a deletion lost
 //! it: then the range is dirty for the witness, too.
-//! So recorded = held + delivered + gone + replaced + ranged.
+//! So recorded = held + delivered + deleted + replaced + moved_to_ranges.
 //!
 //! Invariant (I7): hints are bounded in bytes and in age. Past a bound a hint becomes a dirty
 //! range: ids with the same first byte, for one target. There are at most 256 of those a
@@ -65,11 +65,11 @@ pub enum Outcome {
     /// The target confirmed the object, or had it already.
     Delivered,
     /// The object was deleted here.
-    Gone,
+    Deleted,
     /// Hints for the object's present replicas stand in for it.
     Replaced,
     /// A dirty range stands in for it.
-    Ranged,
+    MovedToRanges,
 }
 
 impl Outcome {
@@ -78,7 +78,7 @@ impl Outcome {
     }
 
     fn numbered(number: u8) -> Option<Self> {
-        let all = [Outcome::Delivered, Outcome::Gone, Outcome::Replaced, Outcome::Ranged];
+        let all = [Outcome::Delivered, Outcome::Deleted, Outcome::Replaced, Outcome::MovedToRanges];
         all.get(usize::from(number)).copied()
     }
 }

@@ -86,7 +86,7 @@ async fn hints_are_held_once_each_in_the_order_of_age_also_after_reopening() {
     assert_eq!(recorded, Recorded { new: 3, ..Recorded::default() });
     let again = [first.clone(), vec![missed("n4", "a"); 2]].concat();
     let recorded = log.record(again, 7).await.unwrap();
-    assert_eq!(recorded, Recorded { new: 1, already: 4, ranged: 0 });
+    assert_eq!(recorded, Recorded { new: 1, already: 4, moved_to_ranges: 0 });
     let expected = pairs(&[("n2", "b"), ("n2", "a"), ("n3", "b"), ("n4", "a")]);
     assert_eq!(held(&log), expected);
     let hints = log.oldest(&node("n2"), 1);
@@ -104,13 +104,13 @@ async fn settled_hints_stay_settled_and_are_counted_by_outcome() {
     let log = open(&scratch.disk).await;
     let all = ["a", "b", "c", "d"].map(|text| missed("n2", text));
     log.record(all.into(), 0).await.unwrap();
-    let outcomes = vec![(id("a"), Outcome::Delivered), (id("b"), Outcome::Gone)];
+    let outcomes = vec![(id("a"), Outcome::Delivered), (id("b"), Outcome::Deleted)];
     log.settle(&node("n2"), outcomes.clone()).await.unwrap();
     log.settle(&node("n2"), outcomes).await.unwrap();
-    log.settle(&node("n2"), vec![(id("c"), Outcome::Ranged)]).await.unwrap();
+    log.settle(&node("n2"), vec![(id("c"), Outcome::MovedToRanges)]).await.unwrap();
     for log in [log, open(&scratch.disk).await] {
         assert_eq!(held(&log), pairs(&[("n2", "d")]));
-        let settled = Settled { delivered: 1, gone: 1, replaced: 0, ranged: 1 };
+        let settled = Settled { delivered: 1, deleted: 1, replaced: 0, moved_to_ranges: 1 };
         assert_eq!(log.numbers().settled, settled, "nothing is settled twice");
         assert_eq!(dirty(&log), [format!("n2 {}", IdPrefix::of(&id("c")))]);
         assert_eq!(log.numbers().recorded, 4);
@@ -142,8 +142,8 @@ async fn past_the_bound_ranges_are_dirty_durably_and_nothing_is_dropped_in_silen
     let texts: Vec<String> = (0..20).map(|n| format!("object {n}")).collect();
     let report: Vec<_> = texts.iter().map(|text| missed("n2", text)).collect();
     let recorded = log.record(report, 0).await.unwrap();
-    assert_eq!((recorded.new + recorded.ranged, recorded.already), (20, 0));
-    assert!(recorded.new > 0 && recorded.ranged > 0, "{recorded:?}");
+    assert_eq!((recorded.new + recorded.moved_to_ranges, recorded.already), (20, 0));
+    assert!(recorded.new > 0 && recorded.moved_to_ranges > 0, "{recorded:?}");
     for log in [log, open_with(&scratch.disk, options).await] {
         assert!(log.numbers().bytes <= 200);
         let ranges = DirtyRanges::of(&log).list();
@@ -153,7 +153,7 @@ async fn past_the_bound_ranges_are_dirty_durably_and_nothing_is_dropped_in_silen
             let is_dirty = ranges.iter().any(|range| range.prefix.contains(&id));
             assert!(is_held || is_dirty, "{text} is forgotten");
         }
-        assert_eq!(log.numbers().settled.ranged, recorded.ranged);
+        assert_eq!(log.numbers().settled.moved_to_ranges, recorded.moved_to_ranges);
         assert_eq!(log.numbers().recorded, 20);
         assert_accounted(&log);
     }
@@ -328,7 +328,7 @@ async fn reports_that_wait_for_one_another_are_each_answered_for_their_own() {
         sum += recorded.unwrap();
         sum
     });
-    assert_eq!(sum, Recorded { new: 20, already: 20, ranged: 0 });
+    assert_eq!(sum, Recorded { new: 20, already: 20, moved_to_ranges: 0 });
     assert_eq!(held(&open(&scratch.disk).await).len(), 20);
 }
 
@@ -386,7 +386,7 @@ async fn the_bound_of_hints_holds_for_those_that_are_found_at_the_start() {
     log.keep_to(&placement(1), &node("n1")).await;
     for log in [log, open(&scratch.disk).await] {
         let numbers = log.numbers();
-        assert_eq!((numbers.pending, numbers.settled.ranged), (10, 90));
+        assert_eq!((numbers.pending, numbers.settled.moved_to_ranges), (10, 90));
         assert_eq!(log.oldest(&node("n2"), 100), oldest, "the newest become ranges");
         assert!(numbers.dirty_ranges > 0 && numbers.bytes <= bytes / 10);
         assert_accounted(&log);
@@ -407,6 +407,6 @@ async fn the_nodes_of_the_oldest_hints_are_listed_and_all_are_counted() {
     let all: Vec<_> = (0..300).map(|n| missed(&format!("n{n:03}"), "a")).collect();
     log.record(all, 1).await.unwrap();
     let numbers = log.numbers();
-    assert_eq!((numbers.targets.len(), numbers.targets_all), (256, 300));
+    assert_eq!((numbers.targets.len(), numbers.targets_total), (256, 300));
     assert!(numbers.targets.is_sorted_by_key(|target| target.node_id.clone()));
 }

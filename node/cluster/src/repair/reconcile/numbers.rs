@@ -22,7 +22,7 @@ pub struct Counts {
     pub pulled: u64,
     /// Objects that the peer lacked and has now.
     pub pushed: u64,
-    /// Of the differing: deleted on the side that has them no more, and so not brought there.
+    /// Of the differing: deleted on the side that has them no more, and so not transferred there.
     pub withheld: u64,
     /// Object data that came.
     pub bytes_pulled: u64,
@@ -51,13 +51,13 @@ pub struct Progress {
     /// How much of the positions is done, in thousandths.
     pub done_permille: u32,
     /// Objects that we lack and the peer has, about, of those not compared yet.
-    pub lacking_here: u64,
+    pub missing_locally: u64,
     /// The other way round.
-    pub lacking_there: u64,
-    /// Objects that it brought so far, to either side.
-    pub brought: u64,
+    pub missing_remotely: u64,
+    /// Objects that it transferred so far, to either side.
+    pub transferred: u64,
     /// And their data.
-    pub bytes_brought: u64,
+    pub bytes_transferred: u64,
     /// Since it began, or was gone on with.
     pub elapsed: Duration,
 }
@@ -65,14 +65,14 @@ pub struct Progress {
 impl Progress {
     /// Objects in a second, so far.
     pub fn rate(&self) -> f64 {
-        self.brought as f64 / self.elapsed.as_secs_f64().max(0.001)
+        self.transferred as f64 / self.elapsed.as_secs_f64().max(0.001)
     }
 
     /// About how long the rest takes: what lacks still, at the rate so far; or, where nothing
-    /// was brought, the positions that are left. `None` as long as nothing tells.
+    /// was transferred, the positions that are left. `None` as long as nothing tells.
     pub fn left(&self) -> Option<Duration> {
-        let lacking = self.lacking_here + self.lacking_there;
-        let left = match (self.brought, self.done_permille) {
+        let lacking = self.missing_locally + self.missing_remotely;
+        let left = match (self.transferred, self.done_permille) {
             (0, 0) => return None,
             (0, done) => {
                 self.elapsed.as_secs_f64() * f64::from(1000 - done.min(1000)) / f64::from(done)
@@ -120,30 +120,30 @@ struct Peer {
 #[derive(Debug)]
 struct UnderWay {
     began: Instant,
-    /// What was brought before it.
-    brought_before: u64,
+    /// What was transferred before it.
+    transferred_before: u64,
     bytes_before: u64,
     /// Everything below this position was compared.
     position: u64,
-    lacking_here: u64,
-    lacking_there: u64,
+    missing_locally: u64,
+    missing_remotely: u64,
 }
 
 impl Peer {
-    fn brought(&self) -> (u64, u64) {
+    fn transferred(&self) -> (u64, u64) {
         let counts = &self.counts;
         (counts.pulled + counts.pushed, counts.bytes_pulled + counts.bytes_pushed)
     }
 
     fn progress(&self) -> Option<Progress> {
         let under_way = self.under_way.as_ref()?;
-        let (brought, bytes_brought) = self.brought();
+        let (transferred, bytes_transferred) = self.transferred();
         Some(Progress {
             done_permille: (under_way.position / (u64::MAX / 1000)) as u32,
-            lacking_here: under_way.lacking_here,
-            lacking_there: under_way.lacking_there,
-            brought: brought - under_way.brought_before,
-            bytes_brought: bytes_brought - under_way.bytes_before,
+            missing_locally: under_way.missing_locally,
+            missing_remotely: under_way.missing_remotely,
+            transferred: transferred - under_way.transferred_before,
+            bytes_transferred: bytes_transferred - under_way.bytes_before,
             elapsed: under_way.began.elapsed(),
         })
     }
@@ -184,14 +184,14 @@ impl Numbers {
     /// Says that a comparison begins, or is gone on with.
     pub(super) fn begun(&self, peer: &NodeId, position: u64) {
         self.change(peer, |peer| {
-            let (brought_before, bytes_before) = peer.brought();
+            let (transferred_before, bytes_before) = peer.transferred();
             peer.under_way = Some(UnderWay {
                 began: Instant::now(),
-                brought_before,
+                transferred_before,
                 bytes_before,
                 position,
-                lacking_here: 0,
-                lacking_there: 0,
+                missing_locally: 0,
+                missing_remotely: 0,
             });
         });
     }
@@ -209,8 +209,8 @@ impl Numbers {
     pub(super) fn left(&self, peer: &NodeId, ours: u64, theirs: u64) {
         self.change(peer, |peer| {
             if let Some(under_way) = &mut peer.under_way {
-                under_way.lacking_here = theirs.saturating_sub(ours);
-                under_way.lacking_there = ours.saturating_sub(theirs);
+                under_way.missing_locally = theirs.saturating_sub(ours);
+                under_way.missing_remotely = ours.saturating_sub(theirs);
             }
         });
     }

@@ -101,7 +101,7 @@ impl NodeWriter for Unsteady {
         Ok(Recorded { already: missed.len() as u64, ..Recorded::default() })
     }
 
-    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
+    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
         Some(Arc::new(self.second(first_began)?))
     }
 }
@@ -125,7 +125,7 @@ impl NodeReader for Unsteady {
         self.answer("get_large", None).await.map(|()| None)
     }
 
-    fn afresh(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
+    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
         Some(Arc::new(self.second(first_began)?))
     }
 }
@@ -304,8 +304,8 @@ async fn five_decorators_answer_alike_in_any_order() {
 
         // Whoever insists passes the breaker, and loses none of the others.
         replica.script.lock().unwrap().extend([refused(), lost(), lost()]);
-        let insistent = node.insistent().expect("there is a breaker");
-        let answer = put(&insistent).await;
+        let bypassing_breaker = node.bypassing_breaker().expect("there is a breaker");
+        let answer = put(&bypassing_breaker).await;
         assert!(matches!(answer, Err(NodeError::ConnectionLost { .. })), "{order:?}: {answer:?}");
         assert_eq!(replica.seen().len(), 4, "{order:?}");
 
@@ -326,8 +326,11 @@ async fn readers_are_layered_as_writers_are() {
     let node = Retried::new(Guarded::new(Adaptive::new(node, &known.latencies), &known.breakers));
     ask(&node, "get").await.expect("the second attempt goes through the same decorators");
     replica.script.lock().unwrap().push_back(lost());
-    let insistent = NodeReader::insistent(&node).expect("there is a breaker");
-    insistent.get([object().id()].into(), OPEN).await.expect("and so does an insistent one");
+    let bypassing_breaker = NodeReader::bypassing_breaker(&node).expect("there is a breaker");
+    bypassing_breaker
+        .get([object().id()].into(), OPEN)
+        .await
+        .expect("and so does an bypassing_breaker one");
     let gets = known.meters.list()[0].1.gets;
     assert_eq!((gets.begun, gets.answered, gets.failed), (4, 2, 2));
 }

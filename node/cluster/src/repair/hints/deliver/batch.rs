@@ -20,7 +20,7 @@ struct Gathered {
     whole: Vec<Object>,
     large: Vec<ObjectHead>,
     settled: Settling,
-    trouble: Option<Trouble>,
+    last_error: Option<Trouble>,
 }
 
 /// What becomes of the hints of a batch.
@@ -38,7 +38,7 @@ impl Settling {
 
     /// We stored it once, and cannot give it: its range is dirty for the target and for us.
     fn lose(&mut self, id: ObjectId) {
-        self.settle(id, Outcome::Ranged);
+        self.settle(id, Outcome::MovedToRanges);
         self.lost.insert(IdPrefix::of(&id));
     }
 }
@@ -60,16 +60,16 @@ impl Delivery {
         let gathered = self.gather(&lacking).await;
         let mut settled = gathered.settled;
         settled.settled.extend(delivered);
-        let mut trouble = gathered.trouble;
+        let mut last_error = gathered.last_error;
         if !gathered.whole.is_empty() {
             let sent = self.send_whole(&*node, gathered.whole, &mut settled).await;
-            trouble = sent.err().or(trouble);
+            last_error = sent.err().or(last_error);
         }
         for head in gathered.large {
             match self.send_large(&*node, head, &mut settled).await {
                 Ok(()) => {}
                 Err(error) => {
-                    trouble = Some(error);
+                    last_error = Some(error);
                     break;
                 }
             }
@@ -77,7 +77,7 @@ impl Delivery {
         let hints = settled.settled.len() as u64;
         self.settle(target, settled).await?;
         self.log.paces.note(target, hints, began, Instant::now());
-        trouble.map_or(Ok(()), Err)
+        last_error.map_or(Ok(()), Err)
     }
 
     async fn settle(&self, target: &NodeId, settling: Settling) -> Result<(), HintError> {
@@ -98,7 +98,7 @@ impl Delivery {
     async fn settle_absent(&self, id: ObjectId, settling: &mut Settling) -> Result<(), Trouble> {
         let standing = self.store.standing(&[id]).await.map_err(Trouble::Store)?;
         match standing.first() {
-            Some(Standing::Deleted) => settling.settle(id, Outcome::Gone),
+            Some(Standing::Deleted) => settling.settle(id, Outcome::Deleted),
             // It came since: it is sent with the next batch.
             Some(Standing::Held) => {}
             Some(Standing::Lacking) | None => settling.lose(id),
@@ -126,14 +126,14 @@ impl Delivery {
                 }
                 Ok(Found::Large(head)) => gathered.large.push(head),
                 Ok(Found::Absent) => {
-                    if let Err(trouble) = self.settle_absent(*id, &mut gathered.settled).await {
-                        gathered.trouble = Some(trouble);
+                    if let Err(last_error) = self.settle_absent(*id, &mut gathered.settled).await {
+                        gathered.last_error = Some(last_error);
                         break;
                     }
                 }
                 Err(StoreError::Damaged { .. }) => gathered.settled.lose(*id),
                 Err(error) => {
-                    gathered.trouble = Some(Trouble::Store(error));
+                    gathered.last_error = Some(Trouble::Store(error));
                     break;
                 }
             }
@@ -216,8 +216,8 @@ impl Delivery {
         let standing = self.store.standing(&ids).await.map_err(Trouble::Store)?;
         let outcome = |standing| match standing {
             Standing::Held => Outcome::Delivered,
-            Standing::Deleted => Outcome::Gone,
-            Standing::Lacking => Outcome::Ranged,
+            Standing::Deleted => Outcome::Deleted,
+            Standing::Lacking => Outcome::MovedToRanges,
         };
         let settled = ids.into_iter().zip(standing.into_iter().map(outcome)).collect();
         Ok(self.settle(&self.ourselves, Settling { settled, lost: BTreeSet::new() }).await?)

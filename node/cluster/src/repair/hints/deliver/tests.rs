@@ -206,7 +206,7 @@ async fn an_object_that_was_deleted_meanwhile_is_gone_and_one_never_had_too() {
     bench.missed(&[deleted.clone(), other.clone()]).await;
     bench.store.delete(&[deleted.id()]).await.unwrap();
     bench.step().await.unwrap();
-    assert_eq!((bench.settled().gone, bench.settled().delivered), (1, 1));
+    assert_eq!((bench.settled().deleted, bench.settled().delivered), (1, 1));
     assert!(!bench.target.objects.lock().unwrap().contains_key(&deleted.id()));
 }
 
@@ -220,7 +220,7 @@ async fn a_hint_whose_object_its_keeper_lost_makes_the_range_dirty_for_both() {
     bench.hint(&[lost], 1).await;
     bench.step().await.unwrap();
     let settled = bench.settled();
-    assert_eq!((settled.gone, settled.ranged, settled.delivered), (0, 1, 1));
+    assert_eq!((settled.deleted, settled.moved_to_ranges, settled.delivered), (0, 1, 1));
     let dirty = crate::repair::DirtyRanges::of(&bench.delivery.log).list();
     let dirty: Vec<_> = dirty.iter().map(|range| (range.target.as_str(), range.prefix)).collect();
     let prefix = crate::repair::hints::IdPrefix::of(&lost);
@@ -243,7 +243,7 @@ async fn a_hint_about_ourselves_is_settled_by_what_we_know_of_its_object() {
     let hints = bench.delivery.log.oldest(&NodeId::new("n1"), 9);
     bench.delivery.step(&NodeId::new("n1"), hints).await.unwrap();
     let settled = bench.settled();
-    assert_eq!((settled.delivered, settled.gone, settled.ranged), (1, 1, 1));
+    assert_eq!((settled.delivered, settled.deleted, settled.moved_to_ranges), (1, 1, 1));
 }
 
 #[tokio::test]

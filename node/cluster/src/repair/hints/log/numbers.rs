@@ -34,7 +34,7 @@ pub struct HintNumbers {
     /// Hints by target, at most `limits::HINT_TARGETS_LISTED_MAX`: those of the oldest hints.
     pub targets: Vec<TargetNumbers>,
     /// How many targets there are.
-    pub targets_all: u64,
+    pub targets_total: u64,
     /// The oldest hints, at most `limits::MISSED_LISTED_MAX`.
     pub first: Vec<Hint>,
 }
@@ -49,7 +49,7 @@ pub struct TargetNumbers {
     /// Age of the oldest.
     pub oldest_age_ms: u64,
     /// Why they wait, as far as that is known; empty when they do not.
-    pub trouble: String,
+    pub last_error: String,
     /// About how long until they are settled, at the rate lately seen; `None` while none is.
     pub left: Option<Duration>,
 }
@@ -65,7 +65,7 @@ impl HintLog {
         let mut targets: Vec<_> = held
             .targets()
             .map(|(node_id, target)| TargetNumbers {
-                trouble: troubles.get(node_id).cloned().unwrap_or_default(),
+                last_error: troubles.get(node_id).cloned().unwrap_or_default(),
                 left: rates.get(node_id).and_then(|rate| {
                     Duration::try_from_secs_f64(target.hints() as f64 / rate).ok()
                 }),
@@ -75,7 +75,7 @@ impl HintLog {
             })
             .collect();
         let oldest_age_ms = targets.iter().map(|target| target.oldest_age_ms).max().unwrap_or(0);
-        let targets_all = targets.len() as u64;
+        let targets_total = targets.len() as u64;
         // Those that have waited longest are what an operator looks for.
         targets.sort_by_key(|target| Reverse(target.oldest_age_ms));
         targets.truncate(limits::HINT_TARGETS_LISTED_MAX);
@@ -90,7 +90,7 @@ impl HintLog {
             dirty_ranges: held.dirty_count(),
             dirty: held.dirty().take(limits::DIRTY_RANGES_LISTED_MAX).collect(),
             targets,
-            targets_all,
+            targets_total,
             first: held.all().take(limits::MISSED_LISTED_MAX).cloned().collect(),
         }
     }

@@ -21,14 +21,14 @@ struct Room<'a> {
     new: Vec<Hint>,
     pairs: BTreeSet<(NodeId, ObjectId)>,
     /// What found no room.
-    ranged: BTreeMap<(NodeId, IdPrefix), u64>,
+    moved_to_ranges: BTreeMap<(NodeId, IdPrefix), u64>,
 }
 
 /// What becomes of one hint.
 enum Place {
     New,
     Already,
-    Ranged,
+    MovedToRanges,
 }
 
 impl<'a> Room<'a> {
@@ -39,7 +39,7 @@ impl<'a> Room<'a> {
             bytes_max,
             new: Vec::new(),
             pairs: BTreeSet::new(),
-            ranged: BTreeMap::new(),
+            moved_to_ranges: BTreeMap::new(),
         }
     }
 
@@ -50,8 +50,8 @@ impl<'a> Room<'a> {
         }
         let bytes = self.bytes + hint_len(&hint);
         if bytes > self.bytes_max {
-            *self.ranged.entry((hint.target, IdPrefix::of(&hint.id))).or_default() += 1;
-            return Place::Ranged;
+            *self.moved_to_ranges.entry((hint.target, IdPrefix::of(&hint.id))).or_default() += 1;
+            return Place::MovedToRanges;
         }
         self.bytes = bytes;
         self.pairs.insert(pair);
@@ -60,8 +60,8 @@ impl<'a> Room<'a> {
     }
 
     fn entries(self) -> impl Iterator<Item = Entry> {
-        let ranged = self.ranged.into_iter();
-        let dirty = ranged.map(|((target, prefix), instead_of)| Entry::Dirty {
+        let moved_to_ranges = self.moved_to_ranges.into_iter();
+        let dirty = moved_to_ranges.map(|((target, prefix), instead_of)| Entry::Dirty {
             target,
             prefix,
             instead_of,
@@ -92,7 +92,7 @@ pub(super) fn of_reports(
             *match place {
                 Place::New => &mut recorded.new,
                 Place::Already => &mut recorded.already,
-                Place::Ranged => &mut recorded.ranged,
+                Place::MovedToRanges => &mut recorded.moved_to_ranges,
             } += 1;
         }
         answers.push(recorded);
@@ -109,12 +109,12 @@ pub(super) fn of_surplus(held: &Held, bytes_max: u64) -> Vec<Entry> {
         bytes -= hint_len(hint);
         over
     });
-    let ranged = |hint: &Hint| Entry::Settled {
+    let moved_to_ranges = |hint: &Hint| Entry::Settled {
         target: hint.target.clone(),
         id: hint.id,
-        outcome: Outcome::Ranged,
+        outcome: Outcome::MovedToRanges,
     };
-    surplus.map(ranged).collect()
+    surplus.map(moved_to_ranges).collect()
 }
 
 /// The entries that put hints for the nodes beside each of these in its place; none for one

@@ -71,15 +71,15 @@ impl Quorum {
 }
 
 /// What is around a replica that may be forgotten.
-pub struct Neglected {
+pub struct FirstWritesOnly {
     inner: Arc<dyn NodeWriter>,
     quorum: Arc<Quorum>,
 }
 
-impl Neglected {
+impl FirstWritesOnly {
     /// Around this replica.
     pub fn around(inner: Arc<dyn NodeWriter>, quorum: Arc<Quorum>) -> Arc<dyn NodeWriter> {
-        Arc::new(Neglected { inner, quorum })
+        Arc::new(FirstWritesOnly { inner, quorum })
     }
 }
 
@@ -89,7 +89,7 @@ pub(super) fn pretended(bytes: u64) -> Stored {
 }
 
 #[async_trait::async_trait]
-impl NodeWriter for Neglected {
+impl NodeWriter for FirstWritesOnly {
     fn node_id(&self) -> &NodeId {
         self.inner.node_id()
     }
@@ -140,8 +140,8 @@ impl NodeWriter for Neglected {
         self.inner.record_missed(missed, timeout).await
     }
 
-    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
-        let around = |inner| Neglected::around(inner, self.quorum.clone());
-        self.inner.insistent().map(around)
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
+        let around = |inner| FirstWritesOnly::around(inner, self.quorum.clone());
+        self.inner.bypassing_breaker().map(around)
     }
 }

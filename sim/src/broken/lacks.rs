@@ -1,4 +1,4 @@
-//! What each weakened pool lacks.
+//! What each broken pool lacks.
 
 use crate::scenario::Control;
 
@@ -54,7 +54,7 @@ impl Lacks {
                 bound: true,
                 catching_up: true,
             },
-            // What is weakened there, if anything, is no pool.
+            // What is broken there, if anything, is no pool.
             _ => none,
         }
     }

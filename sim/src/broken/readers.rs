@@ -70,7 +70,7 @@ impl NodeReader for Credulous {
         }
     }
 
-    fn insistent(&self) -> Option<Arc<dyn NodeReader>> {
-        self.inner.insistent().map(|inner| Credulous::around(inner, self.belief))
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeReader>> {
+        self.inner.bypassing_breaker().map(|inner| Credulous::around(inner, self.belief))
     }
 }

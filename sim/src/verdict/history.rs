@@ -49,12 +49,12 @@ pub struct Deletion<'a> {
 
 /// A trace put in order.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub struct History<'a> {
     /// The records.
     pub trace: &'a [Record],
     /// The scenario, unless the run broke before it was written down.
     pub setting: Option<&'a Setting>,
-    /// Calls by number, which is by start of the client, client, lane and order.
+    /// Calls by number, which is by start of the client, client, worker and order.
     pub operations: BTreeMap<u64, Operation<'a>>,
     /// What the final inspection found, by object.
     pub inspected: BTreeMap<&'a str, (&'a [String], &'a Outcome)>,
@@ -78,10 +78,10 @@ pub struct Facts<'a> {
     reachable: Spans<'a>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> History<'a> {
     /// Puts a trace in order.
     pub fn of(trace: &'a [Record]) -> Self {
-        let mut facts = Facts {
+        let mut history = History {
             trace,
             setting: None,
             operations: BTreeMap::new(),
@@ -97,10 +97,10 @@ impl<'a> Facts<'a> {
             reachable: BTreeMap::new(),
         };
         for record in trace {
-            facts.take(record);
+            history.take(record);
         }
-        facts.reachable = reachability(trace, facts.setting, &facts.operations);
-        facts
+        history.reachable = reachability(trace, history.setting, &history.operations);
+        history
     }
 
     fn take(&mut self, record: &'a Record) {
@@ -162,14 +162,14 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Objects that came to somebody they were not meant for: those that strangers hold,
+    /// Objects that came to somebody they were not meant for: those that impostors hold,
     /// and those that a node is said to have stored and never had.
     pub fn wrong_peer_writes(&self) -> u64 {
-        let strangers = self.trace.iter().map(|record| match record.event {
+        let impostors = self.trace.iter().map(|record| match record.event {
             Event::StrangerHolds { objects } => objects,
             _ => 0,
         });
-        let strangers: u64 = strangers.sum();
+        let impostors: u64 = impostors.sum();
         let elsewhere = self.put_answers().filter(|&(operation, object, outcome, at_us)| {
             let Outcome::Acked { replicas } = outcome else { return false };
             let Some((holders, _)) = self.inspected.get(object.id.as_str()) else { return false };
@@ -178,7 +178,7 @@ impl<'a> Facts<'a> {
             let lacking = replicas.iter().filter(sound).any(|node| !holders.contains(node));
             lacking && !self.is_condemned(&object.id, at_us)
         });
-        strangers + elsewhere.count() as u64
+        impostors + elsewhere.count() as u64
     }
 
     /// The deletions of an object that were not over when it was put: after any of them it

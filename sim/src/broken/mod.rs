@@ -36,8 +36,8 @@ pub use hints::LossyHints;
 use lacks::Lacks;
 pub use layouts::{Followers, without_sources};
 pub use readers::{Belief, Credulous};
-pub use repairs::Ungiven;
-pub use writers::{Neglect, Neglected, Quorum};
+pub use repairs::NoReadRepair;
+pub use writers::{FirstWritesOnly, Neglect, Quorum};
 
 /// The age at which a connection is replaced.
 const AGE_MAX: Duration = Duration::from_secs(300);
@@ -51,7 +51,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(1);
 type Dial = Shared<BoxFuture<'static, Result<Connection, NodeError>>>;
 
 /// A pool without something.
-pub struct Weakened {
+pub struct Broken {
     inner: Arc<Inner>,
 }
 
@@ -95,7 +95,7 @@ pub fn follow(learned: Arc<Layout>, control: Control) -> CurrentLayout {
     }
 }
 
-impl Weakened {
+impl Broken {
     /// A pool of connections from `net` to the members of `layout` that lacks what
     /// `control` says, and that holds so many at most.
     pub fn new(net: Net, layout: &CurrentLayout, control: Control, connections_max: usize) -> Self {
@@ -106,12 +106,12 @@ impl Weakened {
         let dialler = dialler.of_cluster(cluster);
         let (layout, peers) = (layout.clone(), Mutex::default());
         let inner = Inner { dialler, layout, lacks, connections_max, peers };
-        Weakened { inner: Arc::new(inner) }
+        Broken { inner: Arc::new(inner) }
     }
 }
 
 #[async_trait::async_trait]
-impl Connections for Weakened {
+impl Connections for Broken {
     async fn lease(&self, peer: &NodeId, want: Want) -> Result<Lease, NodeError> {
         let connection = match self.inner.next(peer, want) {
             Next::Use(connection) => connection,
@@ -133,7 +133,7 @@ impl Connections for Weakened {
         drop(connection.take_if(same));
     }
 
-    fn may_repeat(&self, _peer: &NodeId) -> bool {
+    fn may_retry(&self, _peer: &NodeId) -> bool {
         !self.inner.lacks.eviction
     }
 }

@@ -24,7 +24,7 @@ use crate::trace::{Call, Event, Outcome, Recorder, Wanted, WriterSample};
 const PARTS_WAITING: usize = 4;
 
 /// One line of operations of a client.
-pub struct Lane {
+pub struct Worker {
     seed: u64,
     machine: String,
     name: String,
@@ -40,8 +40,8 @@ pub struct Lane {
     operations: u64,
 }
 
-impl Lane {
-    /// Lane `number` (below 1,000) of client `client_number` (from 1, below 1,000), whose
+impl Worker {
+    /// Worker `number` (below 1,000) of client `client_number` (from 1, below 1,000), whose
     /// process was started `starts` times before.
     pub fn new(
         seed: u64,
@@ -57,7 +57,7 @@ impl Lane {
             0 => format!("{machine}.{number}"),
             starts => format!("{machine}.{number}.{starts}"),
         };
-        Lane {
+        Worker {
             choices: stream(seed, &format!("choices/{name}")),
             targets: stream(seed, &format!("targets/{name}")),
             pauses: stream(seed, &format!("pauses/{name}")),
@@ -335,7 +335,7 @@ pub fn writer_sample(client: &Client, drained: bool) -> WriterSample {
         replica_failures: stats.replica_failures,
         missed_recorded: stats.missed_recorded,
         missed_already_recorded: stats.missed_already_recorded,
-        missed_ranged: stats.missed_ranged,
+        missed_ranged: stats.missed_moved_to_ranges,
         missed_lost: stats.missed_lost,
     }
 }

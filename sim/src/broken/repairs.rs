@@ -1,4 +1,4 @@
-//! A replica that says it keeps hints, and keeps none.
+//! Replicas that a read found lacking, and that are given nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,22 @@ use gitstratum_core::replica::{
     Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored,
 };
 
-/// What is around a replica so that no hint comes to it.
-pub struct LossyHints {
+use super::writers::pretended;
+
+/// What is around a replica so that no repair comes to it.
+pub struct NoReadRepair {
     inner: Arc<dyn NodeWriter>,
 }
 
-impl LossyHints {
+impl NoReadRepair {
     /// Around this replica.
     pub fn around(inner: Arc<dyn NodeWriter>) -> Arc<dyn NodeWriter> {
-        Arc::new(LossyHints { inner })
+        Arc::new(NoReadRepair { inner })
     }
 }
 
 #[async_trait::async_trait]
-impl NodeWriter for LossyHints {
+impl NodeWriter for NoReadRepair {
     fn node_id(&self) -> &NodeId {
         self.inner.node_id()
     }
@@ -30,13 +32,14 @@ impl NodeWriter for LossyHints {
     async fn put(
         &self,
         objects: Arc<[Object]>,
-        timeout: Duration,
+        _timeout: Duration,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        self.inner.put(objects, timeout).await
+        Ok(objects.iter().map(|object| Ok(pretended(object.size_bytes()))).collect())
     }
 
-    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError> {
-        self.inner.put_large(head, parts).await
+    async fn put_large(&self, head: ObjectHead, mut parts: Parts) -> Result<Stored, NodeError> {
+        while parts.recv().await.is_some() {}
+        Ok(pretended(head.size_bytes))
     }
 
     async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
@@ -46,13 +49,12 @@ impl NodeWriter for LossyHints {
     async fn record_missed(
         &self,
         missed: Vec<Missed>,
-        _timeout: Duration,
+        timeout: Duration,
     ) -> Result<Recorded, NodeError> {
-        // As if all of it was known: so the counters agree, and only what is missing tells.
-        Ok(Recorded { already: missed.len() as u64, ..Recorded::default() })
+        self.inner.record_missed(missed, timeout).await
     }
 
-    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
-        self.inner.insistent().map(LossyHints::around)
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
+        self.inner.bypassing_breaker().map(NoReadRepair::around)
     }
 }

@@ -1,4 +1,4 @@
-//! Replicas that a read found lacking, and that are given nothing.
+//! A replica that says it keeps hints, and keeps none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +9,20 @@ use gitstratum_core::replica::{
     Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored,
 };
 
-use super::writers::pretended;
-
-/// What is around a replica so that no repair comes to it.
-pub struct Ungiven {
+/// What is around a replica so that no hint comes to it.
+pub struct LossyHints {
     inner: Arc<dyn NodeWriter>,
 }
 
-impl Ungiven {
+impl LossyHints {
     /// Around this replica.
     pub fn around(inner: Arc<dyn NodeWriter>) -> Arc<dyn NodeWriter> {
-        Arc::new(Ungiven { inner })
+        Arc::new(LossyHints { inner })
     }
 }
 
 #[async_trait::async_trait]
-impl NodeWriter for Ungiven {
+impl NodeWriter for LossyHints {
     fn node_id(&self) -> &NodeId {
         self.inner.node_id()
     }
@@ -32,14 +30,13 @@ impl NodeWriter for Ungiven {
     async fn put(
         &self,
         objects: Arc<[Object]>,
-        _timeout: Duration,
+        timeout: Duration,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        Ok(objects.iter().map(|object| Ok(pretended(object.size_bytes()))).collect())
+        self.inner.put(objects, timeout).await
     }
 
-    async fn put_large(&self, head: ObjectHead, mut parts: Parts) -> Result<Stored, NodeError> {
-        while parts.recv().await.is_some() {}
-        Ok(pretended(head.size_bytes))
+    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError> {
+        self.inner.put_large(head, parts).await
     }
 
     async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
@@ -49,12 +46,13 @@ impl NodeWriter for Ungiven {
     async fn record_missed(
         &self,
         missed: Vec<Missed>,
-        timeout: Duration,
+        _timeout: Duration,
     ) -> Result<Recorded, NodeError> {
-        self.inner.record_missed(missed, timeout).await
+        // As if all of it was known: so the counters agree, and only what is missing tells.
+        Ok(Recorded { already: missed.len() as u64, ..Recorded::default() })
     }
 
-    fn insistent(&self) -> Option<Arc<dyn NodeWriter>> {
-        self.inner.insistent().map(Ungiven::around)
+    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
+        self.inner.bypassing_breaker().map(LossyHints::around)
     }
 }

@@ -26,7 +26,7 @@ const SHARE_STEP: f64 = 1.0 / 16.0;
 
 /// What clients' requests took, since it was last looked.
 #[derive(Debug, Default)]
-pub struct Felt {
+pub struct ClientLatency {
     puts: Sum,
     gets: Sum,
 }
@@ -77,12 +77,12 @@ impl Share {
     }
 
     /// Looks at what clients felt, when it is time; repair is about to move so many bytes.
-    pub(super) fn look(&mut self, felt: &Felt, now: Instant, bytes: u64) {
+    pub(super) fn look(&mut self, latency: &ClientLatency, now: Instant, bytes: u64) {
         let moved = self.moved;
         let Some(looked_at) = self.looked_at else {
             self.looked_at = Some(now);
             self.moved = bytes > 0;
-            return self.measure_alone(felt);
+            return self.measure_alone(latency);
         };
         self.moved |= bytes > 0;
         let since = now.duration_since(looked_at);
@@ -93,7 +93,7 @@ impl Share {
         // Where repair was quiet for long, most of what was felt had nothing to do with it.
         if !moved || since > limits::YIELD_LOOK_INTERVAL * 8 {
             self.moved = bytes > 0;
-            return self.measure_alone(felt);
+            return self.measure_alone(latency);
         }
         let longer = |took: Option<f64>, alone: &mut Option<f64>| {
             let Some(took) = took else { return false };
@@ -102,46 +102,46 @@ impl Share {
             *alone = (*alone * 1.01).min(took);
             took > *alone * limits::YIELD_AT_TIMES
         };
-        let puts = longer(felt.puts.take(), &mut self.puts_alone);
-        let gets = longer(felt.gets.take(), &mut self.gets_alone);
+        let puts = longer(latency.puts.take(), &mut self.puts_alone);
+        let gets = longer(latency.gets.take(), &mut self.gets_alone);
         self.share = match puts || gets {
             true => (self.share / 2.0).max(SHARE_MIN),
             false => (self.share + SHARE_STEP).min(1.0),
         };
     }
 
-    fn measure_alone(&mut self, felt: &Felt) {
-        self.puts_alone = felt.puts.take().or(self.puts_alone);
-        self.gets_alone = felt.gets.take().or(self.gets_alone);
+    fn measure_alone(&mut self, latency: &ClientLatency) {
+        self.puts_alone = latency.puts.take().or(self.puts_alone);
+        self.gets_alone = latency.gets.take().or(self.gets_alone);
     }
 }
 
 /// A store of which it is noted what its users feel.
-pub struct Feeling {
+pub struct LatencyMeter {
     store: Arc<dyn Store>,
-    felt: Arc<Felt>,
+    latency: Arc<ClientLatency>,
 }
 
-impl Feeling {
+impl LatencyMeter {
     /// Notes what the users of `store` feel.
-    pub fn around(store: Arc<dyn Store>, felt: Arc<Felt>) -> Arc<dyn Store> {
-        Arc::new(Feeling { store, felt })
+    pub fn around(store: Arc<dyn Store>, latency: Arc<ClientLatency>) -> Arc<dyn Store> {
+        Arc::new(LatencyMeter { store, latency })
     }
 }
 
 #[async_trait]
-impl Store for Feeling {
+impl Store for LatencyMeter {
     async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>> {
         let began = Instant::now();
         let stored = self.store.put(objects).await;
-        self.felt.puts.add(began.elapsed());
+        self.latency.puts.add(began.elapsed());
         stored
     }
 
     async fn get(&self, id: ObjectId) -> Result<Found, StoreError> {
         let began = Instant::now();
         let found = self.store.get(id).await;
-        self.felt.gets.add(began.elapsed());
+        self.latency.gets.add(began.elapsed());
         found
     }
 
@@ -179,35 +179,37 @@ mod tests {
     use super::*;
 
     /// An interval in which each of fifty puts took so long, and repair moved something.
-    fn interval(share: &mut Share, felt: &Felt, at: &mut Instant, put_ms: u64) {
-        (0..50).for_each(|_| felt.puts.add(Duration::from_millis(put_ms)));
+    fn interval(share: &mut Share, latency: &ClientLatency, at: &mut Instant, put_ms: u64) {
+        (0..50).for_each(|_| latency.puts.add(Duration::from_millis(put_ms)));
         *at += limits::YIELD_LOOK_INTERVAL;
-        share.look(felt, *at, 4096);
+        share.look(latency, *at, 4096);
     }
 
     #[test]
     fn repair_gives_way_while_clients_wait_longer_and_takes_back_what_they_leave() {
-        let (mut share, felt, mut at) = (Share::default(), Felt::default(), Instant::now());
-        (0..50).for_each(|_| felt.puts.add(Duration::from_millis(2)));
-        share.look(&felt, at, 4096);
-        interval(&mut share, &felt, &mut at, 2);
+        let (mut share, latency, mut at) =
+            (Share::default(), ClientLatency::default(), Instant::now());
+        (0..50).for_each(|_| latency.puts.add(Duration::from_millis(2)));
+        share.look(&latency, at, 4096);
+        interval(&mut share, &latency, &mut at, 2);
         assert_eq!(share.of_one(), 1.0, "nobody minds");
-        interval(&mut share, &felt, &mut at, 8);
+        interval(&mut share, &latency, &mut at, 8);
         assert_eq!(share.of_one(), 0.5);
-        (0..10).for_each(|_| interval(&mut share, &felt, &mut at, 8));
+        (0..10).for_each(|_| interval(&mut share, &latency, &mut at, 8));
         assert_eq!(share.of_one(), SHARE_MIN, "it never ends altogether");
-        interval(&mut share, &felt, &mut at, 2);
+        interval(&mut share, &latency, &mut at, 2);
         assert_eq!(share.of_one(), SHARE_MIN + SHARE_STEP);
-        (0..16).for_each(|_| interval(&mut share, &felt, &mut at, 2));
+        (0..16).for_each(|_| interval(&mut share, &latency, &mut at, 2));
         assert_eq!(share.of_one(), 1.0);
     }
 
     #[test]
     fn clients_who_ask_for_nothing_do_not_slow_it_down() {
-        let (mut share, felt, mut at) = (Share::default(), Felt::default(), Instant::now());
+        let (mut share, latency, mut at) =
+            (Share::default(), ClientLatency::default(), Instant::now());
         for _ in 0..5 {
             at += limits::YIELD_LOOK_INTERVAL;
-            share.look(&felt, at, 4096);
+            share.look(&latency, at, 4096);
         }
         assert_eq!(share.of_one(), 1.0);
     }
