@@ -251,7 +251,7 @@ pub struct Status {
 
 const LAYOUT_HELP: &str = "\
 A layout is a TOML file with one [cluster] and a [[node]] for each node, as in a node's
-configuration. Every change needs a greater version. To change the cluster:
+configuration. Every change is the next version. To change the cluster:
 
   gitstratum layout show > layout.toml          what is in force
   $EDITOR layout.toml                           version + 1, and the change
