@@ -173,8 +173,10 @@ pub const EXPORT_PACK_BYTES_MAX: u64 = 256 << 20;
 pub const EXPORT_PACK_OBJECTS_MAX: usize = 50_000;
 /// Attempts at one put or get before an import or export gives up.
 pub const TRANSFER_ATTEMPTS_MAX: u32 = 6;
-/// Before the second attempt; doubled each time.
-pub const TRANSFER_RETRY_WAIT: Duration = Duration::from_millis(250);
+/// Before the second attempt; doubled each time, up to the other.
+pub const TRANSFER_BACKOFF_MIN: Duration = Duration::from_millis(250);
+/// Before the last attempts.
+pub const TRANSFER_BACKOFF_MAX: Duration = Duration::from_secs(4);
 
 /// A request without a deadline of its own.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use gitstratum_core::backoff::exponential;
 use gitstratum_core::limits;
 use gitstratum_core::replica::{DialError, DialProblem, NodeError};
 use rand::Rng;
@@ -249,9 +250,8 @@ impl Inner {
 
     fn set_back_off(&self, dialling: &mut Dialling, error: NodeError, tried: Vec<SocketAddr>) {
         let now = Instant::now();
-        let full = limits::DIAL_BACKOFF_MIN
-            .saturating_mul(1 << dialling.failures.min(16))
-            .min(limits::DIAL_BACKOFF_MAX);
+        let (least, most) = (limits::DIAL_BACKOFF_MIN, limits::DIAL_BACKOFF_MAX);
+        let full = exponential(least, most, dialling.failures);
         // The jitter takes up to half away, so that the callers of a peer that comes back do
         // not arrive together.
         let until = now + full.mul_f64(self.draw(0.5, 1.0));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gitstratum_cluster::client::{GetError, Got};
+use gitstratum_core::backoff::exponential;
 use gitstratum_core::limits;
 use gitstratum_core::object::{HashAlgorithm, ObjectHead, ObjectId};
 use gix::odb::pack::index;
@@ -345,7 +346,8 @@ async fn wait_after(error: GetError, attempts: u32) -> Result<(), ExportError> {
     if attempts >= limits::TRANSFER_ATTEMPTS_MAX || matches!(error, GetError::NotFound { .. }) {
         return Err(ExportError::Get { attempts, source: error });
     }
-    let wait = limits::TRANSFER_RETRY_WAIT * 2u32.pow(attempts - 1);
+    let (least, most) = (limits::TRANSFER_BACKOFF_MIN, limits::TRANSFER_BACKOFF_MAX);
+    let wait = exponential(least, most, attempts - 1);
     tracing::warn!(%error, wait_ms = wait.as_millis() as u64, "get failed; trying again");
     tokio::time::sleep(wait).await;
     Ok(())

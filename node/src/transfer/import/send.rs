@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gitstratum_cluster::client::{PutError, PutReport};
+use gitstratum_core::backoff::exponential;
 use gitstratum_core::limits;
 use gitstratum_core::object::Object;
 use gitstratum_core::placement::NodeId;
@@ -191,7 +192,8 @@ impl Retries {
         if self.attempts >= limits::TRANSFER_ATTEMPTS_MAX || !can_pass(&error) {
             return Err(ImportError::Put { attempts: self.attempts, source: error });
         }
-        let wait = limits::TRANSFER_RETRY_WAIT * 2u32.pow(self.attempts - 1);
+        let (least, most) = (limits::TRANSFER_BACKOFF_MIN, limits::TRANSFER_BACKOFF_MAX);
+        let wait = exponential(least, most, self.attempts - 1);
         tracing::warn!(%error, wait_ms = wait.as_millis() as u64, "put failed; trying again");
         tokio::time::sleep(wait).await;
         Ok(())

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use gitstratum_core::backoff::exponential;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{CurrentLayout, NodeId, Placement};
 use gitstratum_core::replica::{NodeError, NodeWriter, StoreError};
@@ -178,6 +179,6 @@ impl Delivery {
 
 /// So long a target is left alone after so many failures in a row.
 fn backoff(failures: u32, rng: &mut ChaCha12Rng) -> Duration {
-    let doubled = limits::HINT_BACKOFF_MIN.saturating_mul(1 << failures.min(16));
-    doubled.min(limits::HINT_BACKOFF_MAX).mul_f64(rng.random_range(0.5..1.0))
+    let full = exponential(limits::HINT_BACKOFF_MIN, limits::HINT_BACKOFF_MAX, failures);
+    full.mul_f64(rng.random_range(0.5..1.0))
 }

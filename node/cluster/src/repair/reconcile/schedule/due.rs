@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use gitstratum_core::backoff::exponential;
 use gitstratum_core::limits;
 use gitstratum_core::replica::compare::Span;
 use rand::Rng;
@@ -125,8 +126,8 @@ impl Due {
 
     /// It was interrupted, and goes on when some time has passed.
     pub(super) fn failed(&mut self, rng: &mut ChaCha12Rng) {
-        let doubled = limits::RECONCILE_BACKOFF_MIN * (1 << self.failures.min(10));
-        let after = doubled.min(limits::RECONCILE_BACKOFF_MAX);
+        let (least, most) = (limits::RECONCILE_BACKOFF_MIN, limits::RECONCILE_BACKOFF_MAX);
+        let after = exponential(least, most, self.failures);
         self.not_before = Instant::now() + after.mul_f64(rng.random_range(0.5..1.0));
         self.failures += 1;
     }
