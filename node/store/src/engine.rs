@@ -11,21 +11,23 @@ use gitstratum_host::{Disk, dedicated};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::draft::Draft;
-use super::files::{DIR, LARGE_DIR};
-use super::large::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
-use super::load::load_directories;
-use super::lookup::Held;
-use super::order::Order;
-use super::recover::{opened_elsewhere, recover};
-use super::scrub::Scrubs;
-use super::seal::write_missing_indexes;
-use super::shared::Shared;
-use super::{OpenError, Snapshot, Store, StoreOptions, StoreStats, commit, identity, io_error};
+use crate::codec::draft::Draft;
+use crate::files::identity;
+use crate::files::names::{DIR, LARGE_DIR};
+use crate::large::object::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
+use crate::open::load::load_directories;
+use crate::open::recover::{opened_elsewhere, recover};
+use crate::read::lookup::Held;
+use crate::state::order::Order;
+use crate::state::scrub::orders::Scrubs;
+use crate::state::shared::Shared;
+use crate::write::commit;
+use crate::write::seal::write_missing_indexes;
+use crate::{OpenError, Snapshot, Store, StoreOptions, StoreStats, io_error};
 
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
-    pub(super) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Taken by whoever closes the store.
     running: Mutex<Option<JoinHandle<()>>>,
 }
@@ -211,7 +213,7 @@ impl Store for SegmentStore {
     }
 
     async fn delete(&self, ids: &[ObjectId]) -> Result<Deleted, StoreError> {
-        super::delete::delete(&self.shared, ids).await
+        crate::write::delete::delete(&self.shared, ids).await
     }
 
     async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError> {

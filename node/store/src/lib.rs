@@ -4,43 +4,20 @@
 //! after any crash. The store verifies every object against its id before it
 //! acknowledges, and knows nothing of replicas.
 
-mod append;
-mod clean;
-mod commit;
-mod compact;
-mod delete;
-mod draft;
+mod codec;
 mod engine;
 mod files;
 mod format;
-mod identity;
-mod intake;
-mod inventory;
 mod large;
-mod large_names;
-mod leftovers;
-mod load;
-mod lookup;
-mod maintain;
 mod manifest;
-mod missing;
 pub mod offline;
+mod open;
 mod options;
-mod order;
-mod pack;
-mod quarantine;
-mod recover;
-mod room;
-mod scan;
-mod scrub;
-mod seal;
-mod sealed;
-mod shared;
-mod snapshot;
-mod spare;
-mod throttle;
-mod unsealed;
-mod view;
+mod read;
+mod segment;
+mod state;
+mod upkeep;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -50,16 +27,19 @@ use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{Deleted, Found, LargeReader, LargeWriter, StoreError, Stored};
 
-pub use compact::{CompactOptions, Compacted};
 pub use engine::SegmentStore;
-pub use identity::{CLUSTER, check_vacant, owner, was_open};
-pub use intake::PutsRefused;
-pub use inventory::Inventory;
-pub use maintain::{Maintenance, maintain, watch_room};
+pub use files::identity::{CLUSTER, check_vacant, owner, was_open};
 pub use options::{Compression, Fsync, StoreOptions};
-pub use quarantine::Unidentified;
-pub use scrub::{LastScrub, ScrubCounts, ScrubNumbers, ScrubOrder, ScrubProgress, Scrubbed};
-pub use snapshot::Snapshot;
+pub use read::inventory::Inventory;
+pub use state::intake::PutsRefused;
+pub use state::quarantine::Unidentified;
+pub use state::scrub::memory::ScrubCounts;
+pub use state::scrub::numbers::{LastScrub, ScrubNumbers, ScrubProgress};
+pub use state::scrub::orders::ScrubOrder;
+pub use upkeep::compact::{CompactOptions, Compacted};
+pub use upkeep::maintain::{Maintenance, maintain, watch_room};
+pub use upkeep::scrub::Scrubbed;
+pub use upkeep::snapshot::Snapshot;
 
 /// Why a store could not be opened. The disk is as it was.
 #[derive(Debug, thiserror::Error)]

@@ -34,14 +34,14 @@ pub enum Compression {
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    pub(super) node_id: NodeId,
-    pub(super) fsync: Fsync,
-    pub(super) compression: Compression,
-    pub(super) segment_bytes_max: u64,
-    pub(super) segment_records_max: usize,
-    pub(super) reserve_bytes: u64,
-    pub(super) zeros_ahead_bytes: u64,
-    pub(super) flight_bytes_min: u64,
+    pub(crate) node_id: NodeId,
+    pub(crate) fsync: Fsync,
+    pub(crate) compression: Compression,
+    pub(crate) segment_bytes_max: u64,
+    pub(crate) segment_records_max: usize,
+    pub(crate) reserve_bytes: u64,
+    pub(crate) zeros_ahead_bytes: u64,
+    pub(crate) flight_bytes_min: u64,
 }
 
 impl StoreOptions {

@@ -21,13 +21,13 @@
 //! a newer program reads every version that was ever released. A record's flags and codec
 //! are part of that: an unknown one is never skipped.
 
-pub(super) mod account;
-pub(super) mod filter;
-pub(super) mod index;
-pub(super) mod large;
+pub(crate) mod account;
+pub(crate) mod filter;
+pub(crate) mod index;
+pub(crate) mod large;
 mod overlap;
-pub(super) mod record;
-pub(super) mod segment;
+pub(crate) mod record;
+pub(crate) mod segment;
 mod starts;
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ use gitstratum_core::object::{HashAlgorithm, Kind, ObjectId};
 
 /// Why the first bytes of a file are no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeaderError {
+pub(crate) enum HeaderError {
     /// Too short, another magic, or a checksum that does not hold.
     Damaged,
     /// Written by a version that this program does not know.

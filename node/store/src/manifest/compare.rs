@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{FILE, Lost, Manifest, Should, Summary};
-use crate::files::segment_path;
+use crate::files::names::segment_path;
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
 
 /// What a segment's file was found to have.

@@ -90,8 +90,9 @@ fn what_is_less_than_the_manifest_says_is_lost_and_what_is_more_is_not() {
         let lost = compare(&manifest(), &held.iter().copied().collect());
         lost.into_iter().map(|(path, lost)| (path, lost.records)).collect::<Vec<_>>()
     };
-    let path =
-        |first, last, generation| crate::files::segment_path(segment(first, last, generation));
+    let path = |first, last, generation| {
+        crate::files::names::segment_path(segment(first, last, generation))
+    };
     let with = |place: usize, held: Held| {
         let mut changed = whole;
         changed[place].1 = held;

@@ -1,8 +1,8 @@
 //! What a lookup reads.
 
-use super::super::format::index::{IndexHead, head_len};
-use super::super::format::segment::SegmentId;
 use super::*;
+use crate::format::index::{IndexHead, head_len};
+use crate::format::segment::SegmentId;
 
 /// Enough for filters to be wrong about some of them.
 const SEGMENT_OBJECTS: usize = 40_000;

@@ -21,6 +21,9 @@ use gitstratum_host::Disk;
 use gitstratum_host::disk::{OpenMode, scratch};
 
 use super::*;
+use crate::codec::draft;
+use crate::files::{identity, names};
+use crate::state::quarantine;
 
 fn blob(text: &str) -> Object {
     Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from(text.to_owned())).unwrap()

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::super::files::{index_path, superseded};
-use super::super::format::segment::SegmentId;
 use super::*;
+use crate::files::names::{index_path, superseded};
+use crate::format::segment::SegmentId;
 
 #[test]
 fn a_segment_is_superseded_by_any_that_was_made_of_it() {

@@ -1,8 +1,8 @@
 //! The forms that objects have in the file.
 
-use super::super::format::record::Codec;
-use super::super::pack::{Packers, Unpacker};
 use super::*;
+use crate::codec::pack::{Packers, Unpacker};
+use crate::format::record::Codec;
 
 /// Text, which every coder shortens.
 fn text(len: usize) -> Vec<u8> {

@@ -1,0 +1,301 @@
+//! Finding an object's record, and reading it.
+//!
+//! A get costs one read of an index and one of the record; an id that is absent costs none,
+//! but for what the filters let pass. For a moment after the opening, until the indexes'
+//! directories are in memory (`load.rs`), each segment that is asked costs two. And a segment
+//! whose index was made before an older one was compacted cannot tell which of the two has an
+//! id that both their filters let pass (`overlap.rs`): one get in some thousands costs a read
+//! more for each such pair.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gitstratum_core::limits;
+use gitstratum_core::object::{Object, ObjectId};
+use gitstratum_core::replica::StoreError;
+use gitstratum_host::disk::Seen;
+
+use crate::codec::pack::Unpacker;
+use crate::files::names::{index_path, segment_path};
+use crate::format::index::Place;
+use crate::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead};
+use crate::format::segment::SegmentId;
+use crate::segment::scan::{Tail, scan};
+use crate::segment::sealed::{IndexError, Sealed, write_index};
+use crate::state::shared::{Shared, read_failed};
+use crate::state::view::{Bad, BadPlace, Location, Near, Recent};
+
+/// Lookups that begin again because an index was made again or a segment rewritten.
+const LOOKUPS_MAX: usize = 4;
+
+/// Where an object is.
+pub(crate) enum Held {
+    /// In a record.
+    Record(Location),
+    /// In a file of its own.
+    Large,
+}
+
+/// The latest that the store knows of an id.
+pub(crate) enum Latest {
+    Held(Held),
+    Deleted,
+    Unknown,
+}
+
+impl Shared {
+    /// Where a sound object is; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or when an index could not be read.
+    pub(crate) async fn locate(
+        self: &Arc<Self>,
+        id: &ObjectId,
+    ) -> Result<Option<Held>, StoreError> {
+        let latest = self.latest(id).await?;
+        let view = self.view();
+        let Some(bad) = view.bad(id) else {
+            return match latest {
+                Latest::Held(held) => Ok(Some(held)),
+                Latest::Deleted => Ok(None),
+                Latest::Unknown => match view.doubt(id) {
+                    Some(reason) => Err(StoreError::Damaged { id: *id, reason }),
+                    None => Ok(None),
+                },
+            };
+        };
+        match latest {
+            // A later put brought it back.
+            Latest::Held(Held::Record(location)) if !bad.is_at(&location) => {
+                Ok(Some(Held::Record(location)))
+            }
+            Latest::Held(Held::Large) if bad.at != BadPlace::Large => Ok(Some(Held::Large)),
+            Latest::Deleted => Ok(None),
+            Latest::Held(_) | Latest::Unknown => Err(bad.error(*id)),
+        }
+    }
+
+    /// Whether a sound object is held.
+    ///
+    /// # Errors
+    /// When an index could not be read.
+    pub(crate) async fn holds(self: &Arc<Self>, id: &ObjectId) -> Result<bool, StoreError> {
+        match self.locate(id).await {
+            Ok(held) => Ok(held.is_some()),
+            Err(StoreError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Which of these objects are held soundly, in order.
+    ///
+    /// # Errors
+    /// Each when an index could not be read.
+    pub(crate) async fn which_held(
+        self: &Arc<Self>,
+        ids: &[ObjectId],
+    ) -> Vec<Result<bool, StoreError>> {
+        let mut held = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(limits::LOOKED_UP_AT_ONCE) {
+            let (recent, sealed) = {
+                let view = self.view();
+                let recent = ids.iter().map(|id| (view.recent(id), view.is_large(id)));
+                (recent.collect::<Vec<_>>(), view.sealed.clone())
+            };
+            for (id, (recent, large)) in ids.iter().zip(recent) {
+                held.push(match recent {
+                    Recent::Held => Ok(true),
+                    Recent::Damaged | Recent::Deleted => Ok(false),
+                    // Most new objects end here.
+                    Recent::Unknown
+                        if !large && !sealed.iter().any(|sealed| sealed.may_have(id)) =>
+                    {
+                        Ok(false)
+                    }
+                    Recent::Unknown => self.holds(id).await,
+                });
+            }
+        }
+        held
+    }
+
+    /// What these segments say of an id, the first that knows it. One that cannot be read
+    /// knows nothing: the worst is a second record of an object that is there.
+    pub(crate) async fn recent_in(&self, sealed: &[Arc<Sealed>], id: &ObjectId) -> Recent {
+        match ask(sealed, id).await {
+            Ok(Latest::Held(Held::Record(location))) => {
+                self.view().recent_at(id, location.segment, location.offset)
+            }
+            Ok(Latest::Deleted) => Recent::Deleted,
+            Ok(Latest::Held(Held::Large) | Latest::Unknown) | Err(_) => Recent::Unknown,
+        }
+    }
+
+    /// The latest record of an id, sound or not.
+    ///
+    /// # Errors
+    /// When an index could not be read.
+    pub(crate) async fn latest(self: &Arc<Self>, id: &ObjectId) -> Result<Latest, StoreError> {
+        let mut last = None;
+        for _ in 0..LOOKUPS_MAX {
+            let near = self.view().near(id);
+            let sealed = match near {
+                Near::At(location) => return Ok(Latest::Held(Held::Record(location))),
+                Near::Large => return Ok(Latest::Held(Held::Large)),
+                Near::Deleted => return Ok(Latest::Deleted),
+                Near::Ask(sealed) => sealed,
+            };
+            match ask(&sealed, id).await {
+                Ok(latest) => return Ok(latest),
+                Err((segment, error)) => {
+                    let path = index_path(segment.id());
+                    last = Some(match error {
+                        IndexError::Io(error) => read_failed(&path, &error),
+                        _ => {
+                            StoreError::Damaged { id: *id, reason: format!("its entry in {path}") }
+                        }
+                    });
+                    // In a box, for it is rare and would make the future of every get large.
+                    Box::pin(self.rebuild_index(&segment)).await?;
+                }
+            }
+        }
+        Err(last.expect("only an error begins a lookup again"))
+    }
+
+    /// Whether the latest record of an id is the one that begins there.
+    ///
+    /// # Errors
+    /// When an index could not be read.
+    pub(crate) async fn is_latest(
+        self: &Arc<Self>,
+        id: &ObjectId,
+        segment: SegmentId,
+        offset: u32,
+    ) -> Result<bool, StoreError> {
+        let latest = self.latest(id).await?;
+        Ok(matches!(latest, Latest::Held(Held::Record(at)) if at.is_at(segment, offset)))
+    }
+
+    /// Makes a segment's index again from its records.
+    ///
+    /// # Errors
+    /// When the segment cannot be read, or the index, or what is damaged, not written;
+    /// [`StoreError::Closed`].
+    pub(crate) async fn rebuild_index(
+        self: &Arc<Self>,
+        damaged: &Arc<Sealed>,
+    ) -> Result<(), StoreError> {
+        let _one = self.rebuilding.lock().await;
+        if self.naming.is_closed() {
+            // Its files may be another process's by now.
+            return Err(StoreError::Closed);
+        }
+        let id = damaged.id();
+        if !self.view().sealed.iter().any(|sealed| Arc::ptr_eq(sealed, damaged)) {
+            // It was made again, or compacted, while this one waited.
+            return Ok(());
+        }
+        let path = segment_path(id);
+        tracing::warn!(path, "its index is damaged and is made again");
+        let scanned = scan(&damaged.file, id, damaged.len, Tail::Sealed).await;
+        let scanned = scanned.map_err(|error| read_failed(&path, &error))?;
+        self.note_scanned(id, &scanned);
+        self.keep_noted().await?;
+        let (file, entries) = (damaged.file.clone(), scanned.places.entries());
+        let (ids, unread) = (scanned.places.ids(), scanned.skipped);
+        let older = self.view().older_than(id);
+        let accounts = scanned.accounts;
+        let made = write_index(&self.disk, id, file, damaged.len, accounts, entries, older).await;
+        let sealed = made.map_err(|error| match crate::state::shared::is_full(&error) {
+            true => StoreError::DiskFull,
+            false => read_failed(&index_path(id), &error),
+        })?;
+        self.view().replace_sealed(&[id], Some(Arc::new(sealed.with(ids, unread))));
+        // What it lacks now is on the list of damage. Until the manifest says so too, another
+        // opening finds it once more.
+        if let Err(error) = self.keep_manifest().await {
+            tracing::warn!(path, %error, "the manifest has what the segment held before");
+        }
+        Ok(())
+    }
+
+    /// Reads the object that a record holds and verifies the record's checksums.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`]; then the record is noted as damaged.
+    pub(crate) async fn read_record(
+        self: &Arc<Self>,
+        id: ObjectId,
+        location: &Location,
+    ) -> Result<Object, StoreError> {
+        let (segment, offset, size) = (location.segment, location.offset, location.stored.into());
+        let at = BadPlace::Record { segment, offset };
+        let decode = |record: Seen<'_>| decode(id, location, &record, &self.unpacker);
+        let looked = location.file.look_at(offset.into(), location.record_len(&id), decode).await;
+        let decoded = looked.map_err(|error| self.note_unread(id, at, size, &error))?;
+        decoded.map_err(|reason| self.note_bad(id, Bad::wrong(at, size, reason)))
+    }
+}
+
+/// Asks the segments from the newest on; the error names the one whose index failed.
+async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Sealed>, IndexError)> {
+    // One after another without a future for each: the processor then waits for the memory of
+    // several filters at once.
+    let mut rest = sealed;
+    while let Some(at) = rest.iter().position(|segment| segment.may_have(id)) {
+        let segment = &rest[at];
+        rest = &rest[at + 1..];
+        if segment.lacks(id, rest) {
+            continue;
+        }
+        match segment.find(id).await {
+            Ok(None) => {}
+            Ok(Some(Place::Object { offset, stored })) => {
+                let file = segment.file.clone();
+                let location = Location { segment: segment.id(), file, offset, stored };
+                return Ok(Latest::Held(Held::Record(location)));
+            }
+            Ok(Some(Place::Tombstone { .. })) => return Ok(Latest::Deleted),
+            Err(error) => return Err((segment.clone(), error)),
+        }
+    }
+    Ok(Latest::Unknown)
+}
+
+/// The object in a whole record, or what is wrong with it.
+fn decode(
+    id: ObjectId,
+    location: &Location,
+    record: &Seen<'_>,
+    unpacker: &Unpacker,
+) -> Result<Object, &'static str> {
+    let head = RecordHead::parse(record, location.segment, location.offset.into());
+    let Some(head) = head.filter(|head| head.id == id) else { return Err("its record's header") };
+    let data = data_of(&head, record).ok_or("the checksum of its record")?;
+    object_of(&head, data, unpacker, |raw| record.keep(raw))
+}
+
+/// The data of a record in the form it has in the file; `None` when the checksum, or the
+/// length, is another.
+pub(crate) fn data_of<'a>(head: &RecordHead, record: &'a [u8]) -> Option<&'a [u8]> {
+    let begin = head.header_len();
+    let end = begin + head.stored() as usize;
+    let trailer = record.get(end..end + RECORD_TRAILER_BYTES)?;
+    let data = &record[begin..end];
+    (trailer == crc32c::crc32c(data).to_le_bytes()).then_some(data)
+}
+
+/// The object whose stored form this is; what is stored as it is, `keep` makes last.
+pub(crate) fn object_of(
+    head: &RecordHead,
+    data: &[u8],
+    unpacker: &Unpacker,
+    keep: impl FnOnce(&[u8]) -> Bytes,
+) -> Result<Object, &'static str> {
+    let Content::Object { kind, size, codec, .. } = head.content else {
+        return Err("its record holds no object");
+    };
+    let data = unpacker.unpack(codec, data, size as usize, keep)?;
+    Ok(Object::claimed(head.id, kind, data))
+}
