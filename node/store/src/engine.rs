@@ -6,24 +6,35 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
-use gitstratum_core::replica::{Deleted, Found, LargeReader, LargeWriter, StoreError, Stored};
+use gitstratum_core::replica::{
+    Deleted, Found, LargeReader, LargeWriter, Standing, StoreError, Stored,
+};
 use gitstratum_host::{Disk, dedicated};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::codec::draft::Draft;
+use crate::error::{OpenError, io_error};
 use crate::files::identity;
 use crate::files::names::{DIR, LARGE_DIR};
 use crate::large::object::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
 use crate::open::load::load_directories;
 use crate::open::recover::{opened_elsewhere, recover};
+use crate::options::StoreOptions;
+use crate::read::inventory::{Inventory, inventory, standing};
 use crate::read::lookup::Held;
-use crate::state::order::Order;
-use crate::state::scrub::orders::Scrubs;
+use crate::state::quarantine::Unidentified;
+use crate::state::scrub::numbers::ScrubNumbers;
+use crate::state::scrub::orders::{ScrubOrder, Scrubs};
 use crate::state::shared::Shared;
+use crate::upkeep::compact::{CompactOptions, Compacted, compact};
+use crate::upkeep::maintain::Maintenance;
+use crate::upkeep::scrub::{Scrubbed, scrub, scrub_numbers};
+use crate::upkeep::snapshot::{Snapshot, snapshot};
 use crate::write::commit;
+use crate::write::delete::delete;
+use crate::write::put::put;
 use crate::write::seal::write_missing_indexes;
-use crate::{OpenError, Snapshot, Store, StoreOptions, StoreStats, io_error};
+use crate::{Store, StoreStats, upkeep};
 
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
@@ -110,66 +121,91 @@ impl SegmentStore {
     /// # Errors
     /// As a put.
     pub async fn seal(&self) -> Result<(), StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.shared.order(Order::Seal(answer))?;
-        answered.await.unwrap_or(Err(StoreError::Closed))
+        self.shared.seal().await
+    }
+
+    /// Writes segments again of which too much is garbage. One compaction, scrub or
+    /// snapshot runs at a time. Dropping the future between two segments, or within one,
+    /// leaves the store as it was.
+    ///
+    /// # Errors
+    /// As a put; what was done until then stays done. What the disk does not read, or has no
+    /// room for, keeps it from no other segment, and is the error at the end.
+    pub async fn compact(&self, options: CompactOptions) -> Result<Compacted, StoreError> {
+        compact(&self.shared, options).await
+    }
+
+    /// Reads everything once, from where an interrupted scrub stopped, at most so many bytes
+    /// in a second. Dropping the future stops it; the next one goes on there.
+    ///
+    /// # Errors
+    /// When the disk fails in another way than by damaged data, or the store is closed.
+    pub async fn scrub(&self, bytes_per_second: Option<u64>) -> Result<Scrubbed, StoreError> {
+        scrub(&self.shared, bytes_per_second).await
+    }
+
+    /// Has scrub start, pause, or give up what it is at, as far as this store is maintained
+    /// (see [`maintain()`]).
+    pub fn order_scrub(&self, order: ScrubOrder) {
+        self.shared.scrubs.give(order);
+    }
+
+    /// How far scrub is, and when the next is due.
+    pub fn scrub_numbers(&self) -> ScrubNumbers {
+        scrub_numbers(&self.shared)
+    }
+
+    /// The ids at positions `first` to `last`. Copies what is in memory of them, a quarter of
+    /// a million ids at most for each segment that is not sealed.
+    pub async fn inventory(&self, first: u64, last: u64) -> Inventory {
+        inventory(&self.shared, first, last).await
+    }
+
+    /// How this store stands to each of these objects, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when an index can neither be read nor be made again.
+    pub async fn standing(&self, ids: &[ObjectId]) -> Result<Vec<Standing>, StoreError> {
+        standing(&self.shared, ids).await
+    }
+
+    /// The records that nobody knows any more. While there are any, the store calls what it does
+    /// not find damaged, not absent.
+    pub fn unidentified(&self) -> Unidentified {
+        self.shared.unidentified()
+    }
+
+    /// Calls absent what is not found, in spite of these: whatever they held is here again, or
+    /// nowhere. Does nothing when more of them were met since.
+    ///
+    /// # Errors
+    /// When the list of damage cannot be written; they are still on it then.
+    pub async fn make_up_for(&self, known: &Unidentified) -> Result<(), StoreError> {
+        self.shared.make_up_for(known).await
+    }
+
+    /// Looks how much room there is before [`Store::stats`] is asked, or gives it up soon.
+    pub async fn look_at_room(&self) {
+        // What is not known now is known from the last time.
+        let _ = tokio::time::timeout(limits::ROOM_LOOK_TIMEOUT, self.shared.look_at_room()).await;
     }
 }
 
-/// An object of a put that can be stored: small enough, and what its id stands for.
-fn admit(object: Object) -> Result<Object, StoreError> {
-    let (size_bytes, limit_bytes) = (object.size_bytes(), limits::OBJECT_BYTES_WHOLE_MAX as u64);
-    if size_bytes > limit_bytes {
-        return Err(StoreError::TooLarge { size_bytes, limit_bytes });
-    }
-    Ok(object.verified()?)
+/// Looks now and then how much room there is, so that what is said of puts is true while nobody
+/// puts, until the store is closed.
+pub async fn watch_room(store: Arc<SegmentStore>) {
+    upkeep::maintain::watch_room(&store.shared).await;
+}
+
+/// Maintains a store until it is closed.
+pub async fn maintain(store: Arc<SegmentStore>, how: Maintenance) {
+    upkeep::maintain::maintain(&store.shared, how).await;
 }
 
 #[async_trait]
 impl Store for SegmentStore {
     async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>> {
-        self.shared.count_puts(objects.len() as u64);
-        let ids: Vec<_> = objects.iter().map(Object::id).collect();
-        let seen = self.shared.view().seen();
-        let held = self.shared.which_held(&ids).await;
-        let bytes: usize = objects.iter().map(|object| object.data().len()).sum();
-        let turn = self.shared.turn_to_prepare(bytes).await;
-        let mut answers = Vec::with_capacity(objects.len());
-        let mut to_write = Vec::with_capacity(objects.len());
-        let mut packer = self.shared.packer();
-        let mut worked = 0;
-        for (object, held) in objects.into_iter().zip(held) {
-            worked += object.data().len();
-            if worked >= limits::PREPARED_BYTES_BEFORE_YIELD {
-                worked = 0;
-                tokio::task::yield_now().await;
-            }
-            // Even when it is there: a put of other bytes under a known id is an error.
-            let admitted = admit(object).and_then(|object| Ok((object, held?)));
-            answers.push(match admitted {
-                Err(error) => Some(Err(error)),
-                Ok((object, true)) => {
-                    let (bytes, durability) = (object.size_bytes(), self.shared.durability());
-                    Some(Ok(Stored { bytes, durability, already_present: true }))
-                }
-                Ok((object, false)) => {
-                    to_write.push(Draft::of_object(object, packer.as_deref_mut()));
-                    None
-                }
-            });
-        }
-        drop(packer);
-        drop(turn);
-        let mut written = match to_write.is_empty() {
-            true => Vec::new(),
-            false => self.shared.write(to_write, seen).await,
-        }
-        .into_iter();
-        let all = answers.into_iter();
-        all.map(|answer| {
-            answer.unwrap_or_else(|| written.next().expect("one answer for each object written"))
-        })
-        .collect()
+        put(&self.shared, objects).await
     }
 
     async fn get(&self, id: ObjectId) -> Result<Found, StoreError> {
@@ -213,11 +249,11 @@ impl Store for SegmentStore {
     }
 
     async fn delete(&self, ids: &[ObjectId]) -> Result<Deleted, StoreError> {
-        crate::write::delete::delete(&self.shared, ids).await
+        delete(&self.shared, ids).await
     }
 
     async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError> {
-        self.make_snapshot(name).await
+        snapshot(&self.shared, name).await
     }
 
     fn stats(&self) -> StoreStats {

@@ -5,9 +5,9 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::compress_bound;
 
-use crate::Compression;
 use crate::codec::spare::{Lent, Spare};
 use crate::format::record::Codec;
+use crate::options::Compression;
 
 /// Data below this is not worth an LZ4 block: of real repositories a hundredth of the bytes,
 /// which shrink by a tenth.

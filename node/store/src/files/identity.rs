@@ -8,7 +8,7 @@ use gitstratum_core::placement::NodeId;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{DiskLock, OpenMode};
 
-use crate::{OpenError, io_error};
+use crate::error::{OpenError, io_error};
 
 /// The file that the process holds which has the store open.
 pub(crate) const LOCK: &str = "lock";

@@ -8,13 +8,17 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
 
+use crate::error::{OpenError, io_error};
 use crate::format::segment::{SegmentId, segment_header};
-use crate::{OpenError, io_error, manifest};
 
 /// The directory of all segments and their indexes.
 pub(crate) const DIR: &str = "segments";
 /// The directory of large objects.
 pub(crate) const LARGE_DIR: &str = "large";
+/// Either copy of the manifest: in the root, and in the directory of segments.
+pub(crate) const MANIFEST: &str = "manifest";
+/// The file that a complete snapshot has.
+pub(crate) const COMPLETE: &str = "complete";
 /// What the name of a file that is not complete ends with.
 pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 
@@ -40,7 +44,7 @@ pub(crate) fn named(name: &str) -> Option<Named> {
     if name.ends_with(TEMPORARY_SUFFIX) {
         return Some(Named::Temporary);
     }
-    if name == manifest::FILE {
+    if name == MANIFEST {
         return Some(Named::Manifest);
     }
     if let Some(stem) = name.strip_suffix(SEGMENT_SUFFIX) {

@@ -2,7 +2,7 @@
 //!
 //! The file has a temporary name until its data is complete, verified and synced, so what
 //! is found under an object's name is whole. The file of a put that is given up is removed at
-//! once (`leftovers.rs`). What comes in parts and would fit a message goes the way of all small
+//! once (`state/leftovers.rs`). What comes in parts and would fit a message goes the way of all small
 //! objects.
 
 use std::sync::Arc;
@@ -16,12 +16,13 @@ use gitstratum_host::disk::{File, OpenMode};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::codec::draft as small;
+use crate::error::read_failed;
 use crate::files::names::{LARGE_DIR, TEMPORARY_SUFFIX, large_path};
 use crate::format::large::{
     CHUNK_TRAILER_BYTES, LARGE_CHUNK_BYTES, LARGE_HEADER_BYTES, chunk_crc, large_file_len,
     large_header, parse_large_header,
 };
-use crate::state::shared::{Shared, read_failed};
+use crate::state::shared::Shared;
 use crate::state::view::{Bad, BadPlace};
 
 /// Parts are gathered into writes of about this size.

@@ -14,7 +14,7 @@
 //! Invariant: what the manifest says was durable when it was written, and stays true until the
 //! next one is written: segments only grow, and what compaction made of several stands for them.
 //! So whatever is less on the disk than the manifest says is lost ([`compare`]). A loss leaves the
-//! manifest when it is on the list of damage (`quarantine.rs`), durably.
+//! manifest when it is on the list of damage (`state/quarantine`), durably.
 //!
 //! What it cannot tell: of the segment that puts are appended to it knows how much there was at
 //! least. If a process dies, and then that file loses whole records at its end which were
@@ -34,15 +34,13 @@ use bytes::Bytes;
 use gitstratum_core::object::ObjectId;
 use gitstratum_host::Disk;
 
+use crate::error::{OpenError, io_error};
 use crate::files::names::DIR;
+pub(crate) use crate::files::names::MANIFEST as FILE;
 use crate::format::segment::SegmentId;
-use crate::{OpenError, io_error};
 
 pub(crate) use compare::{Held, compare};
 pub(crate) use lost::Lost;
-
-/// The name of either copy.
-pub(crate) const FILE: &str = "manifest";
 
 /// The paths of the copies, in the order in which they are written.
 pub(crate) fn paths() -> [String; 2] {

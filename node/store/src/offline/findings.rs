@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use gitstratum_core::object::ObjectId;
 
-use crate::OpenError;
+use crate::error::OpenError;
 use crate::manifest::Lost;
 
 /// What reading everything found.

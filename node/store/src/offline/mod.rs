@@ -13,6 +13,7 @@ use gitstratum_core::placement::NodeId;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{DiskLock, OpenMode};
 
+use crate::error::{OpenError, io_error};
 use crate::files::identity;
 use crate::files::names::{Listed, large_path, list, segment_path};
 use crate::format::account::Tally;
@@ -20,7 +21,6 @@ use crate::format::large::large_size_of;
 use crate::format::segment::SegmentId;
 use crate::segment::scan::{Tail, scan};
 use crate::segment::sealed::Sealed;
-use crate::{OpenError, io_error};
 
 pub use findings::Verified;
 pub use verify::verify;

@@ -9,8 +9,9 @@ use gitstratum_host::disk::OpenMode;
 use super::findings::{Findings, Verified};
 use super::{Looked, look};
 use crate::codec::pack::Unpacker;
+use crate::error::{OpenError, io_error};
 use crate::files::identity;
-use crate::files::names::{index_path, large_path, segment_path};
+use crate::files::names::{COMPLETE, index_path, large_path, segment_path};
 use crate::format::HeaderError;
 use crate::format::index::{Directory, Place};
 use crate::format::large::{
@@ -20,14 +21,11 @@ use crate::format::large::{
 use crate::format::record::{Content, RECORD_TRAILER_BYTES, TOMBSTONE_DATA_BYTES, header_len};
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header};
 use crate::manifest::{self, Held, Manifest, Should};
-use crate::segment::scan::{Reader, read_accounts};
+use crate::segment::scan::{Reader, read_accounts, verify as verify_record};
 use crate::segment::sealed::{IndexError, Sealed};
 use crate::state::large_names;
 use crate::state::quarantine;
 use crate::state::view::BadPlace;
-use crate::upkeep::scrub::verify as verify_record;
-use crate::upkeep::snapshot::COMPLETE;
-use crate::{OpenError, io_error};
 
 /// Reads every byte and verifies checksums, hashes and indexes, and that nothing is missing of
 /// what the store should hold; `progress` is told the records and the bytes read so far.

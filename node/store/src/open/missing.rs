@@ -6,23 +6,13 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::OpenMode;
 
+use crate::error::{OpenError, io_error};
 use crate::files::names::large_path;
 use crate::format::large::large_size_of;
 use crate::manifest::{self, Lost};
 use crate::state::large_names::{self, LargeNames, Said};
+use crate::state::quarantine::Missing;
 use crate::state::view::{Bad, BadPlace};
-use crate::{OpenError, io_error};
-
-/// What should be there and is not.
-#[derive(Default)]
-pub(crate) struct Missing {
-    /// Files, and what they lost.
-    pub(crate) lost: Vec<(String, Lost)>,
-    /// Large objects whose files are gone or have another length.
-    pub(crate) large: Vec<(ObjectId, Bad)>,
-    /// The list of damage is not what it was.
-    pub(crate) list_unsaved: bool,
-}
 
 impl Missing {
     /// Notes when there is no manifest where one was; says whether a copy is to be written again.

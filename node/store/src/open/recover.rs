@@ -18,6 +18,8 @@ use gitstratum_host::disk::{File, OpenMode};
 use gitstratum_host::{Disk, dedicated};
 use tokio::task::JoinError;
 
+use crate::error::is_full;
+use crate::error::{OpenError, io_error};
 use crate::files::identity;
 use crate::files::names::{DIR, LARGE_DIR, Listed, index_path, large_path, list, segment_path};
 use crate::format::HeaderError;
@@ -27,7 +29,6 @@ use crate::format::segment::{
 };
 use crate::manifest::{self, Held, Should, Summary};
 use crate::open::clean;
-use crate::open::missing::Missing;
 use crate::segment::append::cut;
 use crate::segment::scan::{Contents, Tail, scan};
 use crate::segment::sealed::{IndexError, Sealed, write_index};
@@ -35,9 +36,9 @@ use crate::segment::unsealed::Unsealed;
 use crate::state::large_names;
 use crate::state::manifest::Kept;
 use crate::state::quarantine;
-use crate::state::shared::{Ledgers, is_full};
+use crate::state::quarantine::Missing;
+use crate::state::shared::Ledgers;
 use crate::state::view::View;
-use crate::{OpenError, io_error};
 
 /// What opening found.
 pub(crate) struct Recovered {

@@ -16,13 +16,12 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::{Standing, StoreError};
 use gitstratum_host::compute;
 
-use crate::Store;
-use crate::engine::SegmentStore;
+use crate::error::read_failed;
 use crate::files::names::index_path;
 use crate::format::index::{Entry, Place};
 use crate::read::lookup::{Held, Latest};
 use crate::segment::sealed::{IndexError, Sealed};
-use crate::state::shared::{Shared, read_failed};
+use crate::state::shared::Shared;
 
 /// Lists that begin again because an index was made again.
 const ATTEMPTS_MAX: usize = 4;
@@ -43,52 +42,51 @@ pub struct Inventory {
     bad: BTreeSet<ObjectId>,
 }
 
-impl SegmentStore {
-    /// The ids at positions `first` to `last`. Copies what is in memory of them, a quarter of
-    /// a million ids at most for each segment that is not sealed.
-    pub async fn inventory(&self, first: u64, last: u64) -> Inventory {
-        let within = move |id: &ObjectId| (first..=last).contains(&id.prefix_u64());
-        let (active, frozen, large, sealed, bad) = {
-            let view = self.shared.view();
-            let active = view.active.as_ref().map(|active| active.places.known(within));
-            let large: Vec<Known> =
-                view.large.keys().filter(|id| within(id)).map(|id| (*id, true)).collect();
-            let bad = view.bad.keys().filter(|id| within(id)).copied().collect();
-            (active, view.frozen.clone(), large, view.sealed.clone(), bad)
+/// The ids at positions `first` to `last`. Copies what is in memory of them, a quarter of
+/// a million ids at most for each segment that is not sealed.
+pub(crate) async fn inventory(shared: &Arc<Shared>, first: u64, last: u64) -> Inventory {
+    let within = move |id: &ObjectId| (first..=last).contains(&id.prefix_u64());
+    let (active, frozen, large, sealed, bad) = {
+        let view = shared.view();
+        let active = view.active.as_ref().map(|active| active.places.known(within));
+        let large: Vec<Known> =
+            view.large.keys().filter(|id| within(id)).map(|id| (*id, true)).collect();
+        let bad = view.bad.keys().filter(|id| within(id)).copied().collect();
+        (active, view.frozen.clone(), large, view.sealed.clone(), bad)
+    };
+    let sort = move || {
+        let frozen = frozen.iter().map(|frozen| frozen.places.known(within));
+        let in_order = |mut known: Vec<Known>| {
+            known.sort_unstable_by_key(|(id, _)| *id);
+            known
         };
-        let sort = move || {
-            let frozen = frozen.iter().map(|frozen| frozen.places.known(within));
-            let in_order = |mut known: Vec<Known>| {
-                known.sort_unstable_by_key(|(id, _)| *id);
-                known
-            };
-            active.into_iter().chain(frozen).map(in_order).collect()
-        };
-        let mut memory: Vec<Vec<Known>> = compute(sort).await;
-        memory.push(large);
-        Inventory { shared: self.shared.clone(), memory, sealed, bad }
-    }
+        active.into_iter().chain(frozen).map(in_order).collect()
+    };
+    let mut memory: Vec<Vec<Known>> = compute(sort).await;
+    memory.push(large);
+    Inventory { shared: shared.clone(), memory, sealed, bad }
+}
 
-    /// How this store stands to each of these objects, in order.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`] when an index can neither be read nor be made again.
-    pub async fn standing(&self, ids: &[ObjectId]) -> Result<Vec<Standing>, StoreError> {
-        let held = self.has(ids).await?;
-        let mut standing = Vec::with_capacity(ids.len());
-        for (id, held) in ids.iter().zip(held) {
-            standing.push(match held {
-                true => Standing::Held,
-                false => match self.shared.latest(id).await? {
-                    Latest::Deleted => Standing::Deleted,
-                    Latest::Held(Held::Record(_) | Held::Large) | Latest::Unknown => {
-                        Standing::Lacking
-                    }
-                },
-            });
-        }
-        Ok(standing)
+/// How this store stands to each of these objects, in order.
+///
+/// # Errors
+/// [`StoreError::Io`] when an index can neither be read nor be made again.
+pub(crate) async fn standing(
+    shared: &Arc<Shared>,
+    ids: &[ObjectId],
+) -> Result<Vec<Standing>, StoreError> {
+    let held = shared.which_held(ids).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut standing = Vec::with_capacity(ids.len());
+    for (id, held) in ids.iter().zip(held) {
+        standing.push(match held {
+            true => Standing::Held,
+            false => match shared.latest(id).await? {
+                Latest::Deleted => Standing::Deleted,
+                Latest::Held(Held::Record(_) | Held::Large) | Latest::Unknown => Standing::Lacking,
+            },
+        });
     }
+    Ok(standing)
 }
 
 fn known((id, place): Entry) -> Known {

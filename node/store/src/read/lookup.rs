@@ -2,27 +2,28 @@
 //!
 //! A get costs one read of an index and one of the record; an id that is absent costs none,
 //! but for what the filters let pass. For a moment after the opening, until the indexes'
-//! directories are in memory (`load.rs`), each segment that is asked costs two. And a segment
+//! directories are in memory (`open/load.rs`), each segment that is asked costs two. And a segment
 //! whose index was made before an older one was compacted cannot tell which of the two has an
-//! id that both their filters let pass (`overlap.rs`): one get in some thousands costs a read
+//! id that both their filters let pass (`format/overlap.rs`): one get in some thousands costs a read
 //! more for each such pair.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::replica::StoreError;
 use gitstratum_host::disk::Seen;
 
+use crate::codec::decode::{data_of, object_of};
 use crate::codec::pack::Unpacker;
+use crate::error::{is_full, read_failed};
 use crate::files::names::{index_path, segment_path};
 use crate::format::index::Place;
-use crate::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead};
+use crate::format::record::RecordHead;
 use crate::format::segment::SegmentId;
 use crate::segment::scan::{Tail, scan};
 use crate::segment::sealed::{IndexError, Sealed, write_index};
-use crate::state::shared::{Shared, read_failed};
+use crate::state::shared::Shared;
 use crate::state::view::{Bad, BadPlace, Location, Near, Recent};
 
 /// Lookups that begin again because an index was made again or a segment rewritten.
@@ -207,7 +208,7 @@ impl Shared {
         let older = self.view().older_than(id);
         let accounts = scanned.accounts;
         let made = write_index(&self.disk, id, file, damaged.len, accounts, entries, older).await;
-        let sealed = made.map_err(|error| match crate::state::shared::is_full(&error) {
+        let sealed = made.map_err(|error| match is_full(&error) {
             true => StoreError::DiskFull,
             false => read_failed(&index_path(id), &error),
         })?;
@@ -274,28 +275,4 @@ fn decode(
     let Some(head) = head.filter(|head| head.id == id) else { return Err("its record's header") };
     let data = data_of(&head, record).ok_or("the checksum of its record")?;
     object_of(&head, data, unpacker, |raw| record.keep(raw))
-}
-
-/// The data of a record in the form it has in the file; `None` when the checksum, or the
-/// length, is another.
-pub(crate) fn data_of<'a>(head: &RecordHead, record: &'a [u8]) -> Option<&'a [u8]> {
-    let begin = head.header_len();
-    let end = begin + head.stored() as usize;
-    let trailer = record.get(end..end + RECORD_TRAILER_BYTES)?;
-    let data = &record[begin..end];
-    (trailer == crc32c::crc32c(data).to_le_bytes()).then_some(data)
-}
-
-/// The object whose stored form this is; what is stored as it is, `keep` makes last.
-pub(crate) fn object_of(
-    head: &RecordHead,
-    data: &[u8],
-    unpacker: &Unpacker,
-    keep: impl FnOnce(&[u8]) -> Bytes,
-) -> Result<Object, &'static str> {
-    let Content::Object { kind, size, codec, .. } = head.content else {
-        return Err("its record holds no object");
-    };
-    let data = unpacker.unpack(codec, data, size as usize, keep)?;
-    Ok(Object::claimed(head.id, kind, data))
 }

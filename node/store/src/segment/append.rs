@@ -9,8 +9,8 @@ use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_host::disk::File;
 
-use crate::state::shared::is_full;
-use crate::{Fsync, StoreOptions};
+use crate::error::is_full;
+use crate::options::{Fsync, StoreOptions};
 
 /// Writes a group's buffers from `start` to `end` of a file that reaches to `file_len`, and
 /// says how far it does then. Syncs before it returns, where that is wanted.

@@ -5,16 +5,20 @@ use bytes::Bytes;
 use gitstratum_core::object::ObjectId;
 use gitstratum_host::disk::File;
 
+use crate::codec::decode::{data_of, object_of};
+use crate::codec::pack::Unpacker;
 use crate::format::account::{ACCOUNTS_BYTES_FIXED, Accounts, Tally};
 use crate::format::index::Place;
 use crate::format::record::{
     Begins, Content, RECORD_HEADER_BYTES_MAX, RECORD_MAGIC, RecordHead, parse_tombstone_data,
 };
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
-use crate::read::lookup::data_of;
 use crate::segment::unsealed::Places;
 
 const READ_BYTES: usize = 1 << 20;
+
+/// What is wrong with a record that holds, under another id.
+pub(crate) const OTHER_BYTES: &str = "its data does not hash to its id";
 
 /// One record, or what looks like one.
 #[derive(Clone, Debug)]
@@ -302,4 +306,17 @@ pub(crate) async fn read_accounts(
             Ok((None, begin))
         }
     }
+}
+
+/// Whether a record holds what it should.
+pub(crate) fn verify(record: &Scanned, unpacker: &Unpacker) -> Result<(), &'static str> {
+    if matches!(record.head.content, Content::Void { .. }) {
+        return Ok(());
+    }
+    let data = record.data.as_ref().ok_or("the checksum of its record")?;
+    if matches!(record.head.content, Content::Tombstone { .. }) {
+        return Ok(());
+    }
+    let object = object_of(&record.head, data, unpacker, |raw| data.slice_ref(raw))?;
+    object.verify().map_err(|_| OTHER_BYTES)
 }

@@ -16,10 +16,11 @@ use gitstratum_core::replica::StoreError;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
 
+use crate::error::is_full;
+use crate::error::{OpenError, io_error};
 use crate::manifest::{Lost, Reach};
 use crate::segment::append::cut;
-use crate::state::shared::{Shared, is_full};
-use crate::{OpenError, io_error};
+use crate::state::shared::Shared;
 
 /// The journal's file.
 pub(crate) const FILE: &str = "large-names";

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 
 use gitstratum_core::replica::StoreError;
 
-use crate::Fsync;
 use crate::files::identity;
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
 use crate::manifest::{FILE, Manifest, Reach, Should, Summary, write};
+use crate::options::Fsync;
 use crate::segment::unsealed::Unsealed;
 use crate::state::shared::Shared;
 

@@ -13,11 +13,14 @@ use gitstratum_host::{Disk, processors};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::StoreStats;
 use crate::codec::draft::Draft;
 use crate::codec::pack::{Packer, Packers, Unpacker};
 use crate::codec::spare::Lent;
+use crate::error::is_full;
 use crate::format::large::large_size_of;
 use crate::manifest::Reach;
+use crate::options::{Fsync, StoreOptions};
 use crate::state::intake::{Intake, Lack, no_room};
 use crate::state::large_names::LargeNames;
 use crate::state::leftovers::Leftovers;
@@ -25,7 +28,6 @@ use crate::state::manifest::Kept;
 use crate::state::order::{Order, Queued};
 use crate::state::scrub::orders::Scrubs;
 use crate::state::view::{Seen, View};
-use crate::{Fsync, StoreOptions, StoreStats};
 
 /// What is known of what a store should hold, apart from the view.
 pub(crate) struct Ledgers {
@@ -356,18 +358,22 @@ impl Shared {
             Fsync::Never => Durability::Buffered,
         }
     }
-}
 
-/// Whether a write failed for want of room.
-pub(crate) fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-}
-
-/// A failed read.
-pub(crate) fn read_failed(path: &str, error: &std::io::Error) -> StoreError {
-    if is_exhausted(error) {
-        return StoreError::Overloaded { reason: error.to_string() };
+    /// Keeps how far scrub has come, unless the directory may be another process's by now.
+    pub(crate) async fn save_scrubs(&self) {
+        if !self.naming.is_closed() {
+            self.scrubs.save(&self.disk).await;
+        }
     }
-    let (doing, reason) = (format!("read {path}"), error.to_string());
-    StoreError::Io { doing, reason, kind: error.kind() }
+
+    /// Has the committer end the segment that puts are appended to, and waits until its index is
+    /// written.
+    ///
+    /// # Errors
+    /// As a put.
+    pub(crate) async fn seal(&self) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Seal(answer))?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_core::object::{HashAlgorithm, Kind};
+use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{Durability, Found, StoreError, Stored};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{OpenMode, scratch};

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use gitstratum_core::limits;
 use gitstratum_core::replica::StoreError;
+use gitstratum_host::unix_time_ms;
 use tokio::time::{Instant, sleep_until};
 
+use super::compact::{CompactOptions, compact};
+use super::scrub::{follow_schedule, forget_cancelled, scrub};
+use crate::state::scrub::memory::ScrubCounts;
 use crate::state::scrub::orders::Schedule;
-use crate::{CompactOptions, SegmentStore, Store};
+use crate::state::shared::Shared;
 
 /// How a store is maintained.
 #[derive(Clone, Copy, Debug)]
@@ -24,68 +28,63 @@ pub struct Maintenance {
     pub look_interval: Duration,
 }
 
-/// Looks now and then how much room there is, so that what is said of puts is true while nobody
-/// puts, until the store is closed.
-pub async fn watch_room(store: Arc<SegmentStore>) {
-    while !store.shared.naming.is_closed() {
+/// Looks now and then how much room there is, until the store is closed.
+pub(crate) async fn watch_room(shared: &Shared) {
+    while !shared.naming.is_closed() {
         tokio::time::sleep(limits::ROOM_LOOK_INTERVAL).await;
-        if let Err(error) = store.shared.look_at_room().await {
+        if let Err(error) = shared.look_at_room().await {
             tracing::debug!(%error, "cannot tell how much room the disk has");
         }
     }
 }
 
-impl SegmentStore {
-    /// Looks how much room there is before [`Store::stats`] is asked, or gives it up soon.
-    pub async fn look_at_room(&self) {
-        // What is not known now is known from the last time.
-        let _ = tokio::time::timeout(limits::ROOM_LOOK_TIMEOUT, self.shared.look_at_room()).await;
-    }
-}
-
 /// Maintains a store until it is closed.
-pub async fn maintain(store: Arc<SegmentStore>, how: Maintenance) {
+pub(crate) async fn maintain(shared: &Arc<Shared>, how: Maintenance) {
     let schedule = Schedule {
         interval: how.scrub_interval,
-        first_early: how.scrub_interval.map_or(Duration::ZERO, |interval| early(&store, interval)),
+        first_early: how.scrub_interval.map_or(Duration::ZERO, |interval| early(shared, interval)),
         bytes_per_second: how.compact.bytes_per_second,
     };
-    store.follow_schedule(schedule).await;
+    follow_schedule(shared, schedule).await;
     let mut look_at = Instant::now() + how.look_interval;
     loop {
         let ordered = tokio::select! {
             biased;
-            () = store.shared.scrubs.ordered() => true,
+            () = shared.scrubs.ordered() => true,
             () = sleep_until(look_at) => false,
         };
         if !ordered {
             look_at = Instant::now() + how.look_interval;
             // The clock may have been set meanwhile.
-            store.follow_schedule(schedule).await;
+            follow_schedule(shared, schedule).await;
             // So that what was appended is known to have been there, should it be lost.
-            if let Err(error) = store.shared.keep_manifest().await
+            if let Err(error) = shared.keep_manifest().await
                 && !matches!(error, StoreError::Closed | StoreError::Failed { .. })
             {
                 tracing::warn!(%error, "the manifest will be written later");
             }
-            if let Err(StoreError::Closed) = compact(&store, how.compact).await {
+            if let Err(StoreError::Closed) = compact_if_worth_it(shared, how.compact).await {
                 return;
             }
         }
-        store.forget_cancelled().await;
-        if store.scrub_is_due()
-            && let Err(StoreError::Closed) = scrub(&store, how.compact.bytes_per_second).await
+        forget_cancelled(shared).await;
+        if shared.scrubs.is_due(unix_time_ms())
+            && let Err(StoreError::Closed) =
+                scrub_and_log(shared, how.compact.bytes_per_second).await
         {
             return;
         }
     }
 }
 
-async fn compact(store: &SegmentStore, options: CompactOptions) -> Result<(), StoreError> {
-    if store.stats().garbage_bytes == 0 {
+async fn compact_if_worth_it(
+    shared: &Arc<Shared>,
+    options: CompactOptions,
+) -> Result<(), StoreError> {
+    if shared.stats().garbage_bytes == 0 {
         return Ok(());
     }
-    let compacted = store.compact(options).await;
+    let compacted = compact(shared, options).await;
     match &compacted {
         Ok(done) if done.segments > 0 => tracing::info!(
             segments = done.segments,
@@ -99,11 +98,14 @@ async fn compact(store: &SegmentStore, options: CompactOptions) -> Result<(), St
     compacted.map(drop)
 }
 
-async fn scrub(store: &SegmentStore, bytes_per_second: Option<u64>) -> Result<(), StoreError> {
-    let scrubbed = store.scrub(bytes_per_second).await;
+async fn scrub_and_log(
+    shared: &Arc<Shared>,
+    bytes_per_second: Option<u64>,
+) -> Result<(), StoreError> {
+    let scrubbed = scrub(shared, bytes_per_second).await;
     match &scrubbed {
         Ok(done) if done.whole => {
-            let crate::ScrubCounts { records, bytes, damaged } = done.counts;
+            let ScrubCounts { records, bytes, damaged } = done.counts;
             tracing::info!(records, bytes, damaged, "scrubbed");
         }
         Ok(_) | Err(StoreError::Closed) => {}
@@ -115,7 +117,7 @@ async fn scrub(store: &SegmentStore, bytes_per_second: Option<u64>) -> Result<()
 /// So much sooner than after an interval this store's first scrub begins: up to a quarter,
 /// by its node's name, so that the nodes of a cluster that were started together do not all
 /// read at once.
-fn early(store: &SegmentStore, interval: Duration) -> Duration {
-    let name = crc32c::crc32c(store.shared.options.node_id.as_str().as_bytes());
+fn early(shared: &Shared, interval: Duration) -> Duration {
+    let name = crc32c::crc32c(shared.options.node_id.as_str().as_bytes());
     interval.mul_f64(f64::from(name) / f64::from(u32::MAX) / 4.0)
 }

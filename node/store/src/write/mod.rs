@@ -2,5 +2,6 @@
 
 pub(crate) mod commit;
 pub(crate) mod delete;
+pub(crate) mod put;
 pub(crate) mod room;
 pub(crate) mod seal;

@@ -13,10 +13,10 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::WHOLE_FILE_BYTES_MAX;
 
+use crate::error::{OpenError, io_error};
 use crate::format::segment::SegmentId;
 use crate::manifest::Lost;
 use crate::state::view::{Bad, BadPlace, View};
-use crate::{OpenError, io_error};
 
 /// The list's file.
 pub(crate) const FILE: &str = "quarantine";

@@ -17,13 +17,12 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::StoreError;
 use gitstratum_host::disk::is_exhausted;
 
-use crate::engine::SegmentStore;
+use crate::error::{is_full, read_failed};
 use crate::files::names::LARGE_DIR;
 use crate::format::segment::SegmentId;
 use crate::manifest::Lost;
-use crate::open::missing::Missing;
 use crate::segment::scan::Contents;
-use crate::state::shared::{Shared, is_full, read_failed};
+use crate::state::shared::Shared;
 use crate::state::view::{Bad, BadPlace, View};
 use list::encode;
 pub(crate) use list::{FILE, load};
@@ -202,6 +201,17 @@ impl View {
     }
 }
 
+/// What should be there and is not.
+#[derive(Default)]
+pub(crate) struct Missing {
+    /// Files, and what they lost.
+    pub(crate) lost: Vec<(String, Lost)>,
+    /// Large objects whose files are gone or have another length.
+    pub(crate) large: Vec<(ObjectId, Bad)>,
+    /// The list of damage is not what it was.
+    pub(crate) list_unsaved: bool,
+}
+
 /// Records that cannot be read so far that anybody knows whose they are, or that are gone with
 /// the file they were in, as of one moment.
 #[derive(Clone, Debug, Default)]
@@ -220,11 +230,10 @@ impl Unidentified {
     }
 }
 
-impl SegmentStore {
-    /// The records that nobody knows any more. While there are any, the store calls what it does
-    /// not find damaged, not absent.
-    pub fn unidentified(&self) -> Unidentified {
-        let view = self.shared.view();
+impl Shared {
+    /// The records that nobody knows any more.
+    pub(crate) fn unidentified(&self) -> Unidentified {
+        let view = self.view();
         let (segments, lost) = (view.unidentified.clone(), view.lost.clone());
         Unidentified { segments, lost, scans: view.unidentified_scans }
     }
@@ -234,9 +243,9 @@ impl SegmentStore {
     ///
     /// # Errors
     /// When the list of damage cannot be written; they are still on it then.
-    pub async fn make_up_for(&self, known: &Unidentified) -> Result<(), StoreError> {
+    pub(crate) async fn make_up_for(&self, known: &Unidentified) -> Result<(), StoreError> {
         let before = {
-            let mut view = self.shared.view();
+            let mut view = self.view();
             if view.unidentified_scans != known.scans {
                 return Ok(());
             }
@@ -245,8 +254,8 @@ impl SegmentStore {
             view.lost.retain(|path, lost| known.lost.get(path) != Some(lost));
             (std::mem::replace(&mut view.unidentified, left), lost_before)
         };
-        if let Err(error) = self.shared.save_bad().await {
-            let mut view = self.shared.view();
+        if let Err(error) = self.save_bad().await {
+            let mut view = self.view();
             view.unidentified.extend(before.0);
             view.lost.extend(before.1);
             return Err(error);

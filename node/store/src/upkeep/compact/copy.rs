@@ -6,16 +6,17 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::StoreError;
 
 use super::output::Output;
+use crate::codec::decode::data_of;
 use crate::codec::draft::Draft;
+use crate::error::read_failed;
 use crate::files::names::{index_path, segment_path};
 use crate::format::account::Tally;
 use crate::format::index::{Entry, Place};
 use crate::format::record::{Content, RecordHead};
 use crate::format::segment::SegmentId;
-use crate::read::lookup::data_of;
 use crate::segment::scan::{Reader, read_accounts};
 use crate::segment::sealed::{Sealed, parts};
-use crate::state::shared::{Shared, read_failed};
+use crate::state::shared::Shared;
 use crate::state::view::{Bad, BadPlace, Location};
 use crate::upkeep::throttle::Throttle;
 

@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use gitstratum_core::replica::StoreError;
 
-use crate::engine::SegmentStore;
 use crate::files::names::{DIR, index_path, segment_path, temporary};
 use crate::format::segment::SegmentId;
 use crate::segment::sealed::{Sealed, write_index};
@@ -56,41 +55,42 @@ pub struct Compacted {
     pub bytes_after: u64,
 }
 
-impl SegmentStore {
-    /// Writes segments again of which too much is garbage. One compaction, scrub or
-    /// snapshot runs at a time. Dropping the future between two segments, or within one,
-    /// leaves the store as it was.
-    ///
-    /// # Errors
-    /// As a put; what was done until then stays done. What the disk does not read, or has no
-    /// room for, keeps it from no other segment, and is the error at the end.
-    pub async fn compact(&self, options: CompactOptions) -> Result<Compacted, StoreError> {
-        let _alone = self.shared.maintenance.lock().await;
-        let mut compacted = Compacted::default();
-        let mut throttle = Throttle::new(options.bytes_per_second);
-        // Where nobody can tell, it is tried.
-        let room = self.shared.disk.available_bytes().await.unwrap_or(u64::MAX);
-        let Runs { runs, crowded } = runs(&self.shared, options, room);
-        let mut left = crowded.then_some(StoreError::DiskFull);
-        for run in runs {
-            self.shared.check_writable()?;
-            let before: u64 = run.iter().map(|sealed| sealed.disk_bytes()).sum();
-            let after = match rewrite(&self.shared, &run, &mut throttle).await {
-                Err(error @ StoreError::Io { .. }) => {
-                    tracing::warn!(%error, "a segment is not compacted");
-                    left.get_or_insert(error);
-                    continue;
-                }
-                rewritten => rewritten?,
-            };
-            compacted.segments += run.len() as u64;
-            compacted.bytes_before += before;
-            compacted.bytes_after += after;
-        }
-        match left {
-            Some(error) => Err(error),
-            None => Ok(compacted),
-        }
+/// Writes segments again of which too much is garbage. One compaction, scrub or
+/// snapshot runs at a time. Dropping the future between two segments, or within one,
+/// leaves the store as it was.
+///
+/// # Errors
+/// As a put; what was done until then stays done. What the disk does not read, or has no
+/// room for, keeps it from no other segment, and is the error at the end.
+pub(crate) async fn compact(
+    shared: &Arc<Shared>,
+    options: CompactOptions,
+) -> Result<Compacted, StoreError> {
+    let _alone = shared.maintenance.lock().await;
+    let mut compacted = Compacted::default();
+    let mut throttle = Throttle::new(options.bytes_per_second);
+    // Where nobody can tell, it is tried.
+    let room = shared.disk.available_bytes().await.unwrap_or(u64::MAX);
+    let Runs { runs, crowded } = runs(shared, options, room);
+    let mut left = crowded.then_some(StoreError::DiskFull);
+    for run in runs {
+        shared.check_writable()?;
+        let before: u64 = run.iter().map(|sealed| sealed.disk_bytes()).sum();
+        let after = match rewrite(shared, &run, &mut throttle).await {
+            Err(error @ StoreError::Io { .. }) => {
+                tracing::warn!(%error, "a segment is not compacted");
+                left.get_or_insert(error);
+                continue;
+            }
+            rewritten => rewritten?,
+        };
+        compacted.segments += run.len() as u64;
+        compacted.bytes_before += before;
+        compacted.bytes_after += after;
+    }
+    match left {
+        Some(error) => Err(error),
+        None => Ok(compacted),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Scrub: everything is read at a set rate, and its checksums and hashes are verified.
 //!
 //! It goes from the large objects to the oldest segment and on to the newest ([`pass`]), and
-//! keeps how far it has come in a small file ([`memory`]), so that it goes on there after a
-//! restart or a pause ([`orders`]). A paused scrub is one that was interrupted and does not go
+//! keeps how far it has come in a small file (`state/scrub/memory.rs`), so that it goes on there after a
+//! restart or a pause (`state/scrub/orders.rs`). A paused scrub is one that was interrupted and does not go
 //! on: it holds nothing that compaction, a snapshot or closing would wait for, and reads the
 //! segment again in which it stopped.
 
 mod pass;
+
+use std::sync::Arc;
 
 use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
@@ -15,11 +17,10 @@ use gitstratum_host::unix_time_ms;
 
 use crate::state::scrub::memory::{Mark, ScrubCounts};
 use crate::state::scrub::numbers::ScrubNumbers;
-use crate::state::scrub::orders::{Schedule, ScrubOrder};
+use crate::state::scrub::orders::Schedule;
+use crate::state::shared::Shared;
 
-use crate::engine::SegmentStore;
 use crate::state::view::View;
-pub(crate) use pass::verify;
 use pass::{Pass, Stop};
 
 /// What a scrub found.
@@ -34,89 +35,66 @@ pub struct Scrubbed {
     pub damaged: Vec<(ObjectId, String)>,
 }
 
-impl SegmentStore {
-    /// Reads everything once, from where an interrupted scrub stopped, at most so many bytes
-    /// in a second. Dropping the future stops it; the next one goes on there.
-    ///
-    /// # Errors
-    /// When the disk fails in another way than by damaged data, or the store is closed.
-    pub async fn scrub(&self, bytes_per_second: Option<u64>) -> Result<Scrubbed, StoreError> {
-        let _alone = self.shared.maintenance.lock().await;
-        let scrubs = &self.shared.scrubs;
-        self.forget_cancelled().await;
-        let Some((_under_way, begun)) = scrubs.begin(unix_time_ms()) else {
-            return Ok(Scrubbed::default());
-        };
-        self.save_scrubs().await;
-        let mut pass = Pass::new(&self.shared, bytes_per_second, begun.counts);
-        let whole = match pass.run(begun.mark).await {
-            Ok(()) => true,
-            Err(Stop::Told) => false,
-            Err(Stop::Failed(error)) => {
-                scrubs.failed(error.to_string());
-                return Err(error);
-            }
-        };
-        let counts = pass.counts();
-        let damaged = scrubs.named();
-        if whole {
-            scrubs.ended(begun, counts, unix_time_ms());
-            self.save_scrubs().await;
+/// Reads everything once, from where an interrupted scrub stopped, at most so many bytes
+/// in a second. Dropping the future stops it; the next one goes on there.
+///
+/// # Errors
+/// When the disk fails in another way than by damaged data, or the store is closed.
+pub(crate) async fn scrub(
+    shared: &Arc<Shared>,
+    bytes_per_second: Option<u64>,
+) -> Result<Scrubbed, StoreError> {
+    let _alone = shared.maintenance.lock().await;
+    let scrubs = &shared.scrubs;
+    forget_cancelled(shared).await;
+    let Some((_under_way, begun)) = scrubs.begin(unix_time_ms()) else {
+        return Ok(Scrubbed::default());
+    };
+    shared.save_scrubs().await;
+    let mut pass = Pass::new(shared, bytes_per_second, begun.counts);
+    let whole = match pass.run(begun.mark).await {
+        Ok(()) => true,
+        Err(Stop::Told) => false,
+        Err(Stop::Failed(error)) => {
+            scrubs.failed(error.to_string());
+            return Err(error);
         }
-        self.forget_cancelled().await;
-        Ok(Scrubbed { whole, counts, damaged })
+    };
+    let counts = pass.counts();
+    let damaged = scrubs.named();
+    if whole {
+        scrubs.ended(begun, counts, unix_time_ms());
+        shared.save_scrubs().await;
     }
+    forget_cancelled(shared).await;
+    Ok(Scrubbed { whole, counts, damaged })
+}
 
-    /// Has scrub start, pause, or give up what it is at, as far as this store is maintained
-    /// (see [`crate::maintain()`]).
-    pub fn order_scrub(&self, order: ScrubOrder) {
-        self.shared.scrubs.give(order);
-    }
+/// How far scrub is, and when the next is due.
+pub(crate) fn scrub_numbers(shared: &Shared) -> ScrubNumbers {
+    let scrubs = &shared.scrubs;
+    let bytes_behind = bytes_behind(&shared.view(), scrubs.mark());
+    let mut numbers = scrubs.numbers(bytes_behind, unix_time_ms());
+    // What was put again since is no longer called damaged.
+    let view = shared.view();
+    let all_listed = view.bad.len() < limits::QUARANTINED_MAX;
+    let is_damaged = |id: &ObjectId| view.bad(id).map_or(!all_listed, |bad| !bad.healed);
+    numbers.damaged.retain(|(id, _)| is_damaged(id));
+    drop(view);
+    numbers
+}
 
-    /// How far scrub is, and when the next is due.
-    pub fn scrub_numbers(&self) -> ScrubNumbers {
-        let scrubs = &self.shared.scrubs;
-        let bytes_behind = bytes_behind(&self.shared.view(), scrubs.mark());
-        let mut numbers = scrubs.numbers(bytes_behind, unix_time_ms());
-        // What was put again since is no longer called damaged.
-        let view = self.shared.view();
-        let all_listed = view.bad.len() < limits::QUARANTINED_MAX;
-        let is_damaged = |id: &ObjectId| view.bad(id).map_or(!all_listed, |bad| !bad.healed);
-        numbers.damaged.retain(|(id, _)| is_damaged(id));
-        drop(view);
-        numbers
-    }
-
-    /// Has scrubs begin by themselves as this says.
-    pub(crate) async fn follow_schedule(&self, schedule: Schedule) {
-        if self.shared.scrubs.follow(schedule, unix_time_ms()) {
-            self.save_scrubs().await;
-        }
-    }
-
-    /// Whether it is time for a scrub.
-    pub(crate) fn scrub_is_due(&self) -> bool {
-        self.shared.scrubs.is_due(unix_time_ms())
-    }
-
-    /// Does what an order to cancel says of a scrub that does not read.
-    pub(crate) async fn forget_cancelled(&self) {
-        if self.shared.scrubs.take_cancel() {
-            self.save_scrubs().await;
-        }
-    }
-
-    async fn save_scrubs(&self) {
-        self.shared.save_scrubs().await;
+/// Has scrubs begin by themselves as this says.
+pub(super) async fn follow_schedule(shared: &Shared, schedule: Schedule) {
+    if shared.scrubs.follow(schedule, unix_time_ms()) {
+        shared.save_scrubs().await;
     }
 }
 
-impl crate::state::shared::Shared {
-    /// Keeps how far scrub has come, unless the directory may be another process's by now.
-    async fn save_scrubs(&self) {
-        if !self.naming.is_closed() {
-            self.scrubs.save(&self.disk).await;
-        }
+/// Does what an order to cancel says of a scrub that does not read.
+pub(super) async fn forget_cancelled(shared: &Shared) {
+    if shared.scrubs.take_cancel() {
+        shared.save_scrubs().await;
     }
 }
 

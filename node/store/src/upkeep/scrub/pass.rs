@@ -13,23 +13,20 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::{LargeReader, StoreError};
 use gitstratum_host::disk::File;
 
-use crate::codec::pack::Unpacker;
+use crate::error::read_failed;
 use crate::files::names::segment_path;
 use crate::format::index::{Entry, Place};
 use crate::format::record::{Content, RecordHead};
 use crate::format::segment::SegmentId;
 use crate::large::object::ObjectReader;
-use crate::read::lookup::{Held, Latest, object_of};
-use crate::segment::scan::{Reader, Scanned, read_accounts};
+use crate::read::lookup::{Held, Latest};
+use crate::segment::scan::{OTHER_BYTES, Reader, Scanned, read_accounts, verify};
 use crate::segment::sealed::{Sealed, parts};
 use crate::segment::unsealed::Unsealed;
 use crate::state::scrub::memory::{Mark, ScrubCounts};
-use crate::state::shared::{Shared, read_failed};
+use crate::state::shared::Shared;
 use crate::state::view::{Bad, BadPlace, Location};
 use crate::upkeep::throttle::Throttle;
-
-/// What is wrong with a record that holds, under another id.
-const OTHER_BYTES: &str = "its data does not hash to its id";
 
 /// Why a pass ended before its end.
 pub(super) enum Stop {
@@ -328,17 +325,4 @@ impl<'a> Pass<'a> {
         }
         Ok(())
     }
-}
-
-/// Whether a record holds what it should.
-pub(crate) fn verify(record: &Scanned, unpacker: &Unpacker) -> Result<(), &'static str> {
-    if matches!(record.head.content, Content::Void { .. }) {
-        return Ok(());
-    }
-    let data = record.data.as_ref().ok_or("the checksum of its record")?;
-    if matches!(record.head.content, Content::Tombstone { .. }) {
-        return Ok(());
-    }
-    let object = object_of(&record.head, data, unpacker, |raw| data.slice_ref(raw))?;
-    object.verify().map_err(|_| OTHER_BYTES)
 }

@@ -25,9 +25,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::Fsync;
 use crate::codec::draft::{Follows, encode};
 use crate::files::names::segment_path;
+use crate::options::Fsync;
 use crate::segment::append::{append, cut};
 use crate::state::order::{Order, Queued};
 use crate::state::shared::Shared;

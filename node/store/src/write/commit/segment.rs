@@ -7,9 +7,9 @@ use gitstratum_core::replica::StoreError;
 use gitstratum_host::disk::File;
 
 use super::Committer;
-use crate::Fsync;
 use crate::files::names::{create_segment, segment_path};
 use crate::format::segment::SegmentId;
+use crate::options::Fsync;
 use crate::segment::append::cut;
 use crate::segment::unsealed::Unsealed;
 use crate::write::seal::{seal, write_missing_indexes};
