@@ -35,7 +35,13 @@ pub(crate) async fn claim(disk: &Disk, node_id: &NodeId) -> Result<DiskLock, Ope
     // Read first, so that another node's directory does not even get a lock file.
     let named = is_named(disk, node_id).await?;
     if !named {
-        check_vacant(disk).await?;
+        if let Err(error) = check_vacant(disk).await {
+            // Another process may have made a store here since.
+            return match is_named(disk, node_id).await? {
+                true => take_lock(disk).await,
+                false => Err(error),
+            };
+        }
         disk.create_dir_all("").await.map_err(io_error("make", "the data directory"))?;
     }
     let lock = take_lock(disk).await?;
