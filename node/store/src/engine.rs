@@ -9,7 +9,7 @@ use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::replica::{
     Deleted, Found, LargeReader, LargeWriter, Standing, StoreError, Stored,
 };
-use gitstratum_host::{Disk, dedicated};
+use gitstratum_host::{Disk, dedicated, unix_time_ms};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -17,15 +17,17 @@ use crate::error::{OpenError, io_error};
 use crate::files::identity;
 use crate::files::names::{DIR, LARGE_DIR};
 use crate::large::object::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
+use crate::open::ledgers::{keep_ledgers, review_damage};
 use crate::open::load::load_directories;
-use crate::open::recover::{opened_elsewhere, recover};
+use crate::open::recover::{Recovered, opened_elsewhere, recover};
 use crate::options::StoreOptions;
 use crate::read::inventory::{Inventory, inventory, standing};
-use crate::read::lookup::Held;
+use crate::read::lookup::{Held, locate, read_record, which_held};
 use crate::state::quarantine::Unidentified;
+use crate::state::scrub::memory::Memory;
 use crate::state::scrub::numbers::ScrubNumbers;
-use crate::state::scrub::orders::{ScrubOrder, Scrubs};
-use crate::state::shared::Shared;
+use crate::state::scrub::orders::ScrubOrder;
+use crate::state::shared::{self, Shared};
 use crate::upkeep::compact::{CompactOptions, Compacted, compact};
 use crate::upkeep::maintain::Maintenance;
 use crate::upkeep::scrub::{Scrubbed, scrub, scrub_numbers};
@@ -73,28 +75,28 @@ impl SegmentStore {
         }
         let recovered = recover(&here).await?;
         let (queue, orders) = mpsc::unbounded_channel();
-        let (view, next) = (recovered.view, recovered.next_segment);
-        let scrubs = Scrubs::open(&here).await;
-        let ledgers = recovered.ledgers;
-        let shared = Arc::new(Shared::new(disk, options, view, next, queue, scrubs, ledgers));
+        let scrubs = Memory::load(&here, unix_time_ms()).await;
+        let Recovered { view, next_segment, damaged, missing, ledgers, had_manifest } = recovered;
+        let found = shared::Found { view, next_segment, ledgers, scrubs };
+        let shared = Arc::new(Shared::new(disk, options, found, queue));
         match here.room().await {
             Ok(room) => {
-                shared.note_room(room);
+                shared.health.note_room(room);
                 if room.read_only {
-                    shared.fail("the file system is read-only".to_owned());
+                    shared.health.fail("the file system is read-only".to_owned());
                 }
             }
             Err(error) => tracing::warn!(%error, "cannot tell how much room the disk has"),
         }
-        for (segment, contents) in &recovered.damaged {
-            shared.note_scanned(*segment, contents);
+        for (segment, contents) in &damaged {
+            shared.damage.note_scanned(*segment, contents);
         }
-        shared.note_missing(recovered.missing);
+        shared.damage.note_missing(missing);
         // Of these a failure is logged. What has no index on the disk then has one in memory.
-        let _ = shared.keep_noted().await;
+        let _ = shared.damage.keep().await;
         let _ = write_missing_indexes(&shared).await;
-        shared.review_bad().await;
-        if let Err(error) = shared.keep_ledgers(recovered.had_manifest).await {
+        review_damage(&shared).await;
+        if let Err(error) = keep_ledgers(&shared, had_manifest).await {
             tracing::warn!(%error, "what the store should hold could not be written down");
         }
         let stats = shared.stats();
@@ -110,7 +112,7 @@ impl SegmentStore {
         // it no turn, and until filters are read they ask every index.
         let committer = dedicated(async move {
             dedicated(load_directories(committing.clone()));
-            tokio::spawn(committing.leftovers.clone().run());
+            tokio::spawn(committing.large_puts.clone().run());
             commit::run(committing, orders, lock).await;
         });
         Ok(Arc::new(SegmentStore { shared, running: Mutex::new(Some(committer)) }))
@@ -121,7 +123,7 @@ impl SegmentStore {
     /// # Errors
     /// As a put.
     pub async fn seal(&self) -> Result<(), StoreError> {
-        self.shared.seal().await
+        self.shared.queue.seal().await
     }
 
     /// Writes segments again of which too much is garbage. One compaction, scrub or
@@ -172,7 +174,7 @@ impl SegmentStore {
     /// The records that nobody knows any more. While there are any, the store calls what it does
     /// not find damaged, not absent.
     pub fn unidentified(&self) -> Unidentified {
-        self.shared.unidentified()
+        self.shared.damage.unidentified()
     }
 
     /// Calls absent what is not found, in spite of these: whatever they held is here again, or
@@ -181,13 +183,14 @@ impl SegmentStore {
     /// # Errors
     /// When the list of damage cannot be written; they are still on it then.
     pub async fn make_up_for(&self, known: &Unidentified) -> Result<(), StoreError> {
-        self.shared.make_up_for(known).await
+        self.shared.damage.make_up_for(known).await
     }
 
     /// Looks how much room there is before [`Store::stats`] is asked, or gives it up soon.
     pub async fn look_at_room(&self) {
         // What is not known now is known from the last time.
-        let _ = tokio::time::timeout(limits::ROOM_LOOK_TIMEOUT, self.shared.look_at_room()).await;
+        let _ = tokio::time::timeout(limits::ROOM_LOOK_TIMEOUT, self.shared.health.look_at_room())
+            .await;
     }
 }
 
@@ -209,11 +212,11 @@ impl Store for SegmentStore {
     }
 
     async fn get(&self, id: ObjectId) -> Result<Found, StoreError> {
-        self.shared.count_get();
-        match self.shared.locate(&id).await? {
+        self.shared.counters.count_get();
+        match locate(&self.shared, &id).await? {
             None => Ok(Found::Absent),
             Some(Held::Record(location)) => {
-                Ok(Found::Object(self.shared.read_record(id, &location).await?))
+                Ok(Found::Object(read_record(&self.shared, id, &location).await?))
             }
             Some(Held::Large) => {
                 Ok(Found::Large(ObjectReader::open(self.shared.clone(), id).await?.head()))
@@ -222,14 +225,14 @@ impl Store for SegmentStore {
     }
 
     async fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>, StoreError> {
-        self.shared.which_held(ids).await.into_iter().collect()
+        which_held(&self.shared, ids).await.into_iter().collect()
     }
 
     async fn put_large(&self, head: ObjectHead) -> Result<Box<dyn LargeWriter>, StoreError> {
         if self.shared.naming.is_closed() {
             return Err(StoreError::Closed);
         }
-        self.shared.count_puts(1);
+        self.shared.counters.count_puts(1);
         if head.size_bytes <= limits::OBJECT_BYTES_WHOLE_MAX as u64 {
             return Ok(Box::new(SmallWriter::begin(self.shared.clone(), head)?));
         }
@@ -237,11 +240,11 @@ impl Store for SegmentStore {
     }
 
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError> {
-        self.shared.count_get();
-        Ok(match self.shared.locate(&id).await? {
+        self.shared.counters.count_get();
+        Ok(match locate(&self.shared, &id).await? {
             None => None,
             Some(Held::Record(location)) => {
-                let object = self.shared.read_record(id, &location).await?;
+                let object = read_record(&self.shared, id, &location).await?;
                 Some(Box::new(SmallReader::new(object)))
             }
             Some(Held::Large) => Some(Box::new(ObjectReader::open(self.shared.clone(), id).await?)),
@@ -261,7 +264,7 @@ impl Store for SegmentStore {
     }
 
     async fn close(&self) {
-        drop(self.shared.queue.lock().expect("nothing panics while it holds the queue").take());
+        self.shared.queue.close();
         let running = self.running.lock().expect("nothing panics while it closes").take();
         let Some(committer) = running else { return };
         if let Err(error) = committer.await {
@@ -273,8 +276,6 @@ impl Store for SegmentStore {
 impl Drop for SegmentStore {
     fn drop(&mut self) {
         // Tasks may still hold what is shared; the committer ends all the same.
-        if let Ok(mut queue) = self.shared.queue.lock() {
-            queue.take();
-        }
+        self.shared.queue.close();
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gitstratum_core::limits;
 use gitstratum_core::placement::NodeId;
+use gitstratum_core::replica::Durability;
 
 /// When what was written is made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,5 +105,14 @@ impl StoreOptions {
     pub fn reserve_bytes(mut self, bytes: u64) -> Self {
         self.reserve_bytes = bytes;
         self
+    }
+
+    /// What an acknowledgement says.
+    pub(crate) fn durability(&self) -> Durability {
+        match self.fsync {
+            Fsync::Always => Durability::Synced,
+            Fsync::Every(_) => Durability::Periodic,
+            Fsync::Never => Durability::Buffered,
+        }
     }
 }

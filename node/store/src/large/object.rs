@@ -2,7 +2,7 @@
 //!
 //! The file has a temporary name until its data is complete, verified and synced, so what
 //! is found under an object's name is whole. The file of a put that is given up is removed at
-//! once (`state/leftovers.rs`). What comes in parts and would fit a message goes the way of all small
+//! once (`state/large_puts.rs`). What comes in parts and would fit a message goes the way of all small
 //! objects.
 
 use std::sync::Arc;
@@ -17,11 +17,12 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::codec::draft as small;
 use crate::error::read_failed;
-use crate::files::names::{LARGE_DIR, TEMPORARY_SUFFIX, large_path};
+use crate::files::names::{LARGE_DIR, large_path};
 use crate::format::large::{
     CHUNK_TRAILER_BYTES, LARGE_CHUNK_BYTES, LARGE_HEADER_BYTES, chunk_crc, large_file_len,
     large_header, parse_large_header,
 };
+use crate::read::lookup::holds;
 use crate::state::shared::Shared;
 use crate::state::view::{Bad, BadPlace};
 
@@ -45,16 +46,13 @@ struct TemporaryName {
 
 impl Draft {
     async fn begin(shared: Arc<Shared>, head: &ObjectHead) -> Result<Self, StoreError> {
-        let number = shared.next_large();
-        let path = format!("{LARGE_DIR}/{}.{number}{TEMPORARY_SUFFIX}", head.id);
-        // Known before the file is there, so that none is there that nobody knows of.
+        let path = shared.large_puts.begin(head.id);
         let name = TemporaryName { shared, path };
-        name.shared.leftovers.begun(&name.path);
         if name.shared.naming.is_closed() {
             return Err(StoreError::Closed);
         }
         let made = name.shared.disk.open(&name.path, OpenMode::CreateNew).await;
-        let file = made.map_err(|error| name.shared.write_failed(&name.path, &error))?;
+        let file = made.map_err(|error| name.shared.health.write_failed(&name.path, &error))?;
         Ok(Draft { file, len: 0, name })
     }
 
@@ -65,7 +63,7 @@ impl Draft {
 
 impl Drop for TemporaryName {
     fn drop(&mut self) {
-        self.shared.leftovers.give_up(std::mem::take(&mut self.path));
+        self.shared.large_puts.give_up(std::mem::take(&mut self.path));
     }
 }
 
@@ -88,18 +86,17 @@ pub(crate) struct ObjectWriter {
 
 impl ObjectWriter {
     pub(crate) async fn begin(shared: Arc<Shared>, head: ObjectHead) -> Result<Self, StoreError> {
-        shared.check_writable()?;
-        let slot = shared.large_writers.clone().try_acquire_owned();
-        let slot = slot.map_err(|_| {
+        shared.health.check_writable()?;
+        let slot = shared.large_puts.slot().ok_or_else(|| {
             let limit = limits::STORE_LARGE_WRITERS_MAX;
-            shared.overloaded(format!("{limit} large objects are written at once"))
+            shared.health.overloaded(format!("{limit} large objects are written at once"))
         })?;
         let file_len = file_len(&head)?;
-        let draft = match shared.holds(&head.id).await? {
+        let draft = match holds(&shared, &head.id).await? {
             true => None,
             false => {
                 // Now, and not when most of it is written.
-                shared.room_for(file_len, file_len).await?;
+                shared.health.room_for(file_len, file_len).await?;
                 Some(Draft::begin(shared.clone(), &head).await?)
             }
         };
@@ -134,9 +131,9 @@ impl ObjectWriter {
         let (pending, bytes) = (std::mem::take(&mut self.pending), self.pending_bytes as u64);
         self.pending_bytes = 0;
         let Some(draft) = &mut self.draft else { return Ok(()) };
-        self.shared.room_for(bytes, self.file_len.saturating_sub(draft.len)).await?;
+        self.shared.health.room_for(bytes, self.file_len.saturating_sub(draft.len)).await?;
         let written = draft.file.write_at(draft.len, pending).await;
-        written.map_err(|error| self.shared.write_failed(draft.path(), &error))?;
+        written.map_err(|error| self.shared.health.write_failed(draft.path(), &error))?;
         draft.len += bytes;
         Ok(())
     }
@@ -149,18 +146,18 @@ impl ObjectWriter {
         let to = large_path(id);
         if large_file_len(self.head.size_bytes) != Some(draft.len) {
             // A write of it failed or was given up, and the caller went on all the same.
-            return Err(shared.fail(format!("{} is not whole", draft.path())));
+            return Err(shared.health.fail(format!("{} is not whole", draft.path())));
         }
         // Before the name is taken: others wait for it, and a sync takes its time.
         let synced = draft.file.sync_data().await;
-        synced.map_err(|error| shared.write_failed(draft.path(), &error))?;
+        synced.map_err(|error| shared.health.write_failed(draft.path(), &error))?;
         // Opened before the name is taken: it can then not be wanting.
         let directory = shared.disk.open_dir(LARGE_DIR).await;
-        let directory = directory.map_err(|error| shared.write_failed(LARGE_DIR, &error))?;
+        let directory = directory.map_err(|error| shared.health.write_failed(LARGE_DIR, &error))?;
         // Closed first when the store is, so that nothing is named without its lock.
-        let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
-        shared.check_writable()?;
-        if shared.holds(&id).await? {
+        let _naming = shared.naming.acquire().await?;
+        shared.health.check_writable()?;
+        if holds(shared, &id).await? {
             // Another writer of the same object was faster.
             return Ok(false);
         }
@@ -168,16 +165,18 @@ impl ObjectWriter {
             shared.disk.rename(draft.path(), &to).await?;
             directory.sync().await
         };
-        named.await.map_err(|error| shared.fail(format!("name {to}: {error}")))?;
-        shared.leftovers.completed(draft.path());
-        if let Err(error) = shared.note_large(id, Some(draft.len)).await {
+        named.await.map_err(|error| shared.health.fail(format!("name {to}: {error}")))?;
+        shared.large_puts.completed(draft.path());
+        if let Err(error) = shared.large_names.note(id, Some(draft.len)).await {
             if matches!(error, StoreError::DiskFull) {
                 // Durably, or what was refused might be there after a power loss.
                 let removed = async {
                     shared.disk.remove(&to).await?;
                     directory.sync().await
                 };
-                removed.await.map_err(|error| shared.fail(format!("remove {to}: {error}")))?;
+                removed
+                    .await
+                    .map_err(|error| shared.health.fail(format!("remove {to}: {error}")))?;
             }
             return Err(error);
         }
@@ -195,9 +194,9 @@ impl ObjectWriter {
         };
         if healed {
             // Before the acknowledgement: the list speaks of this name.
-            shared.save_bad().await?;
+            shared.damage.save().await?;
         }
-        shared.count_write(draft.len, 2);
+        shared.health.count_write(draft.len, 2);
         Ok(true)
     }
 }
@@ -239,7 +238,7 @@ impl LargeWriter for ObjectWriter {
             self.end_chunk();
         }
         self.flush().await?;
-        let durability = self.shared.durability();
+        let durability = self.shared.options.durability();
         let draft = self.draft.take();
         let kept = match draft {
             Some(draft) => self.keep(draft).await?,
@@ -265,7 +264,7 @@ pub(crate) struct SmallWriter {
 
 impl SmallWriter {
     pub(crate) fn begin(shared: Arc<Shared>, head: ObjectHead) -> Result<Self, StoreError> {
-        shared.check_writable()?;
+        shared.health.check_writable()?;
         Ok(SmallWriter { shared, head, data: BytesMut::new() })
     }
 }
@@ -289,12 +288,12 @@ impl LargeWriter for SmallWriter {
         }
         let object = Object::claimed(id, kind, self.data.freeze()).verified()?;
         let seen = self.shared.view().seen();
-        if self.shared.holds(&id).await? {
-            let durability = self.shared.durability();
+        if holds(&self.shared, &id).await? {
+            let durability = self.shared.options.durability();
             return Ok(Stored { bytes: size_bytes, durability, already_present: true });
         }
-        let draft = small::Draft::of_object(object, self.shared.packer().as_deref_mut());
-        self.shared.write(vec![draft], seen).await.remove(0)
+        let draft = small::Draft::of_object(object, self.shared.codecs.packer().as_deref_mut());
+        self.shared.queue.write(vec![draft], seen).await.remove(0)
     }
 }
 
@@ -341,7 +340,8 @@ impl ObjectReader {
         let opened = shared.disk.open(&path, OpenMode::Read).await;
         let file = opened.map_err(|error| read_failed(&path, &error))?;
         let header = file.read_at(0, LARGE_HEADER_BYTES).await;
-        let header = header.map_err(|error| shared.note_unread(id, BadPlace::Large, 0, &error))?;
+        let header =
+            header.map_err(|error| shared.damage.note_unread(id, BadPlace::Large, 0, &error))?;
         let head = match parse_large_header(&header) {
             Ok(head) if head.id == id => head,
             _ => return Err(damaged(&shared, id, 0, "its header".to_owned())),
@@ -358,8 +358,8 @@ impl ObjectReader {
     async fn read(&mut self, len: usize) -> Result<Bytes, StoreError> {
         let read = self.file.read_at(self.offset, len).await;
         let (id, size) = (self.head.id, self.head.size_bytes);
-        let bytes =
-            read.map_err(|error| self.shared.note_unread(id, BadPlace::Large, size, &error))?;
+        let bytes = read
+            .map_err(|error| self.shared.damage.note_unread(id, BadPlace::Large, size, &error))?;
         if bytes.len() < len {
             return Err(self.damaged("its end is missing".to_owned()));
         }
@@ -369,7 +369,7 @@ impl ObjectReader {
 }
 
 fn damaged(shared: &Arc<Shared>, id: ObjectId, size: u64, reason: String) -> StoreError {
-    shared.note_bad(id, Bad::wrong(BadPlace::Large, size, reason))
+    shared.damage.note(id, Bad::wrong(BadPlace::Large, size, reason))
 }
 
 #[async_trait]

@@ -6,6 +6,7 @@ use gitstratum_core::replica::StoreError;
 use gitstratum_host::give_way;
 
 use crate::files::names::index_path;
+use crate::read::lookup::rebuild_index;
 use crate::state::shared::Shared;
 
 /// Reads the filters and directories of all sealed segments, the newest first, in which most
@@ -20,7 +21,7 @@ pub(crate) async fn load_directories(shared: Arc<Shared>) {
         let Err(error) = segment.load().await else { continue };
         let path = index_path(segment.id());
         tracing::warn!(path, ?error, "its directory could not be read");
-        match shared.rebuild_index(segment).await {
+        match rebuild_index(&shared, segment).await {
             Ok(()) | Err(StoreError::Closed) => {}
             Err(error) => tracing::warn!(path, %error, "lookups in it take one more read"),
         }

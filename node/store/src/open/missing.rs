@@ -10,7 +10,7 @@ use crate::error::{OpenError, io_error};
 use crate::files::names::large_path;
 use crate::format::large::large_size_of;
 use crate::manifest::{self, Lost};
-use crate::state::large_names::{self, LargeNames, Said};
+use crate::state::large_names::{self, Journal, Said};
 use crate::state::quarantine::Missing;
 use crate::state::view::{Bad, BadPlace};
 
@@ -38,7 +38,7 @@ impl Missing {
         disk: &Disk,
         said: Said,
         large: &BTreeMap<ObjectId, u64>,
-    ) -> Result<LargeNames, OpenError> {
+    ) -> Result<Journal, OpenError> {
         let whole = said.lost.is_none();
         self.lost.extend(said.lost.map(|lost| (large_names::FILE.to_owned(), lost)));
         self.large.extend(said.large.iter().filter_map(|(id, len)| {
@@ -64,6 +64,6 @@ impl Missing {
             }
             false => None,
         };
-        Ok(LargeNames::found(said.reach, said.lines, file))
+        Ok(Journal::found(said.reach, said.lines, file))
     }
 }

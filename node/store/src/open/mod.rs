@@ -2,6 +2,7 @@
 //! there and is not becomes known damage.
 
 pub(crate) mod clean;
+pub(crate) mod ledgers;
 pub(crate) mod load;
 pub(crate) mod missing;
 pub(crate) mod recover;

@@ -19,7 +19,7 @@ use gitstratum_host::compute;
 use crate::error::read_failed;
 use crate::files::names::index_path;
 use crate::format::index::{Entry, Place};
-use crate::read::lookup::{Held, Latest};
+use crate::read::lookup::{Held, Latest, holds, latest, rebuild_index, which_held};
 use crate::segment::sealed::{IndexError, Sealed};
 use crate::state::shared::Shared;
 
@@ -75,12 +75,12 @@ pub(crate) async fn standing(
     shared: &Arc<Shared>,
     ids: &[ObjectId],
 ) -> Result<Vec<Standing>, StoreError> {
-    let held = shared.which_held(ids).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let held = which_held(shared, ids).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut standing = Vec::with_capacity(ids.len());
     for (id, held) in ids.iter().zip(held) {
         standing.push(match held {
             true => Standing::Held,
-            false => match shared.latest(id).await? {
+            false => match latest(shared, id).await? {
                 Latest::Deleted => Standing::Deleted,
                 Latest::Held(Held::Record(_) | Held::Large) | Latest::Unknown => Standing::Lacking,
             },
@@ -127,7 +127,7 @@ impl Inventory {
         if !self.bad.is_empty() {
             let mut sound = Vec::with_capacity(ids.len());
             for id in ids {
-                if !self.bad.contains(&id) || self.shared.holds(&id).await? {
+                if !self.bad.contains(&id) || holds(&self.shared, &id).await? {
                     sound.push(id);
                 }
             }
@@ -160,7 +160,7 @@ impl Inventory {
                     }
                 });
             }
-            self.shared.rebuild_index(&sealed).await?;
+            rebuild_index(&self.shared, &sealed).await?;
             let made = {
                 let view = self.shared.view();
                 view.sealed.iter().find(|other| other.id() == sealed.id()).cloned()

@@ -44,199 +44,193 @@ pub(crate) enum Latest {
     Unknown,
 }
 
-impl Shared {
-    /// Where a sound object is; `None` when there is none.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`], or when an index could not be read.
-    pub(crate) async fn locate(
-        self: &Arc<Self>,
-        id: &ObjectId,
-    ) -> Result<Option<Held>, StoreError> {
-        let latest = self.latest(id).await?;
-        let view = self.view();
-        let Some(bad) = view.bad(id) else {
-            return match latest {
-                Latest::Held(held) => Ok(Some(held)),
-                Latest::Deleted => Ok(None),
-                Latest::Unknown => match view.doubt(id) {
-                    Some(reason) => Err(StoreError::Damaged { id: *id, reason }),
-                    None => Ok(None),
-                },
-            };
-        };
-        match latest {
-            // A later put brought it back.
-            Latest::Held(Held::Record(location)) if !bad.is_at(&location) => {
-                Ok(Some(Held::Record(location)))
-            }
-            Latest::Held(Held::Large) if bad.at != BadPlace::Large => Ok(Some(Held::Large)),
+/// Where a sound object is; `None` when there is none.
+///
+/// # Errors
+/// [`StoreError::Damaged`], or when an index could not be read.
+pub(crate) async fn locate(
+    shared: &Arc<Shared>,
+    id: &ObjectId,
+) -> Result<Option<Held>, StoreError> {
+    let latest = latest(shared, id).await?;
+    let view = shared.view();
+    let Some(bad) = view.bad(id) else {
+        return match latest {
+            Latest::Held(held) => Ok(Some(held)),
             Latest::Deleted => Ok(None),
-            Latest::Held(_) | Latest::Unknown => Err(bad.error(*id)),
+            Latest::Unknown => match view.doubt(id) {
+                Some(reason) => Err(StoreError::Damaged { id: *id, reason }),
+                None => Ok(None),
+            },
+        };
+    };
+    match latest {
+        // A later put brought it back.
+        Latest::Held(Held::Record(location)) if !bad.is_at(&location) => {
+            Ok(Some(Held::Record(location)))
         }
+        Latest::Held(Held::Large) if bad.at != BadPlace::Large => Ok(Some(Held::Large)),
+        Latest::Deleted => Ok(None),
+        Latest::Held(_) | Latest::Unknown => Err(bad.error(*id)),
     }
+}
 
-    /// Whether a sound object is held.
-    ///
-    /// # Errors
-    /// When an index could not be read.
-    pub(crate) async fn holds(self: &Arc<Self>, id: &ObjectId) -> Result<bool, StoreError> {
-        match self.locate(id).await {
-            Ok(held) => Ok(held.is_some()),
-            Err(StoreError::Damaged { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+/// Whether a sound object is held.
+///
+/// # Errors
+/// When an index could not be read.
+pub(crate) async fn holds(shared: &Arc<Shared>, id: &ObjectId) -> Result<bool, StoreError> {
+    match locate(shared, id).await {
+        Ok(held) => Ok(held.is_some()),
+        Err(StoreError::Damaged { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
+}
 
-    /// Which of these objects are held soundly, in order.
-    ///
-    /// # Errors
-    /// Each when an index could not be read.
-    pub(crate) async fn which_held(
-        self: &Arc<Self>,
-        ids: &[ObjectId],
-    ) -> Vec<Result<bool, StoreError>> {
-        let mut held = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(limits::LOOKED_UP_AT_ONCE) {
-            let (recent, sealed) = {
-                let view = self.view();
-                let recent = ids.iter().map(|id| (view.recent(id), view.is_large(id)));
-                (recent.collect::<Vec<_>>(), view.sealed.clone())
-            };
-            for (id, (recent, large)) in ids.iter().zip(recent) {
-                held.push(match recent {
-                    Recent::Held => Ok(true),
-                    Recent::Damaged | Recent::Deleted => Ok(false),
-                    // Most new objects end here.
-                    Recent::Unknown
-                        if !large && !sealed.iter().any(|sealed| sealed.may_have(id)) =>
-                    {
-                        Ok(false)
-                    }
-                    Recent::Unknown => self.holds(id).await,
-                });
-            }
-        }
-        held
-    }
-
-    /// What these segments say of an id, the first that knows it. One that cannot be read
-    /// knows nothing: the worst is a second record of an object that is there.
-    pub(crate) async fn recent_in(&self, sealed: &[Arc<Sealed>], id: &ObjectId) -> Recent {
-        match ask(sealed, id).await {
-            Ok(Latest::Held(Held::Record(location))) => {
-                self.view().recent_at(id, location.segment, location.offset)
-            }
-            Ok(Latest::Deleted) => Recent::Deleted,
-            Ok(Latest::Held(Held::Large) | Latest::Unknown) | Err(_) => Recent::Unknown,
-        }
-    }
-
-    /// The latest record of an id, sound or not.
-    ///
-    /// # Errors
-    /// When an index could not be read.
-    pub(crate) async fn latest(self: &Arc<Self>, id: &ObjectId) -> Result<Latest, StoreError> {
-        let mut last = None;
-        for _ in 0..LOOKUPS_MAX {
-            let near = self.view().near(id);
-            let sealed = match near {
-                Near::At(location) => return Ok(Latest::Held(Held::Record(location))),
-                Near::Large => return Ok(Latest::Held(Held::Large)),
-                Near::Deleted => return Ok(Latest::Deleted),
-                Near::Ask(sealed) => sealed,
-            };
-            match ask(&sealed, id).await {
-                Ok(latest) => return Ok(latest),
-                Err((segment, error)) => {
-                    let path = index_path(segment.id());
-                    last = Some(match error {
-                        IndexError::Io(error) => read_failed(&path, &error),
-                        _ => {
-                            StoreError::Damaged { id: *id, reason: format!("its entry in {path}") }
-                        }
-                    });
-                    // In a box, for it is rare and would make the future of every get large.
-                    Box::pin(self.rebuild_index(&segment)).await?;
+/// Which of these objects are held soundly, in order.
+///
+/// # Errors
+/// Each when an index could not be read.
+pub(crate) async fn which_held(
+    shared: &Arc<Shared>,
+    ids: &[ObjectId],
+) -> Vec<Result<bool, StoreError>> {
+    let mut held = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(limits::LOOKED_UP_AT_ONCE) {
+        let (recent, sealed) = {
+            let view = shared.view();
+            let recent = ids.iter().map(|id| (view.recent(id), view.is_large(id)));
+            (recent.collect::<Vec<_>>(), view.sealed.clone())
+        };
+        for (id, (recent, large)) in ids.iter().zip(recent) {
+            held.push(match recent {
+                Recent::Held => Ok(true),
+                Recent::Damaged | Recent::Deleted => Ok(false),
+                // Most new objects end here.
+                Recent::Unknown if !large && !sealed.iter().any(|sealed| sealed.may_have(id)) => {
+                    Ok(false)
                 }
+                Recent::Unknown => holds(shared, id).await,
+            });
+        }
+    }
+    held
+}
+
+/// What these segments say of an id, the first that knows it. One that cannot be read
+/// knows nothing: the worst is a second record of an object that is there.
+pub(crate) async fn recent_in(shared: &Shared, sealed: &[Arc<Sealed>], id: &ObjectId) -> Recent {
+    match ask(sealed, id).await {
+        Ok(Latest::Held(Held::Record(location))) => {
+            shared.view().recent_at(id, location.segment, location.offset)
+        }
+        Ok(Latest::Deleted) => Recent::Deleted,
+        Ok(Latest::Held(Held::Large) | Latest::Unknown) | Err(_) => Recent::Unknown,
+    }
+}
+
+/// The latest record of an id, sound or not.
+///
+/// # Errors
+/// When an index could not be read.
+pub(crate) async fn latest(shared: &Arc<Shared>, id: &ObjectId) -> Result<Latest, StoreError> {
+    let mut last = None;
+    for _ in 0..LOOKUPS_MAX {
+        let near = shared.view().near(id);
+        let sealed = match near {
+            Near::At(location) => return Ok(Latest::Held(Held::Record(location))),
+            Near::Large => return Ok(Latest::Held(Held::Large)),
+            Near::Deleted => return Ok(Latest::Deleted),
+            Near::Ask(sealed) => sealed,
+        };
+        match ask(&sealed, id).await {
+            Ok(latest) => return Ok(latest),
+            Err((segment, error)) => {
+                let path = index_path(segment.id());
+                last = Some(match error {
+                    IndexError::Io(error) => read_failed(&path, &error),
+                    _ => StoreError::Damaged { id: *id, reason: format!("its entry in {path}") },
+                });
+                // In a box, for it is rare and would make the future of every get large.
+                Box::pin(rebuild_index(shared, &segment)).await?;
             }
         }
-        Err(last.expect("only an error begins a lookup again"))
     }
+    Err(last.expect("only an error begins a lookup again"))
+}
 
-    /// Whether the latest record of an id is the one that begins there.
-    ///
-    /// # Errors
-    /// When an index could not be read.
-    pub(crate) async fn is_latest(
-        self: &Arc<Self>,
-        id: &ObjectId,
-        segment: SegmentId,
-        offset: u32,
-    ) -> Result<bool, StoreError> {
-        let latest = self.latest(id).await?;
-        Ok(matches!(latest, Latest::Held(Held::Record(at)) if at.is_at(segment, offset)))
-    }
+/// Whether the latest record of an id is the one that begins there.
+///
+/// # Errors
+/// When an index could not be read.
+pub(crate) async fn is_latest(
+    shared: &Arc<Shared>,
+    id: &ObjectId,
+    segment: SegmentId,
+    offset: u32,
+) -> Result<bool, StoreError> {
+    let latest = latest(shared, id).await?;
+    Ok(matches!(latest, Latest::Held(Held::Record(at)) if at.is_at(segment, offset)))
+}
 
-    /// Makes a segment's index again from its records.
-    ///
-    /// # Errors
-    /// When the segment cannot be read, or the index, or what is damaged, not written;
-    /// [`StoreError::Closed`].
-    pub(crate) async fn rebuild_index(
-        self: &Arc<Self>,
-        damaged: &Arc<Sealed>,
-    ) -> Result<(), StoreError> {
-        let _one = self.rebuilding.lock().await;
-        if self.naming.is_closed() {
-            // Its files may be another process's by now.
-            return Err(StoreError::Closed);
-        }
-        let id = damaged.id();
-        if !self.view().sealed.iter().any(|sealed| Arc::ptr_eq(sealed, damaged)) {
-            // It was made again, or compacted, while this one waited.
-            return Ok(());
-        }
-        let path = segment_path(id);
-        tracing::warn!(path, "its index is damaged and is made again");
-        let scanned = scan(&damaged.file, id, damaged.len, Tail::Sealed).await;
-        let scanned = scanned.map_err(|error| read_failed(&path, &error))?;
-        self.note_scanned(id, &scanned);
-        self.keep_noted().await?;
-        let (file, entries) = (damaged.file.clone(), scanned.places.entries());
-        let (ids, unread) = (scanned.places.ids(), scanned.skipped);
-        let older = self.view().older_than(id);
-        let accounts = scanned.accounts;
-        let made = write_index(&self.disk, id, file, damaged.len, accounts, entries, older).await;
-        let sealed = made.map_err(|error| match is_full(&error) {
-            true => StoreError::DiskFull,
-            false => read_failed(&index_path(id), &error),
-        })?;
-        self.view().replace_sealed(&[id], Some(Arc::new(sealed.with(ids, unread))));
-        // What it lacks now is on the list of damage. Until the manifest says so too, another
-        // opening finds it once more.
-        if let Err(error) = self.keep_manifest().await {
-            tracing::warn!(path, %error, "the manifest has what the segment held before");
-        }
-        Ok(())
+/// Makes a segment's index again from its records.
+///
+/// # Errors
+/// When the segment cannot be read, or the index, or what is damaged, not written;
+/// [`StoreError::Closed`].
+pub(crate) async fn rebuild_index(
+    shared: &Arc<Shared>,
+    damaged: &Arc<Sealed>,
+) -> Result<(), StoreError> {
+    let _one = shared.rebuilding.lock().await;
+    if shared.naming.is_closed() {
+        // Its files may be another process's by now.
+        return Err(StoreError::Closed);
     }
+    let id = damaged.id();
+    if !shared.view().sealed.iter().any(|sealed| Arc::ptr_eq(sealed, damaged)) {
+        // It was made again, or compacted, while this one waited.
+        return Ok(());
+    }
+    let path = segment_path(id);
+    tracing::warn!(path, "its index is damaged and is made again");
+    let scanned = scan(&damaged.file, id, damaged.len, Tail::Sealed).await;
+    let scanned = scanned.map_err(|error| read_failed(&path, &error))?;
+    shared.damage.note_scanned(id, &scanned);
+    shared.damage.keep().await?;
+    let (file, entries) = (damaged.file.clone(), scanned.places.entries());
+    let (ids, unread) = (scanned.places.ids(), scanned.skipped);
+    let older = shared.view().older_than(id);
+    let accounts = scanned.accounts;
+    let made = write_index(&shared.disk, id, file, damaged.len, accounts, entries, older).await;
+    let sealed = made.map_err(|error| match is_full(&error) {
+        true => StoreError::DiskFull,
+        false => read_failed(&index_path(id), &error),
+    })?;
+    shared.view().replace_sealed(&[id], Some(Arc::new(sealed.with(ids, unread))));
+    // What it lacks now is on the list of damage. Until the manifest says so too, another
+    // opening finds it once more.
+    if let Err(error) = shared.manifest.keep().await {
+        tracing::warn!(path, %error, "the manifest has what the segment held before");
+    }
+    Ok(())
+}
 
-    /// Reads the object that a record holds and verifies the record's checksums.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`]; then the record is noted as damaged.
-    pub(crate) async fn read_record(
-        self: &Arc<Self>,
-        id: ObjectId,
-        location: &Location,
-    ) -> Result<Object, StoreError> {
-        let (segment, offset, size) = (location.segment, location.offset, location.stored.into());
-        let at = BadPlace::Record { segment, offset };
-        let decode = |record: Seen<'_>| decode(id, location, &record, &self.unpacker);
-        let looked = location.file.look_at(offset.into(), location.record_len(&id), decode).await;
-        let decoded = looked.map_err(|error| self.note_unread(id, at, size, &error))?;
-        decoded.map_err(|reason| self.note_bad(id, Bad::wrong(at, size, reason)))
-    }
+/// Reads the object that a record holds and verifies the record's checksums.
+///
+/// # Errors
+/// [`StoreError::Damaged`]; then the record is noted as damaged.
+pub(crate) async fn read_record(
+    shared: &Arc<Shared>,
+    id: ObjectId,
+    location: &Location,
+) -> Result<Object, StoreError> {
+    let (segment, offset, size) = (location.segment, location.offset, location.stored.into());
+    let at = BadPlace::Record { segment, offset };
+    let decode = |record: Seen<'_>| decode(id, location, &record, &shared.codecs.unpacker);
+    let looked = location.file.look_at(offset.into(), location.record_len(&id), decode).await;
+    let decoded = looked.map_err(|error| shared.damage.note_unread(id, at, size, &error))?;
+    decoded.map_err(|reason| shared.damage.note(id, Bad::wrong(at, size, reason)))
 }
 
 /// Asks the segments from the newest on; the error names the one whose index failed.

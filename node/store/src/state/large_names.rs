@@ -9,6 +9,7 @@
 //! most of its lines say nothing any more. How far it reaches, the manifest knows at least.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use gitstratum_core::object::ObjectId;
@@ -16,11 +17,12 @@ use gitstratum_core::replica::StoreError;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
 
+use super::health::Health;
+use super::view::CurrentView;
 use crate::error::is_full;
 use crate::error::{OpenError, io_error};
 use crate::manifest::{Lost, Reach};
 use crate::segment::append::cut;
-use crate::state::shared::Shared;
 
 /// The journal's file.
 pub(crate) const FILE: &str = "large-names";
@@ -30,24 +32,19 @@ const VERSION: u32 = 1;
 /// written anew.
 const DEAD_LINES_MAX: usize = 1000;
 
-/// The journal of a store that is open.
+/// The file, as far as it is known.
 #[derive(Debug, Default)]
-pub(crate) struct LargeNames {
+pub(crate) struct Journal {
     /// `None` where it is to be written anew before a line is appended.
     file: Option<File>,
     reach: Reach,
     lines: usize,
 }
 
-impl LargeNames {
+impl Journal {
     /// The journal as it was found; nothing is known to be in it that was not read.
     pub(crate) fn found(reach: Reach, lines: usize, file: Option<File>) -> Self {
-        LargeNames { file, reach, lines }
-    }
-
-    /// How far it reaches, durably.
-    pub(crate) fn reach(&self) -> Reach {
-        self.reach
+        Journal { file, reach, lines }
     }
 }
 
@@ -166,10 +163,32 @@ fn parse(bytes: &[u8]) -> Result<Said, OpenError> {
     Ok(said)
 }
 
-impl Shared {
-    /// How far the names of large objects reach.
-    pub(crate) fn large_reach(&self) -> Reach {
-        *self.large_reach.lock().expect("nothing panics while it looks")
+/// The names of the large objects of a store that is open.
+pub(crate) struct LargeNames {
+    disk: Disk,
+    view: Arc<CurrentView>,
+    health: Arc<Health>,
+    /// Held while it is written.
+    journal: tokio::sync::Mutex<Journal>,
+    /// How far it reaches, durably.
+    reach: Mutex<Reach>,
+}
+
+impl LargeNames {
+    /// Goes on with the journal that was found.
+    pub(crate) fn new(
+        disk: Disk,
+        view: Arc<CurrentView>,
+        health: Arc<Health>,
+        journal: Journal,
+    ) -> Self {
+        let reach = Mutex::new(journal.reach);
+        LargeNames { disk, view, health, journal: tokio::sync::Mutex::new(journal), reach }
+    }
+
+    /// How far it reaches, durably.
+    pub(crate) fn reach(&self) -> Reach {
+        *self.reach.lock().expect("nothing panics while it looks")
     }
 
     /// Notes, durably, that a large object was stored whose file has this length; or that one is
@@ -177,21 +196,17 @@ impl Shared {
     ///
     /// # Errors
     /// As a put; on a full disk nothing is noted.
-    pub(crate) async fn note_large(
-        &self,
-        id: ObjectId,
-        file_len: Option<u64>,
-    ) -> Result<(), StoreError> {
-        let mut names = self.large_names.lock().await;
-        let live = self.view().large.len();
-        let LargeNames { file, reach, lines } = &*names;
+    pub(crate) async fn note(&self, id: ObjectId, file_len: Option<u64>) -> Result<(), StoreError> {
+        let mut journal = self.journal.lock().await;
+        let live = self.view.lock().large.len();
+        let Journal { file, reach, lines } = &*journal;
         let Some(file) = file.as_ref().filter(|_| *lines <= 2 * live + DEAD_LINES_MAX) else {
-            let mut large = self.view().large.clone();
+            let mut large = self.view.lock().large.clone();
             match file_len {
                 Some(len) => large.insert(id, len),
                 None => large.remove(&id),
             };
-            return self.write_names(&mut names, &large).await;
+            return self.rewrite(&mut journal, &large).await;
         };
         let line = Bytes::from(line(id, file_len));
         let end = Reach { len: reach.len + line.len() as u64, ..*reach };
@@ -199,12 +214,14 @@ impl Shared {
             if is_full(&error)
                 && let Err(error) = cut(file, reach.len).await
             {
-                return Err(self.fail(format!("cut {FILE} after the disk was full: {error}")));
+                return Err(self
+                    .health
+                    .fail(format!("cut {FILE} after the disk was full: {error}")));
             }
-            return Err(self.write_failed(FILE, &error));
+            return Err(self.health.write_failed(FILE, &error));
         }
-        self.count_write(line.len() as u64, 1);
-        (names.reach, names.lines) = (end, names.lines + 1);
+        self.health.count_write(line.len() as u64, 1);
+        (journal.reach, journal.lines) = (end, journal.lines + 1);
         self.reaches(end);
         Ok(())
     }
@@ -213,35 +230,35 @@ impl Shared {
     ///
     /// # Errors
     /// As a put; it is tried again before the next line.
-    pub(crate) async fn keep_large_names(&self) -> Result<(), StoreError> {
-        let mut names = self.large_names.lock().await;
-        let large = self.view().large.clone();
-        if names.file.is_some() || large.is_empty() && names.reach.generation == 0 {
+    pub(crate) async fn keep(&self) -> Result<(), StoreError> {
+        let mut journal = self.journal.lock().await;
+        let large = self.view.lock().large.clone();
+        if journal.file.is_some() || large.is_empty() && journal.reach.generation == 0 {
             return Ok(());
         }
-        self.write_names(&mut names, &large).await
+        self.rewrite(&mut journal, &large).await
     }
 
-    async fn write_names(
+    async fn rewrite(
         &self,
-        names: &mut LargeNames,
+        journal: &mut Journal,
         large: &BTreeMap<ObjectId, u64>,
     ) -> Result<(), StoreError> {
-        names.file = None;
-        let (text, reach) = encode(names.reach.generation.saturating_add(1), large);
+        journal.file = None;
+        let (text, reach) = encode(journal.reach.generation.saturating_add(1), large);
         let bytes = text.len() as u64;
         let written = async {
             self.disk.replace(FILE, text).await?;
             self.disk.open(FILE, OpenMode::ReadWrite).await
         };
-        let file = written.await.map_err(|error| self.write_failed(FILE, &error))?;
-        self.count_write(bytes, 1);
-        *names = LargeNames { file: Some(file), reach, lines: large.len() };
+        let file = written.await.map_err(|error| self.health.write_failed(FILE, &error))?;
+        self.health.count_write(bytes, 1);
+        *journal = Journal { file: Some(file), reach, lines: large.len() };
         self.reaches(reach);
         Ok(())
     }
 
     fn reaches(&self, reach: Reach) {
-        *self.large_reach.lock().expect("nothing panics while it looks") = reach;
+        *self.reach.lock().expect("nothing panics while it looks") = reach;
     }
 }

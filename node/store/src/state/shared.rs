@@ -1,312 +1,130 @@
-//! What the parts of one store share: the view, counters, and whether writing goes on.
+//! The values that the parts of one store share, each with its own lock or none.
 //!
-//! Invariant: no lock here is held across an await.
+//! Invariant: no lock of a value that is not asynchronous is held across an await.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 
 use gitstratum_core::limits;
-use gitstratum_core::replica::{Durability, StoreError, Stored};
-use gitstratum_core::seldom::Seldom;
-use gitstratum_host::disk::{Room, is_exhausted};
-use gitstratum_host::{Disk, processors};
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
-use tokio::time::Instant;
+use gitstratum_host::Disk;
+use tokio::sync::{Mutex, mpsc};
 
+use super::counters::Counters;
+use super::health::Health;
+use super::large_names::{Journal, LargeNames};
+use super::large_puts::LargePuts;
+use super::manifest::{Kept, ManifestKeeper};
+use super::naming::Naming;
+use super::quarantine::DamageList;
+use super::queue::{Order, WriteQueue};
+use super::scrub::memory::Memory;
+use super::scrub::orders::Scrubs;
+use super::view::{CurrentView, View};
 use crate::StoreStats;
-use crate::codec::draft::Draft;
-use crate::codec::pack::{Packer, Packers, Unpacker};
-use crate::codec::spare::Lent;
-use crate::error::is_full;
+use crate::codec::Codecs;
 use crate::format::large::large_size_of;
-use crate::manifest::Reach;
 use crate::options::{Fsync, StoreOptions};
-use crate::state::intake::{Intake, Lack, no_room};
-use crate::state::large_names::LargeNames;
-use crate::state::leftovers::Leftovers;
-use crate::state::manifest::Kept;
-use crate::state::order::{Order, Queued};
-use crate::state::scrub::orders::Scrubs;
-use crate::state::view::{Seen, View};
 
 /// What is known of what a store should hold, apart from the view.
 pub(crate) struct Ledgers {
     pub(crate) manifest: Kept,
-    pub(crate) large_names: LargeNames,
+    pub(crate) large_names: Journal,
     /// How often the list of damage was written.
     pub(crate) list_sequence: u64,
+}
+
+/// What opening found, for a store to go on with.
+pub(crate) struct Found {
+    pub(crate) view: View,
+    pub(crate) next_segment: u32,
+    pub(crate) ledgers: Ledgers,
+    /// What is remembered of scrubs.
+    pub(crate) scrubs: Memory,
 }
 
 /// What the parts of a store share.
 pub(crate) struct Shared {
     pub(crate) disk: Disk,
     pub(crate) options: StoreOptions,
-    view: Mutex<View>,
-    /// Why nothing is written any more.
-    failed: Mutex<Option<String>>,
-    /// Whether there is room for puts.
-    intake: Intake,
-    /// To the committer, until the store is closed. Bounded in bytes by `claim_queue`.
-    pub(crate) queue: Mutex<Option<mpsc::UnboundedSender<Order>>>,
-    queued_bytes: AtomicUsize,
-    pub(crate) next_segment: AtomicU32,
-    /// Tells files of one object apart that are written at once.
-    next_large: AtomicU64,
-    pub(crate) large_writers: Arc<Semaphore>,
-    /// Held while a file gets or loses its name; closed with the store.
-    pub(crate) naming: Semaphore,
-    /// One index is made again at a time.
-    pub(crate) rebuilding: tokio::sync::Mutex<()>,
-    /// One compaction, snapshot or scrub at a time.
-    pub(crate) maintenance: tokio::sync::Mutex<()>,
-    /// The manifest that was written last; held while another is written.
-    pub(crate) manifest: tokio::sync::Mutex<Kept>,
-    /// The journal of the names of large objects; held while it is written.
-    pub(crate) large_names: tokio::sync::Mutex<LargeNames>,
-    /// How far that reaches.
-    pub(crate) large_reach: Mutex<Reach>,
-    /// How often the list of what is damaged was written.
-    pub(crate) list_sequence: AtomicU64,
-    /// Whether the list of what is damaged says more than its file.
-    pub(crate) bad_unsaved: AtomicBool,
-    /// Held while the list of what is damaged is written.
-    pub(crate) noting: tokio::sync::Mutex<()>,
-    /// How far scrub is, and what it was told.
+    current: Arc<CurrentView>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) counters: Counters,
+    /// What encodes objects and decodes them.
+    pub(crate) codecs: Codecs,
+    /// To the committer.
+    pub(crate) queue: WriteQueue,
+    pub(crate) naming: Arc<Naming>,
+    pub(crate) damage: Arc<DamageList>,
+    pub(crate) large_names: Arc<LargeNames>,
+    pub(crate) manifest: ManifestKeeper,
+    pub(crate) large_puts: Arc<LargePuts>,
     pub(crate) scrubs: Scrubs,
-    /// A large put has one while it prepares its records: there are as many as processors, but
-    /// for the one that the committer needs.
-    pub(crate) preparing: LazyLock<Semaphore>,
-    /// What puts pack objects with.
-    packers: Packers,
-    /// What gets and scrubs unpack them with.
-    pub(crate) unpacker: Unpacker,
-    /// Files of large puts that are not complete.
-    pub(crate) leftovers: Arc<Leftovers>,
-    /// Refusals that are logged once in a while.
-    refusals: Seldom,
-    syncs: AtomicU64,
-    bytes_written: AtomicU64,
-    puts: AtomicU64,
-    gets: AtomicU64,
+    /// One index is made again at a time.
+    pub(crate) rebuilding: Mutex<()>,
+    /// One compaction, snapshot or scrub at a time.
+    pub(crate) maintenance: Mutex<()>,
 }
 
 impl Shared {
+    /// Goes on with what opening found; the committer has the other end of the queue.
     pub(crate) fn new(
         disk: Disk,
         options: StoreOptions,
-        view: View,
-        next_segment: u32,
-        queue: mpsc::UnboundedSender<Order>,
-        scrubs: Scrubs,
-        ledgers: Ledgers,
+        found: Found,
+        orders: mpsc::UnboundedSender<Order>,
     ) -> Self {
-        let Ledgers { manifest, large_names, list_sequence } = ledgers;
-        let packers = Packers::new(options.compression);
+        let Found { view, next_segment, ledgers, scrubs } = found;
+        let current = Arc::new(CurrentView::new(view));
+        let naming = Arc::new(Naming::default());
+        let health = Arc::new(Health::new(disk.clone(), options.reserve_bytes));
+        let damage = Arc::new(DamageList::new(
+            disk.clone(),
+            current.clone(),
+            naming.clone(),
+            health.clone(),
+            ledgers.list_sequence,
+        ));
+        let large_names = Arc::new(LargeNames::new(
+            disk.clone(),
+            current.clone(),
+            health.clone(),
+            ledgers.large_names,
+        ));
+        let manifest = ManifestKeeper::new(
+            disk.clone(),
+            current.clone(),
+            naming.clone(),
+            health.clone(),
+            damage.clone(),
+            large_names.clone(),
+            options.fsync == Fsync::Always,
+            next_segment,
+            ledgers.manifest,
+        );
         Shared {
-            leftovers: Leftovers::new(disk.clone()),
-            refusals: Seldom::default(),
+            counters: Counters::default(),
+            codecs: Codecs::new(options.compression),
+            queue: WriteQueue::new(orders, health.clone()),
+            large_puts: Arc::new(LargePuts::new(disk.clone())),
+            scrubs: Scrubs::new(disk.clone(), naming.clone(), scrubs),
+            rebuilding: Mutex::default(),
+            maintenance: Mutex::default(),
             disk,
             options,
-            view: Mutex::new(view),
-            failed: Mutex::default(),
-            intake: Intake::default(),
-            queue: Mutex::new(Some(queue)),
-            queued_bytes: AtomicUsize::default(),
-            next_segment: AtomicU32::new(next_segment),
-            next_large: AtomicU64::default(),
-            large_writers: Arc::new(Semaphore::new(limits::STORE_LARGE_WRITERS_MAX)),
-            naming: Semaphore::new(1),
-            rebuilding: tokio::sync::Mutex::default(),
-            maintenance: tokio::sync::Mutex::default(),
-            manifest: tokio::sync::Mutex::new(manifest),
-            large_reach: Mutex::new(large_names.reach()),
-            large_names: tokio::sync::Mutex::new(large_names),
-            list_sequence: AtomicU64::new(list_sequence),
-            bad_unsaved: AtomicBool::default(),
-            noting: tokio::sync::Mutex::default(),
-            scrubs,
-            // Not before it is needed: to learn of the processors takes a fifth of the time
-            // that it takes to open a store.
-            preparing: LazyLock::new(|| Semaphore::new(processors().saturating_sub(1).max(1))),
-            packers,
-            unpacker: Unpacker::default(),
-            syncs: AtomicU64::default(),
-            bytes_written: AtomicU64::default(),
-            puts: AtomicU64::default(),
-            gets: AtomicU64::default(),
+            current,
+            health,
+            naming,
+            damage,
+            large_names,
+            manifest,
         }
     }
 
+    /// Where every object is now; a lock that is not held across an await.
     pub(crate) fn view(&self) -> MutexGuard<'_, View> {
-        self.view.lock().expect("nothing panics while it holds the view")
+        self.current.lock()
     }
 
-    /// What objects are packed with, if new ones are to be.
-    pub(crate) fn packer(&self) -> Option<Lent<'_, Packer>> {
-        self.packers.lend()
-    }
-
-    /// Waits for the turn of a put of so many bytes to prepare its records, if that takes long.
-    ///
-    /// Large puts that share the processors are all ready at the same late moment, and the disk
-    /// waits for them and then they for the disk. One after another they keep both busy.
-    pub(crate) async fn turn_to_prepare(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
-        match bytes > limits::PREPARED_BYTES_BEFORE_YIELD {
-            true => Some(self.preparing.acquire().await.expect("nobody closes it")),
-            false => None,
-        }
-    }
-
-    pub(crate) fn next_segment(&self) -> u32 {
-        self.next_segment.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn next_large(&self) -> u64 {
-        self.next_large.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
-        match &*self.failed.lock().expect("nothing panics while it fails") {
-            Some(reason) => Err(StoreError::Failed { reason: reason.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Ends all writing. The first reason stays.
-    pub(crate) fn fail(&self, reason: String) -> StoreError {
-        let mut failed = self.failed.lock().expect("nothing panics while it fails");
-        let reason = failed.get_or_insert_with(|| {
-            tracing::error!(reason, "the store takes no more writes until it is restarted");
-            reason
-        });
-        StoreError::Failed { reason: reason.clone() }
-    }
-
-    /// What a failed write means: a full disk is waited out, and so are descriptors that were
-    /// wanting, because then nothing was written; anything else ends all writing.
-    pub(crate) fn write_failed(&self, path: &str, error: &std::io::Error) -> StoreError {
-        if is_exhausted(error) {
-            return self.overloaded(error.to_string());
-        }
-        match is_full(error) {
-            true => {
-                let quota = error.kind() == std::io::ErrorKind::QuotaExceeded;
-                let lack = if quota { Lack::Quota } else { Lack::Room };
-                self.intake.refused(Instant::now(), lack, format!("write {path}: {error}"), 0);
-                StoreError::DiskFull
-            }
-            false => self.fail(format!("write {path}: {error}")),
-        }
-    }
-
-    /// A refusal for want of something that will be there again; it is logged once in a while.
-    pub(crate) fn overloaded(&self, reason: String) -> StoreError {
-        if let Some(count) = self.refusals.count() {
-            tracing::warn!(count, reason, "the store is overloaded and refuses puts for now");
-        }
-        StoreError::Overloaded { reason }
-    }
-
-    /// Asks how much room there is, and notes what that means for puts.
-    pub(crate) async fn look_at_room(&self) -> std::io::Result<Room> {
-        let room = self.disk.room().await?;
-        self.note_room(room);
-        Ok(room)
-    }
-
-    /// Notes what this room means for puts.
-    pub(crate) fn note_room(&self, room: Room) {
-        self.intake.looked(Instant::now(), room, self.options.reserve_bytes);
-    }
-
-    /// How many bytes there are above the reserve, for a put that needs so many now and so many
-    /// in all; as much as can be where nothing is reserved, or nobody can tell.
-    ///
-    /// # Errors
-    /// [`StoreError::DiskFull`] when there are not as many.
-    pub(crate) async fn room_for(&self, bytes: u64, needed_bytes: u64) -> Result<u64, StoreError> {
-        let reserve = self.options.reserve_bytes;
-        if reserve == 0 {
-            return Ok(u64::MAX);
-        }
-        let room = match self.look_at_room().await {
-            Ok(room) => room.bytes,
-            Err(error) => {
-                tracing::warn!(%error, "cannot tell how much room the disk has");
-                return Ok(u64::MAX);
-            }
-        };
-        let above = room.saturating_sub(reserve);
-        if above < bytes {
-            let reason = no_room(room, reserve);
-            self.intake.refused(Instant::now(), Lack::Room, reason, needed_bytes);
-            return Err(StoreError::DiskFull);
-        }
-        Ok(above)
-    }
-
-    /// Takes room in the queue for a put of so many bytes. One put may pass the bound alone,
-    /// or a large batch could never be stored.
-    pub(crate) fn claim_queue(&self, bytes: usize) -> Result<(), StoreError> {
-        let before = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before > 0 && before + bytes > limits::STORE_QUEUE_BYTES_MAX {
-            self.release_queue(bytes);
-            return Err(self.overloaded(format!("{before} bytes wait to be written")));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn release_queue(&self, bytes: usize) {
-        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// Gives the committer an order; `Closed` when the store is.
-    pub(crate) fn order(&self, order: Order) -> Result<(), StoreError> {
-        let queue = self.queue.lock().expect("nothing panics while it holds the queue");
-        let Some(queue) = &*queue else { return Err(StoreError::Closed) };
-        queue.send(order).map_err(|_| self.fail("the committer ended".into()))
-    }
-
-    /// Has the committer store these, of which nothing new was known when so much had been
-    /// seen; one answer each, in order.
-    pub(crate) async fn write(
-        &self,
-        drafts: Vec<Draft>,
-        seen: Seen,
-    ) -> Vec<Result<Stored, StoreError>> {
-        let count = drafts.len();
-        let all = |error| vec![Err(error); count];
-        if let Err(error) = self.check_writable() {
-            return all(error);
-        }
-        let bytes = drafts.iter().map(|draft| draft.len() as usize).sum();
-        if let Err(error) = self.claim_queue(bytes) {
-            return all(error);
-        }
-        let (answer, answered) = oneshot::channel();
-        if let Err(error) = self.order(Order::Write(Queued { drafts, bytes, seen, answer })) {
-            self.release_queue(bytes);
-            return all(error);
-        }
-        answered.await.unwrap_or_else(|_| all(StoreError::Closed))
-    }
-
-    pub(crate) fn count_write(&self, bytes: u64, syncs: u64) {
-        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
-        self.syncs.fetch_add(syncs, Ordering::Relaxed);
-        if bytes > 0 {
-            self.intake.wrote(Instant::now());
-        }
-    }
-
-    pub(crate) fn count_puts(&self, objects: u64) {
-        self.puts.fetch_add(objects, Ordering::Relaxed);
-    }
-
-    pub(crate) fn count_get(&self) {
-        self.gets.fetch_add(1, Ordering::Relaxed);
-    }
-
+    /// Counters and sizes.
     pub(crate) fn stats(&self) -> StoreStats {
         let view = self.view();
         let live = view.live();
@@ -341,39 +159,12 @@ impl Shared {
             garbage_bytes: garbage,
             disk_bytes: disk_bytes + large_bytes,
             index_memory_bytes,
-            syncs: self.syncs.load(Ordering::Relaxed),
-            bytes_written: self.bytes_written.load(Ordering::Relaxed),
-            puts: self.puts.load(Ordering::Relaxed),
-            gets: self.gets.load(Ordering::Relaxed),
-            failed: self.failed.lock().expect("nothing panics while it fails").clone(),
-            puts_refused: self.intake.state(Instant::now()),
+            syncs: self.health.syncs(),
+            bytes_written: self.health.bytes_written(),
+            puts: self.counters.puts(),
+            gets: self.counters.gets(),
+            failed: self.health.failure(),
+            puts_refused: self.health.puts_refused(),
         }
-    }
-
-    /// What an acknowledgement says in this configuration.
-    pub(crate) fn durability(&self) -> Durability {
-        match self.options.fsync {
-            Fsync::Always => Durability::Synced,
-            Fsync::Every(_) => Durability::Periodic,
-            Fsync::Never => Durability::Buffered,
-        }
-    }
-
-    /// Keeps how far scrub has come, unless the directory may be another process's by now.
-    pub(crate) async fn save_scrubs(&self) {
-        if !self.naming.is_closed() {
-            self.scrubs.save(&self.disk).await;
-        }
-    }
-
-    /// Has the committer end the segment that puts are appended to, and waits until its index is
-    /// written.
-    ///
-    /// # Errors
-    /// As a put.
-    pub(crate) async fn seal(&self) -> Result<(), StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.order(Order::Seal(answer))?;
-        answered.await.unwrap_or(Err(StoreError::Closed))
     }
 }

@@ -5,7 +5,7 @@
 //! and that lock is never held across an await.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::StoreError;
@@ -146,6 +146,22 @@ pub(crate) struct View {
     /// Files that lost records, by their paths, and what is known of those: while there are any,
     /// the ids that may be among them are not said to be absent either.
     pub(crate) lost: BTreeMap<String, Lost>,
+}
+
+/// The view as it is now. Its lock is never held across an await.
+#[derive(Debug)]
+pub(crate) struct CurrentView(Mutex<View>);
+
+impl CurrentView {
+    /// Begins with what opening found.
+    pub(crate) fn new(view: View) -> Self {
+        CurrentView(Mutex::new(view))
+    }
+
+    /// The view, for a step.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, View> {
+        self.0.lock().expect("nothing panics while it holds the view")
+    }
 }
 
 impl View {

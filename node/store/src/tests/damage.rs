@@ -271,7 +271,7 @@ async fn a_full_list_of_damage_is_read_again_and_compaction_leaves_what_it_could
             assert!(view.note(id, Bad::wrong(at, u64::MAX, "very ".repeat(50))));
         }
     }
-    store.shared.save_bad().await.unwrap();
+    store.shared.damage.save().await.unwrap();
     store.delete(&objects[..19].iter().map(Object::id).collect::<Vec<_>>()).await.unwrap();
     store.seal().await.unwrap();
     store.close().await;

@@ -32,7 +32,7 @@ pub struct Maintenance {
 pub(crate) async fn watch_room(shared: &Shared) {
     while !shared.naming.is_closed() {
         tokio::time::sleep(limits::ROOM_LOOK_INTERVAL).await;
-        if let Err(error) = shared.look_at_room().await {
+        if let Err(error) = shared.health.look_at_room().await {
             tracing::debug!(%error, "cannot tell how much room the disk has");
         }
     }
@@ -58,7 +58,7 @@ pub(crate) async fn maintain(shared: &Arc<Shared>, how: Maintenance) {
             // The clock may have been set meanwhile.
             follow_schedule(shared, schedule).await;
             // So that what was appended is known to have been there, should it be lost.
-            if let Err(error) = shared.keep_manifest().await
+            if let Err(error) = shared.manifest.keep().await
                 && !matches!(error, StoreError::Closed | StoreError::Failed { .. })
             {
                 tracing::warn!(%error, "the manifest will be written later");

@@ -48,7 +48,7 @@ pub(crate) async fn snapshot(shared: &Shared, name: &str) -> Result<Snapshot, St
     let disk = &shared.disk;
     let failed = |error: std::io::Error| match is_full(&error) {
         true => StoreError::DiskFull,
-        false if is_exhausted(&error) => shared.overloaded(error.to_string()),
+        false if is_exhausted(&error) => shared.health.overloaded(error.to_string()),
         false => StoreError::Snapshot { name: name.into(), reason: error.to_string() },
     };
     // Each ends a segment and keeps what is deleted from giving its room back.
@@ -60,7 +60,7 @@ pub(crate) async fn snapshot(shared: &Shared, name: &str) -> Result<Snapshot, St
         let reason = format!("{there} are there already: remove some from {SNAPSHOTS}");
         return Err(StoreError::Snapshot { name: name.into(), reason });
     }
-    shared.seal().await?;
+    shared.queue.seal().await?;
     if disk.exists(&path).await.map_err(failed)? {
         let reason = match disk.exists(&format!("{path}/{COMPLETE}")).await.map_err(failed)? {
             true => "there is one of that name".to_owned(),
@@ -69,9 +69,9 @@ pub(crate) async fn snapshot(shared: &Shared, name: &str) -> Result<Snapshot, St
         return Err(StoreError::Snapshot { name: name.into(), reason });
     }
     // Or what is damaged here would be absent there.
-    shared.keep_noted().await?;
+    shared.damage.keep().await?;
     // Large objects neither come nor go while the links are made.
-    let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
+    let _naming = shared.naming.acquire().await?;
     let (mut files, manifest, names) = files_now(shared);
     for file in [quarantine::FILE, identity::CLUSTER] {
         if disk.exists(file).await.map_err(failed)? {
@@ -95,7 +95,7 @@ fn files_now(shared: &Shared) -> (BTreeSet<String>, Manifest, Bytes) {
     let view = shared.view();
     let (names, reach) = large_names::encode(1, &view.large);
     let sealed = view.sealed.iter().map(|sealed| (sealed.id(), sealed.summary()));
-    let manifest = shared.manifest_of(sealed, reach);
+    let manifest = shared.manifest.of_snapshot(sealed, reach);
     let segments = view.sealed.iter().map(|sealed| sealed.id());
     let files = segments.flat_map(|id| [segment_path(id), index_path(id)]);
     let large = view.large.keys().map(|id| large_path(*id));

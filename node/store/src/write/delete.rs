@@ -16,7 +16,7 @@ use crate::format::large::large_size_of;
 use crate::format::record::{
     Content, RECORD_HEADER_BYTES_MAX, RECORD_TRAILER_BYTES, RecordHead, header_len,
 };
-use crate::read::lookup::{Held, Latest};
+use crate::read::lookup::{Held, Latest, latest};
 use crate::state::shared::Shared;
 use crate::state::view::{Bad, BadPlace, Location};
 
@@ -28,7 +28,7 @@ pub(crate) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
         let (mut tombstones, mut payloads) = (Vec::new(), Vec::new());
         let mut forgotten = Vec::new();
         for id in ids {
-            match shared.latest(id).await? {
+            match latest(shared, id).await? {
                 Latest::Held(Held::Record(location)) => {
                     let dead = dead(*id, &location).await;
                     payloads.push(dead.payload);
@@ -44,7 +44,7 @@ pub(crate) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
             }
         }
         if !tombstones.is_empty() {
-            let written = shared.write(tombstones, seen).await;
+            let written = shared.queue.write(tombstones, seen).await;
             // One that was named twice, or that another deleted meanwhile, counts once.
             for (written, payload) in written.into_iter().zip(payloads) {
                 if !written?.already_present {
@@ -54,7 +54,7 @@ pub(crate) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
             }
         }
         if !forgotten.is_empty()
-            && let Err(error) = shared.save_bad().await
+            && let Err(error) = shared.damage.save().await
         {
             // They are still on the list, and for whoever tries again.
             shared.view().bad.extend(forgotten);
@@ -86,19 +86,19 @@ fn forget(shared: &Shared, id: &ObjectId) -> Option<(ObjectId, Bad)> {
 
 /// Removes a large object's file and returns the object's size.
 async fn remove_large(shared: &Shared, id: ObjectId) -> Result<u64, StoreError> {
-    shared.check_writable()?;
-    let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
+    shared.health.check_writable()?;
+    let _naming = shared.naming.acquire().await?;
     // Opened before anything is removed: it can then not be wanting.
     let directory = shared.disk.open_dir(LARGE_DIR).await;
-    let directory = directory.map_err(|error| shared.write_failed(LARGE_DIR, &error))?;
+    let directory = directory.map_err(|error| shared.health.write_failed(LARGE_DIR, &error))?;
     let Some(len) = shared.view().large.get(&id).copied() else { return Ok(0) };
-    shared.note_large(id, None).await?;
+    shared.large_names.note(id, None).await?;
     shared.view().large.remove(&id);
     let path = large_path(id);
     let removed = async {
         shared.disk.remove(&path).await?;
         directory.sync().await
     };
-    removed.await.map_err(|error| shared.fail(format!("remove {path}: {error}")))?;
+    removed.await.map_err(|error| shared.health.fail(format!("remove {path}: {error}")))?;
     Ok(large_size_of(len))
 }

@@ -7,6 +7,7 @@ use gitstratum_core::object::Object;
 use gitstratum_core::replica::{StoreError, Stored};
 
 use crate::codec::draft::Draft;
+use crate::read::lookup::which_held;
 use crate::state::shared::Shared;
 
 /// Stores objects; one result each, in order.
@@ -14,15 +15,15 @@ pub(crate) async fn put(
     shared: &Arc<Shared>,
     objects: Vec<Object>,
 ) -> Vec<Result<Stored, StoreError>> {
-    shared.count_puts(objects.len() as u64);
+    shared.counters.count_puts(objects.len() as u64);
     let ids: Vec<_> = objects.iter().map(Object::id).collect();
     let seen = shared.view().seen();
-    let held = shared.which_held(&ids).await;
+    let held = which_held(shared, &ids).await;
     let bytes: usize = objects.iter().map(|object| object.data().len()).sum();
-    let turn = shared.turn_to_prepare(bytes).await;
+    let turn = shared.codecs.turn_to_prepare(bytes).await;
     let mut answers = Vec::with_capacity(objects.len());
     let mut to_write = Vec::with_capacity(objects.len());
-    let mut packer = shared.packer();
+    let mut packer = shared.codecs.packer();
     let mut worked = 0;
     for (object, held) in objects.into_iter().zip(held) {
         worked += object.data().len();
@@ -35,7 +36,7 @@ pub(crate) async fn put(
         answers.push(match admitted {
             Err(error) => Some(Err(error)),
             Ok((object, true)) => {
-                let (bytes, durability) = (object.size_bytes(), shared.durability());
+                let (bytes, durability) = (object.size_bytes(), shared.options.durability());
                 Some(Ok(Stored { bytes, durability, already_present: true }))
             }
             Ok((object, false)) => {
@@ -48,7 +49,7 @@ pub(crate) async fn put(
     drop(turn);
     let mut written = match to_write.is_empty() {
         true => Vec::new(),
-        false => shared.write(to_write, seen).await,
+        false => shared.queue.write(to_write, seen).await,
     }
     .into_iter();
     let all = answers.into_iter();

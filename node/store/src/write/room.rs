@@ -39,7 +39,7 @@ impl Room {
             return Ok(());
         }
         self.looked = None;
-        let above = shared.room_for(bytes, bytes).await?;
+        let above = shared.health.room_for(bytes, bytes).await?;
         self.looked = Some(Look { at: Instant::now(), left: above - bytes });
         Ok(())
     }

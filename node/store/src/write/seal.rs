@@ -20,14 +20,14 @@ pub(crate) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreEr
     let sealed = shared.view().sealed.clone();
     for segment in sealed.iter() {
         let Some(entries) = segment.unwritten() else { continue };
-        shared.keep_noted().await?;
+        shared.damage.keep().await?;
         let (id, file, len) = (segment.id(), segment.file.clone(), segment.len);
         let Summary { ids, unread, .. } = segment.summary();
         let accounts = segment.accounts().clone();
         let older = shared.view().older_than(id);
         let made = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
         let path = index_path(id);
-        let made = made.map_err(|error| shared.write_failed(&path, &error))?;
+        let made = made.map_err(|error| shared.health.write_failed(&path, &error))?;
         // Unless it was compacted meanwhile; then what was written is a leftover.
         let mut view = shared.view();
         if view.sealed.iter().any(|known| Arc::ptr_eq(known, segment)) {
@@ -46,7 +46,7 @@ pub(crate) async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(
     let Summary { ids, unread, .. } = frozen.summary();
     match made {
         Ok(sealed) => {
-            shared.count_write(sealed.disk_bytes() - len, 2);
+            shared.health.count_write(sealed.disk_bytes() - len, 2);
             let mut view = shared.view();
             view.replace_sealed(&[], Some(Arc::new(sealed.with(ids, unread))));
             view.frozen.retain(|other| other.id != id);
@@ -57,7 +57,7 @@ pub(crate) async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(
             if !is_exhausted(&error) {
                 tracing::error!(segment = %id, %error, "a full segment's index could not be written");
             }
-            Err(shared.write_failed(&index_path(id), &error))
+            Err(shared.health.write_failed(&index_path(id), &error))
         }
     }
 }

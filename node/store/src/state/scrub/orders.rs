@@ -4,14 +4,16 @@
 //! Invariant: the file says no more than what is held here, and is written by one at a time.
 
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
-use gitstratum_host::{Disk, unix_time_ms};
+use gitstratum_host::Disk;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::state::naming::Naming;
 
 use super::memory::{Begun, Mark, Memory, ScrubCounts, Whole};
 use super::numbers::{LastScrub, ScrubNumbers, ScrubProgress};
@@ -71,28 +73,33 @@ struct State {
 /// The scrubs of one store.
 #[derive(Debug)]
 pub(crate) struct Scrubs {
+    disk: Disk,
+    naming: Arc<Naming>,
     state: Mutex<State>,
     given: Notify,
     saving: tokio::sync::Mutex<()>,
 }
 
 impl Scrubs {
-    /// With what the disk remembers of them.
-    pub(crate) async fn open(disk: &Disk) -> Self {
-        let memory = Memory::load(disk, unix_time_ms()).await;
+    /// With what is remembered of them.
+    pub(crate) fn new(disk: Disk, naming: Arc<Naming>, memory: Memory) -> Self {
         let state = Mutex::new(State { memory, ..State::default() });
-        Scrubs { state, given: Notify::new(), saving: tokio::sync::Mutex::default() }
+        Scrubs { disk, naming, state, given: Notify::new(), saving: tokio::sync::Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while it notes how far scrub is")
     }
 
-    /// Writes down what is remembered, as it is when its turn comes.
-    pub(crate) async fn save(&self, disk: &Disk) {
+    /// Writes down what is remembered, as it is when its turn comes, unless the directory may be
+    /// another process's by now.
+    pub(crate) async fn save(&self) {
+        if self.naming.is_closed() {
+            return;
+        }
         let _one = self.saving.lock().await;
         let memory = self.lock().memory;
-        memory.save(disk).await;
+        memory.save(&self.disk).await;
     }
 
     /// Has it done.

@@ -14,6 +14,7 @@ use crate::format::account::Tally;
 use crate::format::index::{Entry, Place};
 use crate::format::record::{Content, RecordHead};
 use crate::format::segment::SegmentId;
+use crate::read::lookup::{is_latest, rebuild_index};
 use crate::segment::scan::{Reader, read_accounts};
 use crate::segment::sealed::{Sealed, parts};
 use crate::state::shared::Shared;
@@ -43,7 +44,7 @@ pub(super) async fn copy_segment(
         throttle.pass(record.head.record_len()).await;
         match content {
             Content::Object { size, .. } => {
-                let latest = shared.is_latest(&id, sealed.id(), record.offset).await?;
+                let latest = is_latest(shared, &id, sealed.id(), record.offset).await?;
                 let known_bad = || {
                     shared.view().bad(&id).is_some_and(|bad| {
                         let (segment, offset) = (sealed.id(), record.offset);
@@ -115,7 +116,7 @@ async fn entries(
     if let Ok(entries) = sealed.entries_between(first, last).await {
         return Ok(entries);
     }
-    shared.rebuild_index(&sealed).await?;
+    rebuild_index(shared, &sealed).await?;
     current().entries_between(first, last).await.map_err(|error| {
         let (doing, reason) = (format!("read {}", index_path(segment)), format!("{error:?}"));
         StoreError::Io { doing, reason, kind: std::io::ErrorKind::InvalidData }
@@ -142,7 +143,7 @@ async fn copy_hidden(
     let (segment, file) = (sealed.id(), sealed.file.clone());
     let location = Location { segment, file, offset, stored };
     let len = location.record_len(&id);
-    if !shared.is_latest(&id, segment, offset).await? {
+    if !is_latest(shared, &id, segment, offset).await? {
         // What it held is not known any more: it counts as raw, as when it was killed.
         output.accounts.settled += Tally::one(len as u64, stored.into());
         return Ok(());

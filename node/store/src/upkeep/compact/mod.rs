@@ -74,7 +74,7 @@ pub(crate) async fn compact(
     let Runs { runs, crowded } = runs(shared, options, room);
     let mut left = crowded.then_some(StoreError::DiskFull);
     for run in runs {
-        shared.check_writable()?;
+        shared.health.check_writable()?;
         let before: u64 = run.iter().map(|sealed| sealed.disk_bytes()).sum();
         let after = match rewrite(shared, &run, &mut throttle).await {
             Err(error @ StoreError::Io { .. }) => {
@@ -206,25 +206,25 @@ async fn publish(
     };
     if unidentified || noted {
         // Before the old ones go, or after a crash what was damaged in them would be absent.
-        shared.save_bad().await?;
+        shared.damage.save().await?;
     }
     // The index first: without its segment it is a leftover, and the segment's name decides.
     let older = shared.view().older_than(id);
     let index = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
-    let sealed = index.map_err(|error| shared.write_failed(&index_path(id), &error))?;
+    let sealed = index.map_err(|error| shared.health.write_failed(&index_path(id), &error))?;
     let sealed = sealed.with(ids, 0);
     // Opened before the name is taken: it can then not be wanting.
     let directory = shared.disk.open_dir(DIR).await;
-    let directory = directory.map_err(|error| shared.write_failed(DIR, &error))?;
+    let directory = directory.map_err(|error| shared.health.write_failed(DIR, &error))?;
     // An index that is made again meanwhile would bring its segment back.
     let _rebuilding = shared.rebuilding.lock().await;
-    let _naming = shared.naming.acquire().await.map_err(|_| StoreError::Closed)?;
+    let _naming = shared.naming.acquire().await?;
     let to = segment_path(id);
     let named = async {
         shared.disk.rename(&path, &to).await?;
         directory.sync().await
     };
-    named.await.map_err(|error| shared.fail(format!("name {to}: {error}")))?;
+    named.await.map_err(|error| shared.health.fail(format!("name {to}: {error}")))?;
     let bytes = sealed.disk_bytes();
     let old: Vec<_> = run.iter().map(|sealed| sealed.id()).collect();
     let settled = {
@@ -240,10 +240,10 @@ async fn publish(
     };
     if settled {
         // Of what it has too much the next opening takes no notice.
-        let _ = shared.save_bad().await;
+        let _ = shared.damage.save().await;
     }
     // While it asks for the old ones, the new one may stand for them, and be lost unseen.
-    shared.keep_manifest().await?;
+    shared.manifest.keep().await?;
     for id in old {
         // One that stays is a leftover that opening removes.
         for path in [segment_path(id), index_path(id)] {

@@ -47,12 +47,12 @@ impl Output {
     ) -> Result<Self, StoreError> {
         match shared.disk.remove(path).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(shared.write_failed(path, &error));
+                return Err(shared.health.write_failed(path, &error));
             }
             _ => {}
         }
         let made = shared.disk.open(path, OpenMode::CreateNew).await;
-        let file = made.map_err(|error| shared.write_failed(path, &error))?;
+        let file = made.map_err(|error| shared.health.write_failed(path, &error))?;
         let mut accounts = Accounts::default();
         for sealed in run {
             accounts.absorb(sealed.accounts());
@@ -80,7 +80,7 @@ impl Output {
         let head = [&segment_header(self.id)[..], &self.accounts.to_block()[..]].concat();
         assert_eq!(head.len() as u64, self.begin, "what it killed was known when it was begun");
         let written = self.file.write_at_and_sync(0, vec![Bytes::from(head)]).await;
-        written.map_err(|error| shared.write_failed(&self.path, &error))
+        written.map_err(|error| shared.health.write_failed(&self.path, &error))
     }
 
     async fn flush(&mut self, shared: &Shared) -> Result<(), StoreError> {
@@ -92,9 +92,9 @@ impl Output {
         };
         let bytes = buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         let written = self.file.write_at(self.len, buffers).await;
-        written.map_err(|error| shared.write_failed(&self.path, &error))?;
+        written.map_err(|error| shared.health.write_failed(&self.path, &error))?;
         self.len += bytes;
-        shared.count_write(bytes, 0);
+        shared.health.count_write(bytes, 0);
         Ok(())
     }
 

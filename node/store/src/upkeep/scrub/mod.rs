@@ -50,7 +50,7 @@ pub(crate) async fn scrub(
     let Some((_under_way, begun)) = scrubs.begin(unix_time_ms()) else {
         return Ok(Scrubbed::default());
     };
-    shared.save_scrubs().await;
+    shared.scrubs.save().await;
     let mut pass = Pass::new(shared, bytes_per_second, begun.counts);
     let whole = match pass.run(begun.mark).await {
         Ok(()) => true,
@@ -64,7 +64,7 @@ pub(crate) async fn scrub(
     let damaged = scrubs.named();
     if whole {
         scrubs.ended(begun, counts, unix_time_ms());
-        shared.save_scrubs().await;
+        shared.scrubs.save().await;
     }
     forget_cancelled(shared).await;
     Ok(Scrubbed { whole, counts, damaged })
@@ -87,14 +87,14 @@ pub(crate) fn scrub_numbers(shared: &Shared) -> ScrubNumbers {
 /// Has scrubs begin by themselves as this says.
 pub(super) async fn follow_schedule(shared: &Shared, schedule: Schedule) {
     if shared.scrubs.follow(schedule, unix_time_ms()) {
-        shared.save_scrubs().await;
+        shared.scrubs.save().await;
     }
 }
 
 /// Does what an order to cancel says of a scrub that does not read.
 pub(super) async fn forget_cancelled(shared: &Shared) {
     if shared.scrubs.take_cancel() {
-        shared.save_scrubs().await;
+        shared.scrubs.save().await;
     }
 }
 

@@ -19,7 +19,7 @@ use crate::format::index::{Entry, Place};
 use crate::format::record::{Content, RecordHead};
 use crate::format::segment::SegmentId;
 use crate::large::object::ObjectReader;
-use crate::read::lookup::{Held, Latest};
+use crate::read::lookup::{Held, Latest, is_latest, latest, read_record, rebuild_index};
 use crate::segment::scan::{OTHER_BYTES, Reader, Scanned, read_accounts, verify};
 use crate::segment::sealed::{Sealed, parts};
 use crate::segment::unsealed::Unsealed;
@@ -99,7 +99,7 @@ impl<'a> Pass<'a> {
 
     async fn reached(&self, mark: Mark) {
         self.shared.scrubs.reached(mark, self.counts);
-        self.shared.save_scrubs().await;
+        self.shared.scrubs.save().await;
     }
 
     async fn large_objects(&mut self, mark: Option<Mark>) -> Result<(), Stop> {
@@ -163,11 +163,11 @@ impl<'a> Pass<'a> {
     /// Reads an index; one that does not hold is made again.
     async fn index(&mut self, sealed: &Arc<Sealed>) -> Result<(), Stop> {
         let Ok(buckets) = sealed.buckets().await else {
-            return Ok(self.shared.rebuild_index(sealed).await?);
+            return Ok(rebuild_index(self.shared, sealed).await?);
         };
         for bucket in buckets {
             if sealed.entries_of(bucket).await.is_err() {
-                return Ok(self.shared.rebuild_index(sealed).await?);
+                return Ok(rebuild_index(self.shared, sealed).await?);
             }
             self.pass(bucket.piece.len as u64).await?;
         }
@@ -212,7 +212,7 @@ impl<'a> Pass<'a> {
             met.push(record.offset);
             let bytes = record.head.record_len();
             self.counts.records += 1;
-            match verify(&record, &self.shared.unpacker) {
+            match verify(&record, &self.shared.codecs.unpacker) {
                 Ok(()) => {
                     let (segment, offset) = (id, record.offset);
                     self.absolve(record.head.id, BadPlace::Record { segment, offset }).await;
@@ -259,7 +259,7 @@ impl<'a> Pass<'a> {
             if u64::from(offset) >= len || met.binary_search(&offset).is_ok() {
                 continue;
             }
-            let Latest::Held(Held::Record(location)) = self.shared.latest(&id).await? else {
+            let Latest::Held(Held::Record(location)) = latest(self.shared, &id).await? else {
                 continue;
             };
             if !location.is_at(segment, offset) {
@@ -274,11 +274,11 @@ impl<'a> Pass<'a> {
         self.counts.records += 1;
         let (segment, offset) = (location.segment, location.offset);
         let at = BadPlace::Record { segment, offset };
-        let found = match self.shared.read_record(id, location).await {
+        let found = match read_record(self.shared, id, location).await {
             Ok(object) if object.verify().is_ok() => Ok(()),
             Ok(object) => {
                 let bad = Bad::wrong(at, object.size_bytes(), OTHER_BYTES);
-                Err(self.shared.note_bad(id, bad))
+                Err(self.shared.damage.note(id, bad))
             }
             Err(error) => Err(error),
         };
@@ -303,7 +303,7 @@ impl<'a> Pass<'a> {
         if absolved {
             tracing::warn!(%id, "noted as damaged, and reads well again");
             // What stays on it is absolved again.
-            let _ = self.shared.save_bad().await;
+            let _ = self.shared.damage.save().await;
         }
     }
 
@@ -314,12 +314,12 @@ impl<'a> Pass<'a> {
         reason: &str,
     ) -> Result<(), Stop> {
         let Scanned { offset, head: RecordHead { id, content, .. }, .. } = *record;
-        let here = self.shared.is_latest(&id, segment, offset).await?;
+        let here = is_latest(self.shared, &id, segment, offset).await?;
         // What was deleted, or put again, is no loss.
         if let (true, Content::Object { size, .. }) = (here, content) {
             let at = BadPlace::Record { segment, offset };
             let bad = Bad::wrong(at, size.into(), reason);
-            if let StoreError::Damaged { id, reason } = self.shared.note_bad(id, bad) {
+            if let StoreError::Damaged { id, reason } = self.shared.damage.note(id, bad) {
                 self.damaged(id, reason);
             }
         }

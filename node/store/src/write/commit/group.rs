@@ -9,8 +9,9 @@ use crate::codec::draft::Draft;
 use crate::format::account::Tally;
 use crate::format::index::Place;
 use crate::format::record::{Content, parse_tombstone_data};
+use crate::read::lookup::recent_in;
 use crate::segment::unsealed::Ids;
-use crate::state::order::{Queued, answer};
+use crate::state::queue::Queued;
 use crate::state::shared::Shared;
 use crate::state::view::{Recent, View};
 
@@ -47,7 +48,7 @@ impl Group {
                     let id = draft.head.id;
                     let recent = match recent {
                         Recent::Unknown if !sealed.is_empty() => {
-                            shared.recent_in(&sealed, &id).await
+                            recent_in(shared, &sealed, &id).await
                         }
                         recent => recent,
                     };
@@ -105,7 +106,7 @@ impl Group {
         // for it.
         tokio::spawn(async move {
             let committed = done.map(|()| self.fresh);
-            answer(&shared, self.queued, committed);
+            shared.queue.answer(self.queued, committed, shared.options.durability());
         });
     }
 }

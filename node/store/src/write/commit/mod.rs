@@ -29,7 +29,7 @@ use crate::codec::draft::{Follows, encode};
 use crate::files::names::segment_path;
 use crate::options::Fsync;
 use crate::segment::append::{append, cut};
-use crate::state::order::{Order, Queued};
+use crate::state::queue::{Order, Queued};
 use crate::state::shared::Shared;
 use crate::write::room::Room;
 use group::Group;
@@ -68,17 +68,15 @@ pub(crate) async fn run(
     }
     committer.close().await;
     // Its failure is logged, and there is nobody left to tell.
-    let _ = shared.keep_noted().await;
+    let _ = shared.damage.keep().await;
     // A file gets or loses its name while the directory is locked, or not at all.
-    let naming = shared.naming.acquire().await;
-    shared.naming.close();
-    drop(naming);
+    shared.naming.close().await;
     // An index that is being made again is finished, and no other begun.
     drop(shared.rebuilding.lock().await);
-    shared.leftovers.close().await;
-    let noting = shared.noting.lock().await;
+    shared.large_puts.close().await;
+    let damage = shared.damage.hold().await;
     drop(lock);
-    drop(noting);
+    drop(damage);
 }
 
 struct Committer {
@@ -183,11 +181,11 @@ impl Committer {
     }
 
     async fn write(&mut self, group: &mut Group) -> Result<Written, StoreError> {
-        self.shared.check_writable()?;
+        self.shared.health.check_writable()?;
         if self.pending().any(|pending| pending.meets(group)) {
             // Whether it brings anything is known when that is durable, or refused.
             self.settle().await;
-            self.shared.check_writable()?;
+            self.shared.health.check_writable()?;
         }
         group.find_fresh(&self.shared).await;
         let (bytes, records) = (group.bytes(), group.records());
@@ -211,10 +209,10 @@ impl Committer {
         if large || self.flight.is_some() {
             if let Err(error) = file.write_at(start, buffers).await {
                 self.settle().await;
-                self.shared.check_writable()?;
+                self.shared.health.check_writable()?;
                 return Err(self.undo(error).await);
             }
-            self.shared.count_write(bytes, 0);
+            self.shared.health.count_write(bytes, 0);
             return Ok(Written::Ahead);
         }
         let place = [start, group.end, file_len];
@@ -227,7 +225,7 @@ impl Committer {
         }
         let zeros = file_len.saturating_sub(place[2].max(group.end));
         group.publish(&self.shared, file_len);
-        self.shared.count_write(bytes + zeros, u64::from(always));
+        self.shared.health.count_write(bytes + zeros, u64::from(always));
         Ok(Written::Acknowledged)
     }
 
@@ -270,7 +268,7 @@ impl Committer {
     }
 
     fn landed(&self, groups: Vec<Group>) {
-        self.shared.count_write(0, 1);
+        self.shared.health.count_write(0, 1);
         for group in groups {
             group.publish(&self.shared, 0);
             group.answer(&self.shared, Ok(()));
@@ -300,8 +298,10 @@ impl Committer {
         let Some((id, file)) = active else { return Ok(()) };
         let synced = file.sync_data().await;
         // Even when the disk is full: what a failed sync lost, a second one does not find.
-        synced.map_err(|error| self.shared.fail(format!("sync {}: {error}", segment_path(id))))?;
-        self.shared.count_write(0, 1);
+        synced.map_err(|error| {
+            self.shared.health.fail(format!("sync {}: {error}", segment_path(id)))
+        })?;
+        self.shared.health.count_write(0, 1);
         Ok(())
     }
 
@@ -310,11 +310,14 @@ impl Committer {
     async fn undo(&self, error: std::io::Error) -> StoreError {
         let (id, file, len, _) = self.active();
         let path = segment_path(id);
-        let failed = self.shared.write_failed(&path, &error);
+        let failed = self.shared.health.write_failed(&path, &error);
         if matches!(failed, StoreError::DiskFull) {
             // Durably, or what was refused might be there after a power loss: a tombstone too.
             if let Err(error) = cut(&file, len).await {
-                return self.shared.fail(format!("cut {path} after the disk was full: {error}"));
+                return self
+                    .shared
+                    .health
+                    .fail(format!("cut {path} after the disk was full: {error}"));
             }
             self.shared.view().reaches(len);
         }

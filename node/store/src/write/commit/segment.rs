@@ -53,18 +53,18 @@ impl Committer {
     /// Has the manifest ask for the active segment, which has no record yet, and for all of the
     /// one before it.
     async fn enter_in_manifest(&mut self) -> Result<(), StoreError> {
-        self.shared.enter_active().await?;
+        self.shared.manifest.enter_active().await?;
         self.in_manifest = true;
         Ok(())
     }
 
     /// Makes a new active segment.
     async fn begin(&mut self) -> Result<(), StoreError> {
-        let id = SegmentId::fresh(self.shared.next_segment());
+        let id = SegmentId::fresh(self.shared.manifest.next_segment());
         match create_segment(&self.shared.disk, id).await {
             Ok(file) => {
                 let segment = Unsealed::new(id, file);
-                self.shared.count_write(segment.len, 2);
+                self.shared.health.count_write(segment.len, 2);
                 self.shared.view().active = Some(segment);
                 self.in_manifest = false;
                 self.enter_in_manifest().await
@@ -73,7 +73,7 @@ impl Committer {
                 // It holds nothing; what is left of it is removed when the store is opened.
                 let path = segment_path(id);
                 let _ = self.shared.disk.remove(&path).await;
-                Err(self.shared.write_failed(&path, &error))
+                Err(self.shared.health.write_failed(&path, &error))
             }
         }
     }
@@ -110,7 +110,7 @@ impl Committer {
             return Ok(());
         };
         let cut = cut(&file, len).await;
-        cut.map_err(|error| self.shared.write_failed(&segment_path(id), &error))?;
+        cut.map_err(|error| self.shared.health.write_failed(&segment_path(id), &error))?;
         self.shared.view().reaches(len);
         Ok(())
     }
@@ -129,12 +129,12 @@ impl Committer {
     }
 
     pub(super) async fn seal_and_wait(&mut self) -> Result<(), StoreError> {
-        self.shared.check_writable()?;
+        self.shared.health.check_writable()?;
         let empty =
             self.shared.view().active.as_ref().is_none_or(|active| active.places.len() == 0);
         if !empty {
             self.freeze().await?;
-            self.shared.keep_manifest().await?;
+            self.shared.manifest.keep().await?;
         }
         self.sealed().await
     }
@@ -143,7 +143,7 @@ impl Committer {
     /// so that the next opening is as quick as any.
     pub(super) async fn close(mut self) {
         self.settle().await;
-        if self.unsynced_since.is_some() && self.shared.check_writable().is_ok() {
+        if self.unsynced_since.is_some() && self.shared.health.check_writable().is_ok() {
             // Its failure is logged; there is nobody left to tell.
             let _ = self.sync_active().await;
         }
@@ -154,18 +154,19 @@ impl Committer {
                     || active.places.len() >= limits::SEALED_AT_CLOSE_RECORDS_MIN
             })
         };
-        if worth_an_index && self.shared.check_writable().is_ok() {
+        if worth_an_index && self.shared.health.check_writable().is_ok() {
             // A failure is logged, and costs the next opening a scan.
             let _ = self.seal_and_wait().await;
         }
         if let Some(sealing) = self.sealing.take() {
             let _ = sealing.await;
         }
-        if self.shared.check_writable().is_ok() && self.shared.options.fsync != Fsync::Never {
+        if self.shared.health.check_writable().is_ok() && self.shared.options.fsync != Fsync::Never
+        {
             // A failure is logged, and costs the next opening the cut; without the manifest it
             // looks for a torn tail.
             if self.cut_active().await.is_ok()
-                && let Err(error) = self.shared.keep_durable_manifest().await
+                && let Err(error) = self.shared.manifest.keep_durable().await
             {
                 tracing::warn!(%error, "the manifest does not say that the store was closed");
             }

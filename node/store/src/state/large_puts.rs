@@ -1,4 +1,5 @@
-//! Files of large puts that are not complete: which there are, and their removal.
+//! Large puts under way: how many there may be, the files that are not complete, and the removal
+//! of those that were given up.
 //!
 //! A put that is given up, because the disk is full or its caller went away, leaves a file that
 //! takes room others need. It is removed at once, by a task that waits for nothing else, and
@@ -8,14 +9,22 @@
 //! process's. What is left by a crash is removed by opening.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use gitstratum_core::limits;
+use gitstratum_core::object::ObjectId;
 use gitstratum_host::Disk;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// The files of large puts under way, and of those that were given up.
-pub(crate) struct Leftovers {
+use crate::files::names::{LARGE_DIR, TEMPORARY_SUFFIX};
+
+/// The large puts of a store.
+pub(crate) struct LargePuts {
     disk: Disk,
+    slots: Arc<Semaphore>,
+    /// Tells files of one object apart that are written at once.
+    next: AtomicU64,
     paths: Mutex<Paths>,
     given_up: Notify,
     /// Held while files are removed; whether the store was closed.
@@ -28,19 +37,31 @@ struct Paths {
     given_up: Vec<String>,
 }
 
-impl Leftovers {
-    pub(crate) fn new(disk: Disk) -> Arc<Self> {
-        Arc::new(Leftovers {
+impl LargePuts {
+    /// None yet.
+    pub(crate) fn new(disk: Disk) -> Self {
+        LargePuts {
             disk,
+            slots: Arc::new(Semaphore::new(limits::STORE_LARGE_WRITERS_MAX)),
+            next: AtomicU64::default(),
             paths: Mutex::default(),
             given_up: Notify::new(),
             closed: tokio::sync::Mutex::new(false),
-        })
+        }
     }
 
-    /// A put begins to write this file.
-    pub(crate) fn begun(&self, path: &str) {
-        self.paths().under_way.insert(path.to_owned());
+    /// Room for one more, if there is.
+    pub(crate) fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        self.slots.clone().try_acquire_owned().ok()
+    }
+
+    /// The path of the file that a put of this object begins to write: known before the file is
+    /// there, so that none is there that nobody knows of.
+    pub(crate) fn begin(&self, id: ObjectId) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = format!("{LARGE_DIR}/{id}.{number}{TEMPORARY_SUFFIX}");
+        self.paths().under_way.insert(path.clone());
+        path
     }
 
     /// The file was completed and has another name now.
