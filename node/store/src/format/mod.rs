@@ -25,7 +25,6 @@ pub(crate) mod account;
 pub(crate) mod filter;
 pub(crate) mod index;
 pub(crate) mod large;
-mod overlap;
 pub(crate) mod record;
 pub(crate) mod segment;
 mod starts;

@@ -324,9 +324,8 @@ async fn open_segment(
     tracing::warn!(path, "its index is missing or damaged and is made again");
     let accounts = contents.accounts.clone();
     if contents.skipped == 0 {
-        // Of older segments no filter is in memory yet.
-        let (entries, older) = (contents.places.entries(), Vec::new());
-        let made = write_index(disk, id, file.clone(), len, accounts.clone(), entries, older).await;
+        let entries = contents.places.entries();
+        let made = write_index(disk, id, file.clone(), len, accounts.clone(), entries).await;
         match made {
             // Gets go on without room: the index stays in memory until there is some.
             Err(error) if is_full(&error) => {}

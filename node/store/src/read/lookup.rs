@@ -1,11 +1,9 @@
 //! Finding an object's record, and reading it.
 //!
-//! A get costs one read of an index and one of the record; an id that is absent costs none,
-//! but for what the filters let pass. For a moment after the opening, until the indexes'
-//! directories are in memory (`open/load.rs`), each segment that is asked costs two. And a segment
-//! whose index was made before an older one was compacted cannot tell which of the two has an
-//! id that both their filters let pass (`format/overlap.rs`): one get in some thousands costs a read
-//! more for each such pair.
+//! A get costs one read of an index and one of the record; an id that is absent costs none. A
+//! filter that lets an id pass which its segment does not have, one in 8,192, costs a read more.
+//! For a moment after the opening, until the indexes' directories are in memory
+//! (`open/load.rs`), each segment that is asked costs two.
 
 use std::sync::Arc;
 
@@ -200,9 +198,8 @@ pub(crate) async fn rebuild_index(
     shared.damage.keep().await?;
     let (file, entries) = (damaged.file.clone(), scanned.places.entries());
     let (ids, unread) = (scanned.places.ids(), scanned.skipped);
-    let older = shared.view().older_than(id);
     let accounts = scanned.accounts;
-    let made = write_index(&shared.disk, id, file, damaged.len, accounts, entries, older).await;
+    let made = write_index(&shared.disk, id, file, damaged.len, accounts, entries).await;
     let sealed = made.map_err(|error| match is_full(&error) {
         true => StoreError::DiskFull,
         false => read_failed(&index_path(id), &error),
@@ -235,15 +232,7 @@ pub(crate) async fn read_record(
 
 /// Asks the segments from the newest on; the error names the one whose index failed.
 async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Sealed>, IndexError)> {
-    // One after another without a future for each: the processor then waits for the memory of
-    // several filters at once.
-    let mut rest = sealed;
-    while let Some(at) = rest.iter().position(|segment| segment.may_have(id)) {
-        let segment = &rest[at];
-        rest = &rest[at + 1..];
-        if segment.lacks(id, rest) {
-            continue;
-        }
+    for segment in sealed.iter().filter(|segment| segment.may_have(id)) {
         match segment.find(id).await {
             Ok(None) => {}
             Ok(Some(Place::Object { offset, stored })) => {

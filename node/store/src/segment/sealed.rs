@@ -2,7 +2,7 @@
 //! how a record in it is found with one read.
 
 use std::ops::RangeInclusive;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use gitstratum_core::object::ObjectId;
@@ -245,28 +245,6 @@ impl Sealed {
         }
     }
 
-    fn directory(&self) -> Option<&Directory> {
-        match &self.index {
-            Index::File { directory, .. } => directory.get(),
-            Index::Memory { .. } => None,
-        }
-    }
-
-    /// What it keeps in memory of an index file, once that was read; both files are closed.
-    pub(crate) fn into_directory(self) -> Option<Directory> {
-        match self.index {
-            Index::File { directory, .. } => directory.into_inner(),
-            Index::Memory { .. } => None,
-        }
-    }
-
-    /// Whether an id that it may have is certainly not here, because it is in one of these
-    /// older segments or nowhere. Costs no read.
-    pub(crate) fn lacks(&self, id: &ObjectId, older: &[Arc<Sealed>]) -> bool {
-        let older = older.iter().filter_map(|older| older.directory());
-        self.directory().is_some_and(|directory| directory.lacks(id, older))
-    }
-
     /// What it says of an id that it may have.
     ///
     /// # Errors
@@ -374,8 +352,7 @@ async fn read(file: &File, Piece { offset, len }: Piece) -> Result<Bytes, IndexE
     Ok(file.read_at(offset, len).await?)
 }
 
-/// Writes a segment's index file, durably, and opens it. `older` are the segments that a
-/// lookup asks after it.
+/// Writes a segment's index file, durably, and opens it.
 ///
 /// # Errors
 /// Those of the disk.
@@ -386,14 +363,9 @@ pub(crate) async fn write_index(
     len: u64,
     accounts: Accounts,
     entries: Vec<Entry>,
-    older: Vec<Arc<Sealed>>,
 ) -> Result<Sealed, std::io::Error> {
     // Sorting a segment's ids takes tens of milliseconds: not on the threads that serve.
-    let encode = move || {
-        let older: Vec<_> = older.iter().filter_map(|older| older.directory()).collect();
-        encode_index(id, len, &accounts, entries, &older)
-    };
-    let buffers = compute(encode).await;
+    let buffers = compute(move || encode_index(id, len, &accounts, entries)).await;
     let path = index_path(id);
     let temporary = temporary(&path);
     match disk.remove(&temporary).await {

@@ -24,8 +24,7 @@ pub(crate) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreEr
         let (id, file, len) = (segment.id(), segment.file.clone(), segment.len);
         let Summary { ids, unread, .. } = segment.summary();
         let accounts = segment.accounts().clone();
-        let older = shared.view().older_than(id);
-        let made = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
+        let made = write_index(&shared.disk, id, file, len, accounts, entries).await;
         let path = index_path(id);
         let made = made.map_err(|error| shared.health.write_failed(&path, &error))?;
         // Unless it was compacted meanwhile; then what was written is a leftover.
@@ -41,8 +40,8 @@ pub(crate) async fn write_missing_indexes(shared: &Shared) -> Result<(), StoreEr
 pub(crate) async fn seal(shared: Arc<Shared>, frozen: Arc<Unsealed>) -> Result<(), StoreError> {
     let Unsealed { id, ref file, len, ref accounts, ref places, .. } = *frozen;
     let entries = places.entries();
-    let (file, accounts, older) = (file.clone(), accounts.clone(), shared.view().older_than(id));
-    let made = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
+    let (file, accounts) = (file.clone(), accounts.clone());
+    let made = write_index(&shared.disk, id, file, len, accounts, entries).await;
     let Summary { ids, unread, .. } = frozen.summary();
     match made {
         Ok(sealed) => {

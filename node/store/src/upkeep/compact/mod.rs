@@ -209,8 +209,7 @@ async fn publish(
         shared.damage.save().await?;
     }
     // The index first: without its segment it is a leftover, and the segment's name decides.
-    let older = shared.view().older_than(id);
-    let index = write_index(&shared.disk, id, file, len, accounts, entries, older).await;
+    let index = write_index(&shared.disk, id, file, len, accounts, entries).await;
     let sealed = index.map_err(|error| shared.health.write_failed(&index_path(id), &error))?;
     let sealed = sealed.with(ids, 0);
     // Opened before the name is taken: it can then not be wanting.
