@@ -3,8 +3,7 @@
 //!
 //! ```text
 //! head       8 magic "GSTRIDX\n" | 4 version | 12 segment id | 8 segment's length
-//!            | 4 entries | 1 id width | 1 bucket bits | 1 window bits
-//!            | 1 width of starts (starts.rs)
+//!            | 4 entries | 1 id width | 1 bucket bits | 1 window bits | 1 zero
 //!            | 4 windows | 4 seed (filter.rs)
 //!            | accounts (account.rs) | 4 crc of the head
 //! directory  starts (starts.rs) | filter (filter.rs) | 4 crc of the head's crc and the directory
@@ -14,7 +13,7 @@
 //!
 //! Ids are hashes, so their first bits divide them evenly: bucket *b* has the ids whose
 //! first `bucket bits` bits are *b*. That is an interpolation search whose guess is always
-//! right, for little more than a byte a bucket.
+//! right, for four bytes a bucket.
 //!
 //! Opening a store reads the heads alone, and nothing of their segments. The directory is read
 //! behind that and kept; until then a bucket's place is read from where it lies in the file,
@@ -32,14 +31,14 @@ use super::account::{ACCOUNTS_BYTES_FIXED, Accounts};
 use super::filter::{Filter, Key, Shape};
 use super::record::DATA_BYTES_MAX;
 use super::segment::SegmentId;
-use super::starts::{Spread, Starts, Width};
+use super::starts::{Spread, Starts};
 use super::{HeaderError, algorithm_from_byte, algorithm_to_byte, id_from_padded, u32_at, u64_at};
 
 /// The version this code writes, and the only one it reads.
 ///
 /// It stands for the segment's version too, because a store that opens an index does not look
 /// at the segment: what an earlier program cannot read needs an index that it refuses.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 const _: () =
     assert!(super::segment::VERSION == 3, "a new version of segments, and no new one here");
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";
@@ -174,8 +173,7 @@ impl IndexHead {
         }
         let segment = SegmentId::parse(&head[12..24]).ok_or(HeaderError::Damaged)?;
         let (accounts, rest) = Accounts::parse(&head[FIXED_BYTES..]).ok_or(HeaderError::Damaged)?;
-        let width = Width::from_byte(head[39]).ok_or(HeaderError::Damaged)?;
-        let spread = Spread { entries: u32_at(head, 32), bucket_bits: head[37], width };
+        let spread = Spread { entries: u32_at(head, 32), bucket_bits: head[37] };
         let filter =
             Shape { window_bits: head[38], windows: u32_at(head, 40), seed: u32_at(head, 44) };
         let head = IndexHead {
@@ -382,7 +380,7 @@ pub(crate) fn encode_index(
     head.put_u8(id_width as u8);
     head.put_u8(spread.bucket_bits);
     head.put_u8(shape.window_bits);
-    head.put_u8(spread.width.to_byte());
+    head.put_u8(0);
     head.put_u32_le(shape.windows);
     head.put_u32_le(shape.seed);
     accounts.write(&mut head);

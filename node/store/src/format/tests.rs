@@ -12,7 +12,7 @@ use super::index::{Directory, Entry, IndexHead, Piece, Place, encode_index, head
 use super::large::{large_header, parse_large_header};
 use super::record::{Begins, Codec, Content, DATA_BYTES_MAX, RecordHead};
 use super::segment::{SegmentId, parse_segment_header, segment_header};
-use super::starts::{Spread, Starts, Width};
+use super::starts::{Spread, Starts};
 
 fn id(n: usize) -> ObjectId {
     let algorithm = if n.is_multiple_of(3) { HashAlgorithm::Sha256 } else { HashAlgorithm::Sha1 };
@@ -103,74 +103,28 @@ fn ids_that_somebody_chose_are_found_as_well() {
     }
     let numbers = head.numbers_between(0x5a << 56, 0x5b << 56);
     assert!(directory.entries(&numbers) > Some(72_000));
-    // Nearly three more bytes for each of 8,192 buckets is what that costs.
-    let even = self::directory(&self::head(&self::file(count)).unwrap(), &self::file(count));
-    let dearer = directory.memory_bytes() - even.memory_bytes();
-    assert!((23_500..23_700).contains(&dearer), "{dearer} bytes");
 }
 
 #[test]
-fn starts_are_what_they_were_made_of_in_either_form() {
-    // Two groups of 16 buckets and the end of the last, which begins a third.
-    let each = 100_000;
-    for (buckets, surplus, width) in [
-        (0..=0, 0, Width::Narrow),
-        (1..=1, 127, Width::Narrow),
-        (1..=1, 128, Width::Wide),
-        (31..=31, -128, Width::Narrow),
-        (31..=31, -129, Width::Wide),
-        (16..=31, 32_767, Width::Narrow),
-        (16..=31, 32_768, Width::Wide),
-        (16..=31, -32_768, Width::Narrow),
-        (16..=31, -32_769, Width::Wide),
-    ] {
-        let more = |bucket| if buckets.contains(&bucket) { surplus } else { 0 };
-        let start = |bucket: u32| (bucket * each).strict_add_signed(more(bucket));
-        let starts: Vec<u32> = (0..=32).map(start).collect();
-        let made = Starts::of(5, &starts);
-        let spread = Spread { entries: 32 * each, bucket_bits: 5, width };
-        assert_eq!(made.spread(), spread, "{buckets:?} {surplus}");
-        for (first, last) in (0..32).flat_map(|first| (first..32).map(move |last| (first, last))) {
-            let entries = spread.entries_in(&(first..=last), made.of_buckets(&(first..=last)));
-            assert_eq!(entries, Some(starts[first]..starts[last + 1]), "{buckets:?} {surplus}");
-        }
-    }
-}
-
-#[test]
-fn starts_that_no_writer_made_lead_nowhere() {
-    let narrow = Spread { entries: 100, bucket_bits: 2, width: Width::Narrow };
+fn starts_are_what_they_were_made_of_and_others_lead_nowhere() {
+    let spread = Spread { entries: 100, bucket_bits: 2 };
     let starts = Starts::of(2, &[0, 30, 50, 50, 100]);
-    assert_eq!(starts.spread(), narrow);
+    assert_eq!(starts.spread(), spread);
     let entries = |numbers: RangeInclusive<usize>| {
-        narrow.entries_in(&numbers, starts.of_buckets(&numbers)).unwrap()
+        spread.entries_in(&numbers, starts.of_buckets(&numbers)).unwrap()
     };
     assert_eq!(
         [0..=0, 1..=1, 2..=2, 1..=3, 0..=3].map(entries),
         [0..30, 30..50, 50..50, 30..100, 0..100]
     );
-    let forged = |group: i16, first: i8, end: i8| {
-        let mut raw = [0; 18];
-        raw[..2].copy_from_slice(&group.to_le_bytes());
-        raw[3..5].copy_from_slice(&[first.cast_unsigned(), end.cast_unsigned()]);
-        narrow.entries_in(&(1..=1), &raw)
+    let forged = |first: u32, end: u32| {
+        spread.entries_in(&(1..=1), &[first.to_le_bytes(), end.to_le_bytes()].concat())
     };
-    assert_eq!(forged(0, 0, 0), Some(25..50));
-    assert_eq!(forged(10, -35, 40), Some(0..100));
-    for (group, first, end) in
-        [(0, -26, 0), (0, 0, 51), (0, 0, -26), (i16::MIN, -128, 127), (i16::MAX, 0, 127)]
-    {
-        assert_eq!(forged(group, first, end), None, "{group}, {first}, {end}");
-    }
-    let wide = Spread { width: Width::Wide, ..narrow };
-    let forged = |first: i32, end: i32| {
-        wide.entries_in(&(1..=1), &[first.to_le_bytes(), end.to_le_bytes()].concat())
-    };
-    assert_eq!(forged(-25, 50), Some(0..100));
-    for (first, end) in [(-26, 0), (0, 51), (0, -26), (i32::MIN, i32::MAX)] {
+    assert_eq!(forged(0, 100), Some(0..100));
+    for (first, end) in [(51, 50), (0, 101), (u32::MAX, u32::MAX)] {
         assert_eq!(forged(first, end), None, "{first}, {end}");
     }
-    for (spread, len) in [(narrow, 17), (narrow, 36), (wide, 4), (wide, 12)] {
+    for len in [0, 4, 12] {
         assert_eq!(spread.entries_in(&(1..=1), &vec![0; len]), None, "{len} bytes");
     }
 }
@@ -251,7 +205,8 @@ fn earlier_indexes_are_made_again_earlier_segments_read_and_later_ones_refused()
         (2, super::HeaderError::Damaged),
         (3, super::HeaderError::Damaged),
         (5, super::HeaderError::Damaged),
-        (7, super::HeaderError::Version(7)),
+        (6, super::HeaderError::Damaged),
+        (8, super::HeaderError::Version(8)),
     ] {
         index[8] = version;
         assert_eq!(head_len(&index), Err(refused));
@@ -273,7 +228,7 @@ fn an_index_costs_less_than_three_bytes_of_memory_an_object() {
     for count in [98_304, 196_607] {
         let file = file(count);
         let bytes = directory(&head(&file).unwrap(), &file).memory_bytes();
-        assert!(bytes * 10 < 22 * count, "{bytes} bytes for {count}");
+        assert!(bytes * 10 < 28 * count, "{bytes} bytes for {count}");
     }
 }
 
