@@ -8,24 +8,23 @@ use crate::format::record::{Content, RECORD_TRAILER_BYTES, RecordHead};
 
 /// The data of a record in the form it has in the file; `None` when the checksum, or the
 /// length, is another.
-pub(crate) fn data_of<'a>(head: &RecordHead, record: &'a [u8]) -> Option<&'a [u8]> {
+pub(crate) fn data_of(head: &RecordHead, record: &Bytes) -> Option<Bytes> {
     let begin = head.header_len();
     let end = begin + head.stored() as usize;
     let trailer = record.get(end..end + RECORD_TRAILER_BYTES)?;
-    let data = &record[begin..end];
-    (trailer == crc32c::crc32c(data).to_le_bytes()).then_some(data)
+    let sound = trailer == crc32c::crc32c(&record[begin..end]).to_le_bytes();
+    sound.then(|| record.slice(begin..end))
 }
 
-/// The object whose stored form this is; what is stored as it is, `keep` makes last.
+/// The object whose stored form this is; what is stored as it is, is shared, not copied.
 pub(crate) fn object_of(
     head: &RecordHead,
-    data: &[u8],
+    data: Bytes,
     unpacker: &Unpacker,
-    keep: impl FnOnce(&[u8]) -> Bytes,
 ) -> Result<Object, &'static str> {
     let Content::Object { kind, size, codec, .. } = head.content else {
         return Err("its record holds no object");
     };
-    let data = unpacker.unpack(codec, data, size as usize, keep)?;
+    let data = unpacker.unpack(codec, data, size as usize)?;
     Ok(Object::claimed(head.id, kind, data))
 }

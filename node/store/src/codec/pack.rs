@@ -146,23 +146,21 @@ pub(crate) struct Unpacker {
 
 impl Unpacker {
     /// The object's data, of which the record says that it is so long: what is asked of memory.
-    /// What is stored as it is, `keep` makes last.
     ///
     /// # Errors
     /// What is wrong with the form in the file.
     pub(crate) fn unpack(
         &self,
         codec: Codec,
-        stored: &[u8],
+        stored: Bytes,
         size: usize,
-        keep: impl FnOnce(&[u8]) -> Bytes,
     ) -> Result<Bytes, &'static str> {
         let unpacked = match codec {
-            Codec::Raw => return Ok(keep(stored)),
-            Codec::Lz4 => lz4_flex::block::decompress(stored, size).ok(),
+            Codec::Raw => return Ok(stored),
+            Codec::Lz4 => lz4_flex::block::decompress(&stored, size).ok(),
             Codec::Zstd => {
                 let make = || Decompressor::new().expect("there is no dictionary to fail at");
-                self.frames.lend(make).decompress(stored, size).ok()
+                self.frames.lend(make).decompress(&stored, size).ok()
             }
         };
         let unpacked = unpacked.ok_or("its record does not unpack")?;

@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::replica::StoreError;
-use gitstratum_host::disk::Seen;
 
 use crate::codec::decode::{data_of, object_of};
 use crate::codec::pack::Unpacker;
@@ -224,9 +224,9 @@ pub(crate) async fn read_record(
 ) -> Result<Object, StoreError> {
     let (segment, offset, size) = (location.segment, location.offset, location.stored.into());
     let at = BadPlace::Record { segment, offset };
-    let decode = |record: Seen<'_>| decode(id, location, &record, &shared.codecs.unpacker);
-    let looked = location.file.look_at(offset.into(), location.record_len(&id), decode).await;
-    let decoded = looked.map_err(|error| shared.damage.note_unread(id, at, size, &error))?;
+    let read = location.file.read_at(offset.into(), location.record_len(&id)).await;
+    let record = read.map_err(|error| shared.damage.note_unread(id, at, size, &error))?;
+    let decoded = decode(id, location, &record, &shared.codecs.unpacker);
     decoded.map_err(|reason| shared.damage.note(id, Bad::wrong(at, size, reason)))
 }
 
@@ -251,11 +251,11 @@ async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Seale
 fn decode(
     id: ObjectId,
     location: &Location,
-    record: &Seen<'_>,
+    record: &Bytes,
     unpacker: &Unpacker,
 ) -> Result<Object, &'static str> {
     let head = RecordHead::parse(record, location.segment, location.offset.into());
     let Some(head) = head.filter(|head| head.id == id) else { return Err("its record's header") };
     let data = data_of(&head, record).ok_or("the checksum of its record")?;
-    object_of(&head, data, unpacker, |raw| record.keep(raw))
+    object_of(&head, data, unpacker)
 }

@@ -72,7 +72,7 @@ impl Reader {
             let record = self.bytes(self.offset, len).await?;
             let offset = u32::try_from(self.offset).expect("a segment is below 4 GiB");
             self.offset += len as u64;
-            let data = data_of(&head, &record).map(|data| record.slice_ref(data));
+            let data = data_of(&head, &record);
             return Ok(Some(Scanned { offset, head, data }));
         }
         Ok(None)
@@ -313,10 +313,10 @@ pub(crate) fn verify(record: &Scanned, unpacker: &Unpacker) -> Result<(), &'stat
     if matches!(record.head.content, Content::Void { .. }) {
         return Ok(());
     }
-    let data = record.data.as_ref().ok_or("the checksum of its record")?;
+    let data = record.data.clone().ok_or("the checksum of its record")?;
     if matches!(record.head.content, Content::Tombstone { .. }) {
         return Ok(());
     }
-    let object = object_of(&record.head, data, unpacker, |raw| data.slice_ref(raw))?;
+    let object = object_of(&record.head, data, unpacker)?;
     object.verify().map_err(|_| OTHER_BYTES)
 }

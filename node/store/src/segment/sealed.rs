@@ -257,12 +257,11 @@ impl Sealed {
                 let bucket = match directory.get() {
                     Some(known) => head.bucket(number, known.starts(&(number..=number))),
                     None => {
-                        let Piece { offset, len } = head.starts_piece(&(number..=number));
-                        file.look_at(offset, len, |starts| head.bucket(number, &starts)).await?
+                        let starts = read(file, head.starts_piece(&(number..=number))).await?;
+                        head.bucket(number, &starts)
                     }
                 }?;
-                let Piece { offset, len } = bucket.piece;
-                Ok(file.look_at(offset, len, |bytes| head.find(bucket, &bytes, id)).await??)
+                Ok(head.find(bucket, &read(file, bucket.piece).await?, id)?)
             }
         }
     }

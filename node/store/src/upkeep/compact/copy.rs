@@ -151,7 +151,7 @@ async fn copy_hidden(
     let read = location.file.read_at(offset.into(), len).await;
     let record = read.map_err(|error| read_failed(&segment_path(segment), &error))?;
     let head = RecordHead::parse(&record, segment, offset.into()).filter(|head| head.id == id);
-    let kept = |head| Some(Draft::new(head, record.slice_ref(data_of(&head, &record)?)));
+    let kept = |head| Some(Draft::new(head, data_of(&head, &record)?));
     match head.and_then(kept) {
         Some(draft) => output.push(shared, draft).await,
         None => {
