@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::replica::{
@@ -49,21 +48,13 @@ impl SegmentStore {
     /// Opens the store in the disk's root, making it if the disk is empty. An opening whose
     /// future is dropped is still finished, and closed.
     ///
-    /// The short steps of looking at what a store left that was closed are done on the calling
-    /// thread; what takes longer is not.
-    ///
     /// # Errors
     /// [`OpenError`]; a disk that is not this node's, or in use, is left as it was.
     pub async fn open(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
-        let mut opening = Box::pin(Self::open_here(disk, options));
-        // To wait until another thread begins would take as long as all of a short opening.
-        match (&mut opening).now_or_never() {
-            Some(opened) => opened,
-            None => opened_elsewhere("open the store", dedicated(opening).await)?,
-        }
+        opened_elsewhere("open the store", dedicated(Self::open_here(disk, options)).await)?
     }
 
-    /// Opens it on the thread that polls, and begins to work.
+    /// Opens it on a thread of its own, and begins to work.
     async fn open_here(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
         let here = disk.clone().in_place();
         let lock = identity::claim(&here, &options.node_id).await?;

@@ -6,8 +6,6 @@ pub(crate) mod draft;
 pub(crate) mod pack;
 pub(crate) mod spare;
 
-use std::sync::LazyLock;
-
 use gitstratum_core::limits;
 use gitstratum_host::processors;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -20,7 +18,7 @@ use spare::Lent;
 pub(crate) struct Codecs {
     /// A large put has one while it prepares its records: there are as many as processors, but
     /// for the one that the committer needs.
-    pub(crate) preparing: LazyLock<Semaphore>,
+    pub(crate) preparing: Semaphore,
     packers: Packers,
     pub(crate) unpacker: Unpacker,
 }
@@ -29,9 +27,7 @@ impl Codecs {
     /// New objects are brought into this form.
     pub(crate) fn new(compression: Compression) -> Self {
         Codecs {
-            // Not before it is needed: to learn of the processors takes a fifth of the time
-            // that it takes to open a store.
-            preparing: LazyLock::new(|| Semaphore::new(processors().saturating_sub(1).max(1))),
+            preparing: Semaphore::new(processors().saturating_sub(1).max(1)),
             packers: Packers::new(compression),
             unpacker: Unpacker::default(),
         }

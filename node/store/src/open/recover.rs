@@ -63,13 +63,10 @@ pub(crate) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     let compares = known.manifest.is_some();
     let manifest = known.manifest.unwrap_or_default();
     let looks = look_at_all(disk, segments.iter().copied().collect()).await?;
-    if !names_last(&looks, &large, &leftovers) {
-        // There is more to do than to look: whoever waits with a thread for the opening has it
-        // go on elsewhere.
-        tokio::task::yield_now().await;
-        for dir in ["", DIR, LARGE_DIR] {
-            disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
-        }
+    // A killed process may have given names that it had not synced, and what is served from now
+    // on depends on them.
+    for dir in ["", DIR, LARGE_DIR] {
+        disk.sync_dir(dir).await.map_err(io_error("sync", dir))?;
     }
     for path in leftovers {
         match remove(disk, &path).await {
@@ -132,18 +129,6 @@ pub(crate) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     sealed.sort_by_key(|segment| std::cmp::Reverse(segment.id()));
     recovered.view.sealed = sealed.into();
     Ok(recovered)
-}
-
-/// Whether all names are durable on which it depends what is served from now on, although a
-/// killed process may have given some and not synced them.
-///
-/// So it is when there are sealed segments and nothing else. A segment's name is durable
-/// before its first record is written, and the directory's before it; what compaction makes
-/// gets its name when it is whole, and until that was synced what it replaces is there too, a
-/// leftover by now; and without its index a segment loses nothing.
-fn names_last(looks: &[Look], large: &BTreeSet<ObjectId>, leftovers: &[String]) -> bool {
-    let sealed = !looks.is_empty() && looks.iter().all(|look| look.sealed.is_some());
-    sealed && large.is_empty() && leftovers.is_empty()
 }
 
 /// Whether something was not done because nothing can be written: what was left by a clean end

@@ -73,7 +73,7 @@ async fn a_store_of_more_segments_than_a_thread_looks_at_is_opened_whole_or_not_
 #[tokio::test]
 async fn an_opening_that_nobody_waits_for_leaves_the_store_to_the_next() {
     let scratch = scratch();
-    assert!(open(&scratch.disk).now_or_never().is_none(), "there are directories to be synced");
+    assert!(open(&scratch.disk).now_or_never().is_none(), "it goes on in a thread of its own");
     let store = tokio::time::timeout(Duration::from_secs(10), async {
         loop {
             let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
