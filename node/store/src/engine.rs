@@ -21,7 +21,7 @@ use crate::open::load::load_directories;
 use crate::open::recover::{Recovered, opened_elsewhere, recover};
 use crate::options::StoreOptions;
 use crate::read::inventory::{Inventory, inventory, standing};
-use crate::read::lookup::{Held, locate, read_record, which_held};
+use crate::read::lookup::{ObjectLocation, locate, read_record, which_held};
 use crate::state::quarantine::Unidentified;
 use crate::state::scrub::memory::Memory;
 use crate::state::scrub::numbers::ScrubNumbers;
@@ -65,11 +65,11 @@ impl SegmentStore {
             }
         }
         let recovered = recover(&here).await?;
-        let (queue, orders) = mpsc::unbounded_channel();
+        let (queue, requests) = mpsc::unbounded_channel();
         let scrubs = Memory::load(&here, unix_time_ms()).await;
         let Recovered { view, next_segment, damaged, missing, ledgers, had_manifest } = recovered;
-        let found = shared::Found { view, next_segment, ledgers, scrubs };
-        let shared = Arc::new(Shared::new(disk, options, found, queue));
+        let initial = shared::InitialState { view, next_segment, ledgers, scrubs };
+        let shared = Arc::new(Shared::new(disk, options, initial, queue));
         match here.room().await {
             Ok(room) => {
                 shared.health.note_room(room);
@@ -104,7 +104,7 @@ impl SegmentStore {
         let committer = dedicated(async move {
             dedicated(load_directories(committing.clone()));
             tokio::spawn(committing.large_puts.clone().run());
-            commit::run(committing, orders, lock).await;
+            commit::run(committing, requests, lock).await;
         });
         Ok(Arc::new(SegmentStore { shared, running: Mutex::new(Some(committer)) }))
     }
@@ -206,10 +206,10 @@ impl Store for SegmentStore {
         self.shared.counters.count_get();
         match locate(&self.shared, &id).await? {
             None => Ok(Found::Absent),
-            Some(Held::Record(location)) => {
+            Some(ObjectLocation::Record(location)) => {
                 Ok(Found::Object(read_record(&self.shared, id, &location).await?))
             }
-            Some(Held::Large) => {
+            Some(ObjectLocation::Large) => {
                 Ok(Found::Large(ObjectReader::open(self.shared.clone(), id).await?.head()))
             }
         }
@@ -234,11 +234,13 @@ impl Store for SegmentStore {
         self.shared.counters.count_get();
         Ok(match locate(&self.shared, &id).await? {
             None => None,
-            Some(Held::Record(location)) => {
+            Some(ObjectLocation::Record(location)) => {
                 let object = read_record(&self.shared, id, &location).await?;
                 Some(Box::new(SmallReader::new(object)))
             }
-            Some(Held::Large) => Some(Box::new(ObjectReader::open(self.shared.clone(), id).await?)),
+            Some(ObjectLocation::Large) => {
+                Some(Box::new(ObjectReader::open(self.shared.clone(), id).await?))
+            }
         })
     }
 

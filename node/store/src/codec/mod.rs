@@ -2,9 +2,9 @@
 //! Pure: nothing here does I/O.
 
 pub(crate) mod decode;
-pub(crate) mod draft;
+pub(crate) mod encode;
 pub(crate) mod pack;
-pub(crate) mod spare;
+pub(crate) mod pool;
 
 use gitstratum_core::limits;
 use gitstratum_host::processors;
@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::options::Compression;
 use pack::{Packer, Packers, Unpacker};
-use spare::Lent;
+use pool::Pooled;
 
 /// What objects are encoded and decoded with.
 pub(crate) struct Codecs {
@@ -34,8 +34,8 @@ impl Codecs {
     }
 
     /// What objects are packed with, if new ones are to be.
-    pub(crate) fn packer(&self) -> Option<Lent<'_, Packer>> {
-        self.packers.lend()
+    pub(crate) fn packer(&self) -> Option<Pooled<'_, Packer>> {
+        self.packers.take()
     }
 
     /// Waits for the turn of a put of so many bytes to prepare its records, if that takes long.

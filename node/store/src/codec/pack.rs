@@ -1,11 +1,11 @@
-//! Packing objects where that pays, and unpacking them.
+//! Compression of objects where that pays, and decompression.
 
 use bytes::{Bytes, BytesMut};
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::compress_bound;
 
-use crate::codec::spare::{Lent, Spare};
+use crate::codec::pool::{Pool, Pooled};
 use crate::format::record::Codec;
 use crate::options::Compression;
 
@@ -115,17 +115,17 @@ fn is_noise(data: &[u8]) -> bool {
 /// Packers into one form, kept from put to put.
 pub(crate) struct Packers {
     form: Compression,
-    spare: Spare<Packer>,
+    pool: Pool<Packer>,
 }
 
 impl Packers {
     /// Those that bring objects into this form.
     pub(crate) fn new(form: Compression) -> Self {
-        Packers { form, spare: Spare::default() }
+        Packers { form, pool: Pool::default() }
     }
 
     /// A packer; `None` where objects are kept as they are.
-    pub(crate) fn lend(&self) -> Option<Lent<'_, Packer>> {
+    pub(crate) fn take(&self) -> Option<Pooled<'_, Packer>> {
         let make = match self.form {
             Compression::None => return None,
             Compression::Lz4 => || Coder::Lz4(CompressTable::default()),
@@ -133,7 +133,7 @@ impl Packers {
                 || Coder::Zstd(Compressor::new(ZSTD_LEVEL).expect("zstd has this level"))
             }
         };
-        Some(self.spare.lend(|| Packer::new(make())))
+        Some(self.pool.take(|| Packer::new(make())))
     }
 }
 
@@ -141,7 +141,7 @@ impl Packers {
 /// kilobytes: they are kept from get to get.
 #[derive(Default)]
 pub(crate) struct Unpacker {
-    frames: Spare<Decompressor<'static>>,
+    frames: Pool<Decompressor<'static>>,
 }
 
 impl Unpacker {
@@ -160,7 +160,7 @@ impl Unpacker {
             Codec::Lz4 => lz4_flex::block::decompress(&stored, size).ok(),
             Codec::Zstd => {
                 let make = || Decompressor::new().expect("there is no dictionary to fail at");
-                self.frames.lend(make).decompress(&stored, size).ok()
+                self.frames.take(make).decompress(&stored, size).ok()
             }
         };
         let unpacked = unpacked.ok_or("its record does not unpack")?;

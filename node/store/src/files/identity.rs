@@ -1,4 +1,4 @@
-//! Whose data this is: a lock against a second process, and a file with the node's name.
+//! Owner of a data directory: a lock against a second process, and a file with the node's name.
 //!
 //! The file has version 2 from the moment that the store has a manifest. So a store whose
 //! manifest is lost is told from one that a program made which wrote none.

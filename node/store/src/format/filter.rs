@@ -1,4 +1,4 @@
-//! What an index can say without a read: that an id is none of its own.
+//! Binary fuse filter: what an index can say without a read, that an id is none of its own.
 //!
 //! A binary fuse filter over three windows (Graf and Lemire, "Binary Fuse Filters: Fast and
 //! Smaller Than Xor Filters", 2022). Each id has a fingerprint, and three slots in windows

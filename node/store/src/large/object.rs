@@ -15,7 +15,7 @@ use gitstratum_core::replica::{LargeReader, LargeWriter, StoreError, Stored};
 use gitstratum_host::disk::{File, OpenMode};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::codec::draft as small;
+use crate::codec::encode::EncodedRecord;
 use crate::error::read_failed;
 use crate::files::names::{LARGE_DIR, large_path};
 use crate::format::large::{
@@ -30,7 +30,7 @@ use crate::state::view::{Bad, BadPlace};
 const WRITE_BYTES: usize = 1 << 20;
 
 /// The file of a large put under way.
-struct Draft {
+struct IncompleteFile {
     /// Closed before the name is given up: until then its bytes take room.
     file: File,
     /// Where the next bytes go.
@@ -44,7 +44,7 @@ struct TemporaryName {
     path: String,
 }
 
-impl Draft {
+impl IncompleteFile {
     async fn begin(shared: Arc<Shared>, head: &ObjectHead) -> Result<Self, StoreError> {
         let path = shared.large_puts.begin(head.id);
         let name = TemporaryName { shared, path };
@@ -53,7 +53,7 @@ impl Draft {
         }
         let made = name.shared.disk.open(&name.path, OpenMode::CreateNew).await;
         let file = made.map_err(|error| name.shared.health.write_failed(&name.path, &error))?;
-        Ok(Draft { file, len: 0, name })
+        Ok(IncompleteFile { file, len: 0, name })
     }
 
     fn path(&self) -> &str {
@@ -72,7 +72,7 @@ pub(crate) struct ObjectWriter {
     shared: Arc<Shared>,
     head: ObjectHead,
     /// None when the object is here already: then its parts are only checked.
-    draft: Option<Draft>,
+    incomplete: Option<IncompleteFile>,
     hasher: ObjectHasher,
     /// Of the chunk's data so far.
     crc: u32,
@@ -92,20 +92,20 @@ impl ObjectWriter {
             shared.health.overloaded(format!("{limit} large objects are written at once"))
         })?;
         let file_len = file_len(&head)?;
-        let draft = match holds(&shared, &head.id).await? {
+        let incomplete = match holds(&shared, &head.id).await? {
             true => None,
             false => {
                 // Now, and not when most of it is written.
                 shared.health.room_for(file_len, file_len).await?;
-                Some(Draft::begin(shared.clone(), &head).await?)
+                Some(IncompleteFile::begin(shared.clone(), &head).await?)
             }
         };
-        let header = draft.as_ref().map(|_| Bytes::copy_from_slice(&large_header(&head)));
+        let header = incomplete.as_ref().map(|_| Bytes::copy_from_slice(&large_header(&head)));
         let hasher = ObjectHasher::plain(head.id.algorithm(), head.kind, head.size_bytes);
         Ok(ObjectWriter {
             shared,
             head,
-            draft,
+            incomplete,
             hasher,
             crc: 0,
             received_bytes: 0,
@@ -130,27 +130,27 @@ impl ObjectWriter {
     async fn flush(&mut self) -> Result<(), StoreError> {
         let (pending, bytes) = (std::mem::take(&mut self.pending), self.pending_bytes as u64);
         self.pending_bytes = 0;
-        let Some(draft) = &mut self.draft else { return Ok(()) };
-        self.shared.health.room_for(bytes, self.file_len.saturating_sub(draft.len)).await?;
-        let written = draft.file.write_at(draft.len, pending).await;
-        written.map_err(|error| self.shared.health.write_failed(draft.path(), &error))?;
-        draft.len += bytes;
+        let Some(incomplete) = &mut self.incomplete else { return Ok(()) };
+        self.shared.health.room_for(bytes, self.file_len.saturating_sub(incomplete.len)).await?;
+        let written = incomplete.file.write_at(incomplete.len, pending).await;
+        written.map_err(|error| self.shared.health.write_failed(incomplete.path(), &error))?;
+        incomplete.len += bytes;
         Ok(())
     }
 
     /// Syncs the file, gives it its name, and enters the object into the view; `false` when
     /// that had happened to another file of the object.
-    async fn keep(&self, draft: Draft) -> Result<bool, StoreError> {
+    async fn keep(&self, incomplete: IncompleteFile) -> Result<bool, StoreError> {
         let shared = &self.shared;
         let id = self.head.id;
         let to = large_path(id);
-        if large_file_len(self.head.size_bytes) != Some(draft.len) {
+        if large_file_len(self.head.size_bytes) != Some(incomplete.len) {
             // A write of it failed or was given up, and the caller went on all the same.
-            return Err(shared.health.fail(format!("{} is not whole", draft.path())));
+            return Err(shared.health.fail(format!("{} is not whole", incomplete.path())));
         }
         // Before the name is taken: others wait for it, and a sync takes its time.
-        let synced = draft.file.sync_data().await;
-        synced.map_err(|error| shared.health.write_failed(draft.path(), &error))?;
+        let synced = incomplete.file.sync_data().await;
+        synced.map_err(|error| shared.health.write_failed(incomplete.path(), &error))?;
         // Opened before the name is taken: it can then not be wanting.
         let directory = shared.disk.open_dir(LARGE_DIR).await;
         let directory = directory.map_err(|error| shared.health.write_failed(LARGE_DIR, &error))?;
@@ -162,12 +162,12 @@ impl ObjectWriter {
             return Ok(false);
         }
         let named = async {
-            shared.disk.rename(draft.path(), &to).await?;
+            shared.disk.rename(incomplete.path(), &to).await?;
             directory.sync().await
         };
         named.await.map_err(|error| shared.health.fail(format!("name {to}: {error}")))?;
-        shared.large_puts.completed(draft.path());
-        if let Err(error) = shared.large_names.note(id, Some(draft.len)).await {
+        shared.large_puts.completed(incomplete.path());
+        if let Err(error) = shared.large_names.note(id, Some(incomplete.len)).await {
             if matches!(error, StoreError::DiskFull) {
                 // Durably, or what was refused might be there after a power loss.
                 let removed = async {
@@ -182,7 +182,7 @@ impl ObjectWriter {
         }
         let healed = {
             let mut view = shared.view();
-            view.large.insert(id, draft.len);
+            view.large.insert(id, incomplete.len);
             let healed = view.bad(&id).is_some_and(|bad| {
                 // Where its file was missing, this one takes its place.
                 matches!(bad.at, BadPlace::Large | BadPlace::Dropped)
@@ -196,7 +196,7 @@ impl ObjectWriter {
             // Before the acknowledgement: the list speaks of this name.
             shared.damage.save().await?;
         }
-        shared.health.count_write(draft.len, 2);
+        shared.health.count_write(incomplete.len, 2);
         Ok(true)
     }
 }
@@ -239,9 +239,9 @@ impl LargeWriter for ObjectWriter {
         }
         self.flush().await?;
         let durability = self.shared.options.durability();
-        let draft = self.draft.take();
-        let kept = match draft {
-            Some(draft) => self.keep(draft).await?,
+        let incomplete = self.incomplete.take();
+        let kept = match incomplete {
+            Some(incomplete) => self.keep(incomplete).await?,
             None => false,
         };
         let already_present = !kept;
@@ -292,8 +292,8 @@ impl LargeWriter for SmallWriter {
             let durability = self.shared.options.durability();
             return Ok(Stored { bytes: size_bytes, durability, already_present: true });
         }
-        let draft = small::Draft::of_object(object, self.shared.codecs.packer().as_deref_mut());
-        self.shared.queue.write(vec![draft], seen).await.remove(0)
+        let record = EncodedRecord::of_object(object, self.shared.codecs.packer().as_deref_mut());
+        self.shared.queue.write(vec![record], seen).await.remove(0)
     }
 }
 

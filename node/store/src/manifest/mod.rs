@@ -22,8 +22,8 @@
 //! take a write with each acknowledgement. After a clean close nothing is left to such doubt.
 
 mod compare;
-mod lost;
 mod text;
+mod unidentified;
 
 #[cfg(test)]
 mod tests;
@@ -39,8 +39,8 @@ use crate::files::names::DIR;
 pub(crate) use crate::files::names::MANIFEST as FILE;
 use crate::format::segment::SegmentId;
 
-pub(crate) use compare::{Held, compare};
-pub(crate) use lost::Lost;
+pub(crate) use compare::{OnDisk, compare};
+pub(crate) use unidentified::UnidentifiedRecords;
 
 /// The paths of the copies, in the order in which they are written.
 pub(crate) fn paths() -> [String; 2] {

@@ -20,7 +20,7 @@ use crate::format::large::{
 };
 use crate::format::record::{Content, RECORD_TRAILER_BYTES, TOMBSTONE_DATA_BYTES, header_len};
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header};
-use crate::manifest::{self, Held, Manifest, Should};
+use crate::manifest::{self, Manifest, OnDisk, Should};
 use crate::segment::scan::{Reader, read_accounts, verify as verify_record};
 use crate::segment::sealed::{IndexError, Sealed};
 use crate::state::large_names;
@@ -165,7 +165,7 @@ async fn segment(
     Segment { id, newest, should }: Segment,
     findings: &mut Findings,
     progress: &mut impl FnMut(u64, u64),
-) -> Result<Held, OpenError> {
+) -> Result<OnDisk, OpenError> {
     let path = segment_path(id);
     let read = || io_error("read", &path);
     let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
@@ -201,7 +201,7 @@ async fn segment(
         places.insert(owner, place);
     }
     let (skipped, end) = (reader.skipped, reader.offset.min(len));
-    let mut held = Held { len, records: places.len() as u64, unread: skipped };
+    let mut held = OnDisk { len, records: places.len() as u64, unread: skipped };
     let mut hidden = 0;
     let indexed = match Sealed::open(disk, id, file, len).await {
         Ok(sealed) => {

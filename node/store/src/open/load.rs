@@ -1,4 +1,4 @@
-//! Behind the opening of a store: reading what its indexes keep in memory.
+//! Loading of filters and bucket offsets behind the opening of a store.
 
 use std::sync::Arc;
 

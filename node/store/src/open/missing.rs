@@ -1,4 +1,4 @@
-//! What an opening does not find of what a store should hold.
+//! Missing data: what an opening does not find of what a store should hold.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use gitstratum_host::disk::OpenMode;
 use crate::error::{OpenError, io_error};
 use crate::files::names::large_path;
 use crate::format::large::large_size_of;
-use crate::manifest::{self, Lost};
+use crate::manifest::{self, UnidentifiedRecords};
 use crate::state::large_names::{self, Journal, Said};
 use crate::state::quarantine::Missing;
 use crate::state::view::{Bad, BadPlace};
@@ -20,7 +20,8 @@ impl Missing {
         let trouble = read.trouble.join(", ");
         match &read.manifest {
             None if had => {
-                let lost = Lost::unknown(format!("{trouble}: nobody knows what there was"));
+                let lost =
+                    UnidentifiedRecords::unknown(format!("{trouble}: nobody knows what there was"));
                 self.lost.push((manifest::FILE.to_owned(), lost));
             }
             Some(_) if !trouble.is_empty() => {

@@ -1,4 +1,4 @@
-//! Opening: indexes are read, the last segment is scanned, and what a crash left is
+//! Recovery: indexes are read, the last segment is scanned, and what a crash left is
 //! finished or undone.
 //!
 //! Invariant: nothing that was acknowledged is lost, nothing that was not is half there,
@@ -27,7 +27,7 @@ use crate::format::record::{Begins, Content, RECORD_BYTES_MIN, RecordHead};
 use crate::format::segment::{
     SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header, segment_header,
 };
-use crate::manifest::{self, Held, Should, Summary};
+use crate::manifest::{self, OnDisk, Should, Summary};
 use crate::open::clean;
 use crate::segment::append::cut;
 use crate::segment::scan::{Contents, Tail, scan};
@@ -121,7 +121,7 @@ pub(crate) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
             }
             Opened::Nothing => (0, 0),
         };
-        held.insert(id, Held { len, records, unread });
+        held.insert(id, OnDisk { len, records, unread });
     }
     if compares {
         recovered.missing.lost.extend(manifest::compare(&manifest, &held));

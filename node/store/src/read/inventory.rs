@@ -1,4 +1,4 @@
-//! Which objects a store holds between two positions, in order: for comparing replicas.
+//! Inventory: which objects a store holds between two positions, in order, for comparing replicas.
 //!
 //! Nothing is kept for it. The ids are read off the sorted index files when they are asked
 //! for, 29 bytes of reading an id with SHA-1, and merged with what is in memory; so puts pay
@@ -19,7 +19,7 @@ use gitstratum_host::compute;
 use crate::error::read_failed;
 use crate::files::names::index_path;
 use crate::format::index::{Entry, Place};
-use crate::read::lookup::{Held, Latest, holds, latest, rebuild_index, which_held};
+use crate::read::lookup::{Latest, ObjectLocation, holds, latest, rebuild_index, which_held};
 use crate::segment::sealed::{IndexError, Sealed};
 use crate::state::shared::Shared;
 
@@ -82,7 +82,8 @@ pub(crate) async fn standing(
             true => Standing::Held,
             false => match latest(shared, id).await? {
                 Latest::Deleted => Standing::Deleted,
-                Latest::Held(Held::Record(_) | Held::Large) | Latest::Unknown => Standing::Lacking,
+                Latest::Held(ObjectLocation::Record(_) | ObjectLocation::Large)
+                | Latest::Unknown => Standing::Lacking,
             },
         });
     }

@@ -1,4 +1,4 @@
-//! Finding an object's record, and reading it.
+//! Lookup: finding an object's record, and reading it.
 //!
 //! A get costs one read of an index and one of the record; an id that is absent costs none. A
 //! filter that lets an id pass which its segment does not have, one in 8,192, costs a read more.
@@ -22,22 +22,22 @@ use crate::format::segment::SegmentId;
 use crate::segment::scan::{Tail, scan};
 use crate::segment::sealed::{IndexError, Sealed, write_index};
 use crate::state::shared::Shared;
-use crate::state::view::{Bad, BadPlace, Location, Near, Recent};
+use crate::state::view::{Bad, BadPlace, Near, Recent, RecordLocation};
 
 /// Lookups that begin again because an index was made again or a segment rewritten.
 const LOOKUPS_MAX: usize = 4;
 
 /// Where an object is.
-pub(crate) enum Held {
+pub(crate) enum ObjectLocation {
     /// In a record.
-    Record(Location),
+    Record(RecordLocation),
     /// In a file of its own.
     Large,
 }
 
 /// The latest that the store knows of an id.
 pub(crate) enum Latest {
-    Held(Held),
+    Held(ObjectLocation),
     Deleted,
     Unknown,
 }
@@ -49,7 +49,7 @@ pub(crate) enum Latest {
 pub(crate) async fn locate(
     shared: &Arc<Shared>,
     id: &ObjectId,
-) -> Result<Option<Held>, StoreError> {
+) -> Result<Option<ObjectLocation>, StoreError> {
     let latest = latest(shared, id).await?;
     let view = shared.view();
     let Some(bad) = view.bad(id) else {
@@ -64,10 +64,12 @@ pub(crate) async fn locate(
     };
     match latest {
         // A later put brought it back.
-        Latest::Held(Held::Record(location)) if !bad.is_at(&location) => {
-            Ok(Some(Held::Record(location)))
+        Latest::Held(ObjectLocation::Record(location)) if !bad.is_at(&location) => {
+            Ok(Some(ObjectLocation::Record(location)))
         }
-        Latest::Held(Held::Large) if bad.at != BadPlace::Large => Ok(Some(Held::Large)),
+        Latest::Held(ObjectLocation::Large) if bad.at != BadPlace::Large => {
+            Ok(Some(ObjectLocation::Large))
+        }
         Latest::Deleted => Ok(None),
         Latest::Held(_) | Latest::Unknown => Err(bad.error(*id)),
     }
@@ -119,11 +121,11 @@ pub(crate) async fn which_held(
 /// knows nothing: the worst is a second record of an object that is there.
 pub(crate) async fn recent_in(shared: &Shared, sealed: &[Arc<Sealed>], id: &ObjectId) -> Recent {
     match ask(sealed, id).await {
-        Ok(Latest::Held(Held::Record(location))) => {
+        Ok(Latest::Held(ObjectLocation::Record(location))) => {
             shared.view().recent_at(id, location.segment, location.offset)
         }
         Ok(Latest::Deleted) => Recent::Deleted,
-        Ok(Latest::Held(Held::Large) | Latest::Unknown) | Err(_) => Recent::Unknown,
+        Ok(Latest::Held(ObjectLocation::Large) | Latest::Unknown) | Err(_) => Recent::Unknown,
     }
 }
 
@@ -136,8 +138,8 @@ pub(crate) async fn latest(shared: &Arc<Shared>, id: &ObjectId) -> Result<Latest
     for _ in 0..LOOKUPS_MAX {
         let near = shared.view().near(id);
         let sealed = match near {
-            Near::At(location) => return Ok(Latest::Held(Held::Record(location))),
-            Near::Large => return Ok(Latest::Held(Held::Large)),
+            Near::At(location) => return Ok(Latest::Held(ObjectLocation::Record(location))),
+            Near::Large => return Ok(Latest::Held(ObjectLocation::Large)),
             Near::Deleted => return Ok(Latest::Deleted),
             Near::Ask(sealed) => sealed,
         };
@@ -168,7 +170,7 @@ pub(crate) async fn is_latest(
     offset: u32,
 ) -> Result<bool, StoreError> {
     let latest = latest(shared, id).await?;
-    Ok(matches!(latest, Latest::Held(Held::Record(at)) if at.is_at(segment, offset)))
+    Ok(matches!(latest, Latest::Held(ObjectLocation::Record(at)) if at.is_at(segment, offset)))
 }
 
 /// Makes a segment's index again from its records.
@@ -220,7 +222,7 @@ pub(crate) async fn rebuild_index(
 pub(crate) async fn read_record(
     shared: &Arc<Shared>,
     id: ObjectId,
-    location: &Location,
+    location: &RecordLocation,
 ) -> Result<Object, StoreError> {
     let (segment, offset, size) = (location.segment, location.offset, location.stored.into());
     let at = BadPlace::Record { segment, offset };
@@ -237,8 +239,8 @@ async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Seale
             Ok(None) => {}
             Ok(Some(Place::Object { offset, stored })) => {
                 let file = segment.file.clone();
-                let location = Location { segment: segment.id(), file, offset, stored };
-                return Ok(Latest::Held(Held::Record(location)));
+                let location = RecordLocation { segment: segment.id(), file, offset, stored };
+                return Ok(Latest::Held(ObjectLocation::Record(location)));
             }
             Ok(Some(Place::Tombstone { .. })) => return Ok(Latest::Deleted),
             Err(error) => return Err((segment.clone(), error)),
@@ -250,7 +252,7 @@ async fn ask(sealed: &[Arc<Sealed>], id: &ObjectId) -> Result<Latest, (Arc<Seale
 /// The object in a whole record, or what is wrong with it.
 fn decode(
     id: ObjectId,
-    location: &Location,
+    location: &RecordLocation,
     record: &Bytes,
     unpacker: &Unpacker,
 ) -> Result<Object, &'static str> {

@@ -13,7 +13,7 @@ use crate::format::record::{
     Begins, Content, RECORD_HEADER_BYTES_MAX, RECORD_MAGIC, RecordHead, parse_tombstone_data,
 };
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
-use crate::segment::unsealed::Places;
+use crate::segment::unsealed::MemoryIndex;
 
 const READ_BYTES: usize = 1 << 20;
 
@@ -115,7 +115,7 @@ impl Reader {
 /// All that a segment says, with the latest record of each id.
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
-    pub(crate) places: Places,
+    pub(crate) places: MemoryIndex,
     pub(crate) accounts: Accounts,
     /// The accounts had what its tombstones killed before any of these was met.
     kills_written: bool,
@@ -128,7 +128,7 @@ pub(crate) struct Contents {
     /// Where that part of an open tail begins that may never have become durable: its last
     /// group, or the last two, when one was written while the other was flushed.
     pub(crate) last_group: u64,
-    /// Places and lengths in that part, before its last whole record, where none is.
+    /// MemoryIndex and lengths in that part, before its last whole record, where none is.
     pub(crate) gaps: Vec<(u64, u64)>,
 }
 

@@ -1,4 +1,4 @@
-//! A segment that is complete and has an index file: what is kept of it in memory, and
+//! Sealed segment: complete, with an index file; what is kept of it in memory, and
 //! how a record in it is found with one read.
 
 use std::ops::RangeInclusive;
@@ -18,7 +18,7 @@ use crate::format::index::{
 };
 use crate::format::segment::SegmentId;
 use crate::manifest::Summary;
-use crate::segment::unsealed::{Places, Unsealed};
+use crate::segment::unsealed::{MemoryIndex, Unsealed};
 
 /// Bytes that are read of an index at first: nearly every head is shorter.
 const HEAD_READ_BYTES: usize = 1 << 10;
@@ -94,7 +94,7 @@ enum Index {
         directory: OnceLock<Directory>,
     },
     /// It cannot be in a file yet.
-    Memory { places: Places, accounts: Accounts },
+    Memory { places: MemoryIndex, accounts: Accounts },
 }
 
 impl Sealed {

@@ -1,4 +1,4 @@
-//! A segment whose records are indexed in memory: the one that puts are appended to, and
+//! In-memory index, and the segments that have one: that which puts are appended to, and
 //! those whose index file is still being written.
 
 use std::collections::{HashMap, HashSet};
@@ -68,19 +68,19 @@ type Map = HashMap<Key, Place, BuildHasherDefault<PrefixHasher>>;
 
 /// Where the latest record of each id is. Its order is never seen.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct MemoryIndex {
     maps: Box<[Map; MAPS]>,
     /// The lowest and the highest id.
     ids: Option<(ObjectId, ObjectId)>,
 }
 
-impl Default for Places {
+impl Default for MemoryIndex {
     fn default() -> Self {
-        Places { maps: Box::new(std::array::from_fn(|_| Map::default())), ids: None }
+        MemoryIndex { maps: Box::new(std::array::from_fn(|_| Map::default())), ids: None }
     }
 }
 
-impl Places {
+impl MemoryIndex {
     /// What is known of an id.
     pub(crate) fn get(&self, id: &ObjectId) -> Option<Place> {
         self.maps[Self::map_of(id)].get(&Key(*id)).copied()
@@ -142,7 +142,7 @@ pub(crate) struct Unsealed {
     /// Bytes before `len` that belong to no record.
     pub(crate) unread: u64,
     pub(crate) accounts: Accounts,
-    pub(crate) places: Places,
+    pub(crate) places: MemoryIndex,
 }
 
 impl Unsealed {
@@ -156,7 +156,7 @@ impl Unsealed {
             file_len: len,
             unread: 0,
             accounts: Accounts::default(),
-            places: Places::default(),
+            places: MemoryIndex::default(),
         }
     }
 

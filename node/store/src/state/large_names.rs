@@ -21,7 +21,7 @@ use super::health::Health;
 use super::view::CurrentView;
 use crate::error::is_full;
 use crate::error::{OpenError, io_error};
-use crate::manifest::{Lost, Reach};
+use crate::manifest::{Reach, UnidentifiedRecords};
 use crate::segment::append::cut;
 
 /// The journal's file.
@@ -59,7 +59,7 @@ pub(crate) struct Said {
     /// Whether a line can be appended to it as it is.
     pub(crate) whole: bool,
     /// What is wrong with it, when lines are missing that were durable.
-    pub(crate) lost: Option<Lost>,
+    pub(crate) lost: Option<UnidentifiedRecords>,
 }
 
 fn line(id: ObjectId, file_len: Option<u64>) -> String {
@@ -98,7 +98,8 @@ pub(crate) fn encode(generation: u64, large: &BTreeMap<ObjectId, u64>) -> (Bytes
 pub(crate) async fn load(disk: &Disk, least: Reach) -> Result<Said, OpenError> {
     let bytes = match disk.open(FILE, OpenMode::Read).await {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let lost = (least.generation > 0).then(|| Lost::unknown("it is missing".to_owned()));
+            let lost = (least.generation > 0)
+                .then(|| UnidentifiedRecords::unknown("it is missing".to_owned()));
             let reach = Reach { len: 0, ..least };
             return Ok(Said { lost, reach, ..Said::default() });
         }
@@ -116,7 +117,7 @@ pub(crate) async fn load(disk: &Disk, least: Reach) -> Result<Said, OpenError> {
             true => format!("it has {len} of at least {} bytes", least.len),
             false => format!("it is copy {generation}, where copy {} was", least.generation),
         };
-        said.lost = Some(Lost::unknown(reason));
+        said.lost = Some(UnidentifiedRecords::unknown(reason));
     }
     // What is written next has a higher one.
     said.reach.generation = said.reach.generation.max(least.generation);
@@ -137,7 +138,7 @@ fn parse(bytes: &[u8]) -> Result<Said, OpenError> {
             return Err(OpenError::Version { path: FILE.into(), version });
         }
         _ => {
-            said.lost = Some(Lost::unknown("its beginning is damaged".to_owned()));
+            said.lost = Some(UnidentifiedRecords::unknown("its beginning is damaged".to_owned()));
             return Ok(said);
         }
     }
@@ -147,7 +148,8 @@ fn parse(bytes: &[u8]) -> Result<Said, OpenError> {
         match parsed {
             Some(_) if !said.whole => {
                 // What stands before a good line was durable when that was written.
-                said.lost = Some(Lost::unknown("a line of it is damaged".to_owned()));
+                said.lost =
+                    Some(UnidentifiedRecords::unknown("a line of it is damaged".to_owned()));
             }
             Some(_) => said.reach.len += line.len() as u64,
             None => said.whole = false,

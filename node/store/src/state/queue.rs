@@ -9,12 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::health::Health;
 use super::view::Seen;
-use crate::codec::draft::Draft;
+use crate::codec::encode::EncodedRecord;
 use crate::format::record::Content;
 
 /// The records of one put or deletion, to be stored together.
 pub(crate) struct Queued {
-    pub(crate) drafts: Vec<Draft>,
+    pub(crate) records: Vec<EncodedRecord>,
     pub(crate) bytes: usize,
     /// How far it was looked whether they bring anything new.
     pub(crate) seen: Seen,
@@ -22,7 +22,7 @@ pub(crate) struct Queued {
 }
 
 /// What the committer is asked for.
-pub(crate) enum Order {
+pub(crate) enum Request {
     /// Store these.
     Write(Queued),
     /// Begin a new segment, and answer when the index of the old one is written.
@@ -32,34 +32,34 @@ pub(crate) enum Order {
 /// The queue, as those see it who put and delete.
 pub(crate) struct WriteQueue {
     /// Until the store is closed. Bounded in bytes by [`WriteQueue::claim`].
-    orders: Mutex<Option<mpsc::UnboundedSender<Order>>>,
+    requests: Mutex<Option<mpsc::UnboundedSender<Request>>>,
     bytes: AtomicUsize,
     health: Arc<Health>,
 }
 
 impl WriteQueue {
     /// A queue whose other end the committer has.
-    pub(crate) fn new(orders: mpsc::UnboundedSender<Order>, health: Arc<Health>) -> Self {
-        WriteQueue { orders: Mutex::new(Some(orders)), bytes: AtomicUsize::default(), health }
+    pub(crate) fn new(requests: mpsc::UnboundedSender<Request>, health: Arc<Health>) -> Self {
+        WriteQueue { requests: Mutex::new(Some(requests)), bytes: AtomicUsize::default(), health }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Order>>> {
-        self.orders.lock().expect("nothing panics while it holds the queue")
+    fn lock(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Request>>> {
+        self.requests.lock().expect("nothing panics while it holds the queue")
     }
 
-    /// Takes no more orders. The committer ends when it has done what is queued.
+    /// Takes no more requests. The committer ends when it has done what is queued.
     pub(crate) fn close(&self) {
         // Dropping a store calls it, which is no place to panic.
-        if let Ok(mut orders) = self.orders.lock() {
-            orders.take();
+        if let Ok(mut requests) = self.requests.lock() {
+            requests.take();
         }
     }
 
-    /// Gives the committer an order; `Closed` when the store is.
-    fn order(&self, order: Order) -> Result<(), StoreError> {
-        let orders = self.lock();
-        let Some(orders) = &*orders else { return Err(StoreError::Closed) };
-        orders.send(order).map_err(|_| self.health.fail("the committer ended".into()))
+    /// Gives the committer a request; `Closed` when the store is.
+    fn send(&self, request: Request) -> Result<(), StoreError> {
+        let requests = self.lock();
+        let Some(requests) = &*requests else { return Err(StoreError::Closed) };
+        requests.send(request).map_err(|_| self.health.fail("the committer ended".into()))
     }
 
     /// Takes room in the queue for a put of so many bytes. One put may pass the bound alone,
@@ -81,20 +81,20 @@ impl WriteQueue {
     /// seen; one answer each, in order.
     pub(crate) async fn write(
         &self,
-        drafts: Vec<Draft>,
+        records: Vec<EncodedRecord>,
         seen: Seen,
     ) -> Vec<Result<Stored, StoreError>> {
-        let count = drafts.len();
+        let count = records.len();
         let all = |error| vec![Err(error); count];
         if let Err(error) = self.health.check_writable() {
             return all(error);
         }
-        let bytes = drafts.iter().map(|draft| draft.len() as usize).sum();
+        let bytes = records.iter().map(|record| record.len() as usize).sum();
         if let Err(error) = self.claim(bytes) {
             return all(error);
         }
         let (answer, answered) = oneshot::channel();
-        if let Err(error) = self.order(Order::Write(Queued { drafts, bytes, seen, answer })) {
+        if let Err(error) = self.send(Request::Write(Queued { records, bytes, seen, answer })) {
             self.release(bytes);
             return all(error);
         }
@@ -108,12 +108,12 @@ impl WriteQueue {
     /// As a put.
     pub(crate) async fn seal(&self) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.order(Order::Seal(answer))?;
+        self.send(Request::Seal(answer))?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
     /// Tells every put of a group what became of it, and gives its room in the queue back.
-    /// `committed` says of every draft whether it brought something that was not there.
+    /// `committed` says of every record whether it brought something that was not there.
     pub(crate) fn answer(
         &self,
         group: Vec<Queued>,
@@ -122,14 +122,14 @@ impl WriteQueue {
     ) {
         let mut fresh = committed.as_deref().unwrap_or_default().iter();
         for queued in group {
-            let answers = queued.drafts.iter().map(|draft| match &committed {
+            let answers = queued.records.iter().map(|record| match &committed {
                 Ok(_) => Ok(Stored {
-                    bytes: match draft.head.content {
+                    bytes: match record.head.content {
                         Content::Object { size, .. } => size.into(),
                         Content::Tombstone { .. } | Content::Void { .. } => 0,
                     },
                     durability,
-                    already_present: !fresh.next().expect("every draft was looked up"),
+                    already_present: !fresh.next().expect("every record was looked up"),
                 }),
                 Err(error) => Err(error.clone()),
             });

@@ -1,4 +1,4 @@
-//! The values that the parts of one store share, each with its own lock or none.
+//! Shared state: the values that the parts of one store share, each with its own lock or none.
 //!
 //! Invariant: no lock of a value that is not asynchronous is held across an await.
 
@@ -15,7 +15,7 @@ use super::large_puts::LargePuts;
 use super::manifest::{Kept, ManifestKeeper};
 use super::naming::Naming;
 use super::quarantine::DamageList;
-use super::queue::{Order, WriteQueue};
+use super::queue::{Request, WriteQueue};
 use super::scrub::memory::Memory;
 use super::scrub::orders::Scrubs;
 use super::view::{CurrentView, View};
@@ -33,7 +33,7 @@ pub(crate) struct Ledgers {
 }
 
 /// What opening found, for a store to go on with.
-pub(crate) struct Found {
+pub(crate) struct InitialState {
     pub(crate) view: View,
     pub(crate) next_segment: u32,
     pub(crate) ledgers: Ledgers,
@@ -69,10 +69,10 @@ impl Shared {
     pub(crate) fn new(
         disk: Disk,
         options: StoreOptions,
-        found: Found,
-        orders: mpsc::UnboundedSender<Order>,
+        initial: InitialState,
+        requests: mpsc::UnboundedSender<Request>,
     ) -> Self {
-        let Found { view, next_segment, ledgers, scrubs } = found;
+        let InitialState { view, next_segment, ledgers, scrubs } = initial;
         let current = Arc::new(CurrentView::new(view));
         let naming = Arc::new(Naming::default());
         let health = Arc::new(Health::new(disk.clone(), options.reserve_bytes));
@@ -103,7 +103,7 @@ impl Shared {
         Shared {
             counters: Counters::default(),
             codecs: Codecs::new(options.compression),
-            queue: WriteQueue::new(orders, health.clone()),
+            queue: WriteQueue::new(requests, health.clone()),
             large_puts: Arc::new(LargePuts::new(disk.clone())),
             scrubs: Scrubs::new(disk.clone(), naming.clone(), scrubs),
             rebuilding: Mutex::default(),

@@ -1,4 +1,4 @@
-//! Where every object is at one moment.
+//! Consistent view: where every object is at one moment.
 //!
 //! Invariant: a lookup sees each record in the order of its segment, whatever is being
 //! sealed or compacted meanwhile, because every such change is one step under one lock,
@@ -16,13 +16,13 @@ use crate::format::account::Tally;
 use crate::format::index::Place;
 use crate::format::record::{RECORD_TRAILER_BYTES, header_len};
 use crate::format::segment::SegmentId;
-use crate::manifest::Lost;
+use crate::manifest::UnidentifiedRecords;
 use crate::segment::sealed::Sealed;
 use crate::segment::unsealed::Unsealed;
 
 /// A record that holds an object.
 #[derive(Clone, Debug)]
-pub(crate) struct Location {
+pub(crate) struct RecordLocation {
     pub(crate) segment: SegmentId,
     pub(crate) file: File,
     /// Where the record begins.
@@ -31,7 +31,7 @@ pub(crate) struct Location {
     pub(crate) stored: u32,
 }
 
-impl Location {
+impl RecordLocation {
     /// Whether it is this place.
     pub(crate) fn is_at(&self, segment: SegmentId, offset: u32) -> bool {
         (self.segment, self.offset) == (segment, offset)
@@ -99,7 +99,7 @@ impl Bad {
 /// What the segments in memory, and the names of large objects, say of an id.
 pub(crate) enum Near {
     /// A record holds it.
-    At(Location),
+    At(RecordLocation),
     /// A file of its own holds it.
     Large,
     /// It was deleted.
@@ -145,7 +145,7 @@ pub(crate) struct View {
     pub(crate) unidentified_scans: u64,
     /// Files that lost records, by their paths, and what is known of those: while there are any,
     /// the ids that may be among them are not said to be absent either.
-    pub(crate) lost: BTreeMap<String, Lost>,
+    pub(crate) lost: BTreeMap<String, UnidentifiedRecords>,
 }
 
 /// The view as it is now. Its lock is never held across an await.
@@ -178,7 +178,7 @@ impl View {
             return match place {
                 Place::Object { offset, stored } => {
                     let (segment, file) = (segment.id, segment.file.clone());
-                    Near::At(Location { segment, file, offset, stored })
+                    Near::At(RecordLocation { segment, file, offset, stored })
                 }
                 Place::Tombstone { .. } => Near::Deleted,
             };
@@ -323,7 +323,7 @@ impl View {
 
 impl Bad {
     /// Whether it is this record that is damaged.
-    pub(crate) fn is_at(&self, location: &Location) -> bool {
+    pub(crate) fn is_at(&self, location: &RecordLocation) -> bool {
         self.is_record(location.segment, location.offset)
     }
 

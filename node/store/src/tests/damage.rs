@@ -153,11 +153,11 @@ async fn scrub_finds_a_sound_record_of_other_bytes() {
     open(disk).await.close().await;
     let segment = SegmentId::fresh(0);
     let forged = Object::claimed(asked.id(), Kind::Blob, other.data().clone());
-    let forged = draft::Draft::of_object(forged, None);
+    let forged = encode::EncodedRecord::of_object(forged, None);
     let header = Bytes::copy_from_slice(&segment_header(segment));
     let arena = &mut BytesMut::new();
     let record =
-        draft::encode(&[&forged], segment, header.len() as u64, draft::Follows::Durable, arena);
+        encode::encode(&[&forged], segment, header.len() as u64, encode::Follows::Durable, arena);
     let file = disk.open(&names::segment_path(segment), OpenMode::CreateNew).await.unwrap();
     file.write_at(0, [vec![header], record].concat()).await.unwrap();
     let store = open(disk).await;

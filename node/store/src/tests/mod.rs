@@ -22,7 +22,7 @@ use gitstratum_host::Disk;
 use gitstratum_host::disk::{OpenMode, scratch};
 
 use super::*;
-use crate::codec::draft;
+use crate::codec::encode;
 use crate::files::{identity, names};
 use crate::state::quarantine;
 

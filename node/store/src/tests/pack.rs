@@ -11,7 +11,7 @@ fn text(len: usize) -> Vec<u8> {
 }
 
 fn packed(form: Compression, data: &[u8]) -> Option<(Codec, Bytes)> {
-    Packers::new(form).lend().expect("this form is packed").pack(data)
+    Packers::new(form).take().expect("this form is packed").pack(data)
 }
 
 #[tokio::test]

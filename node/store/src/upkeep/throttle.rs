@@ -1,4 +1,4 @@
-//! Work in the background that keeps to a rate.
+//! Rate limit of work in the background.
 
 use std::time::Duration;
 

@@ -9,16 +9,16 @@ use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::{Deleted, StoreError};
 
-use crate::codec::draft::Draft;
+use crate::codec::encode::EncodedRecord;
 use crate::files::names::{LARGE_DIR, large_path};
 use crate::format::account::Tally;
 use crate::format::large::large_size_of;
 use crate::format::record::{
     Content, RECORD_HEADER_BYTES_MAX, RECORD_TRAILER_BYTES, RecordHead, header_len,
 };
-use crate::read::lookup::{Held, Latest, latest};
+use crate::read::lookup::{Latest, ObjectLocation, latest};
 use crate::state::shared::Shared;
-use crate::state::view::{Bad, BadPlace, Location};
+use crate::state::view::{Bad, BadPlace, RecordLocation};
 
 /// Deletes what is there of these objects, durably.
 pub(crate) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Deleted, StoreError> {
@@ -29,12 +29,12 @@ pub(crate) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
         let mut forgotten = Vec::new();
         for id in ids {
             match latest(shared, id).await? {
-                Latest::Held(Held::Record(location)) => {
+                Latest::Held(ObjectLocation::Record(location)) => {
                     let dead = dead(*id, &location).await;
                     payloads.push(dead.payload);
-                    tombstones.push(Draft::tombstone(*id, location.segment.last, dead));
+                    tombstones.push(EncodedRecord::tombstone(*id, location.segment.last, dead));
                 }
-                Latest::Held(Held::Large) => {
+                Latest::Held(ObjectLocation::Large) => {
                     deleted.payload_bytes += remove_large(shared, *id).await?;
                     deleted.objects += 1;
                     forgotten.extend(forget(shared, id));
@@ -65,7 +65,7 @@ pub(crate) async fn delete(shared: &Arc<Shared>, ids: &[ObjectId]) -> Result<Del
 }
 
 /// What the record at `location` takes. One that cannot be read counts as raw.
-async fn dead(id: ObjectId, location: &Location) -> Tally {
+async fn dead(id: ObjectId, location: &RecordLocation) -> Tally {
     let at = u64::from(location.offset);
     let overhead = header_len(id.algorithm()) + RECORD_TRAILER_BYTES;
     let bytes = overhead as u64 + u64::from(location.stored);

@@ -6,7 +6,7 @@ use gitstratum_core::limits;
 use gitstratum_core::object::Object;
 use gitstratum_core::replica::{StoreError, Stored};
 
-use crate::codec::draft::Draft;
+use crate::codec::encode::EncodedRecord;
 use crate::read::lookup::which_held;
 use crate::state::shared::Shared;
 
@@ -40,7 +40,7 @@ pub(crate) async fn put(
                 Some(Ok(Stored { bytes, durability, already_present: true }))
             }
             Ok((object, false)) => {
-                to_write.push(Draft::of_object(object, packer.as_deref_mut()));
+                to_write.push(EncodedRecord::of_object(object, packer.as_deref_mut()));
                 None
             }
         });

@@ -1,4 +1,4 @@
-//! How much room the disk has, asked seldom enough to cost nothing.
+//! Free space for writes, asked of the disk seldom enough to cost nothing.
 //!
 //! The reserve is there to absorb what others write between two looks.
 
@@ -14,7 +14,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the last look found.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct RoomBudget {
     looked: Option<Look>,
 }
 
@@ -25,7 +25,7 @@ struct Look {
     left: u64,
 }
 
-impl Room {
+impl RoomBudget {
     /// Takes so many bytes; refuses what would eat into the reserve.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Writing the indexes of full segments.
+//! Sealing: writing the indexes of full segments.
 
 use std::sync::Arc;
 

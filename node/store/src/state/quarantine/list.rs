@@ -15,7 +15,7 @@ use gitstratum_host::disk::WHOLE_FILE_BYTES_MAX;
 
 use crate::error::{OpenError, io_error};
 use crate::format::segment::SegmentId;
-use crate::manifest::Lost;
+use crate::manifest::UnidentifiedRecords;
 use crate::state::view::{Bad, BadPlace, View};
 
 /// The list's file.
@@ -43,7 +43,7 @@ const _: () = assert!(
 pub(crate) struct Quarantined {
     pub(crate) bad: BTreeMap<ObjectId, Bad>,
     pub(crate) unidentified: BTreeSet<SegmentId>,
-    pub(crate) lost: BTreeMap<String, Lost>,
+    pub(crate) lost: BTreeMap<String, UnidentifiedRecords>,
     /// How often it was written.
     pub(crate) sequence: u64,
     /// Whether there is more to note than it said.
@@ -55,7 +55,7 @@ impl Quarantined {
     /// again where a record is damaged, and not where nothing is left of one.
     fn spoilt(mut self, reason: &str) -> Self {
         tracing::error!(reason, "the list of damaged objects is not whole");
-        self.lost.insert(FILE.to_owned(), Lost::unknown(reason.to_owned()));
+        self.lost.insert(FILE.to_owned(), UnidentifiedRecords::unknown(reason.to_owned()));
         self.unsaved = true;
         self
     }
@@ -128,7 +128,7 @@ pub(super) fn encode(view: &View, sequence: u64) -> Bytes {
         put_line(&mut text, &line);
     };
     view.unidentified.iter().for_each(|segment| put(format!("{UNIDENTIFIED}{segment}")));
-    for (path, Lost { records, ids, reason }) in &view.lost {
+    for (path, UnidentifiedRecords { records, ids, reason }) in &view.lost {
         let records = records.map_or("-".to_owned(), |records| records.to_string());
         let ids = ids.map_or("- -".to_owned(), |(low, high)| format!("{low} {high}"));
         put(format!("{LOST}{path} {records} {ids} {}", one_line(reason)));
@@ -177,7 +177,7 @@ fn parse_line(line: &str) -> Option<(ObjectId, Bad)> {
     Some((id, Bad::wrong(at, size.parse().ok()?, reason)))
 }
 
-fn parse_lost(line: &str) -> Option<(String, Lost)> {
+fn parse_lost(line: &str) -> Option<(String, UnidentifiedRecords)> {
     let mut words = line.splitn(5, ' ');
     let path = words.next()?.to_owned();
     let records = match words.next()? {
@@ -189,5 +189,5 @@ fn parse_lost(line: &str) -> Option<(String, Lost)> {
         (low, high) => Some((low.parse().ok()?, high.parse().ok()?)),
     };
     let reason = words.next().unwrap_or_default().to_owned();
-    Some((path, Lost { records, ids, reason }))
+    Some((path, UnidentifiedRecords { records, ids, reason }))
 }

@@ -1,4 +1,4 @@
-//! What is known to be damaged, and stays known after a restart.
+//! List of damage: what is known to be damaged, and stays known after a restart.
 //!
 //! A damaged record is never served and never copied, but its object is not absent: a get
 //! says "damaged", so that whoever asks fetches it from another replica, until a put brings
@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::error::{is_full, read_failed};
 use crate::files::names::LARGE_DIR;
 use crate::format::segment::SegmentId;
-use crate::manifest::Lost;
+use crate::manifest::UnidentifiedRecords;
 use crate::segment::scan::Contents;
 use crate::state::health::Health;
 use crate::state::naming::Naming;
@@ -134,7 +134,7 @@ impl DamageList {
         if unlisted > 0 {
             let reason = "more large objects are missing than the list takes".to_owned();
             let records = Some(unlisted);
-            lost.push((LARGE_DIR.to_owned(), Lost { records, ids: None, reason }));
+            lost.push((LARGE_DIR.to_owned(), UnidentifiedRecords { records, ids: None, reason }));
         }
         for (path, lost) in lost {
             tracing::error!(path, %lost, "damaged");
@@ -248,7 +248,7 @@ impl View {
 #[derive(Default)]
 pub(crate) struct Missing {
     /// Files, and what they lost.
-    pub(crate) lost: Vec<(String, Lost)>,
+    pub(crate) lost: Vec<(String, UnidentifiedRecords)>,
     /// Large objects whose files are gone or have another length.
     pub(crate) large: Vec<(ObjectId, Bad)>,
     /// The list of damage is not what it was.
@@ -261,7 +261,7 @@ pub(crate) struct Missing {
 pub struct Unidentified {
     segments: BTreeSet<SegmentId>,
     /// Files that lost records.
-    lost: BTreeMap<String, Lost>,
+    lost: BTreeMap<String, UnidentifiedRecords>,
     /// Scans that had met such records by then.
     scans: u64,
 }

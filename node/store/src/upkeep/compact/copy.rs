@@ -7,7 +7,7 @@ use gitstratum_core::replica::StoreError;
 
 use super::output::Output;
 use crate::codec::decode::data_of;
-use crate::codec::draft::Draft;
+use crate::codec::encode::EncodedRecord;
 use crate::error::read_failed;
 use crate::files::names::{index_path, segment_path};
 use crate::format::account::Tally;
@@ -18,7 +18,7 @@ use crate::read::lookup::{is_latest, rebuild_index};
 use crate::segment::scan::{Reader, read_accounts};
 use crate::segment::sealed::{Sealed, parts};
 use crate::state::shared::Shared;
-use crate::state::view::{Bad, BadPlace, Location};
+use crate::state::view::{Bad, BadPlace, RecordLocation};
 use crate::upkeep::throttle::Throttle;
 
 /// Copies what lives of a segment of a run.
@@ -55,7 +55,7 @@ pub(super) async fn copy_segment(
                     Some(data) if latest && !known_bad() => {
                         // Copied as it is: neither unpacked nor hashed.
                         throttle.pass(record.head.record_len()).await;
-                        output.push(shared, Draft::new(record.head, data)).await?;
+                        output.push(shared, EncodedRecord::new(record.head, data)).await?;
                     }
                     _ if latest => {
                         let at = BadPlace::Record { segment: sealed.id(), offset: record.offset };
@@ -74,11 +74,11 @@ pub(super) async fn copy_segment(
             Content::Tombstone { victim } => {
                 if still_needed(shared, run, &id).await? {
                     throttle.pass(record.head.record_len()).await;
-                    let draft = match record.data {
-                        Some(data) => Draft::new(record.head, data),
+                    let encoded = match record.data {
+                        Some(data) => EncodedRecord::new(record.head, data),
                         None => again(id, victim),
                     };
-                    output.push(shared, draft).await?;
+                    output.push(shared, encoded).await?;
                 }
             }
         }
@@ -96,8 +96,8 @@ pub(super) async fn copy_segment(
 
 /// A tombstone whose data is not known any more. That its object is gone matters; what it
 /// killed is counted where the segment begins.
-fn again(id: ObjectId, victim: u32) -> Draft {
-    Draft::tombstone(id, victim, Tally::default())
+fn again(id: ObjectId, victim: u32) -> EncodedRecord {
+    EncodedRecord::tombstone(id, victim, Tally::default())
 }
 
 /// What the index of a segment that is being compacted has of a part of the ids. One that
@@ -141,7 +141,7 @@ async fn copy_hidden(
         }
     };
     let (segment, file) = (sealed.id(), sealed.file.clone());
-    let location = Location { segment, file, offset, stored };
+    let location = RecordLocation { segment, file, offset, stored };
     let len = location.record_len(&id);
     if !is_latest(shared, &id, segment, offset).await? {
         // What it held is not known any more: it counts as raw, as when it was killed.
@@ -151,9 +151,9 @@ async fn copy_hidden(
     let read = location.file.read_at(offset.into(), len).await;
     let record = read.map_err(|error| read_failed(&segment_path(segment), &error))?;
     let head = RecordHead::parse(&record, segment, offset.into()).filter(|head| head.id == id);
-    let kept = |head| Some(Draft::new(head, data_of(&head, &record)?));
+    let kept = |head| Some(EncodedRecord::new(head, data_of(&head, &record)?));
     match head.and_then(kept) {
-        Some(draft) => output.push(shared, draft).await,
+        Some(encoded) => output.push(shared, encoded).await,
         None => {
             let at = BadPlace::Record { segment, offset };
             drop_bad(shared, output, id, Bad::wrong(at, stored.into(), "its record's header"))

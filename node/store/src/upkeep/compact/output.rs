@@ -6,13 +6,13 @@ use bytes::{Bytes, BytesMut};
 use gitstratum_core::replica::StoreError;
 use gitstratum_host::disk::{File, OpenMode};
 
-use crate::codec::draft::{Draft, Follows, encode};
+use crate::codec::encode::{EncodedRecord, Follows, encode};
 use crate::format::account::{Accounts, Tally};
 use crate::format::index::Place;
 use crate::format::record::Content;
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, segment_header};
 use crate::segment::sealed::Sealed;
-use crate::segment::unsealed::Places;
+use crate::segment::unsealed::MemoryIndex;
 use crate::state::shared::Shared;
 
 /// Copied records are gathered into writes of about this size.
@@ -26,12 +26,12 @@ pub(super) struct Output {
     /// How far it is written.
     pub(super) len: u64,
     pub(super) accounts: Accounts,
-    pub(super) places: Places,
+    pub(super) places: MemoryIndex,
     /// Whether objects were noted as damaged whose records it does not have.
     pub(super) noted: bool,
     /// Bytes before its first record.
     begin: u64,
-    pending: Vec<Draft>,
+    pending: Vec<EncodedRecord>,
     pending_bytes: usize,
     arena: BytesMut,
 }
@@ -65,7 +65,7 @@ impl Output {
             file,
             len: begin,
             accounts,
-            places: Places::default(),
+            places: MemoryIndex::default(),
             noted: false,
             begin,
             pending: Vec::new(),
@@ -84,11 +84,11 @@ impl Output {
     }
 
     async fn flush(&mut self, shared: &Shared) -> Result<(), StoreError> {
-        let drafts = std::mem::take(&mut self.pending);
+        let records = std::mem::take(&mut self.pending);
         self.pending_bytes = 0;
         let buffers = {
-            let drafts: Vec<_> = drafts.iter().collect();
-            encode(&drafts, self.id, self.len, Follows::Same, &mut self.arena)
+            let records: Vec<_> = records.iter().collect();
+            encode(&records, self.id, self.len, Follows::Same, &mut self.arena)
         };
         let bytes = buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         let written = self.file.write_at(self.len, buffers).await;
@@ -99,20 +99,24 @@ impl Output {
     }
 
     /// Takes one more record.
-    pub(super) async fn push(&mut self, shared: &Shared, draft: Draft) -> Result<(), StoreError> {
+    pub(super) async fn push(
+        &mut self,
+        shared: &Shared,
+        record: EncodedRecord,
+    ) -> Result<(), StoreError> {
         let offset = self.len + self.pending_bytes as u64;
         let offset = u32::try_from(offset).expect("a run fits a segment");
-        let place = match draft.head.content {
+        let place = match record.head.content {
             Content::Object { size, stored, .. } => {
-                self.accounts.held += Tally::one(draft.len(), size.into());
+                self.accounts.held += Tally::one(record.len(), size.into());
                 Place::Object { offset, stored }
             }
             Content::Tombstone { victim } => Place::Tombstone { offset, victim },
             Content::Void { .. } => unreachable!("not copied"),
         };
-        self.places.insert(draft.head.id, place);
-        self.pending_bytes += draft.len() as usize;
-        self.pending.push(draft);
+        self.places.insert(record.head.id, place);
+        self.pending_bytes += record.len() as usize;
+        self.pending.push(record);
         if self.pending_bytes >= WRITE_BYTES {
             self.flush(shared).await?;
         }

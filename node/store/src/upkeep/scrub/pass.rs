@@ -19,13 +19,13 @@ use crate::format::index::{Entry, Place};
 use crate::format::record::{Content, RecordHead};
 use crate::format::segment::SegmentId;
 use crate::large::object::ObjectReader;
-use crate::read::lookup::{Held, Latest, is_latest, latest, read_record, rebuild_index};
+use crate::read::lookup::{Latest, ObjectLocation, is_latest, latest, read_record, rebuild_index};
 use crate::segment::scan::{OTHER_BYTES, Reader, Scanned, read_accounts, verify};
 use crate::segment::sealed::{Sealed, parts};
 use crate::segment::unsealed::Unsealed;
 use crate::state::scrub::memory::{Mark, ScrubCounts};
 use crate::state::shared::Shared;
-use crate::state::view::{Bad, BadPlace, Location};
+use crate::state::view::{Bad, BadPlace, RecordLocation};
 use crate::upkeep::throttle::Throttle;
 
 /// Why a pass ended before its end.
@@ -108,7 +108,7 @@ impl<'a> Pass<'a> {
         for id in ids {
             self.counts.records += 1;
             match self.large(id).await {
-                Ok(()) => self.absolve(id, BadPlace::Large).await,
+                Ok(()) => self.clear_damage(id, BadPlace::Large).await,
                 Err(Stop::Failed(StoreError::Damaged { id, reason })) => self.damaged(id, reason),
                 Err(Stop::Told) => return Err(Stop::Told),
                 Err(Stop::Failed(StoreError::Closed)) => return Err(StoreError::Closed.into()),
@@ -215,7 +215,7 @@ impl<'a> Pass<'a> {
             match verify(&record, &self.shared.codecs.unpacker) {
                 Ok(()) => {
                     let (segment, offset) = (id, record.offset);
-                    self.absolve(record.head.id, BadPlace::Record { segment, offset }).await;
+                    self.clear_damage(record.head.id, BadPlace::Record { segment, offset }).await;
                 }
                 Err(reason) => self.report(id, &record, reason).await?,
             }
@@ -259,7 +259,8 @@ impl<'a> Pass<'a> {
             if u64::from(offset) >= len || met.binary_search(&offset).is_ok() {
                 continue;
             }
-            let Latest::Held(Held::Record(location)) = latest(self.shared, &id).await? else {
+            let Latest::Held(ObjectLocation::Record(location)) = latest(self.shared, &id).await?
+            else {
                 continue;
             };
             if !location.is_at(segment, offset) {
@@ -270,7 +271,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    async fn hidden_record(&mut self, id: ObjectId, location: &Location) -> Result<(), Stop> {
+    async fn hidden_record(&mut self, id: ObjectId, location: &RecordLocation) -> Result<(), Stop> {
         self.counts.records += 1;
         let (segment, offset) = (location.segment, location.offset);
         let at = BadPlace::Record { segment, offset };
@@ -283,7 +284,7 @@ impl<'a> Pass<'a> {
             Err(error) => Err(error),
         };
         match found {
-            Ok(()) => self.absolve(id, at).await,
+            Ok(()) => self.clear_damage(id, at).await,
             Err(StoreError::Damaged { id, reason }) => self.damaged(id, reason),
             Err(error) => return Err(error.into()),
         }
@@ -291,8 +292,8 @@ impl<'a> Pass<'a> {
     }
 
     /// What was noted as damaged and reads well again was not: a cable, not the platter.
-    async fn absolve(&self, id: ObjectId, at: BadPlace) {
-        let absolved = {
+    async fn clear_damage(&self, id: ObjectId, at: BadPlace) {
+        let cleared = {
             let mut view = self.shared.view();
             let noted = view.bad(&id).is_some_and(|bad| bad.at == at);
             if noted {
@@ -300,9 +301,9 @@ impl<'a> Pass<'a> {
             }
             noted
         };
-        if absolved {
+        if cleared {
             tracing::warn!(%id, "noted as damaged, and reads well again");
-            // What stays on it is absolved again.
+            // What stays on it is cleared again.
             let _ = self.shared.damage.save().await;
         }
     }

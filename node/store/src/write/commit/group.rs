@@ -1,11 +1,11 @@
-//! Puts that are written together and answered together.
+//! Commit group: puts that are written together and answered together.
 
 use std::sync::Arc;
 
 use gitstratum_core::limits;
 use gitstratum_core::replica::StoreError;
 
-use crate::codec::draft::Draft;
+use crate::codec::encode::EncodedRecord;
 use crate::format::account::Tally;
 use crate::format::index::Place;
 use crate::format::record::{Content, parse_tombstone_data};
@@ -18,7 +18,7 @@ use crate::state::view::{Recent, View};
 /// A group, from the queue to its answer.
 pub(super) struct Group {
     queued: Vec<Queued>,
-    /// Of all drafts in order: whether it brings something that was not there.
+    /// Of all records in order: whether it brings something that was not there.
     fresh: Vec<bool>,
     /// The ids of those that do.
     ids: Ids,
@@ -34,42 +34,42 @@ impl Group {
         Group { queued, fresh: Vec::new(), ids: Ids::default(), bytes: 0, end: 0 }
     }
 
-    /// Finds out which drafts bring something new. Since their puts were checked, other groups
+    /// Finds out which records bring something new. Since their puts were checked, other groups
     /// may have brought the same, and the segment that got it may have been sealed.
     pub(super) async fn find_fresh(&mut self, shared: &Arc<Shared>) {
         for queued in &self.queued {
-            for drafts in queued.drafts.chunks(limits::LOOKED_UP_AT_ONCE) {
+            for records in queued.records.chunks(limits::LOOKED_UP_AT_ONCE) {
                 let (recent, sealed) = {
                     let view = shared.view();
-                    let recent = drafts.iter().map(|draft| view.recent(&draft.head.id));
+                    let recent = records.iter().map(|record| view.recent(&record.head.id));
                     (recent.collect::<Vec<_>>(), view.sealed_since(queued.seen))
                 };
-                for (draft, recent) in drafts.iter().zip(recent) {
-                    let id = draft.head.id;
+                for (record, recent) in records.iter().zip(recent) {
+                    let id = record.head.id;
                     let recent = match recent {
                         Recent::Unknown if !sealed.is_empty() => {
                             recent_in(shared, &sealed, &id).await
                         }
                         recent => recent,
                     };
-                    let fresh = is_news(draft, recent) && self.ids.insert(id);
+                    let fresh = is_news(record, recent) && self.ids.insert(id);
                     self.fresh.push(fresh);
-                    self.bytes += if fresh { draft.len() } else { 0 };
+                    self.bytes += if fresh { record.len() } else { 0 };
                 }
             }
         }
     }
 
-    /// Whether a draft of `other` is of an id that this group writes.
+    /// Whether a record of `other` is of an id that this group writes.
     pub(super) fn meets(&self, other: &Group) -> bool {
-        let mut drafts = other.queued.iter().flat_map(|queued| &queued.drafts);
-        drafts.any(|draft| self.ids.contains(&draft.head.id))
+        let mut records = other.queued.iter().flat_map(|queued| &queued.records);
+        records.any(|record| self.ids.contains(&record.head.id))
     }
 
-    /// The drafts to be written, in order.
-    pub(super) fn fresh(&self) -> impl Iterator<Item = &Draft> {
-        let drafts = self.queued.iter().flat_map(|queued| &queued.drafts);
-        drafts.zip(&self.fresh).filter(|(_, fresh)| **fresh).map(|(draft, _)| draft)
+    /// The records to be written, in order.
+    pub(super) fn fresh(&self) -> impl Iterator<Item = &EncodedRecord> {
+        let records = self.queued.iter().flat_map(|queued| &queued.records);
+        records.zip(&self.fresh).filter(|(_, fresh)| **fresh).map(|(record, _)| record)
     }
 
     /// How many they are.
@@ -84,14 +84,14 @@ impl Group {
 
     /// Enters the records into the view. The file reaches to `file_len`, or as far as they do.
     pub(super) fn publish(&self, shared: &Shared, file_len: u64) {
-        let drafts: Vec<_> = self.fresh().collect();
+        let records: Vec<_> = self.fresh().collect();
         let mut offset = self.end - self.bytes;
         // Gets wait for the lock: it is not held for a whole group of thousands.
-        for drafts in drafts.chunks(limits::LOOKED_UP_AT_ONCE) {
+        for records in records.chunks(limits::LOOKED_UP_AT_ONCE) {
             let mut view = shared.view();
-            for draft in drafts {
-                enter(&mut view, draft, offset);
-                offset += draft.len();
+            for record in records {
+                enter(&mut view, record, offset);
+                offset += record.len();
             }
             let active = view.active.as_mut().expect("records were just written to it");
             active.len = offset;
@@ -112,8 +112,8 @@ impl Group {
 }
 
 /// Whether a record changes what the store says of its id.
-fn is_news(draft: &Draft, recent: Recent) -> bool {
-    match draft.head.content {
+fn is_news(record: &EncodedRecord, recent: Recent) -> bool {
+    match record.head.content {
         Content::Object { .. } => recent != Recent::Held,
         Content::Tombstone { .. } => recent != Recent::Deleted,
         Content::Void { .. } => unreachable!("only recovery writes them"),
@@ -121,25 +121,25 @@ fn is_news(draft: &Draft, recent: Recent) -> bool {
 }
 
 /// Enters the record at `offset` of the active segment.
-fn enter(view: &mut View, draft: &Draft, offset: u64) {
+fn enter(view: &mut View, record: &EncodedRecord, offset: u64) {
     let active = view.active.as_mut().expect("the record was just written to it");
     let offset = u32::try_from(offset).expect("a segment is below 4 GiB");
-    let place = match draft.head.content {
+    let place = match record.head.content {
         Content::Object { size, stored, .. } => {
-            active.accounts.held += Tally::one(draft.len(), size.into());
+            active.accounts.held += Tally::one(record.len(), size.into());
             Place::Object { offset, stored }
         }
         Content::Tombstone { victim } => {
-            let (bytes, payload) = parse_tombstone_data(&draft.data);
+            let (bytes, payload) = parse_tombstone_data(&record.data);
             let killed = active.accounts.kills.entry(victim).or_default();
             *killed += Tally::one(bytes.into(), payload.into());
             Place::Tombstone { offset, victim }
         }
         Content::Void { .. } => unreachable!("only recovery writes them"),
     };
-    active.places.insert(draft.head.id, place);
+    active.places.insert(record.head.id, place);
     if !view.bad.is_empty()
-        && let Some(bad) = view.bad.get_mut(&draft.head.id)
+        && let Some(bad) = view.bad.get_mut(&record.head.id)
     {
         bad.healed = true;
     }

@@ -25,20 +25,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::codec::draft::{Follows, encode};
+use crate::codec::encode::{Follows, encode};
 use crate::files::names::segment_path;
 use crate::options::Fsync;
 use crate::segment::append::{append, cut};
-use crate::state::queue::{Order, Queued};
+use crate::state::queue::{Queued, Request};
 use crate::state::shared::Shared;
-use crate::write::room::Room;
+use crate::write::room::RoomBudget;
 use group::Group;
 
 /// Appends groups until the queue closes. Holds the directory's lock until the last of
 /// them is written, however the store was left.
 pub(crate) async fn run(
     shared: Arc<Shared>,
-    queue: mpsc::UnboundedReceiver<Order>,
+    queue: mpsc::UnboundedReceiver<Request>,
     lock: DiskLock,
 ) {
     let mut committer = Committer {
@@ -50,17 +50,17 @@ pub(crate) async fn run(
         sealing: None,
         in_manifest: false,
         unsynced_since: None,
-        room: Room::default(),
+        room: RoomBudget::default(),
         arena: BytesMut::new(),
     };
-    while let Some(order) = committer.next().await {
-        match order {
-            Order::Seal(answer) => {
+    while let Some(request) = committer.next().await {
+        match request {
+            Request::Seal(answer) => {
                 committer.settle().await;
                 // Whoever went away needs no answer.
                 let _ = answer.send(committer.seal_and_wait().await);
             }
-            Order::Write(first) => {
+            Request::Write(first) => {
                 let group = committer.gather(first);
                 committer.store(group).await;
             }
@@ -81,9 +81,9 @@ pub(crate) async fn run(
 
 struct Committer {
     shared: Arc<Shared>,
-    queue: mpsc::UnboundedReceiver<Order>,
+    queue: mpsc::UnboundedReceiver<Request>,
     /// Taken from the queue, and not for the group that was being gathered.
-    put_back: Option<Order>,
+    put_back: Option<Request>,
     /// What is being flushed, if that goes on elsewhere.
     flight: Option<Flight>,
     /// Written behind the flight, and flushed when it has landed. Empty without one.
@@ -95,7 +95,7 @@ struct Committer {
     in_manifest: bool,
     /// Since when acknowledged records wait for their sync.
     unsynced_since: Option<Instant>,
-    room: Room,
+    room: RoomBudget,
     /// What groups are encoded in.
     arena: BytesMut,
 }
@@ -115,19 +115,19 @@ enum Written {
 }
 
 impl Committer {
-    /// The next order. Flights land meanwhile, and what waits for a sync at an interval is
+    /// The next request. Flights land meanwhile, and what waits for a sync at an interval is
     /// synced when its time comes.
-    async fn next(&mut self) -> Option<Order> {
-        if let Some(order) = self.put_back.take() {
-            return Some(order);
+    async fn next(&mut self) -> Option<Request> {
+        if let Some(request) = self.put_back.take() {
+            return Some(request);
         }
         while let Some(flight) = &mut self.flight {
             let staged: u64 = self.staged.iter().map(Group::bytes).sum();
             tokio::select! {
                 biased;
                 synced = &mut flight.syncing => self.land(synced).await,
-                order = self.queue.recv(), if staged < limits::GROUP_BYTES_MAX as u64 => {
-                    return order;
+                request = self.queue.recv(), if staged < limits::GROUP_BYTES_MAX as u64 => {
+                    return request;
                 }
             }
         }
@@ -136,7 +136,7 @@ impl Committer {
         {
             let left = (since + interval).saturating_duration_since(Instant::now());
             match tokio::time::timeout(left, self.queue.recv()).await {
-                Ok(order) => return order,
+                Ok(request) => return request,
                 Err(_) => {
                     // The failure is the store's from now on, and the next put's answer.
                     let _ = self.sync_active().await;
@@ -152,7 +152,7 @@ impl Committer {
         let mut queued = vec![first];
         while bytes < limits::GROUP_BYTES_MAX {
             match self.queue.try_recv() {
-                Ok(Order::Write(next)) => {
+                Ok(Request::Write(next)) => {
                     bytes += next.bytes;
                     queued.push(next);
                 }
@@ -203,8 +203,8 @@ impl Committer {
             (Some(_), true) => Follows::Flight,
             (Some(_), false) => Follows::Same,
         };
-        let drafts: Vec<_> = group.fresh().collect();
-        let buffers = encode(&drafts, id, start, follows, &mut self.arena);
+        let fresh: Vec<_> = group.fresh().collect();
+        let buffers = encode(&fresh, id, start, follows, &mut self.arena);
         let large = always && bytes >= self.shared.options.flight_bytes_min;
         if large || self.flight.is_some() {
             if let Err(error) = file.write_at(start, buffers).await {

@@ -1,4 +1,4 @@
-//! The segment that groups are appended to: begun, and ended when it is full.
+//! Active segment, to which groups are appended: begun, and ended when it is full.
 
 use std::sync::Arc;
 

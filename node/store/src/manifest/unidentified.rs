@@ -1,4 +1,4 @@
-//! Records that a file lost, which nobody can name one by one.
+//! Unidentified records: a file lost them, and nobody can name them one by one.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use gitstratum_core::object::ObjectId;
 
 /// What a file lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Lost {
+pub(crate) struct UnidentifiedRecords {
     /// How many records at least; `None` when nobody knows.
     pub(crate) records: Option<u64>,
     /// The lowest and the highest id that the file had; `None` when it may be any.
@@ -15,10 +15,10 @@ pub(crate) struct Lost {
     pub(crate) reason: String,
 }
 
-impl Lost {
+impl UnidentifiedRecords {
     /// A loss of which no more is known than why.
     pub(crate) fn unknown(reason: String) -> Self {
-        Lost { records: None, ids: None, reason }
+        UnidentifiedRecords { records: None, ids: None, reason }
     }
 
     /// Whether this id may be one of those that were lost.
@@ -27,9 +27,9 @@ impl Lost {
     }
 }
 
-impl fmt::Display for Lost {
+impl fmt::Display for UnidentifiedRecords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Lost { records, ids, reason } = self;
+        let UnidentifiedRecords { records, ids, reason } = self;
         match records {
             Some(records) => write!(f, "{reason}: at least {records} records are lost")?,
             None => write!(f, "{reason}: nobody knows how many records are lost")?,

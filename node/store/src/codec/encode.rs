@@ -1,4 +1,4 @@
-//! Records before they are written: of an object, of a deletion, and many as buffers.
+//! Encoded records: of an object, of a deletion, and many as buffers.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use gitstratum_core::object::{Object, ObjectId};
@@ -15,7 +15,7 @@ const COPIED_BYTES_MAX: usize = 16 << 10;
 
 /// A record to be written.
 #[derive(Clone, Debug)]
-pub(crate) struct Draft {
+pub(crate) struct EncodedRecord {
     pub(crate) head: RecordHead,
     /// In the form it has in the file.
     pub(crate) data: Bytes,
@@ -23,11 +23,11 @@ pub(crate) struct Draft {
     crc: u32,
 }
 
-impl Draft {
+impl EncodedRecord {
     /// A record with this data in the form that it has in the file.
     pub(crate) fn new(head: RecordHead, data: Bytes) -> Self {
         let crc = crc32c::crc32c(&data);
-        Draft { head, data, crc }
+        EncodedRecord { head, data, crc }
     }
 
     /// A tombstone for a record of so many bytes in segment `victim`, which held an object
@@ -37,7 +37,7 @@ impl Draft {
         let data = tombstone_data(small(dead.bytes), small(dead.payload));
         let content = Content::Tombstone { victim };
         let head = RecordHead { id, content, begins: Begins::Nothing };
-        Draft::new(head, Bytes::copy_from_slice(&data))
+        EncodedRecord::new(head, Bytes::copy_from_slice(&data))
     }
 
     /// The record of an object of at most `limits::OBJECT_BYTES_WHOLE_MAX` bytes, packed if
@@ -50,7 +50,7 @@ impl Draft {
         let stored = u32::try_from(data.len()).expect("no longer than the object");
         let content = Content::Object { kind: object.kind(), size, codec, stored };
         let head = RecordHead { id: object.id(), content, begins: Begins::Nothing };
-        Draft::new(head, data)
+        EncodedRecord::new(head, data)
     }
 
     /// Bytes of its record.
@@ -74,33 +74,33 @@ pub(crate) enum Follows {
 /// large data shared, not copied. What is copied goes into `arena`, whose memory serves
 /// again once the buffers are gone.
 pub(crate) fn encode(
-    drafts: &[&Draft],
+    records: &[&EncodedRecord],
     segment: SegmentId,
     mut offset: u64,
     follows: Follows,
     arena: &mut BytesMut,
 ) -> Vec<Bytes> {
-    let copied = |draft: &&&Draft| draft.data.len() <= COPIED_BYTES_MAX;
-    let small: usize = drafts.iter().filter(copied).map(|draft| draft.data.len()).sum();
+    let copied = |record: &&&EncodedRecord| record.data.len() <= COPIED_BYTES_MAX;
+    let small: usize = records.iter().filter(copied).map(|record| record.data.len()).sum();
     let overhead: usize =
-        drafts.iter().map(|draft| draft.head.header_len() + RECORD_TRAILER_BYTES).sum();
+        records.iter().map(|record| record.head.header_len() + RECORD_TRAILER_BYTES).sum();
     let mut buffers = Vec::new();
     arena.reserve(small + overhead);
-    for (place, draft) in drafts.iter().enumerate() {
+    for (place, record) in records.iter().enumerate() {
         let begins = match follows {
             Follows::Durable if place == 0 => Begins::Group,
             Follows::Flight if place == 0 => Begins::GroupBehindFlight,
             _ => Begins::Nothing,
         };
-        RecordHead { begins, ..draft.head }.write(segment, offset, arena);
-        if copied(&draft) {
-            arena.put_slice(&draft.data);
+        RecordHead { begins, ..record.head }.write(segment, offset, arena);
+        if copied(&record) {
+            arena.put_slice(&record.data);
         } else {
             buffers.push(arena.split().freeze());
-            buffers.push(draft.data.clone());
+            buffers.push(record.data.clone());
         }
-        arena.put_u32_le(draft.crc);
-        offset += draft.len();
+        arena.put_u32_le(record.crc);
+        offset += record.len();
     }
     buffers.push(arena.split().freeze());
     buffers
