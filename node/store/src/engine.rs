@@ -3,29 +3,43 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
-use gitstratum_core::replica::{Deleted, Found, LargeReader, LargeWriter, StoreError, Stored};
-use gitstratum_host::{Disk, dedicated};
-use tokio::sync::{mpsc, oneshot};
+use gitstratum_core::replica::{
+    Deleted, Found, LargeReader, LargeWriter, Standing, StoreError, Stored,
+};
+use gitstratum_host::{Disk, dedicated, unix_time_ms};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::draft::Draft;
-use super::files::{DIR, LARGE_DIR};
-use super::large::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
-use super::load::load_directories;
-use super::lookup::Held;
-use super::order::Order;
-use super::recover::{opened_elsewhere, recover};
-use super::scrub::Scrubs;
-use super::seal::write_missing_indexes;
-use super::shared::Shared;
-use super::{OpenError, Snapshot, Store, StoreOptions, StoreStats, commit, identity, io_error};
+use crate::error::{OpenError, io_error};
+use crate::files::identity;
+use crate::files::names::{DIR, LARGE_DIR};
+use crate::large::object::{ObjectReader, ObjectWriter, SmallReader, SmallWriter};
+use crate::open::ledgers::{keep_ledgers, review_damage};
+use crate::open::load::load_directories;
+use crate::open::recover::{Recovered, opened_elsewhere, recover};
+use crate::options::StoreOptions;
+use crate::read::inventory::{Inventory, inventory, standing};
+use crate::read::lookup::{ObjectLocation, locate, read_record, which_held};
+use crate::state::quarantine::Unidentified;
+use crate::state::scrub::memory::Memory;
+use crate::state::scrub::numbers::ScrubNumbers;
+use crate::state::scrub::orders::ScrubOrder;
+use crate::state::shared::{self, Shared};
+use crate::upkeep::compact::{CompactOptions, Compacted, compact};
+use crate::upkeep::maintain::Maintenance;
+use crate::upkeep::scrub::{Scrubbed, scrub, scrub_numbers};
+use crate::upkeep::snapshot::{Snapshot, snapshot};
+use crate::write::commit;
+use crate::write::delete::delete;
+use crate::write::put::put;
+use crate::write::seal::write_missing_indexes;
+use crate::{Store, StoreStats, upkeep};
 
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
-    pub(super) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// Taken by whoever closes the store.
     running: Mutex<Option<JoinHandle<()>>>,
 }
@@ -34,21 +48,13 @@ impl SegmentStore {
     /// Opens the store in the disk's root, making it if the disk is empty. An opening whose
     /// future is dropped is still finished, and closed.
     ///
-    /// The short steps of looking at what a store left that was closed are done on the calling
-    /// thread; what takes longer is not.
-    ///
     /// # Errors
     /// [`OpenError`]; a disk that is not this node's, or in use, is left as it was.
     pub async fn open(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
-        let mut opening = Box::pin(Self::open_here(disk, options));
-        // To wait until another thread begins would take as long as all of a short opening.
-        match (&mut opening).now_or_never() {
-            Some(opened) => opened,
-            None => opened_elsewhere("open the store", dedicated(opening).await)?,
-        }
+        opened_elsewhere("open the store", dedicated(Self::open_here(disk, options)).await)?
     }
 
-    /// Opens it on the thread that polls, and begins to work.
+    /// Opens it on a thread of its own, and begins to work.
     async fn open_here(disk: Disk, options: StoreOptions) -> Result<Arc<Self>, OpenError> {
         let here = disk.clone().in_place();
         let lock = identity::claim(&here, &options.node_id).await?;
@@ -59,29 +65,29 @@ impl SegmentStore {
             }
         }
         let recovered = recover(&here).await?;
-        let (queue, orders) = mpsc::unbounded_channel();
-        let (view, next) = (recovered.view, recovered.next_segment);
-        let scrubs = Scrubs::open(&here).await;
-        let ledgers = recovered.ledgers;
-        let shared = Arc::new(Shared::new(disk, options, view, next, queue, scrubs, ledgers));
+        let (queue, requests) = mpsc::unbounded_channel();
+        let scrubs = Memory::load(&here, unix_time_ms()).await;
+        let Recovered { view, next_segment, damaged, missing, ledgers, had_manifest } = recovered;
+        let initial = shared::InitialState { view, next_segment, ledgers, scrubs };
+        let shared = Arc::new(Shared::new(disk, options, initial, queue));
         match here.room().await {
             Ok(room) => {
-                shared.note_room(room);
+                shared.health.note_room(room);
                 if room.read_only {
-                    shared.fail("the file system is read-only".to_owned());
+                    shared.health.fail("the file system is read-only".to_owned());
                 }
             }
             Err(error) => tracing::warn!(%error, "cannot tell how much room the disk has"),
         }
-        for (segment, contents) in &recovered.damaged {
-            shared.note_scanned(*segment, contents);
+        for (segment, contents) in &damaged {
+            shared.damage.note_scanned(*segment, contents);
         }
-        shared.note_missing(recovered.missing);
+        shared.damage.note_missing(missing);
         // Of these a failure is logged. What has no index on the disk then has one in memory.
-        let _ = shared.keep_noted().await;
+        let _ = shared.damage.keep().await;
         let _ = write_missing_indexes(&shared).await;
-        shared.review_bad().await;
-        if let Err(error) = shared.keep_ledgers(recovered.had_manifest).await {
+        review_damage(&shared).await;
+        if let Err(error) = keep_ledgers(&shared, had_manifest).await {
             tracing::warn!(%error, "what the store should hold could not be written down");
         }
         let stats = shared.stats();
@@ -97,8 +103,8 @@ impl SegmentStore {
         // it no turn, and until filters are read they ask every index.
         let committer = dedicated(async move {
             dedicated(load_directories(committing.clone()));
-            tokio::spawn(committing.leftovers.clone().run());
-            commit::run(committing, orders, lock).await;
+            tokio::spawn(committing.large_puts.clone().run());
+            commit::run(committing, requests, lock).await;
         });
         Ok(Arc::new(SegmentStore { shared, running: Mutex::new(Some(committer)) }))
     }
@@ -108,90 +114,116 @@ impl SegmentStore {
     /// # Errors
     /// As a put.
     pub async fn seal(&self) -> Result<(), StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.shared.order(Order::Seal(answer))?;
-        answered.await.unwrap_or(Err(StoreError::Closed))
+        self.shared.queue.seal().await
+    }
+
+    /// Writes segments again of which too much is garbage. One compaction, scrub or
+    /// snapshot runs at a time. Dropping the future between two segments, or within one,
+    /// leaves the store as it was.
+    ///
+    /// # Errors
+    /// As a put; what was done until then stays done. What the disk does not read, or has no
+    /// room for, keeps it from no other segment, and is the error at the end.
+    pub async fn compact(&self, options: CompactOptions) -> Result<Compacted, StoreError> {
+        compact(&self.shared, options).await
+    }
+
+    /// Reads everything once, from where an interrupted scrub stopped, at most so many bytes
+    /// in a second. Dropping the future stops it; the next one goes on there.
+    ///
+    /// # Errors
+    /// When the disk fails in another way than by damaged data, or the store is closed.
+    pub async fn scrub(&self, bytes_per_second: Option<u64>) -> Result<Scrubbed, StoreError> {
+        scrub(&self.shared, bytes_per_second).await
+    }
+
+    /// Has scrub start, pause, or give up what it is at, as far as this store is maintained
+    /// (see [`maintain()`]).
+    pub fn order_scrub(&self, order: ScrubOrder) {
+        self.shared.scrubs.give(order);
+    }
+
+    /// How far scrub is, and when the next is due.
+    pub fn scrub_numbers(&self) -> ScrubNumbers {
+        scrub_numbers(&self.shared)
+    }
+
+    /// The ids at positions `first` to `last`. Copies what is in memory of them, a quarter of
+    /// a million ids at most for each segment that is not sealed.
+    pub async fn inventory(&self, first: u64, last: u64) -> Inventory {
+        inventory(&self.shared, first, last).await
+    }
+
+    /// How this store stands to each of these objects, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when an index can neither be read nor be made again.
+    pub async fn standing(&self, ids: &[ObjectId]) -> Result<Vec<Standing>, StoreError> {
+        standing(&self.shared, ids).await
+    }
+
+    /// The records that nobody knows any more. While there are any, the store calls what it does
+    /// not find damaged, not absent.
+    pub fn unidentified(&self) -> Unidentified {
+        self.shared.damage.unidentified()
+    }
+
+    /// Calls absent what is not found, in spite of these: whatever they held is here again, or
+    /// nowhere. Does nothing when more of them were met since.
+    ///
+    /// # Errors
+    /// When the list of damage cannot be written; they are still on it then.
+    pub async fn make_up_for(&self, known: &Unidentified) -> Result<(), StoreError> {
+        self.shared.damage.make_up_for(known).await
+    }
+
+    /// Looks how much room there is before [`Store::stats`] is asked, or gives it up soon.
+    pub async fn look_at_room(&self) {
+        // What is not known now is known from the last time.
+        let _ = tokio::time::timeout(limits::ROOM_LOOK_TIMEOUT, self.shared.health.look_at_room())
+            .await;
     }
 }
 
-/// An object of a put that can be stored: small enough, and what its id stands for.
-fn admit(object: Object) -> Result<Object, StoreError> {
-    let (size_bytes, limit_bytes) = (object.size_bytes(), limits::OBJECT_BYTES_WHOLE_MAX as u64);
-    if size_bytes > limit_bytes {
-        return Err(StoreError::TooLarge { size_bytes, limit_bytes });
-    }
-    Ok(object.verified()?)
+/// Looks now and then how much room there is, so that what is said of puts is true while nobody
+/// puts, until the store is closed.
+pub async fn watch_room(store: Arc<SegmentStore>) {
+    upkeep::maintain::watch_room(&store.shared).await;
+}
+
+/// Maintains a store until it is closed.
+pub async fn maintain(store: Arc<SegmentStore>, how: Maintenance) {
+    upkeep::maintain::maintain(&store.shared, how).await;
 }
 
 #[async_trait]
 impl Store for SegmentStore {
     async fn put(&self, objects: Vec<Object>) -> Vec<Result<Stored, StoreError>> {
-        self.shared.count_puts(objects.len() as u64);
-        let ids: Vec<_> = objects.iter().map(Object::id).collect();
-        let seen = self.shared.view().seen();
-        let held = self.shared.which_held(&ids).await;
-        let bytes: usize = objects.iter().map(|object| object.data().len()).sum();
-        let turn = self.shared.turn_to_prepare(bytes).await;
-        let mut answers = Vec::with_capacity(objects.len());
-        let mut to_write = Vec::with_capacity(objects.len());
-        let mut packer = self.shared.packer();
-        let mut worked = 0;
-        for (object, held) in objects.into_iter().zip(held) {
-            worked += object.data().len();
-            if worked >= limits::PREPARED_BYTES_BEFORE_YIELD {
-                worked = 0;
-                tokio::task::yield_now().await;
-            }
-            // Even when it is there: a put of other bytes under a known id is an error.
-            let admitted = admit(object).and_then(|object| Ok((object, held?)));
-            answers.push(match admitted {
-                Err(error) => Some(Err(error)),
-                Ok((object, true)) => {
-                    let (bytes, durability) = (object.size_bytes(), self.shared.durability());
-                    Some(Ok(Stored { bytes, durability, already_present: true }))
-                }
-                Ok((object, false)) => {
-                    to_write.push(Draft::of_object(object, packer.as_deref_mut()));
-                    None
-                }
-            });
-        }
-        drop(packer);
-        drop(turn);
-        let mut written = match to_write.is_empty() {
-            true => Vec::new(),
-            false => self.shared.write(to_write, seen).await,
-        }
-        .into_iter();
-        let all = answers.into_iter();
-        all.map(|answer| {
-            answer.unwrap_or_else(|| written.next().expect("one answer for each object written"))
-        })
-        .collect()
+        put(&self.shared, objects).await
     }
 
     async fn get(&self, id: ObjectId) -> Result<Found, StoreError> {
-        self.shared.count_get();
-        match self.shared.locate(&id).await? {
+        self.shared.counters.count_get();
+        match locate(&self.shared, &id).await? {
             None => Ok(Found::Absent),
-            Some(Held::Record(location)) => {
-                Ok(Found::Object(self.shared.read_record(id, &location).await?))
+            Some(ObjectLocation::Record(location)) => {
+                Ok(Found::Object(read_record(&self.shared, id, &location).await?))
             }
-            Some(Held::Large) => {
+            Some(ObjectLocation::Large) => {
                 Ok(Found::Large(ObjectReader::open(self.shared.clone(), id).await?.head()))
             }
         }
     }
 
     async fn has(&self, ids: &[ObjectId]) -> Result<Vec<bool>, StoreError> {
-        self.shared.which_held(ids).await.into_iter().collect()
+        which_held(&self.shared, ids).await.into_iter().collect()
     }
 
     async fn put_large(&self, head: ObjectHead) -> Result<Box<dyn LargeWriter>, StoreError> {
         if self.shared.naming.is_closed() {
             return Err(StoreError::Closed);
         }
-        self.shared.count_puts(1);
+        self.shared.counters.count_puts(1);
         if head.size_bytes <= limits::OBJECT_BYTES_WHOLE_MAX as u64 {
             return Ok(Box::new(SmallWriter::begin(self.shared.clone(), head)?));
         }
@@ -199,23 +231,25 @@ impl Store for SegmentStore {
     }
 
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError> {
-        self.shared.count_get();
-        Ok(match self.shared.locate(&id).await? {
+        self.shared.counters.count_get();
+        Ok(match locate(&self.shared, &id).await? {
             None => None,
-            Some(Held::Record(location)) => {
-                let object = self.shared.read_record(id, &location).await?;
+            Some(ObjectLocation::Record(location)) => {
+                let object = read_record(&self.shared, id, &location).await?;
                 Some(Box::new(SmallReader::new(object)))
             }
-            Some(Held::Large) => Some(Box::new(ObjectReader::open(self.shared.clone(), id).await?)),
+            Some(ObjectLocation::Large) => {
+                Some(Box::new(ObjectReader::open(self.shared.clone(), id).await?))
+            }
         })
     }
 
     async fn delete(&self, ids: &[ObjectId]) -> Result<Deleted, StoreError> {
-        super::delete::delete(&self.shared, ids).await
+        delete(&self.shared, ids).await
     }
 
     async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError> {
-        self.make_snapshot(name).await
+        snapshot(&self.shared, name).await
     }
 
     fn stats(&self) -> StoreStats {
@@ -223,7 +257,7 @@ impl Store for SegmentStore {
     }
 
     async fn close(&self) {
-        drop(self.shared.queue.lock().expect("nothing panics while it holds the queue").take());
+        self.shared.queue.close();
         let running = self.running.lock().expect("nothing panics while it closes").take();
         let Some(committer) = running else { return };
         if let Err(error) = committer.await {
@@ -235,8 +269,6 @@ impl Store for SegmentStore {
 impl Drop for SegmentStore {
     fn drop(&mut self) {
         // Tasks may still hold what is shared; the committer ends all the same.
-        if let Ok(mut queue) = self.shared.queue.lock() {
-            queue.take();
-        }
+        self.shared.queue.close();
     }
 }

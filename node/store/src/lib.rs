@@ -4,128 +4,43 @@
 //! after any crash. The store verifies every object against its id before it
 //! acknowledges, and knows nothing of replicas.
 
-mod append;
-mod clean;
-mod commit;
-mod compact;
-mod delete;
-mod draft;
+mod codec;
 mod engine;
+mod error;
 mod files;
 mod format;
-mod identity;
-mod intake;
-mod inventory;
 mod large;
-mod large_names;
-mod leftovers;
-mod load;
-mod lookup;
-mod maintain;
 mod manifest;
-mod missing;
 pub mod offline;
+mod open;
 mod options;
-mod order;
-mod pack;
-mod quarantine;
-mod recover;
-mod room;
-mod scan;
-mod scrub;
-mod seal;
-mod sealed;
-mod shared;
-mod snapshot;
-mod spare;
-mod throttle;
-mod unsealed;
-mod view;
+mod read;
+mod segment;
+mod state;
+mod upkeep;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
-use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{Deleted, Found, LargeReader, LargeWriter, StoreError, Stored};
 
-pub use compact::{CompactOptions, Compacted};
-pub use engine::SegmentStore;
-pub use identity::{CLUSTER, check_vacant, owner, was_open};
-pub use intake::PutsRefused;
-pub use inventory::Inventory;
-pub use maintain::{Maintenance, maintain, watch_room};
+pub use engine::{SegmentStore, maintain, watch_room};
+pub use error::OpenError;
+pub use files::identity::{CLUSTER, check_vacant, owner, was_open};
 pub use options::{Compression, Fsync, StoreOptions};
-pub use quarantine::Unidentified;
-pub use scrub::{LastScrub, ScrubCounts, ScrubNumbers, ScrubOrder, ScrubProgress, Scrubbed};
-pub use snapshot::Snapshot;
-
-/// Why a store could not be opened. The disk is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it open.
-    #[error("the data directory is in use by another process")]
-    InUse,
-    /// It holds another node's data.
-    #[error("the data directory belongs to node {owner}, not to {ours}")]
-    OtherNode {
-        /// Whose it is.
-        owner: NodeId,
-        /// Who we are.
-        ours: NodeId,
-    },
-    /// A file was written by a version of the program that this one does not know.
-    #[error("{path} has format version {version}, which this version does not read")]
-    Version {
-        /// The file.
-        path: String,
-        /// Its version.
-        version: u32,
-    },
-    /// A file is not what its name says.
-    #[error("{path} is damaged at its beginning")]
-    Damaged {
-        /// The file.
-        path: String,
-    },
-    /// There is no store, and something else, around which none is made.
-    #[error(
-        "a new store is made in an empty or a new directory only, and this one has {found} and no \
-         file named {missing}; name another directory, or move what is there away"
-    )]
-    Foreign {
-        /// What was found, by name.
-        found: String,
-        /// What every data directory has.
-        missing: String,
-    },
-    /// There is no store at all.
-    #[error("this is no data directory: it has no file named {missing}")]
-    NoStore {
-        /// What every data directory has.
-        missing: String,
-    },
-    /// A file that no store makes.
-    #[error("{path} is none of this program's files")]
-    Stranger {
-        /// The file.
-        path: String,
-    },
-    /// The disk failed.
-    #[error("{doing}: {source}")]
-    Io {
-        /// What was tried.
-        doing: String,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-}
-
-fn io_error(doing: &str, path: &str) -> impl FnOnce(std::io::Error) -> OpenError {
-    let doing = format!("{doing} {path}");
-    move |source| OpenError::Io { doing, source }
-}
+pub use read::inventory::Inventory;
+pub use state::intake::PutsRefused;
+pub use state::quarantine::Unidentified;
+pub use state::scrub::memory::ScrubCounts;
+pub use state::scrub::numbers::{LastScrub, ScrubNumbers, ScrubProgress};
+pub use state::scrub::orders::ScrubOrder;
+pub use upkeep::compact::{CompactOptions, Compacted};
+pub use upkeep::maintain::Maintenance;
+pub use upkeep::scrub::Scrubbed;
+pub use upkeep::snapshot::Snapshot;
 
 /// Counters of a store since it was opened, and its size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gitstratum_core::limits;
 use gitstratum_core::placement::NodeId;
+use gitstratum_core::replica::Durability;
 
 /// When what was written is made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +35,14 @@ pub enum Compression {
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    pub(super) node_id: NodeId,
-    pub(super) fsync: Fsync,
-    pub(super) compression: Compression,
-    pub(super) segment_bytes_max: u64,
-    pub(super) segment_records_max: usize,
-    pub(super) reserve_bytes: u64,
-    pub(super) zeros_ahead_bytes: u64,
-    pub(super) flight_bytes_min: u64,
+    pub(crate) node_id: NodeId,
+    pub(crate) fsync: Fsync,
+    pub(crate) compression: Compression,
+    pub(crate) segment_bytes_max: u64,
+    pub(crate) segment_records_max: usize,
+    pub(crate) reserve_bytes: u64,
+    pub(crate) zeros_ahead_bytes: u64,
+    pub(crate) flight_bytes_min: u64,
 }
 
 impl StoreOptions {
@@ -104,5 +105,14 @@ impl StoreOptions {
     pub fn reserve_bytes(mut self, bytes: u64) -> Self {
         self.reserve_bytes = bytes;
         self
+    }
+
+    /// What an acknowledgement says.
+    pub(crate) fn durability(&self) -> Durability {
+        match self.fsync {
+            Fsync::Always => Durability::Synced,
+            Fsync::Every(_) => Durability::Periodic,
+            Fsync::Never => Durability::Buffered,
+        }
     }
 }

@@ -10,7 +10,6 @@ mod exhausted;
 mod real;
 #[cfg(any(test, madsim, feature = "scratch"))]
 mod scratch;
-mod seen;
 #[cfg(madsim)]
 pub(crate) mod simulated;
 #[cfg(test)]
@@ -25,7 +24,6 @@ pub use exhausted::is_exhausted;
 pub use real::{Directory, Disk, DiskLock, File};
 #[cfg(any(test, madsim, feature = "scratch"))]
 pub use scratch::{Scratch, scratch};
-pub use seen::Seen;
 #[cfg(madsim)]
 pub use simulated::{Directory, Disk, DiskLock, Fault, File, Loss, Operation};
 

@@ -5,7 +5,6 @@
 //! tries the page cache on the calling thread (`RWF_NOWAIT`), because a hop costs more
 //! than the read it would save. An operation whose future is dropped is still finished.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -18,16 +17,10 @@ use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::JoinError;
 
 use super::exhausted::exhausted;
-use super::seen::{LENT_BYTES_MAX, Seen};
 use super::{OpenMode, Room, assert_path, failed};
 
 /// Buffers that one vectored write takes; Linux's `IOV_MAX`.
 const BUFFERS_PER_WRITE_MAX: usize = 1024;
-
-thread_local! {
-    /// What a look on this thread reads into.
-    static LOOKED_INTO: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A directory tree. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -320,61 +313,6 @@ impl File {
             }
         }
         Ok(buffer.freeze())
-    }
-
-    /// Looks at what [`File::read_at`] reads. Where that is in the page cache and not much, it
-    /// takes no memory but what is kept of it.
-    ///
-    /// # Errors
-    /// Those of `pread`.
-    ///
-    /// # Panics
-    /// When `look` looks at a file in turn.
-    pub async fn look_at<T>(
-        &self,
-        offset: u64,
-        len: usize,
-        look: impl FnOnce(Seen<'_>) -> T,
-    ) -> io::Result<T> {
-        if len > LENT_BYTES_MAX {
-            return Ok(look(Seen::whole(&self.read_at(offset, len).await?)));
-        }
-        match self.look_at_cached(offset, len, look) {
-            Ok(looked) => Ok(looked),
-            // The page cache was asked: not again, as `read_at` would.
-            Err(look) => {
-                let read = self.read_off_thread(offset, BytesMut::zeroed(len), 0).await?;
-                Ok(look(Seen::whole(&read)))
-            }
-        }
-    }
-
-    /// Looks, or gives `look` back when the page cache has not all of the bytes.
-    fn look_at_cached<T, L: FnOnce(Seen<'_>) -> T>(
-        &self,
-        offset: u64,
-        len: usize,
-        look: L,
-    ) -> Result<T, L> {
-        LOOKED_INTO.with_borrow_mut(|buffer| {
-            if buffer.len() < len {
-                // Not all that it can come to: a first look, as after an opening, would wait for
-                // every page of that.
-                buffer.resize(len.next_power_of_two(), 0);
-            }
-            match self.read_cached(offset, &mut buffer[..len]) {
-                true => Ok(look(Seen::lent(&buffer[..len]))),
-                false => Err(look),
-            }
-        })
-    }
-
-    /// Whether all of the buffer could be read from the page cache.
-    fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> bool {
-        let len = buffer.len();
-        let slice = &mut [IoSliceMut::new(buffer)];
-        let read = rustix::io::preadv2(&self.inner.file, slice, offset, ReadWriteFlags::NOWAIT);
-        read == Ok(len)
     }
 
     async fn read_off_thread(

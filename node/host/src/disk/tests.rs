@@ -30,47 +30,18 @@ async fn what_is_written_in_pieces_is_read_back_at_any_offset() {
 }
 
 #[tokio::test]
-async fn a_look_at_a_file_sees_what_a_read_would_give_and_keeps_what_it_wants() {
+async fn a_read_gives_what_the_file_has_there_and_no_more() {
     let scratch = scratch();
     let disk = &scratch.disk;
     disk.create_dir_all("").await.unwrap();
     let file = disk.open("f", OpenMode::CreateNew).await.unwrap();
     let contents: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
     file.write_at(0, vec![contents.clone().into()]).await.unwrap();
-    let mut kept = Vec::new();
-    let lent = seen::LENT_BYTES_MAX;
-    for (offset, len) in [
-        (0, 0),
-        (3, 1),
-        (7, lent - 1),
-        (7, lent),
-        (7, lent + 1),
-        (0, 200_000),
-        (199_990, 100),
-        (250_000, 8),
-    ] {
-        let look = |seen: Seen<'_>| {
-            let half = seen.len() / 2;
-            (seen.to_vec(), half, seen.keep(&seen[half..]))
-        };
-        let (all, half, end) = file.look_at(offset, len, look).await.unwrap();
+    for (offset, len) in [(0, 0), (3, 1), (7, 65_536), (0, 200_000), (199_990, 100), (250_000, 8)] {
+        let read = file.read_at(offset, len).await.unwrap();
         let from = contents.len().min(offset as usize);
-        assert_eq!(all, contents[from..contents.len().min(from + len)], "{len} at {offset}");
-        kept.push((end, all[half..].to_vec()));
+        assert_eq!(read, contents[from..contents.len().min(from + len)], "{len} at {offset}");
     }
-    for (kept, part) in kept {
-        assert_eq!(kept, part, "later looks leave it as it was");
-    }
-}
-
-#[tokio::test]
-#[should_panic(expected = "of something else")]
-async fn a_look_keeps_nothing_but_what_it_saw() {
-    let scratch = scratch();
-    scratch.disk.create_dir_all("").await.unwrap();
-    let file = scratch.disk.open("f", OpenMode::CreateNew).await.unwrap();
-    file.write_at(0, vec![bytes("abc")]).await.unwrap();
-    let _ = file.look_at(0, 3, |seen| seen.keep(b"bcd")).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What a segment holds, what it made garbage elsewhere, and what was dropped from it.
+//! Accounts: what a segment holds, what it made garbage elsewhere, and what was dropped from it.
 //!
 //! ```text
 //! accounts   4 kills | held | settled | kills times (4 victim | tally)

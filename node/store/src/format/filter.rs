@@ -1,4 +1,4 @@
-//! What an index can say without a read: that an id is none of its own.
+//! Binary fuse filter: what an index can say without a read, that an id is none of its own.
 //!
 //! A binary fuse filter over three windows (Graf and Lemire, "Binary Fuse Filters: Fast and
 //! Smaller Than Xor Filters", 2022). Each id has a fingerprint, and three slots in windows
@@ -30,7 +30,7 @@ const ATTEMPTS: u32 = 64;
 
 /// The part of an id that filters look at: the same for all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key(pub(super) u64);
+pub(crate) struct Key(u64);
 
 impl Key {
     /// Those of a segment's ids, ascending and each once.
@@ -128,7 +128,6 @@ impl Shape {
 pub(crate) struct Filter {
     shape: Shape,
     bytes: Bytes,
-    mark: u64,
 }
 
 impl Filter {
@@ -151,9 +150,7 @@ impl Filter {
     /// When these are not as many as [`Shape::bytes`].
     pub(crate) fn parse(shape: Shape, bytes: Bytes) -> Self {
         assert_eq!(bytes.len(), shape.bytes(), "a filter of another length");
-        // Both checksums are of all the keys, in two ways.
-        let mark = u64::from(crc32c::crc32c(&bytes)) << 32 | u64::from(shape.seed);
-        Filter { shape, bytes, mark }
+        Filter { shape, bytes }
     }
 
     /// What must be known to read it.
@@ -167,13 +164,8 @@ impl Filter {
     }
 
     /// Whether there are keys that it does not let through.
-    pub(crate) fn stops_any(&self) -> bool {
+    fn stops_any(&self) -> bool {
         self.shape.windows > 0
-    }
-
-    /// A number that no filter of other keys has.
-    pub(crate) fn mark(&self) -> u64 {
-        self.mark
     }
 
     /// Whether it lets the key through: always when it was made of it.

@@ -3,19 +3,17 @@
 //!
 //! ```text
 //! head       8 magic "GSTRIDX\n" | 4 version | 12 segment id | 8 segment's length
-//!            | 4 entries | 1 id width | 1 bucket bits | 1 window bits
-//!            | 1 width of starts (starts.rs)
-//!            | 4 windows | 4 seed (filter.rs) | 4 witnesses | 4 listed ids (overlap.rs)
+//!            | 4 entries | 1 id width | 1 bucket bits | 1 window bits | 1 zero
+//!            | 4 windows | 4 seed (filter.rs)
 //!            | accounts (account.rs) | 4 crc of the head
-//! directory  starts (starts.rs) | filter (filter.rs) | overlap (overlap.rs)
-//!            | 4 crc of the head's crc and the directory
+//! directory  starts (starts.rs) | filter (filter.rs) | 4 crc of the head's crc and the directory
 //! bucket     entries | 4 crc of the head's crc, the bucket's number and the entries
 //! entry      id, padded to the id width | 4 offset | 4 stored, or victim | 1 what
 //! ```
 //!
 //! Ids are hashes, so their first bits divide them evenly: bucket *b* has the ids whose
 //! first `bucket bits` bits are *b*. That is an interpolation search whose guess is always
-//! right, for little more than a byte a bucket.
+//! right, for four bytes a bucket.
 //!
 //! Opening a store reads the heads alone, and nothing of their segments. The directory is read
 //! behind that and kept; until then a bucket's place is read from where it lies in the file,
@@ -31,21 +29,20 @@ use gitstratum_core::object::ObjectId;
 
 use super::account::{ACCOUNTS_BYTES_FIXED, Accounts};
 use super::filter::{Filter, Key, Shape};
-use super::overlap::{Extent, Overlap};
 use super::record::DATA_BYTES_MAX;
 use super::segment::SegmentId;
-use super::starts::{Spread, Starts, Width};
+use super::starts::{Spread, Starts};
 use super::{HeaderError, algorithm_from_byte, algorithm_to_byte, id_from_padded, u32_at, u64_at};
 
 /// The version this code writes, and the only one it reads.
 ///
 /// It stands for the segment's version too, because a store that opens an index does not look
 /// at the segment: what an earlier program cannot read needs an index that it refuses.
-const VERSION: u32 = 5;
+const VERSION: u32 = 7;
 const _: () =
     assert!(super::segment::VERSION == 3, "a new version of segments, and no new one here");
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";
-const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4 + 4 + 4 + 4;
+const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4 + 4;
 /// A bucket has this many entries on average, or up to twice as many. Fewer cost memory; with
 /// more, a get reads and checks more.
 const BUCKET_ENTRIES: usize = 6;
@@ -91,7 +88,6 @@ pub(crate) struct IndexHead {
     id_width: usize,
     spread: Spread,
     filter: Shape,
-    overlap: Extent,
     /// Of this head in the file.
     len: usize,
     /// So that no part of another index is taken for one of this.
@@ -104,7 +100,6 @@ pub(crate) struct IndexHead {
 pub(crate) struct Directory {
     starts: Starts,
     filter: Filter,
-    overlap: Overlap,
 }
 
 /// Bytes of the file.
@@ -178,11 +173,9 @@ impl IndexHead {
         }
         let segment = SegmentId::parse(&head[12..24]).ok_or(HeaderError::Damaged)?;
         let (accounts, rest) = Accounts::parse(&head[FIXED_BYTES..]).ok_or(HeaderError::Damaged)?;
-        let width = Width::from_byte(head[39]).ok_or(HeaderError::Damaged)?;
-        let spread = Spread { entries: u32_at(head, 32), bucket_bits: head[37], width };
+        let spread = Spread { entries: u32_at(head, 32), bucket_bits: head[37] };
         let filter =
             Shape { window_bits: head[38], windows: u32_at(head, 40), seed: u32_at(head, 44) };
-        let overlap = Extent { witnesses: u32_at(head, 48), ids: u32_at(head, 52) };
         let head = IndexHead {
             segment,
             segment_len: u64_at(head, 24),
@@ -190,7 +183,6 @@ impl IndexHead {
             id_width: usize::from(head[36]),
             spread,
             filter,
-            overlap,
             len,
             crc,
         };
@@ -211,7 +203,7 @@ impl IndexHead {
 
     /// Where the directory is.
     pub(crate) fn directory_piece(&self) -> Piece {
-        let len = self.spread.bytes() + self.filter.bytes() + self.overlap.bytes() + CRC_BYTES;
+        let len = self.spread.bytes() + self.filter.bytes() + CRC_BYTES;
         Piece { offset: self.len as u64, len }
     }
 
@@ -225,8 +217,7 @@ impl IndexHead {
             return Err(IndexDamaged);
         }
         let starts = Starts::parse(self.spread, raw.split_to(self.spread.bytes()));
-        let filter = Filter::parse(self.filter, raw.split_to(self.filter.bytes()));
-        Ok(Directory { starts, filter, overlap: Overlap::parse(self.overlap, raw) })
+        Ok(Directory { starts, filter: Filter::parse(self.filter, raw) })
     }
 
     /// Numbers of the buckets that may have ids at positions `first` to `last`.
@@ -340,28 +331,12 @@ impl IndexHead {
 impl Directory {
     /// Bytes that it takes in memory.
     pub(crate) fn memory_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.starts.bytes().len()
-            + self.filter.bytes().len()
-            + self.overlap.extent().bytes()
+        size_of::<Self>() + self.starts.bytes().len() + self.filter.bytes().len()
     }
 
     /// Whether the id may be there; `false` is certain.
     pub(crate) fn may_have(&self, id: &ObjectId) -> bool {
         self.filter.may_have(Key::of(id))
-    }
-
-    /// Whether an id that the filter lets through is certainly not there, because the filter
-    /// of an older segment lets it through too.
-    pub(crate) fn lacks<'a>(
-        &self,
-        id: &ObjectId,
-        mut older: impl Iterator<Item = &'a Directory>,
-    ) -> bool {
-        let key = Key::of(id);
-        let is_witness =
-            |older: &Directory| older.filter.may_have(key) && self.overlap.has_asked(&older.filter);
-        older.any(is_witness) && !self.overlap.has(key)
     }
 
     /// What the file has at [`IndexHead::starts_piece`].
@@ -376,8 +351,7 @@ impl Directory {
     }
 }
 
-/// The index file of a segment with these entries, each id once, in any order. What `older`
-/// ones have in memory is looked through for ids that only a read could tell apart.
+/// The index file of a segment with these entries, each id once, in any order.
 ///
 /// # Panics
 /// With more than [`ENTRIES_MAX`] entries.
@@ -386,7 +360,6 @@ pub(crate) fn encode_index(
     segment_len: u64,
     accounts: &Accounts,
     mut entries: Vec<Entry>,
-    older: &[&Directory],
 ) -> Vec<Bytes> {
     assert!(entries.len() <= ENTRIES_MAX as usize, "a segment is sealed long before");
     entries.sort_unstable_by_key(|(id, _)| *id);
@@ -396,12 +369,8 @@ pub(crate) fn encode_index(
         let begins = bucket_begins(&entries, bits);
         (Starts::of(bits, &begins), begins)
     };
-    let (filter, overlap) = {
-        let keys = Key::all(entries.iter().map(|(id, _)| id));
-        let older: Vec<&Filter> = older.iter().map(|directory| &directory.filter).collect();
-        (Filter::of(&keys), Overlap::find(&keys, &older))
-    };
-    let (spread, shape, extent) = (starts.spread(), filter.shape(), overlap.extent());
+    let filter = Filter::of(&Key::all(entries.iter().map(|(id, _)| id)));
+    let (spread, shape) = (starts.spread(), filter.shape());
     let mut head = BytesMut::new();
     head.put_slice(&MAGIC);
     head.put_u32_le(VERSION);
@@ -411,19 +380,15 @@ pub(crate) fn encode_index(
     head.put_u8(id_width as u8);
     head.put_u8(spread.bucket_bits);
     head.put_u8(shape.window_bits);
-    head.put_u8(spread.width.to_byte());
+    head.put_u8(0);
     head.put_u32_le(shape.windows);
     head.put_u32_le(shape.seed);
-    head.put_u32_le(extent.witnesses);
-    head.put_u32_le(extent.ids);
     accounts.write(&mut head);
     let head_crc = crc32c::crc32c(&head);
     head.put_u32_le(head_crc);
-    let mut directory =
-        BytesMut::with_capacity(spread.bytes() + shape.bytes() + extent.bytes() + CRC_BYTES);
+    let mut directory = BytesMut::with_capacity(spread.bytes() + shape.bytes() + CRC_BYTES);
     directory.put_slice(starts.bytes());
     directory.put_slice(filter.bytes());
-    overlap.write(&mut directory);
     let crc = crc32c::crc32c_append(head_crc, &directory);
     directory.put_u32_le(crc);
     let width = id_width + ENTRY_FIXED_BYTES;

@@ -1,17 +1,17 @@
 //! What the files of a store look like, byte for byte. Pure: nothing here does I/O.
 //!
 //! ```text
-//! node                                   whose data this is (identity.rs)
+//! node                                   whose data this is (files/identity.rs)
 //! lock                                   held by the process that has the store open
 //! segments/<first>-<last>-<gen>.seg      records, one after another (segment.rs, record.rs)
 //! segments/<first>-<last>-<gen>.idx      where they are; rebuilt when it is missing (index.rs)
 //! large/<object id>.obj                  an object too large for a segment (large.rs)
 //! manifest, segments/manifest            what the store should hold, twice (manifest/)
-//! large-names                            the large objects there should be (large_names.rs)
-//! quarantine                             what was found damaged or lost (quarantine.rs)
+//! large-names                            the large objects there should be (state/large_names.rs)
+//! quarantine                             what was found damaged or lost (state/quarantine/)
 //! clean                                  of a store before it has a manifest: that it was
-//!                                        closed, not left (clean.rs)
-//! scrub                                  how far the reading of everything has come (scrub/)
+//!                                        closed, not left (open/clean.rs)
+//! scrub                                  how far the reading of everything has come (state/scrub/)
 //! snapshots/<name>/                      the above, by hard links
 //! *.tmp                                  not complete; removed when the store is opened
 //! ```
@@ -21,13 +21,12 @@
 //! a newer program reads every version that was ever released. A record's flags and codec
 //! are part of that: an unknown one is never skipped.
 
-pub(super) mod account;
-pub(super) mod filter;
-pub(super) mod index;
-pub(super) mod large;
-mod overlap;
-pub(super) mod record;
-pub(super) mod segment;
+pub(crate) mod account;
+pub(crate) mod filter;
+pub(crate) mod index;
+pub(crate) mod large;
+pub(crate) mod record;
+pub(crate) mod segment;
 mod starts;
 
 #[cfg(test)]
@@ -37,7 +36,7 @@ use gitstratum_core::object::{HashAlgorithm, Kind, ObjectId};
 
 /// Why the first bytes of a file are no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeaderError {
+pub(crate) enum HeaderError {
     /// Too short, another magic, or a checksum that does not hold.
     Damaged,
     /// Written by a version that this program does not know.

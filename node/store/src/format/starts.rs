@@ -1,57 +1,14 @@
-//! Where the buckets of an index begin: how many of its entries are before each.
-//!
-//! Hashes divide evenly: of *n* entries about *n·b/B* are before bucket *b* of *B*, give or
-//! take half the square root of *n*; and by how much it is more or less differs little from one
-//! bucket to the next. So sixteen buckets share two bytes, and each has one of its own, where
-//! the number itself would take four. Ids that somebody chose can be further off, and then all
-//! take four.
-//!
-//! ```text
-//! narrow     of each sixteen buckets: 2 surplus of the first | 16 × 1 surplus, less that
-//! wide       of each bucket: 4 surplus
-//! ```
-//!
-//! A bucket's surplus is the number of entries before it, less *n·b/B* rounded down; signed, as
-//! are the differences. There is one for each bucket, and one for the end of the last; what is
-//! left of the last sixteen is zero.
+//! Bucket offsets of an index: how many of its entries are before each bucket, and in the end
+//! all, in four bytes each.
 
 use std::ops::{Range, RangeInclusive};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::u32_at;
 
-/// Buckets whose starts are kept together where they are narrow.
-const GROUP: usize = 16;
-const GROUP_BYTES: usize = 2 + GROUP;
-
-/// In what form starts are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Width {
-    /// Somewhat more than a byte each.
-    Narrow,
-    /// Four bytes each.
-    Wide,
-}
-
-impl Width {
-    /// The byte that stands for it.
-    pub(crate) fn to_byte(self) -> u8 {
-        match self {
-            Width::Narrow => 1,
-            Width::Wide => 4,
-        }
-    }
-
-    /// What this byte stands for.
-    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Width::Narrow),
-            4 => Some(Width::Wide),
-            _ => None,
-        }
-    }
-}
+/// Bytes of each.
+const START_BYTES: usize = 4;
 
 /// What must be known of starts to read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +17,6 @@ pub(crate) struct Spread {
     pub(crate) entries: u32,
     /// Two to this power is the number of buckets.
     pub(crate) bucket_bits: u8,
-    /// In what form they are.
-    pub(crate) width: Width,
 }
 
 /// The starts of all buckets. Parsed of a file's bytes, which it keeps.
@@ -79,12 +34,12 @@ impl Spread {
 
     /// Bytes of all starts in the file, and in memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.range(&(0..=self.buckets() - 1)).end
+        (self.buckets() + 1) * START_BYTES
     }
 
     /// Which of these bytes tell where the buckets begin, and where the last of them ends.
     pub(crate) fn range(&self, buckets: &RangeInclusive<usize>) -> Range<usize> {
-        self.at(*buckets.start())..self.at(buckets.end() + 1) + self.unit()
+        buckets.start() * START_BYTES..(buckets.end() + 2) * START_BYTES
     }
 
     /// The numbers of the entries that are in these buckets, by what is in their
@@ -97,43 +52,8 @@ impl Spread {
         if raw.len() != self.range(buckets).len() {
             return None;
         }
-        let first = self.start(*buckets.start(), &raw[..self.unit()])?;
-        let end = self.start(buckets.end() + 1, &raw[raw.len() - self.unit()..])?;
+        let (first, end) = (u32_at(raw, 0), u32_at(raw, raw.len() - START_BYTES));
         (first <= end && end <= self.entries).then_some(first..end)
-    }
-
-    /// How many bytes tell where a bucket begins: those of its group, or its own.
-    fn unit(&self) -> usize {
-        match self.width {
-            Width::Narrow => GROUP_BYTES,
-            Width::Wide => 4,
-        }
-    }
-
-    /// Where they are among all.
-    fn at(&self, bucket: usize) -> usize {
-        match self.width {
-            Width::Narrow => bucket / GROUP * GROUP_BYTES,
-            Width::Wide => bucket * 4,
-        }
-    }
-
-    fn start(&self, bucket: usize, unit: &[u8]) -> Option<u32> {
-        let surplus = match self.width {
-            Width::Narrow => {
-                let (first, more) = unit.split_at(2);
-                let first = i16::from_le_bytes([first[0], first[1]]);
-                i32::from(first) + i32::from(more[bucket % GROUP].cast_signed())
-            }
-            Width::Wide => u32_at(unit, 0).cast_signed(),
-        };
-        self.even(bucket).checked_add_signed(surplus)
-    }
-
-    /// How many entries are before a bucket when all have as many.
-    fn even(&self, bucket: usize) -> u32 {
-        let before = (u64::from(self.entries) * bucket as u64) >> self.bucket_bits;
-        u32::try_from(before).expect("no more than all entries")
     }
 }
 
@@ -142,20 +62,11 @@ impl Starts {
     /// where another begins: `starts` has one more than there are buckets.
     ///
     /// # Panics
-    /// With a number of starts that is another, or more than 2³¹ entries.
+    /// With a number of starts that is another.
     pub(crate) fn of(bucket_bits: u8, starts: &[u32]) -> Self {
         let entries = *starts.last().expect("one more than there are buckets");
-        let spread = Spread { entries, bucket_bits, width: Width::Wide };
-        assert_eq!(starts.len(), spread.buckets() + 1, "one more than there are buckets");
-        let surplus = |(bucket, start): (usize, &u32)| {
-            start.checked_signed_diff(spread.even(bucket)).expect("a few million entries")
-        };
-        let surplus: Vec<i32> = starts.iter().enumerate().map(surplus).collect();
-        let (width, raw) = match narrow(&surplus) {
-            Some(raw) => (Width::Narrow, raw),
-            None => (Width::Wide, surplus.into_iter().flat_map(i32::to_le_bytes).collect()),
-        };
-        Starts::parse(Spread { width, ..spread }, raw)
+        let raw: Vec<u8> = starts.iter().flat_map(|start| start.to_le_bytes()).collect();
+        Starts::parse(Spread { entries, bucket_bits }, raw.into())
     }
 
     /// Reads starts from their bytes.
@@ -181,17 +92,4 @@ impl Starts {
     pub(crate) fn of_buckets(&self, buckets: &RangeInclusive<usize>) -> &[u8] {
         &self.raw[self.spread.range(buckets)]
     }
-}
-
-/// The narrow form of starts with these surpluses, if they fit it.
-fn narrow(surplus: &[i32]) -> Option<Bytes> {
-    let mut raw = BytesMut::with_capacity(surplus.len().div_ceil(GROUP) * GROUP_BYTES);
-    for group in surplus.chunks(GROUP) {
-        raw.put_i16_le(group[0].try_into().ok()?);
-        for more in group {
-            raw.put_i8((more - group[0]).try_into().ok()?);
-        }
-        raw.put_bytes(0, GROUP - group.len());
-    }
-    Some(raw.freeze())
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{FILE, Lost, Manifest, Should, Summary};
-use crate::files::segment_path;
+use super::{FILE, Manifest, Should, Summary, UnidentifiedRecords};
+use crate::files::names::segment_path;
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId};
 
 /// What a segment's file was found to have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct OnDisk {
     /// Its length, before anything was cut.
     pub(crate) len: u64,
     /// Ids of which it has a record.
@@ -21,8 +21,8 @@ pub(crate) struct Held {
 /// The files that lost something, and what; of segments that are in the store.
 pub(crate) fn compare(
     manifest: &Manifest,
-    held: &BTreeMap<SegmentId, Held>,
-) -> Vec<(String, Lost)> {
+    held: &BTreeMap<SegmentId, OnDisk>,
+) -> Vec<(String, UnidentifiedRecords)> {
     let mut lost = Vec::new();
     for (segment, should) in &manifest.segments {
         let found = match held.get(segment) {
@@ -40,13 +40,13 @@ pub(crate) fn compare(
     });
     if let Some((segment, _)) = newer {
         let reason = format!("it is older than {}", segment_path(*segment));
-        lost.push((FILE.to_owned(), Lost::unknown(reason)));
+        lost.push((FILE.to_owned(), UnidentifiedRecords::unknown(reason)));
     }
     lost
 }
 
 /// What a segment has less than it should.
-fn less(should: &Should, held: &Held) -> Option<Lost> {
+fn less(should: &Should, held: &OnDisk) -> Option<UnidentifiedRecords> {
     let (len, records, ids, unread) = match should {
         Should::Sealed(Summary { len, records, ids, unread }) => (*len, *records, *ids, *unread),
         Should::Active { len, records, unread } => (*len, *records, None, *unread),
@@ -65,17 +65,19 @@ fn less(should: &Should, held: &Held) -> Option<Lost> {
     };
     // The last record of an id may be gone, and an earlier one be there.
     let records = Some(records.saturating_sub(held.records).max(1));
-    Some(Lost { records, ids, reason })
+    Some(UnidentifiedRecords { records, ids, reason })
 }
 
 /// What was lost with a file that is not there.
-fn missing(should: &Should) -> Option<Lost> {
+fn missing(should: &Should) -> Option<UnidentifiedRecords> {
     let reason = "it is missing".to_owned();
     match should {
         Should::Sealed(Summary { records: 0, .. }) => None,
         Should::Sealed(Summary { records, ids, .. }) => {
-            Some(Lost { records: Some(*records), ids: *ids, reason })
+            Some(UnidentifiedRecords { records: Some(*records), ids: *ids, reason })
         }
-        Should::Active { records, .. } => Some(Lost { records: Some(*records), ids: None, reason }),
+        Should::Active { records, .. } => {
+            Some(UnidentifiedRecords { records: Some(*records), ids: None, reason })
+        }
     }
 }

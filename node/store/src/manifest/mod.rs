@@ -14,7 +14,7 @@
 //! Invariant: what the manifest says was durable when it was written, and stays true until the
 //! next one is written: segments only grow, and what compaction made of several stands for them.
 //! So whatever is less on the disk than the manifest says is lost ([`compare`]). A loss leaves the
-//! manifest when it is on the list of damage (`quarantine.rs`), durably.
+//! manifest when it is on the list of damage (`state/quarantine`), durably.
 //!
 //! What it cannot tell: of the segment that puts are appended to it knows how much there was at
 //! least. If a process dies, and then that file loses whole records at its end which were
@@ -22,9 +22,8 @@
 //! take a write with each acknowledgement. After a clean close nothing is left to such doubt.
 
 mod compare;
-mod keep;
-mod lost;
 mod text;
+mod unidentified;
 
 #[cfg(test)]
 mod tests;
@@ -35,38 +34,35 @@ use bytes::Bytes;
 use gitstratum_core::object::ObjectId;
 use gitstratum_host::Disk;
 
-use super::files::DIR;
-use super::format::segment::SegmentId;
-use super::{OpenError, io_error};
+use crate::error::{OpenError, io_error};
+use crate::files::names::DIR;
+pub(crate) use crate::files::names::MANIFEST as FILE;
+use crate::format::segment::SegmentId;
 
-pub(super) use compare::{Held, compare};
-pub(super) use keep::Kept;
-pub(super) use lost::Lost;
-
-/// The name of either copy.
-pub(super) const FILE: &str = "manifest";
+pub(crate) use compare::{OnDisk, compare};
+pub(crate) use unidentified::UnidentifiedRecords;
 
 /// The paths of the copies, in the order in which they are written.
-pub(super) fn paths() -> [String; 2] {
+pub(crate) fn paths() -> [String; 2] {
     [FILE.to_owned(), format!("{DIR}/{FILE}")]
 }
 
 /// What a segment holds, as far as that can be told without reading its records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Summary {
+pub(crate) struct Summary {
     /// Length of its file.
-    pub(super) len: u64,
+    pub(crate) len: u64,
     /// Ids of which it has a record.
-    pub(super) records: u64,
+    pub(crate) records: u64,
     /// The lowest and the highest of them; `None` when it has none.
-    pub(super) ids: Option<(ObjectId, ObjectId)>,
+    pub(crate) ids: Option<(ObjectId, ObjectId)>,
     /// Bytes in it that belong to no record, and were noted as lost when that was seen.
-    pub(super) unread: u64,
+    pub(crate) unread: u64,
 }
 
 /// What a segment should hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Should {
+pub(crate) enum Should {
     /// Exactly this: nothing is appended to it any more.
     Sealed(Summary),
     /// At least so many bytes and ids: puts are appended to it.
@@ -82,14 +78,14 @@ pub(super) enum Should {
 
 impl Should {
     /// Bytes that its file has, at least.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         match self {
             Should::Sealed(Summary { len, .. }) | Should::Active { len, .. } => *len,
         }
     }
 
     /// Bytes of it that belong to no record, as far as that was known.
-    pub(super) fn unread(&self) -> u64 {
+    pub(crate) fn unread(&self) -> u64 {
         match self {
             Should::Sealed(Summary { unread, .. }) | Should::Active { unread, .. } => *unread,
         }
@@ -99,37 +95,37 @@ impl Should {
 /// How much of a file that is only appended to was durable, which is replaced when it is
 /// written anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Reach {
+pub(crate) struct Reach {
     /// Which of the files that had the name, in their order; 0 before the first.
-    pub(super) generation: u64,
+    pub(crate) generation: u64,
     /// Bytes of it.
-    pub(super) len: u64,
+    pub(crate) len: u64,
 }
 
 /// What a store should hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     /// Manifests that were written before it.
-    pub(super) sequence: u64,
+    pub(crate) sequence: u64,
     /// The number of the next segment: no segment with this one or a higher had a record.
-    pub(super) next_segment: u32,
+    pub(crate) next_segment: u32,
     /// How often the list of damage had been written.
-    pub(super) quarantine: u64,
+    pub(crate) quarantine: u64,
     /// How far the names of large objects reached.
-    pub(super) large: Reach,
+    pub(crate) large: Reach,
     /// The segments.
-    pub(super) segments: BTreeMap<SegmentId, Should>,
+    pub(crate) segments: BTreeMap<SegmentId, Should>,
 }
 
 impl Manifest {
     /// Whether both ask for the same: all but the sequence number.
-    pub(super) fn asks_the_same(&self, other: &Manifest) -> bool {
+    pub(crate) fn asks_the_same(&self, other: &Manifest) -> bool {
         Manifest { sequence: other.sequence, ..self.clone() } == *other
     }
 
     /// Whether this one asks for no other files than an older one: at most for more of those that
     /// are appended to. The older one will do then.
-    pub(super) fn only_grew(&self, older: &Manifest) -> bool {
+    pub(crate) fn only_grew(&self, older: &Manifest) -> bool {
         let same_file = |should: &Should, older: &Should| match (should, older) {
             (Should::Active { .. }, Should::Active { .. }) => should.len() >= older.len(),
             _ => should == older,
@@ -143,25 +139,25 @@ impl Manifest {
     }
 
     /// Whether it asks for a segment that puts are appended to.
-    pub(super) fn has_active(&self, id: SegmentId) -> bool {
+    pub(crate) fn has_active(&self, id: SegmentId) -> bool {
         matches!(self.segments.get(&id), Some(Should::Active { .. }))
     }
 }
 
 /// What is left of the copies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Read {
+pub(crate) struct Read {
     /// The newest that holds.
-    pub(super) manifest: Option<Manifest>,
+    pub(crate) manifest: Option<Manifest>,
     /// What is wrong with the copies, in words; nothing when both are there and alike.
-    pub(super) trouble: Vec<String>,
+    pub(crate) trouble: Vec<String>,
 }
 
 /// Reads both copies.
 ///
 /// # Errors
 /// [`OpenError`] when the disk reads neither, or a newer program wrote one.
-pub(super) async fn read(disk: &Disk) -> Result<Read, OpenError> {
+pub(crate) async fn read(disk: &Disk) -> Result<Read, OpenError> {
     let (mut copies, mut trouble, mut unread) = (Vec::new(), Vec::new(), None);
     for path in paths() {
         let bytes = match disk.read_whole(&path).await {
@@ -204,7 +200,7 @@ pub(super) async fn read(disk: &Disk) -> Result<Read, OpenError> {
 ///
 /// # Errors
 /// Those of the disk; then either may be the one before.
-pub(super) async fn write(disk: &Disk, root: &str, manifest: &Manifest) -> std::io::Result<u64> {
+pub(crate) async fn write(disk: &Disk, root: &str, manifest: &Manifest) -> std::io::Result<u64> {
     let text = Bytes::from(text::encode(manifest));
     for path in paths() {
         disk.replace(&format!("{root}{path}"), text.clone()).await?;

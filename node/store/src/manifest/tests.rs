@@ -82,17 +82,18 @@ async fn of_two_copies_the_newer_one_counts_and_what_is_wrong_with_the_other_is_
 #[test]
 fn what_is_less_than_the_manifest_says_is_lost_and_what_is_more_is_not() {
     let whole = [
-        (segment(0, 2, 1), Held { len: 5_000, records: 40, unread: 7 }),
-        (segment(3, 3, 0), Held { len: 28, records: 0, unread: 0 }),
-        (segment(4, 4, 0), Held { len: 300, records: 3, unread: 0 }),
+        (segment(0, 2, 1), OnDisk { len: 5_000, records: 40, unread: 7 }),
+        (segment(3, 3, 0), OnDisk { len: 28, records: 0, unread: 0 }),
+        (segment(4, 4, 0), OnDisk { len: 300, records: 3, unread: 0 }),
     ];
-    let paths = |held: &[(SegmentId, Held)]| {
+    let paths = |held: &[(SegmentId, OnDisk)]| {
         let lost = compare(&manifest(), &held.iter().copied().collect());
         lost.into_iter().map(|(path, lost)| (path, lost.records)).collect::<Vec<_>>()
     };
-    let path =
-        |first, last, generation| crate::files::segment_path(segment(first, last, generation));
-    let with = |place: usize, held: Held| {
+    let path = |first, last, generation| {
+        crate::files::names::segment_path(segment(first, last, generation))
+    };
+    let with = |place: usize, held: OnDisk| {
         let mut changed = whole;
         changed[place].1 = held;
         paths(&changed)
@@ -101,27 +102,27 @@ fn what_is_less_than_the_manifest_says_is_lost_and_what_is_more_is_not() {
     // Sealed: cut, of fewer records, longer.
     let first = path(0, 2, 1);
     let lost = |path: &str, records| vec![(path.to_owned(), Some(records))];
-    assert_eq!(with(0, Held { len: 4_999, records: 40, unread: 7 }), lost(&first, 1));
-    assert_eq!(with(0, Held { len: 4_000, records: 30, unread: 7 }), lost(&first, 10));
-    assert_eq!(with(0, Held { len: 5_000, records: 39, unread: 7 }), lost(&first, 1));
-    assert_eq!(with(0, Held { len: 5_001, records: 40, unread: 7 }), lost(&first, 1));
+    assert_eq!(with(0, OnDisk { len: 4_999, records: 40, unread: 7 }), lost(&first, 1));
+    assert_eq!(with(0, OnDisk { len: 4_000, records: 30, unread: 7 }), lost(&first, 10));
+    assert_eq!(with(0, OnDisk { len: 5_000, records: 39, unread: 7 }), lost(&first, 1));
+    assert_eq!(with(0, OnDisk { len: 5_001, records: 40, unread: 7 }), lost(&first, 1));
     // What cannot be read in it is noted for itself.
-    assert_eq!(with(0, Held { len: 5_000, records: 39, unread: 8 }), []);
+    assert_eq!(with(0, OnDisk { len: 5_000, records: 39, unread: 8 }), []);
     // The active one grows, and has at least what it had.
     let last = path(4, 4, 0);
-    assert_eq!(with(2, Held { len: 9_000, records: 50, unread: 0 }), []);
-    assert_eq!(with(2, Held { len: 299, records: 3, unread: 0 }), lost(&last, 1));
-    assert_eq!(with(2, Held { len: 300, records: 1, unread: 0 }), lost(&last, 2));
+    assert_eq!(with(2, OnDisk { len: 9_000, records: 50, unread: 0 }), []);
+    assert_eq!(with(2, OnDisk { len: 299, records: 3, unread: 0 }), lost(&last, 1));
+    assert_eq!(with(2, OnDisk { len: 300, records: 1, unread: 0 }), lost(&last, 2));
     // Missing; an empty one takes nothing along.
     assert_eq!(paths(&whole[1..]), lost(&first, 40));
     assert_eq!(paths(&[whole[0], whole[2]]), []);
     assert_eq!(paths(&whole[..2]), lost(&last, 3));
     // What compaction made stands for what it was made of.
-    let compacted = (segment(0, 3, 2), Held { len: 3_000, records: 20, unread: 0 });
+    let compacted = (segment(0, 3, 2), OnDisk { len: 3_000, records: 20, unread: 0 });
     assert_eq!(paths(&[compacted, whole[2]]), []);
     // A segment that was begun later shows that the manifest is old, unless it has no record.
     let begun = |len, records| {
-        let held = Held { len, records, unread: 0 };
+        let held = OnDisk { len, records, unread: 0 };
         paths(&[whole[0], whole[1], whole[2], (segment(5, 5, 0), held)])
     };
     assert_eq!(begun(28, 0), []);
@@ -132,7 +133,8 @@ fn what_is_less_than_the_manifest_says_is_lost_and_what_is_more_is_not() {
 fn only_ids_within_the_range_that_was_lost_are_in_doubt() {
     let ids = [id(1), id(2), id(3)];
     let (low, high) = (ids.iter().min().unwrap(), ids.iter().max().unwrap());
-    let lost = |ids| Lost { records: Some(3), ids, reason: "it is missing".to_owned() };
+    let lost =
+        |ids| UnidentifiedRecords { records: Some(3), ids, reason: "it is missing".to_owned() };
     let within = lost(Some((*low, *high)));
     assert!(ids.iter().all(|id| within.may_have(id)));
     let lowest = lost(Some((*low, *low)));

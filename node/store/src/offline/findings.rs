@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use gitstratum_core::object::ObjectId;
 
-use crate::OpenError;
-use crate::manifest::Lost;
+use crate::error::OpenError;
+use crate::manifest::UnidentifiedRecords;
 
 /// What reading everything found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Findings {
     }
 
     /// Notes what a file lost.
-    pub(super) fn lost(&mut self, path: &str, lost: &Lost) {
+    pub(super) fn lost(&mut self, path: &str, lost: &UnidentifiedRecords) {
         self.problem(format!("{path}: {lost}"));
     }
 

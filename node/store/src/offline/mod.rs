@@ -13,13 +13,14 @@ use gitstratum_core::placement::NodeId;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{DiskLock, OpenMode};
 
-use super::files::{Listed, large_path, list, segment_path};
-use super::format::account::Tally;
-use super::format::large::large_size_of;
-use super::format::segment::SegmentId;
-use super::scan::{Tail, scan};
-use super::sealed::Sealed;
-use super::{OpenError, identity, io_error};
+use crate::error::{OpenError, io_error};
+use crate::files::identity;
+use crate::files::names::{Listed, large_path, list, segment_path};
+use crate::format::account::Tally;
+use crate::format::large::large_size_of;
+use crate::format::segment::SegmentId;
+use crate::segment::scan::{Tail, scan};
+use crate::segment::sealed::Sealed;
 
 pub use findings::Verified;
 pub use verify::verify;

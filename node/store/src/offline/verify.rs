@@ -8,23 +8,24 @@ use gitstratum_host::disk::OpenMode;
 
 use super::findings::{Findings, Verified};
 use super::{Looked, look};
-use crate::files::{index_path, large_path, segment_path};
+use crate::codec::pack::Unpacker;
+use crate::error::{OpenError, io_error};
+use crate::files::identity;
+use crate::files::names::{COMPLETE, index_path, large_path, segment_path};
 use crate::format::HeaderError;
-use crate::format::index::{Directory, Place};
+use crate::format::index::Place;
 use crate::format::large::{
     CHUNK_TRAILER_BYTES, LARGE_CHUNK_BYTES, LARGE_HEADER_BYTES, chunk_crc, large_file_len,
     parse_large_header,
 };
 use crate::format::record::{Content, RECORD_TRAILER_BYTES, TOMBSTONE_DATA_BYTES, header_len};
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header};
-use crate::manifest::{self, Held, Manifest, Should};
-use crate::pack::Unpacker;
-use crate::scan::{Reader, read_accounts};
-use crate::scrub::verify as verify_record;
-use crate::sealed::{IndexError, Sealed};
-use crate::snapshot::COMPLETE;
-use crate::view::BadPlace;
-use crate::{OpenError, identity, io_error, large_names, quarantine};
+use crate::manifest::{self, Manifest, OnDisk, Should};
+use crate::segment::scan::{Reader, read_accounts, verify as verify_record};
+use crate::segment::sealed::{IndexError, Sealed};
+use crate::state::large_names;
+use crate::state::quarantine;
+use crate::state::view::BadPlace;
 
 /// Reads every byte and verifies checksums, hashes and indexes, and that nothing is missing of
 /// what the store should hold; `progress` is told the records and the bytes read so far.
@@ -41,16 +42,12 @@ pub async fn verify(
     let mut manifest = should_hold(disk, &looked, &mut findings).await?;
     noted(disk, &looked, manifest.as_ref(), &mut findings).await?;
     let newest = looked.segments.last().copied();
-    // Of the segments that lookups ask after the one that is being looked at; without their
-    // files, of which there may be more than a process can have open.
-    let mut older = Vec::new();
     let mut held = BTreeMap::new();
     for id in &looked.segments {
         let should = manifest.as_ref().and_then(|manifest| manifest.segments.get(id)).copied();
-        let what = Segment { id: *id, newest: Some(*id) == newest, should, older: &older };
+        let what = Segment { id: *id, newest: Some(*id) == newest, should };
         match segment(disk, what, &mut findings, &mut progress).await {
-            Ok((directory, found)) => {
-                older.extend(directory);
+            Ok(found) => {
                 held.insert(*id, found);
             }
             Err(error) => {
@@ -156,20 +153,19 @@ async fn noted(
 }
 
 /// A segment that is to be verified.
-struct Segment<'a> {
+struct Segment {
     id: SegmentId,
     newest: bool,
     should: Option<Should>,
-    older: &'a [Directory],
 }
 
-/// Verifies a segment; its index's directory, if that can be read, and what the segment holds.
+/// Verifies a segment; what it holds.
 async fn segment(
     disk: &Disk,
-    Segment { id, newest, should, older }: Segment<'_>,
+    Segment { id, newest, should }: Segment,
     findings: &mut Findings,
     progress: &mut impl FnMut(u64, u64),
-) -> Result<(Option<Directory>, Held), OpenError> {
+) -> Result<OnDisk, OpenError> {
     let path = segment_path(id);
     let read = || io_error("read", &path);
     let file = disk.open(&path, OpenMode::Read).await.map_err(io_error("open", &path))?;
@@ -205,11 +201,11 @@ async fn segment(
         places.insert(owner, place);
     }
     let (skipped, end) = (reader.skipped, reader.offset.min(len));
-    let mut held = Held { len, records: places.len() as u64, unread: skipped };
-    let (mut directory, mut hidden) = (None, 0);
+    let mut held = OnDisk { len, records: places.len() as u64, unread: skipped };
+    let mut hidden = 0;
     let indexed = match Sealed::open(disk, id, file, len).await {
         Ok(sealed) => {
-            (directory, hidden) = index(sealed, places, older, findings).await;
+            hidden = index(&sealed, places, findings).await;
             true
         }
         Err(IndexError::Damaged) => false,
@@ -247,18 +243,16 @@ async fn segment(
     if !indexed && !open {
         findings.remark(format!("{}: missing or damaged; opening makes it again", index_path(id)));
     }
-    Ok((directory, held))
+    Ok(held)
 }
 
-/// Compares an index with the records that it is of, and what it says of ids without a read
-/// with both; its directory, if it could be read, and the bytes of records that it has and that
-/// were not met.
+/// Compares an index with the records that it is of, and its filter with both; the bytes of
+/// records that it has and that were not met.
 async fn index(
-    sealed: Sealed,
+    sealed: &Sealed,
     mut places: BTreeMap<ObjectId, Place>,
-    older: &[Directory],
     findings: &mut Findings,
-) -> (Option<Directory>, u64) {
+) -> u64 {
     let (id, path) = (sealed.id(), index_path(sealed.id()));
     let read = async {
         sealed.load().await?;
@@ -273,17 +267,16 @@ async fn index(
         // Perhaps all is well with it, and something is wrong with the disk.
         Err(IndexError::Io(error)) => {
             findings.problem(format!("{path}: {error}"));
-            return (None, 0);
+            return 0;
         }
         Err(IndexError::Damaged | IndexError::Version(_)) => {
             findings.remark(format!("{path}: damaged; it is made again when needed"));
-            return (None, 0);
+            return 0;
         }
     };
-    let directory = sealed.into_directory().expect("an opened index has a file, and it was loaded");
     let mut hidden = 0;
     for (owner, place) in entries {
-        if !directory.may_have(&owner) || directory.lacks(&owner, older.iter()) {
+        if !sealed.may_have(&owner) {
             findings.problem(format!("{path}: a lookup of {owner} passes it over"));
         }
         match places.remove(&owner) {
@@ -305,7 +298,7 @@ async fn index(
     for owner in places.keys() {
         findings.problem(format!("{path}: its entry of {owner} is missing"));
     }
-    (Some(directory), hidden)
+    hidden
 }
 
 /// Bytes of a record with so many bytes of data.

@@ -7,7 +7,7 @@ use gitstratum_core::replica::StoreError;
 
 use super::*;
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, segment_header};
-use crate::view::{Bad, BadPlace};
+use crate::state::view::{Bad, BadPlace};
 
 #[tokio::test]
 async fn a_tail_torn_at_any_byte_costs_only_the_last_record() {
@@ -153,12 +153,12 @@ async fn scrub_finds_a_sound_record_of_other_bytes() {
     open(disk).await.close().await;
     let segment = SegmentId::fresh(0);
     let forged = Object::claimed(asked.id(), Kind::Blob, other.data().clone());
-    let forged = draft::Draft::of_object(forged, None);
+    let forged = encode::EncodedRecord::of_object(forged, None);
     let header = Bytes::copy_from_slice(&segment_header(segment));
     let arena = &mut BytesMut::new();
     let record =
-        draft::encode(&[&forged], segment, header.len() as u64, draft::Follows::Durable, arena);
-    let file = disk.open(&files::segment_path(segment), OpenMode::CreateNew).await.unwrap();
+        encode::encode(&[&forged], segment, header.len() as u64, encode::Follows::Durable, arena);
+    let file = disk.open(&names::segment_path(segment), OpenMode::CreateNew).await.unwrap();
     file.write_at(0, [vec![header], record].concat()).await.unwrap();
     let store = open(disk).await;
     assert_eq!(store.stats().objects, 1);
@@ -212,7 +212,7 @@ async fn verify_says_which_file_it_cannot_read_and_reads_the_others() {
     }
     store.close().await;
     // A directory has a name and a length, and cannot be read.
-    let path = files::segment_path(SegmentId::fresh(1));
+    let path = names::segment_path(SegmentId::fresh(1));
     disk.remove(&path).await.unwrap();
     disk.create_dir_all(&path).await.unwrap();
     let found = offline::verify(disk, |_, _| {}).await.unwrap();
@@ -271,7 +271,7 @@ async fn a_full_list_of_damage_is_read_again_and_compaction_leaves_what_it_could
             assert!(view.note(id, Bad::wrong(at, u64::MAX, "very ".repeat(50))));
         }
     }
-    store.shared.save_bad().await.unwrap();
+    store.shared.damage.save().await.unwrap();
     store.delete(&objects[..19].iter().map(Object::id).collect::<Vec<_>>()).await.unwrap();
     store.seal().await.unwrap();
     store.close().await;

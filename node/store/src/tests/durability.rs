@@ -42,7 +42,7 @@ async fn concurrent_puts_share_their_syncs() {
 async fn large_puts_wait_for_their_turn_and_small_ones_do_not() {
     let scratch = scratch();
     let store = open(&scratch.disk).await;
-    let turns = &store.shared.preparing;
+    let turns = &store.shared.codecs.preparing;
     let all = u32::try_from(turns.available_permits()).unwrap();
     assert!(all > 0);
     let taken = turns.acquire_many(all).await.unwrap();

@@ -44,7 +44,7 @@ async fn a_damaged_large_object_is_an_error_at_the_latest_at_its_end() {
     let (head, parts) = large();
     let store = open(disk).await;
     put_parts(&store, head, &parts).await.unwrap();
-    let (path, bytes) = bytes_of(disk, files::large_path(head.id)).await;
+    let (path, bytes) = bytes_of(disk, names::large_path(head.id)).await;
     let mut flipped = bytes.to_vec();
     flipped[1_500_000] ^= 1;
     overwrite(disk, &path, flipped.into()).await;

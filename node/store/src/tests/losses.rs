@@ -8,7 +8,7 @@ use gitstratum_core::replica::{Found, StoreError};
 use gitstratum_host::disk::{Scratch, WHOLE_FILE_BYTES_MAX};
 
 use super::*;
-use crate::files::segment_path;
+use crate::files::names::segment_path;
 use crate::format::segment::SegmentId;
 
 /// A store's files.
@@ -484,7 +484,7 @@ async fn what_could_not_be_put_on_the_list_of_damage_is_found_again() {
     let scratch = disk_with(&files).await;
     let disk = &scratch.disk;
     // A directory in the place of the file that the list is written to.
-    let blocked = files::temporary(quarantine::FILE);
+    let blocked = names::temporary(quarantine::FILE);
     disk.create_dir_all(&blocked).await.unwrap();
     let store = open_small(disk).await;
     assert!(store.stats().damaged_objects > 0);

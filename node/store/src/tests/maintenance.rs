@@ -208,7 +208,7 @@ async fn scrub_finds_damage_that_stays_known_until_the_object_is_put_again() {
     assert_eq!(store.scrub(None).await.unwrap().damaged, []);
     let (path, bytes) = segment_bytes(disk).await;
     flip(disk, &path, bytes.len() - 5).await;
-    flip(disk, &files::large_path(head.id), 1_000_000).await;
+    flip(disk, &names::large_path(head.id), 1_000_000).await;
     let scrubbed = store.scrub(None).await.unwrap();
     assert_eq!(scrubbed.damaged.len(), 2, "{:?}", scrubbed.damaged);
     assert_eq!(store.stats().damaged_objects, 2);
@@ -291,7 +291,7 @@ async fn what_was_deleted_stays_so_when_its_tombstone_is_damaged_and_compacted()
         store.seal().await.unwrap();
         store.delete(&[garbage.id()]).await.unwrap();
         store.seal().await.unwrap();
-        let path = files::segment_path(SegmentId::fresh(1));
+        let path = names::segment_path(SegmentId::fresh(1));
         let data = header_len(gone.id().algorithm()) + 1;
         flip(disk, &path, SEGMENT_HEADER_BYTES + if in_head { 20 } else { data }).await;
         // The segment with the tombstone, and neither the one before nor the one behind it.

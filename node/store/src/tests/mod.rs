@@ -16,11 +16,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_core::object::{HashAlgorithm, Kind};
+use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{Durability, Found, StoreError, Stored};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{OpenMode, scratch};
 
 use super::*;
+use crate::codec::encode;
+use crate::files::{identity, names};
+use crate::state::quarantine;
 
 fn blob(text: &str) -> Object {
     Object::hash(HashAlgorithm::Sha1, Kind::Blob, Bytes::from(text.to_owned())).unwrap()

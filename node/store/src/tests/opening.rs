@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::super::files::{index_path, superseded};
-use super::super::format::segment::SegmentId;
 use super::*;
+use crate::files::names::{index_path, superseded};
+use crate::format::segment::SegmentId;
 
 #[test]
 fn a_segment_is_superseded_by_any_that_was_made_of_it() {
@@ -73,7 +73,7 @@ async fn a_store_of_more_segments_than_a_thread_looks_at_is_opened_whole_or_not_
 #[tokio::test]
 async fn an_opening_that_nobody_waits_for_leaves_the_store_to_the_next() {
     let scratch = scratch();
-    assert!(open(&scratch.disk).now_or_never().is_none(), "there are directories to be synced");
+    assert!(open(&scratch.disk).now_or_never().is_none(), "it goes on in a thread of its own");
     let store = tokio::time::timeout(Duration::from_secs(10), async {
         loop {
             let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);

@@ -1,8 +1,8 @@
 //! The forms that objects have in the file.
 
-use super::super::format::record::Codec;
-use super::super::pack::{Packers, Unpacker};
 use super::*;
+use crate::codec::pack::{Packers, Unpacker};
+use crate::format::record::Codec;
 
 /// Text, which every coder shortens.
 fn text(len: usize) -> Vec<u8> {
@@ -11,7 +11,7 @@ fn text(len: usize) -> Vec<u8> {
 }
 
 fn packed(form: Compression, data: &[u8]) -> Option<(Codec, Bytes)> {
-    Packers::new(form).lend().expect("this form is packed").pack(data)
+    Packers::new(form).take().expect("this form is packed").pack(data)
 }
 
 #[tokio::test]
@@ -49,24 +49,24 @@ fn what_is_short_or_does_not_shrink_is_left_as_it_is() {
         let (with, stored) = packed(form, &text(least)).expect("it shrinks");
         assert_eq!(with, codec);
         assert!(stored.len() < least * 15 / 16);
-        assert_eq!(Unpacker::default().unpack(codec, &stored, least, unkept).unwrap(), text(least));
+        assert_eq!(Unpacker::default().unpack(codec, stored, least).unwrap(), text(least));
     }
 }
 
 #[test]
 fn a_packed_form_that_is_not_the_object_s_is_an_error() {
     let unpacker = Unpacker::default();
-    let unpack = |codec, stored: &[u8], size| unpacker.unpack(codec, stored, size, unkept);
+    let unpack = |codec, stored: Bytes, size| unpacker.unpack(codec, stored, size);
     for form in [Compression::Lz4, Compression::Zstd] {
         let (codec, stored) = packed(form, &text(5000)).expect("it shrinks");
         for size in [0, 1, 4999, 5001, 1 << 20] {
-            assert!(unpack(codec, &stored, size).is_err(), "{codec:?}, {size}");
+            assert!(unpack(codec, stored.clone(), size).is_err(), "{codec:?}, {size}");
         }
         for len in 0..stored.len() {
-            assert!(unpack(codec, &stored[..len], 5000).is_err(), "{codec:?}, cut at {len}");
+            assert!(unpack(codec, stored.slice(..len), 5000).is_err(), "{codec:?}, cut at {len}");
         }
         // What follows must be none of the bytes, whatever the same decoder reads next.
-        assert_eq!(unpack(codec, &stored, 5000).unwrap(), text(5000));
+        assert_eq!(unpack(codec, stored, 5000).unwrap(), text(5000));
     }
 }
 
@@ -84,8 +84,4 @@ impl Iterator for ObjectIds {
         }
         self.1.pop()
     }
-}
-
-fn unkept(_: &[u8]) -> Bytes {
-    unreachable!("what is packed is not kept as it is")
 }

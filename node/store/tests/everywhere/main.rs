@@ -108,7 +108,8 @@ mod full {
 #[cfg(not(madsim))]
 #[test]
 fn the_store_survives_crashes_and_flips_on_a_simulated_disk() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    // The workspace's, where the target directories of both worlds are.
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = std::process::Command::new(cargo)
         .args(["test-sim", "-p", "gitstratum-store", "--test", "everywhere"])

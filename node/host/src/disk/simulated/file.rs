@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::seen::{LENT_BYTES_MAX, Seen};
 use super::faults::{Effect, Meant};
 use super::inode::Inode;
 use super::{Disk, Operation, failed};
@@ -53,20 +52,6 @@ impl File {
     pub async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
         self.step_on("read", Operation::Read, offset, len as u64).await?;
         Ok(self.inode.read(offset, len as u64))
-    }
-
-    /// Looks at what [`File::read_at`] reads.
-    ///
-    /// # Errors
-    /// Those of [`File::read_at`].
-    pub async fn look_at<T>(
-        &self,
-        offset: u64,
-        len: usize,
-        look: impl FnOnce(Seen<'_>) -> T,
-    ) -> io::Result<T> {
-        let read = self.read_at(offset, len).await?;
-        Ok(look(if len <= LENT_BYTES_MAX { Seen::lent(&read) } else { Seen::whole(&read) }))
     }
 
     /// Writes the buffers one after another at `offset`.
