@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use gitstratum_core::job::JobOrder;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::replica::{
@@ -25,7 +26,6 @@ use crate::read::lookup::{ObjectLocation, locate, read_record, which_held};
 use crate::state::quarantine::Unidentified;
 use crate::state::scrub::memory::Memory;
 use crate::state::scrub::numbers::ScrubNumbers;
-use crate::state::scrub::orders::ScrubOrder;
 use crate::state::shared::{self, Shared};
 use crate::upkeep::compact::{CompactOptions, Compacted, compact};
 use crate::upkeep::maintain::Maintenance;
@@ -138,8 +138,9 @@ impl SegmentStore {
     }
 
     /// Has scrub start, pause, or give up what it is at, as far as this store is maintained
-    /// (see [`maintain()`]).
-    pub fn order_scrub(&self, order: ScrubOrder) {
+    /// (see [`maintain()`]). A pause keeps the place, and a scrub that is cancelled forgets it:
+    /// the next begins an interval later.
+    pub fn order_scrub(&self, order: JobOrder) {
         self.shared.scrubs.give(order);
     }
 

@@ -36,7 +36,6 @@ pub use state::intake::PutsRefused;
 pub use state::quarantine::Unidentified;
 pub use state::scrub::memory::ScrubCounts;
 pub use state::scrub::numbers::{LastScrub, ScrubNumbers, ScrubProgress};
-pub use state::scrub::orders::ScrubOrder;
 pub use upkeep::compact::{CompactOptions, Compacted};
 pub use upkeep::maintain::Maintenance;
 pub use upkeep::scrub::Scrubbed;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gitstratum_core::job::{Job, JobKind, JobOrder, JobState, JobStatus};
-use gitstratum_store::{ScrubOrder, SegmentStore};
+use gitstratum_store::SegmentStore;
 
 use crate::repair::reconcile::{Numbers, Progress};
 use crate::repair::{Control, HintLog};
@@ -70,11 +70,7 @@ impl Job for ScrubJob {
     }
 
     fn order(&self, order: JobOrder) {
-        self.0.order_scrub(match order {
-            JobOrder::Start => ScrubOrder::Start,
-            JobOrder::Pause => ScrubOrder::Pause,
-            JobOrder::Cancel => ScrubOrder::Cancel,
-        });
+        self.0.order_scrub(order);
     }
 
     fn status(&self) -> JobStatus {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gitstratum_core::job::JobOrder;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -136,11 +137,11 @@ async fn a_paused_scrub_holds_its_place_and_nothing_else() {
     let scratch = scratch();
     let store = filled(&scratch.disk).await;
     let maintaining = maintained(&store, None, Some(SLOWLY));
-    store.order_scrub(ScrubOrder::Start);
+    store.order_scrub(JobOrder::Start);
     until("half is read", || met(&store) >= 25).await;
     let running = store.scrub_numbers();
     assert!(running.running && !running.paused && running.next_in.is_none(), "{running:?}");
-    store.order_scrub(ScrubOrder::Pause);
+    store.order_scrub(JobOrder::Pause);
     until("it holds", || !store.scrub_numbers().running).await;
     let held = store.scrub_numbers();
     assert!(held.paused && held.next_in.is_none(), "{held:?}");
@@ -153,11 +154,11 @@ async fn a_paused_scrub_holds_its_place_and_nothing_else() {
     let before = store.stats().disk_bytes;
     until("it is compacted", || store.stats().disk_bytes < before * 3 / 4).await;
     timeout(HOUR / 60, store.snapshot("one")).await.unwrap().unwrap();
-    store.order_scrub(ScrubOrder::Start);
+    store.order_scrub(JobOrder::Start);
     until("it came to its end", || !store.scrub_numbers().running && met(&store) == 0).await;
     let last = store.scrub_numbers().last.unwrap();
     assert_eq!(last.counts.damaged, 0);
-    store.order_scrub(ScrubOrder::Pause);
+    store.order_scrub(JobOrder::Pause);
     timeout(HOUR / 60, store.close()).await.unwrap();
     // Ten looks later.
     let ended = timeout(Duration::from_millis(200), maintaining).await;
@@ -169,7 +170,7 @@ async fn a_store_is_closed_while_it_is_scrubbed() {
     let scratch = scratch();
     let store = filled(&scratch.disk).await;
     let maintaining = maintained(&store, None, Some(SLOWLY));
-    store.order_scrub(ScrubOrder::Start);
+    store.order_scrub(JobOrder::Start);
     until("it reads", || met(&store) >= 5).await;
     timeout(HOUR / 60, store.close()).await.unwrap();
     timeout(HOUR / 60, maintaining).await.expect("it ends with the store").unwrap();
@@ -183,22 +184,22 @@ async fn what_is_cancelled_is_forgotten_and_begun_anew_when_it_is_started_or_due
     let store = filled(&scratch.disk).await;
     let whole = store.scrub(None).await.unwrap().counts;
     let maintaining = maintained(&store, Some(HOUR), Some(SLOWLY));
-    store.order_scrub(ScrubOrder::Start);
+    store.order_scrub(JobOrder::Start);
     until("half is read", || met(&store) >= 25).await;
-    store.order_scrub(ScrubOrder::Cancel);
+    store.order_scrub(JobOrder::Cancel);
     until("it is given up", || store.scrub_numbers().present.is_none()).await;
     sleep(Duration::from_millis(100)).await;
     let numbers = store.scrub_numbers();
     assert!(!numbers.running && !numbers.paused, "{numbers:?}");
     assert!(numbers.next_in.is_some_and(|next_in| next_in > HOUR / 2), "{numbers:?}");
     // To give up is not to go on, either: one that is paused stays so.
-    store.order_scrub(ScrubOrder::Start);
+    store.order_scrub(JobOrder::Start);
     until("half is read", || met(&store) >= 25).await;
-    store.order_scrub(ScrubOrder::Pause);
-    store.order_scrub(ScrubOrder::Cancel);
+    store.order_scrub(JobOrder::Pause);
+    store.order_scrub(JobOrder::Cancel);
     until("it is given up", || store.scrub_numbers().present.is_none()).await;
     assert!(store.scrub_numbers().paused);
-    store.order_scrub(ScrubOrder::Start);
+    store.order_scrub(JobOrder::Start);
     let counts = || store.scrub_numbers().last.unwrap().counts;
     until("it reads", || met(&store) > 0).await;
     until("it came to its end", || store.scrub_numbers().present.is_none()).await;
@@ -210,13 +211,13 @@ async fn what_is_cancelled_is_forgotten_and_begun_anew_when_it_is_started_or_due
 async fn nothing_is_read_while_scrub_is_paused_before_it_began() {
     let scratch = scratch();
     let store = filled(&scratch.disk).await;
-    store.order_scrub(ScrubOrder::Pause);
+    store.order_scrub(JobOrder::Pause);
     assert_eq!(store.scrub(None).await.unwrap(), Scrubbed::default());
     // A scrub would be due at each look.
     let maintaining = maintained(&store, Some(Duration::ZERO), None);
     sleep(Duration::from_millis(200)).await;
     assert_eq!(store.scrub_numbers().last, None);
-    store.order_scrub(ScrubOrder::Start);
+    store.order_scrub(JobOrder::Start);
     until("it is scrubbed", || store.scrub_numbers().last.is_some()).await;
     maintaining.abort();
 }

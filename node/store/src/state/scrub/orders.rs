@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use gitstratum_core::job::JobOrder;
 use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
 use gitstratum_host::Disk;
@@ -17,18 +18,6 @@ use crate::state::naming::Naming;
 
 use super::memory::{Begun, Mark, Memory, ScrubCounts, Whole};
 use super::numbers::{LastScrub, ScrubNumbers, ScrubProgress};
-
-/// What scrub can be told. None of it outlasts the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScrubOrder {
-    /// Ends a pause, and begins without delay, or goes on where one was interrupted.
-    Start,
-    /// Lets the read that is under way come to its end, and holds there.
-    Pause,
-    /// Gives up the scrub that is under way, or was interrupted, and forgets its place. The
-    /// next begins when an interval has passed, or when it is due after a restart.
-    Cancel,
-}
 
 /// Orders that nobody took yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,21 +92,21 @@ impl Scrubs {
     }
 
     /// Has it done.
-    pub(crate) fn give(&self, order: ScrubOrder) {
+    pub(crate) fn give(&self, order: JobOrder) {
         tracing::info!(?order, "scrub was told");
         {
             let mut state = self.lock();
             match order {
-                ScrubOrder::Start => {
+                JobOrder::Start => {
                     state.paused = false;
                     state.waiting.start = true;
                 }
-                ScrubOrder::Pause => {
+                JobOrder::Pause => {
                     state.paused = true;
                     state.waiting.start = false;
                 }
                 // In the order in which they were given, the later one counts.
-                ScrubOrder::Cancel => state.waiting = Waiting { start: false, cancel: true },
+                JobOrder::Cancel => state.waiting = Waiting { start: false, cancel: true },
             }
         }
         self.given.notify_waiters();
