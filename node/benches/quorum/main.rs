@@ -102,12 +102,12 @@ impl NodeWriter for Noting {
         self.inner.has(ids, timeout).await
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         timeout: Duration,
     ) -> Result<Recorded, NodeError> {
-        self.inner.record_missed(missed, timeout).await
+        self.inner.store_hints(missed, timeout).await
     }
 
     fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
@@ -229,7 +229,7 @@ impl NodeWriter for AtOnce {
         unreachable!("nobody asks")
     }
 
-    async fn record_missed(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
+    async fn store_hints(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
         unreachable!("nothing is missed")
     }
 }

@@ -63,7 +63,7 @@ impl NodeWriter for LocalNode {
         Ok(within(timeout, self.store.has(&ids)).await??)
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         timeout: Duration,

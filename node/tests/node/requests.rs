@@ -137,8 +137,8 @@ async fn a_layout_version_that_nobody_can_show_stores_nothing_elsewhere_and_keep
             reason: String::new(),
             class: 0,
         });
-        let report = v1::RecordMissedRequest { missed: missed.collect() };
-        let status = rpc.record_missed(claiming(version, report)).await.unwrap_err();
+        let report = v1::StoreHintsRequest { missed: missed.collect() };
+        let status = rpc.store_hints(claiming(version, report)).await.unwrap_err();
         assert_eq!(failure(&status), v1::FailureKind::StaleLayout, "{status}");
     }
     let status = node.status().await;
@@ -151,7 +151,7 @@ async fn a_layout_version_that_nobody_can_show_stores_nothing_elsewhere_and_keep
     rpc.put(claiming(u64::MAX, v1::PutRequest { object: Some(own.clone()) })).await.unwrap();
     let missed =
         vec![v1::Missed { node_id: "n2".into(), id: own.id, reason: String::new(), class: 0 }];
-    rpc.record_missed(claiming(u64::MAX, v1::RecordMissedRequest { missed })).await.unwrap();
+    rpc.store_hints(claiming(u64::MAX, v1::StoreHintsRequest { missed })).await.unwrap();
     let status = node.status().await;
     assert_eq!(status.hints.unwrap().pending, 1);
     assert_eq!(status.layout_version, 1);
@@ -284,8 +284,8 @@ async fn a_name_that_no_layout_may_have_is_refused_without_repeating_it_raw() {
     for node_id in ["n2\n\x1b[2J", "", &"n".repeat(1 << 20)] {
         let id = hello().id;
         let missed = v1::Missed { node_id: node_id.into(), id, reason: String::new(), class: 0 };
-        let report = v1::RecordMissedRequest { missed: vec![missed] };
-        let refused = rpc.record_missed(report).await.unwrap_err();
+        let report = v1::StoreHintsRequest { missed: vec![missed] };
+        let refused = rpc.store_hints(report).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
         assert!(refused.message().len() < 200, "{} bytes", refused.message().len());
         assert!(!refused.message().contains(|c: char| c.is_control()), "{:?}", refused.message());

@@ -105,7 +105,7 @@ impl NodeWriter for Replica {
         unreachable!("nobody asks for what is present")
     }
 
-    async fn record_missed(&self, missed: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
+    async fn store_hints(&self, missed: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
         let mut recorded = self.world.recorded.lock().unwrap();
         let mut told = Recorded::default();
         for missed in missed {

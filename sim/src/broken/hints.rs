@@ -43,7 +43,7 @@ impl NodeWriter for LossyHints {
         self.inner.has(ids, timeout).await
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         _timeout: Duration,

@@ -132,12 +132,12 @@ impl NodeWriter for FirstWritesOnly {
         self.inner.has(ids, timeout).await
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         timeout: Duration,
     ) -> Result<Recorded, NodeError> {
-        self.inner.record_missed(missed, timeout).await
+        self.inner.store_hints(missed, timeout).await
     }
 
     fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {

@@ -213,7 +213,7 @@ pub struct WriterSample {
     /// Of those, recorded already by an earlier put of the same object.
     pub missed_already_recorded: u64,
     /// Of those, in a range that was marked dirty.
-    pub missed_ranged: u64,
+    pub missed_moved_to_ranges: u64,
     /// Of those, recorded nowhere.
     pub missed_lost: u64,
 }
@@ -228,11 +228,11 @@ pub struct HintSample {
     /// Delivered.
     pub delivered: u64,
     /// Settled because the object was deleted.
-    pub gone: u64,
+    pub deleted: u64,
     /// Settled because other hints stand in for them.
     pub replaced: u64,
     /// Settled because a dirty range stands in for them.
-    pub ranged: u64,
+    pub moved_to_ranges: u64,
     /// Dirty ranges.
     pub dirty_ranges: u64,
 }

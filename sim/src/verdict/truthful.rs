@@ -82,7 +82,7 @@ fn counters(history: &History<'_>) -> Vec<Violation> {
             violations.push(violation(record.at_us, message));
         }
         let WriterSample { replica_failures, missed_recorded, missed_lost, .. } = *sample;
-        let (again, ranged) = (sample.missed_already_recorded, sample.missed_ranged);
+        let (again, ranged) = (sample.missed_already_recorded, sample.missed_moved_to_ranges);
         if replica_failures != missed_recorded + again + ranged + missed_lost {
             let message = format!(
                 "{client} counts {replica_failures} failed replica writes, but \
@@ -111,7 +111,7 @@ fn records(history: &History<'_>) -> Vec<Violation> {
     for record in history.trace {
         match &record.event {
             Event::Writer(sample) => {
-                let recorded = sample.missed_recorded + sample.missed_ranged;
+                let recorded = sample.missed_recorded + sample.missed_moved_to_ranges;
                 if replaced_us.is_some_and(|replaced_us| *replaced_us <= record.at_us) {
                     excused.entry(&record.actor).or_insert(recorded);
                 }
@@ -142,11 +142,12 @@ fn records(history: &History<'_>) -> Vec<Violation> {
 
 /// A node that says less, or more, of its hints than it recorded.
 fn unaccounted(node: &str, at_us: u64, sample: &HintSample) -> Option<Violation> {
-    let HintSample { pending, recorded, delivered, gone, replaced, ranged, .. } = *sample;
-    (recorded != pending + delivered + gone + replaced + ranged).then(|| {
+    let HintSample { pending, recorded, delivered, deleted, replaced, moved_to_ranges, .. } =
+        *sample;
+    (recorded != pending + delivered + deleted + replaced + moved_to_ranges).then(|| {
         let message = format!(
             "{node} recorded {recorded} hints, but holds {pending}, delivered {delivered}, and \
-             settled {gone} as gone, {replaced} as replaced and {ranged} as in ranges"
+             settled {deleted} as deleted, {replaced} as replaced and {moved_to_ranges} as in ranges"
         );
         violation(at_us, message)
     })

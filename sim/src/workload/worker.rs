@@ -335,7 +335,7 @@ pub fn writer_sample(client: &Client, drained: bool) -> WriterSample {
         replica_failures: stats.replica_failures,
         missed_recorded: stats.missed_recorded,
         missed_already_recorded: stats.missed_already_recorded,
-        missed_ranged: stats.missed_moved_to_ranges,
+        missed_moved_to_ranges: stats.missed_moved_to_ranges,
         missed_lost: stats.missed_lost,
     }
 }

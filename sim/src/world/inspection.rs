@@ -53,9 +53,9 @@ async fn ask_for_hints(run: &Run, client: &Client) -> Result<(), String> {
             pending: hints.pending,
             recorded: hints.recorded,
             delivered: hints.delivered,
-            gone: hints.deleted,
+            deleted: hints.deleted,
             replaced: hints.replaced,
-            ranged: hints.moved_to_ranges,
+            moved_to_ranges: hints.moved_to_ranges,
             dirty_ranges: hints.dirty_ranges,
         };
         run.recorder.record(node, Event::Hints(sample));

@@ -120,7 +120,7 @@ impl NodeWriter for Scripted {
         Ok(ids.iter().map(|id| self.holds(*id)).collect())
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         _timeout: Duration,

@@ -271,7 +271,7 @@ impl Inner {
         let gathered = self.gather(&heads, replicas, &reserve, needed, counted, answer);
         let tallies = gathered.await;
         drop(room);
-        self.record_missed(&placement, &tallies).await;
+        self.store_hints(&placement, &tallies).await;
     }
 
     async fn coordinate_large(
@@ -298,7 +298,7 @@ impl Inner {
         let needed = consistency.needed(&placement);
         let gather = self.gather(&ids, replicas, &reserve, needed, counted, answer);
         let ((), tallies) = futures_util::future::join(pump, gather).await;
-        self.record_missed(&placement, &tallies).await;
+        self.store_hints(&placement, &tallies).await;
     }
 
     /// Collects the answers of all replicas, and answers the caller as soon as every object
@@ -347,7 +347,7 @@ impl Inner {
     }
 
     /// Groups what was missed by a replica that stored the object, and tells that replica.
-    async fn record_missed(&self, placement: &Placement, tallies: &[Tally]) {
+    async fn store_hints(&self, placement: &Placement, tallies: &[Tally]) {
         let mut by_witness: BTreeMap<Vec<NodeId>, Vec<Missed>> = BTreeMap::new();
         for tally in tallies.iter().filter(|tally| !tally.failed().is_empty()) {
             let mut witnesses: Vec<_> = tally.stored().cloned().collect();
@@ -402,7 +402,7 @@ impl Inner {
     ) -> Option<Recorded> {
         for witness in witnesses {
             let node = self.writer(placement, witness);
-            let told = node.record_missed(missed.clone(), self.timeout).await;
+            let told = node.store_hints(missed.clone(), self.timeout).await;
             match told {
                 Ok(recorded) => return Some(recorded),
                 Err(error) => tracing::warn!(%witness, %error, "missed writes not recorded here"),

@@ -57,7 +57,7 @@ impl NodeWriter for RemoteNode {
         self.presence_once(&ids, timeout).await.map(|presence| presence.present)
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         timeout: Duration,
@@ -67,8 +67,8 @@ impl NodeWriter for RemoteNode {
             let response = self
                 .once(timeout, 0, |mut rpc, timeout| {
                     let missed = missed.iter().map(codec::missed_to_wire).collect();
-                    let message = v1::RecordMissedRequest { missed };
-                    async move { rpc.record_missed(with_timeout(message, timeout)).await }
+                    let message = v1::StoreHintsRequest { missed };
+                    async move { rpc.store_hints(with_timeout(message, timeout)).await }
                 })
                 .await?;
             recorded += codec::recorded_from_wire(response.into_inner(), missed.len())?;

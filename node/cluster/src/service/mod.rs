@@ -336,10 +336,10 @@ impl Node for NodeService {
         }))
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
-        request: Request<v1::RecordMissedRequest>,
-    ) -> Answer<v1::RecordMissedResponse> {
+        request: Request<v1::StoreHintsRequest>,
+    ) -> Answer<v1::StoreHintsResponse> {
         let caller = stamp::version_of(request.metadata().as_ref());
         let missed = request.into_inner().missed;
         within_batch(missed.len())?;

@@ -266,17 +266,17 @@ pub fn layout_from_wire(mut layout: v1::Layout) -> Result<Layout, LayoutError> {
     .validated()
 }
 
-pub fn recorded_to_wire(recorded: Recorded) -> v1::RecordMissedResponse {
+pub fn recorded_to_wire(recorded: Recorded) -> v1::StoreHintsResponse {
     let Recorded { new, already, moved_to_ranges } = recorded;
-    v1::RecordMissedResponse { recorded: new, already_recorded: already, moved_to_ranges }
+    v1::StoreHintsResponse { recorded: new, already_recorded: already, moved_to_ranges }
 }
 
 /// What became of a report of `reported` pairs; none may be unaccounted for.
 pub fn recorded_from_wire(
-    response: v1::RecordMissedResponse,
+    response: v1::StoreHintsResponse,
     reported: usize,
 ) -> Result<Recorded, Malformed> {
-    let v1::RecordMissedResponse { recorded, already_recorded, moved_to_ranges } = response;
+    let v1::StoreHintsResponse { recorded, already_recorded, moved_to_ranges } = response;
     let accounted =
         recorded.checked_add(already_recorded).and_then(|sum| sum.checked_add(moved_to_ranges));
     if accounted != Some(reported as u64) {

@@ -64,7 +64,7 @@ pub trait NodeWriter: Send + Sync {
     ///
     /// # Errors
     /// [`NodeError`].
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         timeout: Duration,

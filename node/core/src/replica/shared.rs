@@ -36,12 +36,12 @@ impl NodeWriter for Arc<dyn NodeWriter> {
         (**self).has(ids, timeout).await
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         timeout: Duration,
     ) -> Result<Recorded, NodeError> {
-        (**self).record_missed(missed, timeout).await
+        (**self).store_hints(missed, timeout).await
     }
 
     fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {

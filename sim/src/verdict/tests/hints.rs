@@ -37,13 +37,13 @@ fn hints_of_which_nobody_knows_what_became_are_not_truthful() {
         recorded: 6,
         pending: 1,
         delivered: 3,
-        gone: 1,
+        deleted: 1,
         replaced: 1,
         ..Default::default()
     };
     assert_eq!(with(good), Vec::<&str>::new());
     assert_eq!(with(HintSample { delivered: 2, ..good }), ["I4 truthful"], "one was dropped");
-    let ranged = HintSample { pending: 0, ranged: 1, dirty_ranges: 1, ..good };
+    let ranged = HintSample { pending: 0, moved_to_ranges: 1, dirty_ranges: 1, ..good };
     assert_eq!(with(ranged), Vec::<&str>::new());
 }
 

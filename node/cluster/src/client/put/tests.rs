@@ -136,7 +136,7 @@ impl NodeWriter for Replica {
         Ok(vec![holds; ids.len()])
     }
 
-    async fn record_missed(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
+    async fn store_hints(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
         Ok(Recorded::default())
     }
 }

@@ -29,7 +29,7 @@ impl Breaker {
     }
 
     async fn admit(&self, asked: Asked, timeout: Option<Duration>) -> Result<Admitted, NodeError> {
-        let refusable = !self.insists && !matches!(asked, Asked::RecordMissed { .. });
+        let refusable = !self.insists && !matches!(asked, Asked::StoreHints { .. });
         let Some(timeout) = timeout.filter(|_| refusable) else {
             return Ok(self.circuit.admit_anyway());
         };

@@ -34,7 +34,7 @@ pub enum Asked {
         objects: usize,
     },
     /// To keep that others lack objects.
-    RecordMissed {
+    StoreHints {
         /// How many.
         objects: usize,
     },
@@ -213,14 +213,14 @@ impl<N: NodeWriter> Call for Has<'_, N> {
     }
 }
 
-/// [`NodeWriter::record_missed`].
-pub(super) struct RecordMissed<'a, N> {
+/// [`NodeWriter::store_hints`].
+pub(super) struct StoreHints<'a, N> {
     pub(super) to: &'a N,
     pub(super) missed: Vec<Missed>,
     pub(super) timeout: Duration,
 }
 
-impl<N: NodeWriter> Call for RecordMissed<'_, N> {
+impl<N: NodeWriter> Call for StoreHints<'_, N> {
     type Answer = Recorded;
 
     fn node_id(&self) -> &NodeId {
@@ -228,7 +228,7 @@ impl<N: NodeWriter> Call for RecordMissed<'_, N> {
     }
 
     fn asked(&self) -> Asked {
-        Asked::RecordMissed { objects: self.missed.len() }
+        Asked::StoreHints { objects: self.missed.len() }
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -236,15 +236,15 @@ impl<N: NodeWriter> Call for RecordMissed<'_, N> {
     }
 
     fn within(self, timeout: Duration) -> Self {
-        RecordMissed { timeout, ..self }
+        StoreHints { timeout, ..self }
     }
 
     fn send(self) -> impl Future<Output = Result<Self::Answer, NodeError>> + Send {
-        self.to.record_missed(self.missed, self.timeout)
+        self.to.store_hints(self.missed, self.timeout)
     }
 
     fn spare(&self) -> Option<Self> {
-        Some(RecordMissed { missed: self.missed.clone(), ..*self })
+        Some(StoreHints { missed: self.missed.clone(), ..*self })
     }
 
     fn send_afresh(
@@ -252,7 +252,7 @@ impl<N: NodeWriter> Call for RecordMissed<'_, N> {
         first_began: Instant,
     ) -> Option<impl Future<Output = Result<Self::Answer, NodeError>> + Send> {
         let to = self.to.on_new_connection(first_began)?;
-        Some(async move { to.record_missed(self.missed, self.timeout).await })
+        Some(async move { to.store_hints(self.missed, self.timeout).await })
     }
 }
 

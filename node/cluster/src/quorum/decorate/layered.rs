@@ -16,7 +16,7 @@ use gitstratum_core::replica::{
 };
 use tokio::time::Instant;
 
-use super::call::{Call, Get, GetLarge, Has, Put, PutLarge, RecordMissed};
+use super::call::{Call, Get, GetLarge, Has, Put, PutLarge, StoreHints};
 
 /// What a decorator adds to a request. Cheap to clone; clones share what they know.
 pub trait Layer: Clone + Send + Sync + 'static {
@@ -78,12 +78,12 @@ impl<L: Layer, N: NodeWriter + Clone + 'static> NodeWriter for Layered<L, N> {
         self.layer.run(Has { to: &self.inner, ids, timeout }).await
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         timeout: Duration,
     ) -> Result<Recorded, NodeError> {
-        self.layer.run(RecordMissed { to: &self.inner, missed, timeout }).await
+        self.layer.run(StoreHints { to: &self.inner, missed, timeout }).await
     }
 
     fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {

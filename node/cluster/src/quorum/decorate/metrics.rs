@@ -44,7 +44,7 @@ impl ReplicaCounts {
             Asked::Put { .. } | Asked::PutLarge { .. } => &mut self.puts,
             Asked::Get { .. } | Asked::GetLarge { .. } => &mut self.gets,
             Asked::Has { .. } => &mut self.has,
-            Asked::RecordMissed { .. } => &mut self.records,
+            Asked::StoreHints { .. } => &mut self.records,
         }
     }
 }

@@ -29,7 +29,7 @@ fn span(call: &impl Call) -> Span {
         Asked::Put { objects } => debug_span!("put", %node, objects),
         Asked::PutLarge { id } => debug_span!("put_large", %node, %id),
         Asked::Has { objects } => debug_span!("has", %node, objects),
-        Asked::RecordMissed { objects } => debug_span!("record_missed", %node, objects),
+        Asked::StoreHints { objects } => debug_span!("store_hints", %node, objects),
         Asked::Get { objects } => debug_span!("get", %node, objects),
         Asked::GetLarge { id } => debug_span!("get_large", %node, %id),
     }

@@ -76,7 +76,7 @@ impl NodeWriter for Scripted {
         Ok(vec![false; ids.len()])
     }
 
-    async fn record_missed(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
+    async fn store_hints(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
         Ok(Recorded::default())
     }
 }

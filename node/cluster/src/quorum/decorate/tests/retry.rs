@@ -92,12 +92,12 @@ impl NodeWriter for Unsteady {
         self.answer("has", Some(timeout)).await.map(|()| vec![true; ids.len()])
     }
 
-    async fn record_missed(
+    async fn store_hints(
         &self,
         missed: Vec<Missed>,
         timeout: Duration,
     ) -> Result<Recorded, NodeError> {
-        self.answer("record_missed", Some(timeout)).await?;
+        self.answer("store_hints", Some(timeout)).await?;
         Ok(Recorded { already: missed.len() as u64, ..Recorded::default() })
     }
 
@@ -144,7 +144,7 @@ fn stored() -> Stored {
 }
 
 /// Whatever may be sent twice.
-const REPEATED: [&str; 5] = ["put", "has", "record_missed", "get", "get_large"];
+const REPEATED: [&str; 5] = ["put", "has", "store_hints", "get", "get_large"];
 
 async fn ask(node: &(impl NodeWriter + NodeReader), request: &str) -> Result<(), NodeError> {
     let (id, timeout) = (object().id(), Duration::from_secs(5));
@@ -152,7 +152,7 @@ async fn ask(node: &(impl NodeWriter + NodeReader), request: &str) -> Result<(),
     match request {
         "put" => node.put([object()].into(), timeout).await.map(drop),
         "has" => node.has([id].into(), timeout).await.map(drop),
-        "record_missed" => node.record_missed(vec![missed()], timeout).await.map(drop),
+        "store_hints" => node.store_hints(vec![missed()], timeout).await.map(drop),
         "get" => node.get([id].into(), timeout).await.map(drop),
         "get_large" => node.get_large(id).await.map(drop),
         _ => unreachable!("{request}"),

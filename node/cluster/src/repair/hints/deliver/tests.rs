@@ -64,7 +64,7 @@ impl NodeWriter for Target {
         Ok(ids.iter().map(|id| held.contains_key(id)).collect())
     }
 
-    async fn record_missed(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
+    async fn store_hints(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
         unreachable!("delivery reports nothing")
     }
 }
