@@ -1,6 +1,6 @@
 //! The storage engine's interface, and the engine.
 //!
-//! Invariant: what [`Store::put`] acknowledged as [`Durability::Synced`] is found again
+//! Invariant: what [`Store::put`] acknowledged as `Durability::Synced` is found again
 //! after any crash. The store verifies every object against its id before it
 //! acknowledges, and knows nothing of replicas.
 

@@ -13,7 +13,7 @@
 //!
 //! Invariant: what the manifest says was durable when it was written, and stays true until the
 //! next one is written: segments only grow, and what compaction made of several stands for them.
-//! So whatever is less on the disk than the manifest says is lost ([`compare`]). A loss leaves the
+//! So whatever is less on the disk than the manifest says is lost ([`compare()`]). A loss leaves the
 //! manifest when it is on the list of damage (`state/quarantine`), durably.
 //!
 //! What it cannot tell: of the segment that puts are appended to it knows how much there was at
