@@ -47,6 +47,6 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn every_weakened_pool_is_caught() {
+fn every_broken_pool_is_caught() {
     sim(&["controls", "scenarios", "--seeds", "0..10"]);
 }

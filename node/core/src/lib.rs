@@ -4,6 +4,7 @@
 //! Nothing here opens a file or a connection.
 
 pub mod config_text;
+pub mod job;
 pub mod limits;
 pub mod object;
 pub mod placement;

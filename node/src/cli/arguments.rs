@@ -1,6 +1,6 @@
 //! What the command line accepts, and the help that teaches it.
 
-mod orders;
+mod jobs;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitstratum_core::object::{Kind, ObjectId};
-pub use orders::{RepairArguments, RepairCommand, ScrubArguments, ScrubCommand};
+
+use jobs::{REPAIR_HELP, SCRUB_HELP};
+
+pub use jobs::JobCommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,9 +82,11 @@ pub enum Command {
     /// Show, check or change who the cluster is: its nodes, their states, N, W and R
     Layout(LayoutArguments),
     /// Show what lacks a replica and how long it will take; start, pause or cancel repair
-    Repair(RepairArguments),
+    #[command(subcommand, after_help = REPAIR_HELP)]
+    Repair(JobCommand),
     /// Show how far the reading and verifying of everything is; start, pause or cancel it
-    Scrub(ScrubArguments),
+    #[command(subcommand, after_help = SCRUB_HELP)]
+    Scrub(JobCommand),
     /// Have every node make a consistent copy of its store, to back up from
     Snapshot(Snapshot),
     /// Look at a store's files: a snapshot's, or those of a node that is stopped
@@ -241,8 +246,12 @@ pub struct Export {
 /// `status`
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Print JSON
+    /// Say more of each node: its program, its files, its requests, hints, comparisons and the
+    /// writes that replicas missed
     #[arg(long)]
+    pub details: bool,
+    /// Print JSON, which has all of it
+    #[arg(long, conflicts_with = "details")]
     pub json: bool,
     /// The cluster
     #[command(flatten)]
@@ -251,7 +260,7 @@ pub struct Status {
 
 const LAYOUT_HELP: &str = "\
 A layout is a TOML file with one [cluster] and a [[node]] for each node, as in a node's
-configuration. Every change needs a greater version. To change the cluster:
+configuration. Every change is the next version. To change the cluster:
 
   gitstratum layout show > layout.toml          what is in force
   $EDITOR layout.toml                           version + 1, and the change

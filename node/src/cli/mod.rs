@@ -4,15 +4,15 @@
 mod arguments;
 mod destination;
 mod dev;
+mod help;
+mod jobs;
 mod layout;
 mod logging;
 mod nodes;
 mod objects;
 mod output;
 mod progress;
-mod repair;
 mod repositories;
-mod scrub;
 mod serve;
 mod snapshot;
 mod status;
@@ -23,22 +23,24 @@ use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
 
-pub use arguments::Arguments;
-use arguments::{ClientArguments, Command};
-use clap::Parser as _;
+use clap::FromArgMatches as _;
+use gitstratum_cluster::client::{Client, ClientOptions, ConnectError};
+use gitstratum_cluster::quorum::Consistency;
+use gitstratum_cluster::wire::status::chain;
+use gitstratum_core::config_text::ConfigError;
+use gitstratum_core::job::JobKind;
+use gitstratum_core::limits;
 use gitstratum_host::Net;
-pub use logging::start_logging;
-use output::{note, show};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use gitstratum_cluster::client::{Client, ClientOptions, ConnectError};
-use gitstratum_cluster::quorum::Consistency;
-use gitstratum_cluster::wire::status::chain;
-use gitstratum_core::config_text::ConfigError;
-use gitstratum_core::limits;
+use arguments::{ClientArguments, Command};
+use output::{note, show};
+
+pub use arguments::Arguments;
+pub use logging::start_logging;
 
 /// Why the program ends with another code than 0.
 #[derive(Debug)]
@@ -90,7 +92,10 @@ fn wrong_configuration(error: ConfigError) -> Failure {
 /// # Errors
 /// The code to exit with, when there is nothing to run.
 pub fn parse() -> Result<Arguments, u8> {
-    Arguments::try_parse().map_err(|error| {
+    let mut command = help::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let parsed = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
+    parsed.map_err(|error| {
         let printed = error.print().and_then(|()| std::io::stdout().flush());
         match (printed.map_err(output::unwritten), error.exit_code()) {
             (Err(failure), 0) => exit_code(Err(failure)),
@@ -135,8 +140,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Export(asked) => repositories::export(asked).await,
             Command::Status(asked) => status::status(asked).await,
             Command::Layout(asked) => layout::layout(asked).await,
-            Command::Repair(asked) => repair::repair(asked).await,
-            Command::Scrub(asked) => scrub::scrub(asked).await,
+            Command::Repair(asked) => jobs::job(JobKind::Repair, asked).await,
+            Command::Scrub(asked) => jobs::job(JobKind::Scrub, asked).await,
             Command::Snapshot(asked) => snapshot::snapshot(asked).await,
             Command::Store(asked) => store::store(asked).await,
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gitstratum_cluster::repair::reconcile::Numbers;
 use gitstratum_cluster::repair::{ClientLatency, Control, PeerTable};
-use gitstratum_cluster::service::{Compared, NodeService, Stores};
+use gitstratum_cluster::service::{Compared, NodeService, RepairJob, ScrubJob, Stores};
 use gitstratum_cluster::transport::server::Requests;
 use gitstratum_cluster::transport::{Connections, Dialler, Pool};
 use gitstratum_host::Net;
@@ -54,13 +54,16 @@ impl Connected {
     pub(super) fn service(&self, config: &Config, opened: &Opened) -> NodeService {
         let store = &opened.store;
         let refusing = opened.catching_up.refuses_absent(store.clone());
+        let repair =
+            RepairJob::new(self.control.clone(), self.reconciled.clone(), opened.hints.clone());
         NodeService {
             node_id: config.node_id.clone(),
             boot_id: self.boot_id,
             software_version: crate::VERSION,
             layout: opened.keeper.clone(),
             stores: Stores::new(refusing, self.latency.clone()),
-            control: self.control.clone(),
+            jobs: vec![Box::new(repair), Box::new(ScrubJob(store.clone()))],
+            budget: self.control.budget().clone(),
             scrubbed: store.clone(),
             catching_up: opened.catching_up.clone(),
             compared: Compared::new(store.clone()),

@@ -104,6 +104,8 @@ fn another_clusters_node_under_a_known_id_and_address_is_refused_whatever_its_la
     let shown = run(&["layout", "show"], &addresses[0]);
     assert_eq!(shown.matches("version 1\n").count(), 2, "{shown}");
     assert!(shown.contains(&format!("id = \"{cluster}\"\nversion = 1\n")), "{shown}");
+    // The caller does not name the address of which nobody knows who answers there.
+    ours.peers = addresses[..2].join(",");
     let meanwhile = ours.put("meanwhile", 10);
     for id in before.iter().chain(&meanwhile) {
         run(&["get", id], &addresses[0]);

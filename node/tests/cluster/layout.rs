@@ -132,7 +132,7 @@ impl Nodes {
         Serve::start(&["--config", text(&config)])
     }
 
-    /// What the README says: `layout show > F`, `$EDITOR F`, `layout check F`, `layout apply F`.
+    /// What `node/docs/layouts.md` says: `layout show > F`, `$EDITOR F`, `layout check F`, `layout apply F`.
     fn change(&self, peers: &str, edit: impl Fn(String) -> String) -> (std::path::PathBuf, String) {
         let shown = run(&["layout", "show"], peers);
         let version = shown.lines().find_map(|line| line.strip_prefix("version = "));

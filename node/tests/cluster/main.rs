@@ -72,7 +72,7 @@ fn a_cluster_returns_a_repository_though_a_node_was_killed_half_way() {
     assert!(said.contains("replica writes failed"), "{said}");
     let manifest = String::from_utf8(import.stdout).unwrap().trim_end().to_owned();
     dev.wait_for_line("node n3 died");
-    let status = run(&["status"], &peers);
+    let status = run(&["status", "--details"], &peers);
     assert!(status.contains("n3 lacks "), "{status}");
     let config = victim.join("config.toml");
     let restarted = Serve::start(&["--config", config.to_str().unwrap()]);

@@ -139,7 +139,8 @@ fn what_is_paused_begins_nothing_until_it_is_started_again() {
     run(&["repair", "pause"], &cluster.peers);
     let paused = |cluster: &Cluster| {
         let status = cluster.repair_status();
-        status["nodes"].as_array().unwrap().iter().filter(|node| node["paused"] == true).count()
+        let nodes = status["nodes"].as_array().unwrap().iter();
+        nodes.filter(|node| node["job"]["state"] == "paused").count()
     };
     assert_eq!(paused(&cluster), 3);
     // Within this, what was missed comes when nothing is paused.

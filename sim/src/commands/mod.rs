@@ -1,4 +1,4 @@
-//! The commands of `gitstratum-sim`, their output and exit codes (DESIGN.md, section 7).
+//! The commands of `gitstratum-sim`, their output and exit codes.
 //!
 //! Results go to standard output, progress and errors to standard error. A run's last
 //! line is its verdict; on anything but pass the line before it replays the run.

@@ -1,6 +1,6 @@
 //! The checkers: pure functions from a trace to what is wrong with it.
 //!
-//! One file a checker, named after the invariant of DESIGN.md that it checks. Safety
+//! One file a checker, named after the promise of the README that it checks. Safety
 //! checkers say that something false was told or something stored was lost; liveness
 //! checkers say that something that should have gone on did not. A checker sees the trace
 //! and nothing else, so a trace made by hand can plant the fault that proves it works.

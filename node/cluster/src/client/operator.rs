@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use gitstratum_core::job::{JobKind, JobOrder};
 use gitstratum_core::placement::{Member, MemberState};
 use gitstratum_core::replica::NodeError;
-use gitstratum_proto::v1::{
-    RepairOrder, RepairStatus, ScrubOrder, ScrubStatus, SnapshotResponse, StatusResponse,
-};
+use gitstratum_proto::v1::{JobStatus, SnapshotResponse, StatusResponse};
 
 use super::replicas::remote;
 use super::{Client, LayoutAnswer};
@@ -69,13 +68,9 @@ impl Client {
         self.ask_replicas(|node, timeout| async move { node.snapshot(name, timeout).await }).await
     }
 
-    /// Has the repair of every such member do something; says how it stands there then.
-    pub async fn repair(&self, order: RepairOrder) -> Vec<Answered<RepairStatus>> {
-        self.ask_replicas(|node, timeout| async move { node.repair(order, timeout).await }).await
-    }
-
-    /// Has the scrub of every such member do something; says how it stands there then.
-    pub async fn scrub(&self, order: ScrubOrder) -> Vec<Answered<ScrubStatus>> {
-        self.ask_replicas(|node, timeout| async move { node.scrub(order, timeout).await }).await
+    /// Has a background job of every such member do something; says how it stands there then.
+    pub async fn job(&self, kind: JobKind, order: JobOrder) -> Vec<Answered<JobStatus>> {
+        let ask = |node: RemoteNode, timeout| async move { node.job(kind, order, timeout).await };
+        self.ask_replicas(ask).await
     }
 }

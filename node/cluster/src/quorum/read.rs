@@ -12,21 +12,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::timeout;
-
-use health::Health;
-pub use health::Preference;
-use repair::ReadRepair;
-use resume::{Opening, ResumingReader};
-
-pub use repair::ReadRepairStats;
-
-use super::reasons;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::placement::{CurrentLayout, NodeId, Placement, ReadSet};
-use gitstratum_core::replica::{Found, LargeReader, StoreError};
-use gitstratum_core::replica::{NodeError, NodeReader, Readers, Writers};
+use gitstratum_core::replica::{
+    Found, LargeReader, NodeError, NodeReader, Readers, StoreError, Writers,
+};
+use tokio::time::timeout;
+
+use super::reasons;
+use health::Health;
+use repair::ReadRepair;
+use resume::{Opening, ResumingReader};
+
+pub use health::Preference;
+pub use repair::ReadRepairStats;
 
 /// Why a get returned nothing.
 #[derive(Clone, Debug, thiserror::Error)]

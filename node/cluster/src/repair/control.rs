@@ -3,21 +3,10 @@
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use gitstratum_core::job::JobOrder;
 use tokio::sync::Notify;
 
 use super::Budget;
-
-/// What repair can be told. None of it outlasts the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Ends a pause, and compares everything with every peer without delay.
-    Start,
-    /// Lets what is under way come to its end, and begins nothing.
-    Pause,
-    /// Gives the comparisons up that are under way. Hints and dirty ranges stay, and what is
-    /// due by time or by a start comes when it is due.
-    Cancel,
-}
 
 /// Where orders are given, and heard. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
@@ -55,17 +44,17 @@ impl Control {
     }
 
     /// Has it done.
-    pub fn give(&self, order: Order) {
+    pub fn give(&self, order: JobOrder) {
         tracing::info!(?order, "repair was told");
         match order {
-            Order::Start => {
+            JobOrder::Start => {
                 self.inner.budget.resume();
                 self.lock().start = true;
             }
-            Order::Pause => {
+            JobOrder::Pause => {
                 self.inner.budget.pause();
             }
-            Order::Cancel => {
+            JobOrder::Cancel => {
                 // In the order in which they were given, the later one counts.
                 *self.lock() = Waiting { start: false, cancel: true };
             }

@@ -14,7 +14,7 @@ mod throttling;
 
 pub use budget::{Budget, BudgetNumbers};
 pub use catching_up::CatchingUp;
-pub use control::{Control, Order};
+pub use control::Control;
 pub use hints::{DirtyRanges, HintError, HintLog, HintOptions};
 pub use peers::{PeerTable, probe};
 pub use throttling::{ClientLatency, LatencyMeter};

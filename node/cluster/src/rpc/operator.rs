@@ -1,9 +1,10 @@
 //! What operators and peers ask of a node beside objects: who it is, how it is, and that it
-//! take a snapshot, a layout, or an order to its repair or its scrub.
+//! take a snapshot, a layout, or an order to one of its jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use gitstratum_core::job::{JobKind, JobOrder};
 use gitstratum_core::placement::Layout;
 use gitstratum_core::replica::NodeError;
 use gitstratum_proto::v1;
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use super::{RemoteNode, Rpc, with_timeout};
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::{self, Malformed};
-use crate::wire::words::{clean_scrub, clean_status, words};
+use crate::wire::words::{clean_job, clean_status, words};
 
 impl RemoteNode {
     /// What the node knows of itself.
@@ -46,38 +47,28 @@ impl RemoteNode {
         Ok(v1::SnapshotResponse { path: words(&made.path), ..made })
     }
 
-    /// Has the node's repair do something; says how it stands then.
+    /// Has a background job of the node do something; says how it stands then.
     ///
     /// # Errors
-    /// [`NodeError`].
-    pub async fn repair(
+    /// [`NodeError`]; [`NodeError::Invalid`] when the node has no such job.
+    pub async fn job(
         &self,
-        order: v1::RepairOrder,
+        kind: JobKind,
+        order: JobOrder,
         timeout: Duration,
-    ) -> Result<v1::RepairStatus, NodeError> {
+    ) -> Result<v1::JobStatus, NodeError> {
+        let order = match order {
+            JobOrder::Start => v1::JobOrder::Start,
+            JobOrder::Pause => v1::JobOrder::Pause,
+            JobOrder::Cancel => v1::JobOrder::Cancel,
+        };
         let answer = self.call(timeout, 0, |mut rpc, timeout| async move {
-            let request = v1::RepairRequest { order: order.into() };
-            rpc.repair(with_timeout(request, timeout)).await
+            let request = v1::JobRequest { job: kind.name().to_owned(), order: order.into() };
+            rpc.job(with_timeout(request, timeout)).await
         });
-        Ok(answer.await?.into_inner().repair.unwrap_or_default())
-    }
-
-    /// Has the node's scrub do something; says how it stands then.
-    ///
-    /// # Errors
-    /// [`NodeError`].
-    pub async fn scrub(
-        &self,
-        order: v1::ScrubOrder,
-        timeout: Duration,
-    ) -> Result<v1::ScrubStatus, NodeError> {
-        let answer = self.call(timeout, 0, |mut rpc, timeout| async move {
-            let request = v1::ScrubRequest { order: order.into() };
-            rpc.scrub(with_timeout(request, timeout)).await
-        });
-        let mut scrub = answer.await?.into_inner().scrub.unwrap_or_default();
-        clean_scrub(&mut scrub);
-        Ok(scrub)
+        let mut job = answer.await?.into_inner().job.unwrap_or_default();
+        clean_job(&mut job);
+        Ok(job)
     }
 
     /// Brings a layout into force at the node; says which version is then in force there,

@@ -2,6 +2,7 @@
 
 mod comparing;
 mod fence;
+mod jobs;
 mod numbers;
 
 use std::io::ErrorKind;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{Stream, StreamExt, stream};
+use gitstratum_core::job::{Job, JobOrder};
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::placement::{Layout, LayoutError, NodeId};
@@ -17,18 +19,18 @@ use gitstratum_core::replica::{LargeReader, LargeWriter, StoreError};
 use gitstratum_host::disk::is_exhausted;
 use gitstratum_proto::v1;
 use gitstratum_proto::v1::node_server::Node;
-use gitstratum_store::{ScrubOrder, SegmentStore, Snapshot, Store};
+use gitstratum_store::{SegmentStore, Snapshot, Store};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::membership::{KeepError, LayoutKeeper, ask_members_until};
 use crate::repair::reconcile::Numbers;
 use crate::repair::{
-    CatchingUp, ClientLatency, Control, HintError, HintLog, LatencyMeter, Order, PeerTable,
+    Budget, CatchingUp, ClientLatency, HintError, HintLog, LatencyMeter, PeerTable,
 };
 use crate::service::numbers::{
-    budget_to_wire, hints_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire, scrub_to_wire,
-    store_to_wire,
+    budget_to_wire, hints_to_wire, job_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire,
+    scrub_to_wire, store_to_wire,
 };
 use crate::transport::Connections;
 use crate::transport::server::Requests;
@@ -38,6 +40,7 @@ use crate::wire::words::clean_status;
 use crate::wire::{PROTOCOL_VERSION, compare, stamp};
 
 pub use comparing::Compared;
+pub use jobs::{RepairJob, ScrubJob};
 
 /// A node's store, as clients use it and as repair does.
 pub struct Stores {
@@ -72,8 +75,10 @@ pub struct NodeService {
     pub layout: LayoutKeeper,
     /// Where its objects are.
     pub stores: Stores,
-    /// What repair is told.
-    pub control: Control,
+    /// What it does by itself, to be asked about and told.
+    pub jobs: Vec<Box<dyn Job>>,
+    /// How much repair takes.
+    pub budget: Budget,
     /// The same, to be read and verified.
     pub scrubbed: Arc<SegmentStore>,
     /// Whether what it says is absent proves anything.
@@ -408,32 +413,23 @@ impl Node for NodeService {
         Ok(Response::new(v1::WantsResponse { wants: wants.collect() }))
     }
 
-    async fn repair(&self, request: Request<v1::RepairRequest>) -> Answer<v1::RepairResponse> {
-        let order = match request.into_inner().order() {
-            v1::RepairOrder::Start => Order::Start,
-            v1::RepairOrder::Pause => Order::Pause,
-            v1::RepairOrder::Cancel => Order::Cancel,
-            v1::RepairOrder::Unspecified => {
+    async fn job(&self, request: Request<v1::JobRequest>) -> Answer<v1::JobResponse> {
+        let request = request.into_inner();
+        let order = match request.order() {
+            v1::JobOrder::Start => JobOrder::Start,
+            v1::JobOrder::Pause => JobOrder::Pause,
+            v1::JobOrder::Cancel => JobOrder::Cancel,
+            v1::JobOrder::Unspecified => {
                 return Err(Malformed("an order that says nothing".into()).into());
             }
         };
-        self.control.give(order);
-        let repair = Some(budget_to_wire(self.control.budget().numbers()));
-        Ok(Response::new(v1::RepairResponse { repair }))
-    }
-
-    async fn scrub(&self, request: Request<v1::ScrubRequest>) -> Answer<v1::ScrubResponse> {
-        let order = match request.into_inner().order() {
-            v1::ScrubOrder::Start => ScrubOrder::Start,
-            v1::ScrubOrder::Pause => ScrubOrder::Pause,
-            v1::ScrubOrder::Cancel => ScrubOrder::Cancel,
-            v1::ScrubOrder::Unspecified => {
-                return Err(Malformed("an order that says nothing".into()).into());
-            }
-        };
-        self.scrubbed.order_scrub(order);
-        let scrub = Some(scrub_to_wire(&self.scrubbed.scrub_numbers()));
-        Ok(Response::new(v1::ScrubResponse { scrub }))
+        let job = self.jobs.iter().find(|job| job.kind().name() == request.job);
+        let job = job.ok_or_else(|| {
+            let jobs: Vec<_> = self.jobs.iter().map(|job| job.kind().name()).collect();
+            Malformed(format!("this node has no such job; it has {}", jobs.join(", ")))
+        })?;
+        job.order(order);
+        Ok(Response::new(v1::JobResponse { job: Some(job_to_wire(job.status())) }))
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
@@ -452,8 +448,9 @@ impl Node for NodeService {
             hints: Some(hints_to_wire(&hints)),
             peers: self.peers.status(),
             pool: Some(pool_to_wire(&self.connections.numbers())),
-            repair: Some(budget_to_wire(self.control.budget().numbers())),
+            repair: Some(budget_to_wire(self.budget.numbers())),
             scrub: Some(scrub_to_wire(&self.scrubbed.scrub_numbers())),
+            jobs: self.jobs.iter().map(|job| job_to_wire(job.status())).collect(),
             reconcile: Some(reconcile_to_wire(&self.reconciled.report(), absence_unproven)),
             cluster_id: self
                 .layout

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use gitstratum_core::job::{JobState, JobStatus};
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::Stage;
 use gitstratum_proto::v1;
@@ -57,14 +58,34 @@ fn progress_to_wire(progress: &Progress) -> v1::ReconcileProgress {
         transferred: progress.transferred,
         bytes_transferred: progress.bytes_transferred,
         elapsed_ms: millis(progress.elapsed),
-        eta_ms: progress.left().map(millis),
+        eta_ms: progress.eta().map(millis),
     }
 }
 
 /// What repair may take, and was told.
 pub fn budget_to_wire(numbers: BudgetNumbers) -> v1::RepairStatus {
-    let BudgetNumbers { bytes_per_second, share_permille, paused } = numbers;
-    v1::RepairStatus { bytes_per_second, share_permille, paused }
+    v1::RepairStatus { share_permille: numbers.share_permille }
+}
+
+/// What all jobs have in common, for the wire.
+pub fn job_to_wire(status: JobStatus) -> v1::JobStatus {
+    let state = match status.state {
+        JobState::Idle => v1::JobState::Idle,
+        JobState::Running => v1::JobState::Running,
+        JobState::Interrupted => v1::JobState::Interrupted,
+        JobState::Paused => v1::JobState::Paused,
+        JobState::Off => v1::JobState::Off,
+    };
+    v1::JobStatus {
+        job: status.kind.name().to_owned(),
+        state: state.into(),
+        done_permille: status.done_permille,
+        bytes_per_second: status.bytes_per_second,
+        bytes_per_second_max: status.bytes_per_second_max,
+        eta_ms: status.eta.map(millis),
+        next_in_ms: status.next_in.map(millis),
+        last_error: status.last_error.unwrap_or_default(),
+    }
 }
 
 /// Counters and sizes of a store.
@@ -96,14 +117,9 @@ pub fn scrub_to_wire(numbers: &ScrubNumbers) -> v1::ScrubStatus {
         .iter()
         .map(|(id, reason)| v1::DamagedObject { id: id_to_wire(*id), reason: reason.clone() });
     v1::ScrubStatus {
-        paused: numbers.paused,
-        running: numbers.running,
-        bytes_per_second: numbers.bytes_per_second_max.unwrap_or_default(),
         interval_ms: numbers.interval.map(millis),
         present: numbers.present.as_ref().map(present),
         last: numbers.last.map(last),
-        next_in_ms: numbers.next_in.map(millis),
-        last_error: numbers.last_error.clone().unwrap_or_default(),
         damaged: damaged.collect(),
     }
 }
@@ -116,8 +132,6 @@ fn present(progress: &ScrubProgress) -> v1::ScrubProgress {
         damaged,
         bytes_total: progress.bytes_all,
         began_ago_ms: progress.began_ago.map(millis),
-        bytes_per_second: progress.bytes_per_second,
-        eta_ms: progress.left().map(millis),
     }
 }
 
@@ -202,7 +216,7 @@ pub fn hints_to_wire(numbers: &HintNumbers) -> v1::HintStatus {
         pending: target.pending,
         oldest_age_ms: target.oldest_age_ms,
         last_error: target.last_error.clone(),
-        eta_ms: target.left.map(millis),
+        eta_ms: target.eta.map(millis),
     });
     v1::HintStatus {
         pending: numbers.pending,

@@ -59,7 +59,9 @@ pub fn clean_status(status: &mut v1::StatusResponse) {
         repair: _,
         scrub,
         cluster_id,
+        jobs,
     } = status;
+    jobs.iter_mut().for_each(clean_job);
     clean(node_id);
     clean(cluster_id);
     clean(software_version);
@@ -160,20 +162,24 @@ fn clean_hints(hints: &mut v1::HintStatus) {
     }
 }
 
-/// Makes what a node says of its scrub fit to be shown.
-pub fn clean_scrub(scrub: &mut v1::ScrubStatus) {
-    let v1::ScrubStatus {
-        paused: _,
-        running: _,
+/// Makes what a node says of a job fit to be shown.
+pub fn clean_job(job: &mut v1::JobStatus) {
+    let v1::JobStatus {
+        job,
+        state: _,
+        done_permille: _,
         bytes_per_second: _,
-        interval_ms: _,
-        present: _,
-        last: _,
+        bytes_per_second_max: _,
+        eta_ms: _,
         next_in_ms: _,
         last_error,
-        damaged,
-    } = scrub;
-    clean(last_error);
+    } = job;
+    [job, last_error].into_iter().for_each(clean);
+}
+
+/// Makes what a node says of its scrub fit to be shown.
+fn clean_scrub(scrub: &mut v1::ScrubStatus) {
+    let v1::ScrubStatus { interval_ms: _, present: _, last: _, damaged } = scrub;
     damaged.iter_mut().for_each(|damaged| clean(&mut damaged.reason));
 }
 
@@ -276,8 +282,8 @@ mod tests {
                 }],
                 ..Default::default()
             }),
+            jobs: vec![v1::JobStatus { job: raw(), last_error: raw(), ..Default::default() }],
             scrub: Some(v1::ScrubStatus {
-                last_error: raw(),
                 damaged: vec![v1::DamagedObject { reason: raw(), ..Default::default() }],
                 ..Default::default()
             }),
@@ -288,6 +294,6 @@ mod tests {
         let after = format!("{status:?}");
         // Debug output escapes once; what was escaped here is escaped twice there.
         assert_eq!(after.matches("\\\\u{1b}[31m\\\\ny").count(), before);
-        assert_eq!(before, 22);
+        assert_eq!(before, 23);
     }
 }

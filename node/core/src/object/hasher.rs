@@ -1,7 +1,10 @@
 //! Hashing over Git's framing, whole or in parts.
 //!
-//! Detection of SHA-1 collision attacks costs five times the plain hash, so it is
+//! Detection of SHA-1 collision attacks costs more than the plain hash, so it is
 //! done once, where an object enters the cluster; replicas check with the plain one.
+
+#[cfg(test)]
+mod tests;
 
 use sha1::Digest;
 
@@ -20,7 +23,7 @@ pub struct CollisionDetected {
 enum State {
     Sha1(sha1::Sha1),
     // Boxed: its state is some kilobytes.
-    Sha1Detecting(Box<sha1_checked::Sha1>),
+    Sha1Detecting(Box<sha1dc::Hasher>),
     Sha256(sha2::Sha256),
 }
 
@@ -34,7 +37,7 @@ impl ObjectHasher {
     /// A hasher that detects SHA-1 collision attacks, for objects that enter the cluster.
     pub fn detecting(algorithm: HashAlgorithm, kind: Kind, size_bytes: u64) -> Self {
         let state = match algorithm {
-            HashAlgorithm::Sha1 => State::Sha1Detecting(Box::default()),
+            HashAlgorithm::Sha1 => State::Sha1Detecting(Box::new(sha1dc::Hasher::new())),
             HashAlgorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
         };
         Self::framed(kind, state, size_bytes)
@@ -73,14 +76,13 @@ impl ObjectHasher {
         match self.state {
             State::Sha1(state) => Ok(id_of(&state.finalize())),
             State::Sha256(state) => Ok(id_of(&state.finalize())),
-            State::Sha1Detecting(state) => {
-                let result = state.try_finalize();
-                let id = id_of(result.hash());
-                if result.has_collision() {
-                    return Err(CollisionDetected { id, kind });
+            State::Sha1Detecting(state) => match state.finalize() {
+                Ok(digest) => Ok(id_of(digest.as_bytes())),
+                Err(attack) => {
+                    let id = id_of(attack.digest().as_bytes());
+                    Err(CollisionDetected { id, kind })
                 }
-                Ok(id)
-            }
+            },
         }
     }
 

@@ -70,7 +70,7 @@ impl Progress {
 
     /// About how long the rest takes: what lacks still, at the rate so far; or, where nothing
     /// was transferred, the positions that are left. `None` as long as nothing tells.
-    pub fn left(&self) -> Option<Duration> {
+    pub fn eta(&self) -> Option<Duration> {
         let lacking = self.missing_locally + self.missing_remotely;
         let left = match (self.transferred, self.done_permille) {
             (0, 0) => return None,

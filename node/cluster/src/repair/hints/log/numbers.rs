@@ -51,7 +51,7 @@ pub struct TargetNumbers {
     /// Why they wait, as far as that is known; empty when they do not.
     pub last_error: String,
     /// About how long until they are settled, at the rate lately seen; `None` while none is.
-    pub left: Option<Duration>,
+    pub eta: Option<Duration>,
 }
 
 impl HintLog {
@@ -66,7 +66,7 @@ impl HintLog {
             .targets()
             .map(|(node_id, target)| TargetNumbers {
                 last_error: troubles.get(node_id).cloned().unwrap_or_default(),
-                left: rates.get(node_id).and_then(|rate| {
+                eta: rates.get(node_id).and_then(|rate| {
                     Duration::try_from_secs_f64(target.hints() as f64 / rate).ok()
                 }),
                 node_id: node_id.clone(),

@@ -3,10 +3,12 @@
 use std::fmt::{self, Write as _};
 
 use gitstratum_cluster::client::Answered;
+use gitstratum_core::job::JobKind;
 use gitstratum_proto::v1::{ReconcileProgress, StatusResponse};
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json};
 
+use super::{common_as_json, of, write_nodes};
 use crate::cli::nodes::{self, left, percent};
 
 /// What is known to be on fewer replicas than it should be.
@@ -100,8 +102,7 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
         json!({
             "node": status.node_id,
             "reachable": true,
-            "paused": repair.paused,
-            "bytes_per_second": repair.bytes_per_second,
+            "job": of(JobKind::Repair, status).map(common_as_json),
             "share_permille": repair.share_permille,
             "catching_up": reconcile.catching_up,
             "absence_unproven": reconcile.absence_unproven,
@@ -129,7 +130,7 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
 /// For people.
 pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fmt::Error> {
     let mut out = String::new();
-    nodes::write_each(&mut out, answers, describe)?;
+    write_nodes(&mut out, JobKind::Repair, answers, |out, status, _| describe(out, status))?;
     let lacking = Lacking::of(answers);
     if lacking.is_none() {
         writeln!(out, "nothing is known to lack a replica")?;
@@ -148,21 +149,17 @@ pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fm
     Ok(out)
 }
 
-fn describe(out: &mut String, node: &str, status: &StatusResponse) -> fmt::Result {
+fn describe(out: &mut String, status: &StatusResponse) -> fmt::Result {
     let repair = status.repair.unwrap_or_default();
     let reconcile = status.reconcile.clone().unwrap_or_default();
     let hints = status.hints.clone().unwrap_or_default();
-    let state = match (repair.paused, reconcile.off, reconcile.catching_up) {
-        (true, ..) => "paused",
-        (_, true, _) => "does not compare itself",
-        (.., true) => "catching up",
-        _ => "ok",
-    };
-    write!(out, "{node:<12} {state}; {} a second at most", HumanBytes(repair.bytes_per_second))?;
-    if repair.share_permille < 1000 {
-        write!(out, ", {} of it now, giving way to clients", percent(repair.share_permille))?;
+    if reconcile.catching_up && !reconcile.off {
+        writeln!(out, "  catches up: not compared with every peer since it started")?;
     }
-    writeln!(out)?;
+    if repair.share_permille < 1000 {
+        let share = percent(repair.share_permille);
+        writeln!(out, "  gives way to clients: takes {share} of its rate now")?;
+    }
     for target in &hints.targets {
         let (hints, node_id, waits) =
             (HumanCount(target.pending), &target.node_id, nodes::waits(target));

@@ -1,0 +1,126 @@
+//! The table for people: a row a node, and below it what is wrong.
+
+use std::fmt::{self, Write as _};
+
+use comfy_table::{CellAlignment, Table, presets};
+use gitstratum_proto::v1::{ServerStatus, StatusResponse, StoreStatus};
+use indicatif::{HumanBytes, HumanCount};
+
+use super::{Answer, is_overloaded};
+use crate::cli::nodes;
+
+const COLUMNS: [&str; 8] = ["node", "up", "objects", "bytes", "lacks", "hints", "reaches", "state"];
+
+/// A row a node: since when it runs, what it holds, about how many objects it is known to lack,
+/// how many hints it keeps for others, how many of its peers it reaches, and what is wrong.
+pub(super) fn write(out: &mut String, answers: &[Answer]) -> fmt::Result {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(COLUMNS);
+    for (member, answer) in answers {
+        let name = member.node_id.to_string();
+        match answer {
+            Err(error) => {
+                let mut row = vec![name];
+                row.resize(COLUMNS.len() - 1, "-".to_owned());
+                row.push(nodes::silent(member, error));
+                table.add_row(row);
+            }
+            Ok(status) => {
+                table.add_row(row(name, status, answers));
+            }
+        }
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+        if (1..COLUMNS.len() - 1).contains(&column.index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end()))
+}
+
+fn row(name: String, status: &StatusResponse, answers: &[Answer]) -> Vec<String> {
+    let store = status.store.clone().unwrap_or_default();
+    let server = status.server.unwrap_or_default();
+    let pending = status.hints.as_ref().map_or(0, |hints| hints.pending);
+    let reached = status.peers.iter().filter(|peer| peer.reachable).count();
+    let lacks = lacks(&name, status, answers);
+    vec![
+        name,
+        nodes::time(status.uptime_ms),
+        HumanCount(store.objects).to_string(),
+        HumanBytes(store.payload_bytes).to_string(),
+        HumanCount(lacks).to_string(),
+        HumanCount(pending).to_string(),
+        format!("{reached}/{}", status.peers.len()),
+        state(status, &store, &server),
+    ]
+}
+
+/// Objects that a node is known to lack, about: hints that others keep for it, and what the
+/// comparisons that it has under way found so far.
+fn lacks(name: &str, status: &StatusResponse, answers: &[Answer]) -> u64 {
+    let others = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()?.hints.as_ref());
+    let targets = others.flat_map(|hints| &hints.targets);
+    let hints = targets.filter(|target| target.node_id == name).map(|target| target.pending);
+    let peers = status.reconcile.iter().flat_map(|reconcile| &reconcile.peers);
+    let compared = peers.filter_map(|peer| peer.progress.as_ref());
+    hints.sum::<u64>() + compared.map(|progress| progress.missing_locally).max().unwrap_or(0)
+}
+
+/// What is wrong with a node and its store, or that nothing is.
+fn state(status: &StatusResponse, store: &StoreStatus, server: &ServerStatus) -> String {
+    let mut wrong = Vec::new();
+    if is_overloaded(server) {
+        wrong.push(format!("overloaded: {} requests in flight", server.requests_in_flight));
+    }
+    if !store.failed.is_empty() {
+        wrong.push(format!("takes no writes: {}", store.failed));
+    }
+    if !store.puts_refused.is_empty() {
+        let since = store
+            .puts_refused_for_ms
+            .map_or_else(String::new, |ms| format!(" (for {})", nodes::time(ms)));
+        wrong.push(format!("takes no puts: {}{since}", store.puts_refused));
+    }
+    if store.damaged_objects > 0 {
+        wrong.push(format!("{} damaged objects", store.damaged_objects));
+    }
+    if status.reconcile.as_ref().is_some_and(|reconcile| reconcile.absence_unproven) {
+        wrong.push("catches up: its data directory was new".to_owned());
+    }
+    match wrong.is_empty() {
+        true => "ok".to_owned(),
+        false => wrong.join("; "),
+    }
+}
+
+/// Peers that a node cannot reach, and why.
+pub(super) fn list_unreached(out: &mut String, answers: &[Answer]) -> fmt::Result {
+    for (member, answer) in answers {
+        let Some(pool) = answer.as_ref().ok().and_then(|status| status.pool.as_ref()) else {
+            continue;
+        };
+        for peer in pool.peers.iter().filter(|peer| !peer.backing_off.is_empty()) {
+            writeln!(
+                out,
+                "{} does not reach {}: {}",
+                member.node_id, peer.node_id, peer.backing_off
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// What nodes know of files that lost records.
+pub(super) fn list_lost(out: &mut String, answers: &[Answer]) -> fmt::Result {
+    for (member, answer) in answers {
+        let Some(store) = answer.as_ref().ok().and_then(|status| status.store.as_ref()) else {
+            continue;
+        };
+        for lost in &store.lost {
+            writeln!(out, "{} lost records: {lost}", member.node_id.as_str())?;
+        }
+    }
+    Ok(())
+}
