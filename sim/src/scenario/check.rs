@@ -27,6 +27,11 @@ impl Problem {
     pub(super) fn new(field: impl Into<String>, what: impl Into<String>) -> Self {
         Problem { field: field.into(), what: what.into() }
     }
+
+    /// The same, of a field that was named as the step has it.
+    pub(super) fn in_step(self, index: usize) -> Self {
+        Problem { field: format!("step[{index}].{}", self.field), ..self }
+    }
 }
 
 type Checked = Result<(), Problem>;
@@ -49,16 +54,14 @@ pub(super) fn check(plan: &Plan) -> Checked {
         unknown.map_or(Ok(()), |name| Err(Problem::new("firewall.nodes", names.no_node(name))))?;
     }
     for (index, step) in plan.steps.iter().enumerate() {
-        let in_step =
-            |Problem { field, what }| Problem::new(format!("step[{index}].{field}"), what);
-        check_step(step, names).map_err(in_step)?;
+        check_step(step, names).map_err(|problem| problem.in_step(index))?;
         if index == 0 && matches!(step.when, When::After(_)) {
             let what = "the first step has none before it: use at";
-            return Err(in_step(Problem::new("after", what)));
+            return Err(Problem::new("after", what).in_step(index));
         }
         if step.action == (Action::Forget {}) && plan.firewall.is_none() {
             let what = "there is no [firewall] to forget anything";
-            return Err(in_step(Problem::new("action", what)));
+            return Err(Problem::new("action", what).in_step(index));
         }
     }
     layouts::check(&plan.cluster, &plan.steps).map_err(|(index, problem)| {

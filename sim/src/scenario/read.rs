@@ -51,10 +51,8 @@ impl<'t> Source<'t> {
         let places = Places::of(&table);
         if let Some(DeValue::Array(steps)) = table.get_mut("step").map(Spanned::get_mut) {
             for (index, step) in steps.iter_mut().enumerate() {
-                let span = step.span();
-                steps::nest(step).map_err(|problem| {
-                    self.error(Some(span), format!("step[{index}].{problem}"))
-                })?;
+                steps::nest(step)
+                    .map_err(|problem| self.problem(&places, problem.in_step(index)))?;
             }
         }
         let deserializer = toml::de::Deserializer::from(Spanned::new(whole, table));

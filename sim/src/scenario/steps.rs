@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::check::Problem;
 use super::{Action, TimeRange};
 
 /// One step and when it is taken.
@@ -52,21 +53,20 @@ impl Serialize for Step {
 /// `{ when = { at = … }, action = { cut = { nodes = … } } }`.
 ///
 /// # Errors
-/// The field that is wrong, and what is wrong with it.
-pub(super) fn nest(step: &mut Spanned<DeValue<'_>>) -> Result<(), String> {
+/// When it has not one of `at` and `after`, or no action.
+pub(super) fn nest(step: &mut Spanned<DeValue<'_>>) -> Result<(), Problem> {
     let span = step.span();
-    let DeValue::Table(fields) = step.get_mut() else {
-        return Err("is no table".to_owned());
-    };
+    // What is no table is refused where it is read.
+    let DeValue::Table(fields) = step.get_mut() else { return Ok(()) };
     let mut fields = std::mem::take(fields);
     let when = ["at", "after"].into_iter().filter_map(|field| fields.remove_entry(field));
     let when: DeTable<'_> = when.collect();
     if when.len() != 1 {
-        return Err("at: exactly one of at and after is needed".to_owned());
+        return Err(Problem::new("at", "exactly one of at and after is needed"));
     }
-    let action = fields.remove("action").ok_or("action: needed")?;
+    let action = fields.remove("action").ok_or_else(|| Problem::new("action", "needed"))?;
     let DeValue::String(name) = action.get_ref() else {
-        return Err("action: must be the name of one".to_owned());
+        return Err(Problem::new("action", "must be the name of one"));
     };
     let time = when.values().next().map_or(span.clone(), Spanned::span);
     let fields = Spanned::new(span.clone(), DeValue::Table(fields));

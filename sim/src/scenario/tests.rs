@@ -101,6 +101,8 @@ fn a_misspelt_field_is_refused_with_its_line() {
 fn a_missing_field_is_refused_by_name() {
     refused("put_share = 0.6\n", "", "toml:20: workload.put_share: needed");
     refused("action = \"heal\"", "", "toml:44: step[1].action: needed");
+    refused("action = \"heal\"", "action = 5", "toml:46: step[1].action: must be the name");
+    refused("[workload]", "[wrokload]", "toml:20: wrokload: there is no such field");
 }
 
 #[test]
