@@ -153,7 +153,7 @@ fn worker(run: &Run, cluster: &Cluster, name: &str) -> Worker {
     let (run, peers, machine) = (run.clone(), cluster.peers(), name.to_owned());
     cluster.client_machine(name).start(move |host| async move {
         let options = ClientOptions {
-            request_timeout: run.plan.workload.request_timeout,
+            request_timeout: *run.plan.workload.request_timeout,
             ..ClientOptions::default()
         };
         let rng = stream(run.seed, &machine);

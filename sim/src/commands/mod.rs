@@ -48,9 +48,15 @@ enum Command {
         #[arg(value_name = "PATH", default_value = SCENARIOS)]
         paths: Vec<PathBuf>,
     },
+    /// Print a scenario as it is understood: a scenario file with every field in it.
+    Show {
+        /// The scenario, as for `run`.
+        scenario: PathBuf,
+    },
     /// Run one scenario with one seed, twice, and judge it.
     Run {
-        /// The scenario file, or its name in `scenarios` or a directory below it.
+        /// The scenario file, or its name in `scenarios` or a directory below it; `FILE:NAME`
+        /// is one of several scenarios of a file.
         scenario: PathBuf,
         /// What decides all that the scenario leaves open.
         #[arg(long, default_value_t = 0)]
@@ -152,6 +158,7 @@ pub fn main() -> ExitCode {
     };
     let code = match arguments.command {
         Command::List { paths } => list(&paths),
+        Command::Show { scenario } => show(&scenario),
         Command::Run { scenario, seed, trace, report, once } => {
             run::run(&run::Options { scenario, seed, trace, report, once })
         }
@@ -222,10 +229,17 @@ fn list(paths: &[PathBuf]) -> Result<u8, CommandError> {
     Ok(0)
 }
 
+fn show(scenario: &Path) -> Result<u8, CommandError> {
+    let text = find(scenario)?.to_toml();
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(0)
+}
+
 /// A scenario by its file, or by its name.
 fn find(scenario: &Path) -> Result<Plan, CommandError> {
+    let is_name = scenario.components().count() == 1 && !scenario.exists();
     match scenario.to_str() {
-        Some(name) if scenario.components().count() == 1 && !scenario.exists() => {
+        Some(name) if is_name && !name.contains(':') => {
             Ok(scenario::load_named(Path::new(SCENARIOS), name.trim_end_matches(".toml"))?)
         }
         _ => Ok(Plan::load(scenario)?),

@@ -54,7 +54,7 @@ fn a_small_run_passes_and_repeats_itself() {
 #[test]
 fn a_run_that_is_given_no_time_is_stuck() {
     let mut plan = small();
-    plan.expect.stuck_after = std::time::Duration::from_secs(2);
+    plan.expect.stuck_after.0 = std::time::Duration::from_secs(2);
     let run = run_once(&plan, 3);
     assert_eq!(run.verdict, Verdict::Stuck);
     assert_eq!(run.violations[0].rule, "expect.stuck_after");

@@ -1,14 +1,21 @@
 //! What a step of a scenario can do.
+//!
+//! Invariant: this is the only list of actions and of their fields. Files are read and written
+//! by what serde derives from it, so a new action is a variant here and its execution in
+//! `world`. What its values must be is looked up by the names of its fields (`check`): a field
+//! that means what one of another action means has the same name.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
 
-use super::{DiskOperations, LayoutChange};
+use super::{LayoutChange, MillisRange, Time, TimeRange};
 
 /// Which way packets no longer go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Neither way.
+    #[default]
     Both,
     /// Nothing that the named nodes send arrives.
     Outgoing,
@@ -17,7 +24,8 @@ pub enum Direction {
 }
 
 /// What a firewall does with packets of connections that it does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stray {
     /// Drops them.
     Drop,
@@ -26,7 +34,8 @@ pub enum Stray {
 }
 
 /// What a stranger at somebody's old address says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Speech {
     /// What a node says: it is one, of another cluster.
     Node,
@@ -39,7 +48,8 @@ pub enum Speech {
 }
 
 /// A file of a node's store, chosen by what it is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StoreFile {
     /// The records of a sealed segment.
     Segment,
@@ -49,20 +59,35 @@ pub enum StoreFile {
     Large,
 }
 
-/// What a step does.
-#[derive(Clone, Debug, PartialEq)]
+/// Operations of a disk that stall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskOperations {
+    /// Reads.
+    Reads,
+    /// Writes.
+    Writes,
+    /// Syncs, of files and directories.
+    Syncs,
+}
+
+/// What a step does: a `[[step]]` names the variant in `action`, beside the variant's fields.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
     /// Cuts machines off from others.
     Cut {
         /// The machines cut off.
         nodes: Vec<String>,
         /// From these; every machine not in `nodes` when empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         from: Vec<String>,
         /// Which way.
+        #[serde(default)]
         direction: Direction,
     },
     /// Mends every cut and every link.
-    Heal,
+    Heal {},
     /// Kills the processes; the kernels live on.
     Crash {
         /// Of these nodes.
@@ -83,9 +108,9 @@ pub enum Action {
         /// The node.
         node: String,
         /// How long it is off.
-        down_for: RangeInclusive<Duration>,
+        down_for: TimeRange,
         /// How long after its start its name resolves to the new address.
-        dns_after: RangeInclusive<Duration>,
+        dns_after: TimeRange,
         /// Takes the address that this node had at the beginning, if it is free by now.
         takes_address_of: Option<String>,
         /// Who answers at the address it had, from the moment in which it is off.
@@ -96,7 +121,7 @@ pub enum Action {
         /// Of these nodes, one after another.
         nodes: Vec<String>,
         /// How long each is down.
-        down_for: RangeInclusive<Duration>,
+        down_for: TimeRange,
     },
     /// Kills processes and starts them again, again and again.
     Flap {
@@ -105,9 +130,9 @@ pub enum Action {
         /// So many times.
         times: u32,
         /// How long they are down each time.
-        down_for: RangeInclusive<Duration>,
+        down_for: TimeRange,
         /// And how long up.
-        up_for: RangeInclusive<Duration>,
+        up_for: TimeRange,
     },
     /// Cuts the power of client machines, each time in the moment in which a put was
     /// acknowledged there, and starts them again.
@@ -117,9 +142,9 @@ pub enum Action {
         /// So many times.
         times: u32,
         /// How long they are down each time.
-        down_for: RangeInclusive<Duration>,
+        down_for: TimeRange,
         /// How long they are up before the acknowledgement that it waits for.
-        up_for: RangeInclusive<Duration>,
+        up_for: TimeRange,
     },
     /// Has the code that writes to nodes panic, on every client.
     PanicWrites {
@@ -133,7 +158,7 @@ pub enum Action {
         /// Of these nodes.
         nodes: Vec<String>,
         /// How far ahead of the others'; zero sets it right.
-        ahead: Duration,
+        ahead: Time,
     },
     /// Stops processes where they are; their kernels live on.
     Pause {
@@ -157,25 +182,28 @@ pub enum Action {
         /// Between these machines
         nodes: Vec<String>,
         /// and these; every machine not in `nodes` when empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         from: Vec<String>,
         /// Which way.
+        #[serde(default)]
         direction: Direction,
         /// Latency, where it changes.
-        latency: Option<RangeInclusive<Duration>>,
+        #[serde(rename = "latency_ms")]
+        latency: Option<MillisRange>,
         /// Share of packets lost, 0.0 to 1.0, where it changes.
         loss: Option<f64>,
     },
     /// The firewall forgets every connection.
-    Forget,
+    Forget {},
     /// The name service answers so late.
     DnsDelay {
         /// How late; zero ends it.
-        delay: Duration,
+        delay: Time,
     },
     /// No worker begins anything.
     Quiet {
         /// For so long.
-        lasts: RangeInclusive<Duration>,
+        lasts: TimeRange,
     },
     /// Many callers put an object each in one moment.
     Burst {
@@ -246,12 +274,7 @@ pub enum Action {
         nodes: Vec<String>,
     },
     /// Makes the next version of the layout, and tells nodes.
-    Layout {
-        /// What is different in it.
-        change: LayoutChange,
-        /// Who is told; everybody else hears of it.
-        tell: Vec<String>,
-    },
+    Layout(LayoutChange),
     /// Deletes acknowledged objects on every node that runs, once nobody asks for them.
     Delete {
         /// Such a share of them, 0.0 to 1.0.
@@ -265,11 +288,26 @@ pub enum Action {
         /// So many times, if there are so many before the load ends.
         times: u32,
         /// How long they are down each time.
-        down_for: RangeInclusive<Duration>,
+        down_for: TimeRange,
     },
     /// Ends slowness, stalls, and lack of room and of descriptors.
     Release {
         /// On the disks of these nodes.
         nodes: Vec<String>,
     },
+}
+
+impl Action {
+    /// Its name, and its fields as a file has them.
+    ///
+    /// # Errors
+    /// When a number in it is too large for TOML.
+    pub(super) fn parts(&self) -> Result<(String, Table), toml::ser::Error> {
+        let Value::Table(tagged) = Value::try_from(self)? else {
+            unreachable!("every action has fields, if none");
+        };
+        let (name, fields) = tagged.into_iter().next().expect("an action has a name");
+        let Value::Table(fields) = fields else { unreachable!("fields have names") };
+        Ok((name, fields))
+    }
 }

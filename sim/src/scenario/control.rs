@@ -4,9 +4,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A pool of the testbed's own that lacks one protection, or all of them; or a cluster that
 /// lacks part of its repair; or a client that writes or reads carelessly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Control {
     /// Nothing is missing. No scenario can name it: it is what the others are held against.
     Whole,
@@ -177,6 +180,20 @@ impl Control {
             let known: Vec<_> = Control::ALL.map(Control::name).into();
             format!("{name:?} is none of {}", known.join(", "))
         })
+    }
+}
+
+impl TryFrom<String> for Control {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Control::named(&name)
+    }
+}
+
+impl From<Control> for &'static str {
+    fn from(control: Control) -> Self {
+        control.name()
     }
 }
 

@@ -1,11 +1,16 @@
 //! Good files become plans; bad ones are refused with line and field.
 
+mod variants;
+mod written;
+
 use std::path::Path;
 use std::time::Duration;
 
 use gitstratum_core::placement::MemberState;
 
-use super::{Action, Control, Direction, Plan, PowerLoss, When, first_layout, load_named};
+use super::{
+    Action, Control, Direction, Plan, PowerLoss, Time, TimeRange, When, first_layout, load_named,
+};
 
 const GOOD: &str = r#"name = "good"
 description = "One line."
@@ -71,31 +76,33 @@ fn refused(from: &str, to: &str, message: &str) {
 fn a_good_file_becomes_a_plan() {
     let plan = parse(GOOD).expect("accepted");
     assert_eq!(plan.name, "good");
-    assert_eq!(plan.network.latency, Duration::from_micros(500)..=Duration::from_millis(2));
-    assert_eq!(plan.expect.stuck_after, Duration::from_secs(300));
-    assert_eq!(plan.steps[0].line, 38);
+    assert_eq!(*plan.network.latency, Duration::from_micros(500)..=Duration::from_millis(2));
+    assert_eq!(*plan.expect.stuck_after, Duration::from_secs(300));
     assert_eq!(
         plan.steps[0].when,
-        When::At(Duration::from_secs(4)..=Duration::from_secs(6)),
+        When::At(TimeRange(Duration::from_secs(4)..=Duration::from_secs(6))),
         "a range stays one until the seed draws from it"
     );
     assert_eq!(
         plan.steps[0].action,
         Action::Cut { nodes: vec!["n5".into()], from: vec![], direction: Direction::Outgoing }
     );
-    assert_eq!(plan.steps[1].action, Action::Heal);
+    assert_eq!(plan.steps[1].action, Action::Heal {});
 }
 
 #[test]
 fn a_misspelt_field_is_refused_with_its_line() {
     refused("write_quorum = 2", "write_quorom = 2", "scenarios/good.toml:7:");
-    refused("write_quorum = 2", "write_quorom = 2", "write_quorom");
-    refused("direction = ", "directoin = ", "directoin");
+    refused("write_quorum = 2", "write_quorom = 2", "cluster.write_quorom: there is no");
+    refused("direction = ", "directoin = ", "toml:42: step[0].directoin: means nothing to");
 }
 
 #[test]
 fn a_missing_field_is_refused_by_name() {
-    refused("loss = 0.0\n", "", "loss");
+    refused("put_share = 0.6\n", "", "toml:20: workload.put_share: needed");
+    refused("action = \"heal\"", "", "toml:44: step[1].action: needed");
+    refused("action = \"heal\"", "action = 5", "toml:46: step[1].action: must be the name");
+    refused("[workload]", "[wrokload]", "toml:20: wrokload: there is no such field");
 }
 
 #[test]
@@ -110,14 +117,18 @@ fn values_out_of_bounds_are_refused_with_line_and_field() {
 
 #[test]
 fn steps_that_make_no_sense_are_refused() {
-    refused("\"cut\"", "\"cutt\"", "toml:38: step[0].action: \"cutt\"");
-    refused("[\"n5\"]", "[\"n6\"]", "step[0].nodes: no node \"n6\"");
-    refused("nodes = [\"n5\"]\n", "", "step[0].nodes: needed");
+    refused("\"cut\"", "\"cutt\"", "toml:40: step[0].action: \"cutt\" is none of cut, heal,");
+    refused("[\"n5\"]", "[\"n6\"]", "toml:41: step[0].nodes: no node \"n6\"");
+    refused("nodes = [\"n5\"]\n", "", "toml:38: step[0].nodes: needed by \"cut\"");
     refused("action = \"heal\"", "action = \"heal\"\nnode = \"n1\"", "step[1].node: means nothing");
     refused("at = [\"4s\", \"6s\"]", "after = \"4s\"", "step[0].after: the first step");
     refused("after = \"8s\"", "after = \"8s\"\nat = \"9s\"", "step[1].at: exactly one");
     refused("[\"4s\", \"6s\"]", "[\"6s\", \"4s\"]", "step[0].at: is the wrong way round");
-    refused("\"outgoing\"", "\"sideways\"", "step[0].direction");
+    refused(
+        "\"outgoing\"",
+        "\"sideways\"",
+        "toml:42: step[0].direction: \"sideways\" is none of both, outgoing, incoming",
+    );
 }
 
 #[test]
@@ -139,7 +150,7 @@ fn changes_of_the_layout_are_checked_one_after_the_other() {
     let plan = parse(&GOOD.replacen(heal, &good, 1)).expect("accepted");
     let first = first_layout(&plan.cluster, 7000).unwrap();
     let changes = plan.steps.iter().filter_map(|step| match &step.action {
-        Action::Layout { change, .. } => Some(change),
+        Action::Layout(change) => Some(change),
         _ => None,
     });
     let last = changes.fold(first, |layout, change| change.after(&layout).unwrap());
@@ -192,7 +203,7 @@ fn what_stands_between_machines_is_checked() {
     let good = "forgets_after = [\"30m\", \"1h\"]\nstrays = \"drop\"";
     let plan = parse(&GOOD.replacen(loss, &firewall(good), 1)).unwrap();
     let hours = Duration::from_secs(1800)..=Duration::from_secs(3600);
-    assert_eq!(plan.firewall.unwrap().forgets_after, hours);
+    assert_eq!(plan.firewall.unwrap().forgets_after, TimeRange(hours));
     refused(loss, &firewall("forgets_after = \"1h\"\nstrays = \"lose\""), "toml:17: firewall.str");
     let nodes = format!("{good}\nnodes = [\"n6\"]");
     refused(loss, &firewall(&nodes), "toml:18: firewall.nodes: no node \"n6\"");
@@ -242,7 +253,7 @@ fn where_clients_are_and_whether_they_read_back_is_checked() {
 #[test]
 fn a_scenario_is_found_by_its_name_wherever_it_is() {
     let scenarios = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"));
-    for name in ["partition-minority", "goaway", "two-slow", "rot"] {
+    for name in ["partition-minority", "goaway", "two-slow", "rot", "rot-read", "stampede-100"] {
         assert_eq!(load_named(scenarios, name).unwrap().name, name);
     }
     let error = load_named(scenarios, "no-such").expect_err("none is called so");
@@ -264,8 +275,8 @@ fn how_nodes_repair_one_another_is_checked() {
     let with = |keys: &str| format!("\n[repair]\n{keys}\n{expect}");
     let good = "compare_interval = \"2m\"\nhint_age = \"12h\"\nscrub_interval_days = 1";
     let repair = parse(&GOOD.replacen(expect, &with(good), 1)).unwrap().repair;
-    assert_eq!(repair.compare_interval, Some(Duration::from_secs(120)));
-    assert_eq!(repair.hint_age, Some(Duration::from_secs(12 * 3600)));
+    assert_eq!(repair.compare_interval, Some(Time(Duration::from_secs(120))));
+    assert_eq!(repair.hint_age, Some(Time(Duration::from_secs(12 * 3600))));
     assert_eq!(repair.scrub_interval_days, Some(1));
     assert!(repair.compares && repair.hint_bytes.is_none());
     refused(

@@ -91,7 +91,7 @@ impl Cluster {
         let Run { plan, seed, recorder, .. } = run;
         let seed = *seed;
         let draw = |purpose: &str| stream(seed, purpose).next_u64();
-        let link = Link { latency: plan.network.latency.clone(), loss: plan.network.loss };
+        let link = Link { latency: plan.network.latency.0.clone(), loss: plan.network.loss };
         let network = Network::new(draw("network"), link.clone());
         let machine = |name: &str, address: Ipv4Addr| {
             let (disk, seed) = (disks::profile(&plan.disk), draw(&format!("machine/{name}")));

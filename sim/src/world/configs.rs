@@ -19,10 +19,10 @@ pub(super) fn repair(run: &Run) -> RepairConfig {
     }
     let hours = |time: Duration| time.as_secs_f64() / 3600.0;
     if let Some(interval) = run.plan.repair.compare_interval {
-        repair.compare_interval_h = hours(interval);
+        repair.compare_interval_h = hours(*interval);
     }
     if let Some(age) = run.plan.repair.hint_age {
-        repair.hint_max_age_h = hours(age);
+        repair.hint_max_age_h = hours(*age);
     }
     if !run.plan.repair.compares || run.control == Some(Control::NoAntiEntropy) {
         repair.compare_interval_h = 0.0;

@@ -33,7 +33,7 @@ pub(super) async fn connect(
     if let Some(most) = workload.pool_connections_max {
         pool.connections_max = most;
     }
-    let request_timeout = workload.request_timeout;
+    let request_timeout = *workload.request_timeout;
     let zone = workload.zone.clone();
     let options = ClientOptions { request_timeout, pool, zone, ..ClientOptions::default() };
     loop {
@@ -71,7 +71,7 @@ pub(super) async fn connect_plainly(
     peers: &[String],
     rng: ChaCha12Rng,
 ) -> Client {
-    let request_timeout = run.plan.workload.request_timeout;
+    let request_timeout = *run.plan.workload.request_timeout;
     let options = ClientOptions { request_timeout, ..ClientOptions::default() };
     loop {
         match Client::connect(net.clone(), peers, rng.clone(), options.clone()).await {

@@ -48,7 +48,7 @@ pub(super) async fn delete(run: &Run, cluster: &Cluster, share: f64, rng: &mut C
     };
     let ids = condemned.iter().map(|known| known.id.to_string()).collect();
     run.recorder.record("world", Event::Condemned { deletion, ids });
-    sleep(run.plan.workload.request_timeout).await;
+    sleep(*run.plan.workload.request_timeout).await;
     let ids: Vec<ObjectId> = condemned.iter().map(|known| known.id).collect();
     let running = cluster.nodes.keys().filter(|name| cluster.is_running(name));
     let told = running.map(|name| {

@@ -13,11 +13,11 @@ use crate::trace::{Event, Stop};
 /// How the disks of a plan behave.
 pub(super) fn profile(plan: &DiskPlan) -> DiskProfile {
     DiskProfile {
-        read_latency: plan.read.clone(),
-        write_latency: plan.write.clone(),
-        sync_latency: plan.sync.clone(),
+        read_latency: plan.read.0.clone(),
+        write_latency: plan.write.0.clone(),
+        sync_latency: plan.sync.0.clone(),
         spike_share: plan.spike_share,
-        spike_latency: plan.spike.clone(),
+        spike_latency: plan.spike.0.clone(),
     }
 }
 

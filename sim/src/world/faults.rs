@@ -14,7 +14,7 @@ use crate::workload::{draw_duration, stream};
 
 /// Takes every step at its time after `began`; returns when the last one is done.
 pub(super) async fn take_steps(run: &Run, cluster: &Cluster, clients: &Clients, began: Instant) {
-    let end = began + run.plan.workload.duration;
+    let end = began + *run.plan.workload.duration;
     let world = World { run, cluster, clients, end };
     let mut due = began;
     let steps = run.plan.steps.iter().enumerate().map(|(index, step)| {
@@ -53,10 +53,10 @@ impl World<'_> {
             Action::Link { nodes, from, direction, latency, loss } => {
                 self.each_direction((nodes, from), *direction, |from, to| {
                     let first = &run.plan.network;
-                    cluster.change_link((from, to), first, latency.as_ref(), *loss);
+                    cluster.change_link((from, to), first, latency.as_deref(), *loss);
                 });
             }
-            Action::Heal => cluster.mend_all(),
+            Action::Heal {} => cluster.mend_all(),
             Action::Crash { nodes } => each(nodes, |node| cluster.stop(node, Stop::Crash)),
             Action::PowerOff { nodes } => each(nodes, |node| cluster.stop(node, Stop::PowerOff)),
             Action::Start { nodes } => each(nodes, |node| cluster.start(node)),
@@ -86,7 +86,7 @@ impl World<'_> {
                 run.recorder.record("world", event);
                 run.panics.arm(&run.plan.client_names(), nodes, *times);
             }
-            Action::Clock { nodes, ahead } => each(nodes, |node| cluster.set_clock(node, *ahead)),
+            Action::Clock { nodes, ahead } => each(nodes, |node| cluster.set_clock(node, **ahead)),
             Action::Pause { nodes } => each(nodes, |node| cluster.pause(node)),
             Action::Throttle { nodes, factor } => {
                 each(nodes, |node| cluster.throttle(node, *factor));
@@ -109,10 +109,10 @@ impl World<'_> {
             }
             Action::Exhaust { nodes } => each(nodes, |node| cluster.exhaust(node)),
             Action::Release { nodes } => each(nodes, |node| cluster.release_disk(node)),
-            Action::Forget => cluster.forget_connections(),
+            Action::Forget {} => cluster.forget_connections(),
             Action::Dns { node, resolves } => cluster.dns_follows(node, *resolves),
-            Action::DnsDelay { delay } => cluster.delay_names(*delay),
-            Action::Layout { change, tell } => cluster.change_layout(run, change, tell).await,
+            Action::DnsDelay { delay } => cluster.delay_names(**delay),
+            Action::Layout(change) => cluster.change_layout(run, change).await,
             Action::Delete { share } => deletions::delete(run, cluster, *share, rng).await,
             Action::StrikeCompactions { nodes, times, down_for } => {
                 let strikes = nodes.iter().map(|node| {

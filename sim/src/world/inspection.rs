@@ -82,7 +82,7 @@ pub(super) async fn observe(run: &Run, cluster: &Cluster) -> Result<(), String> 
             let client = connect_plainly(&run, host.net.clone(), &peers, rng).await;
             let soundness = run.plan.finds_rot().then(|| {
                 let rng = stream(run.seed, &format!("{OBSERVER}/soundness"));
-                let timeout = run.plan.workload.request_timeout;
+                let timeout = *run.plan.workload.request_timeout;
                 Soundness::new(host.net.clone(), &client, rng, timeout)
             });
             for objects in run.ledger.all().chunks(OBJECTS_AT_ONCE) {

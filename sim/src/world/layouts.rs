@@ -22,10 +22,10 @@ impl Cluster {
         self.changes().layout.as_ref().unwrap_or(&self.layout).version
     }
 
-    /// Makes the next version of the layout, with this change, and tells it to the nodes named
-    /// in `tell`; records for each whether it took it. Those that are not told have to hear of
+    /// Makes the next version of the layout, with this change, and tells it to the nodes that it
+    /// names; records for each whether it took it. Those that are not told have to hear of
     /// it from others.
-    pub async fn change_layout(&self, run: &Run, change: &LayoutChange, tell: &[String]) {
+    pub async fn change_layout(&self, run: &Run, change: &LayoutChange) {
         let next = {
             let mut changes = self.changes();
             let before = changes.layout.as_ref().unwrap_or(&self.layout);
@@ -42,7 +42,7 @@ impl Cluster {
             }
             _ => next,
         };
-        let told = self.tell(told, tell.to_vec());
+        let told = self.tell(told, change.tell.clone());
         // The run may have ended the operator's process with all others.
         let _ = told.await;
     }

@@ -14,7 +14,7 @@ impl Cluster {
     /// What the plan puts between machines beside links, and the record of every dial.
     pub(super) fn set_up_network(&self, run: &Run) {
         let Run { plan, seed, recorder, .. } = run;
-        self.network.set_dns_time_to_live(plan.network.dns_ttl);
+        self.network.set_dns_time_to_live(*plan.network.dns_ttl);
         if let Some(firewall) = &plan.firewall {
             let mut rng = stream(*seed, "firewall");
             let rule = Firewall {

@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::broken::Followers;
-use crate::scenario::{Control, Plan};
+use crate::scenario::{Control, Plan, Time};
 use crate::trace::{Event, Phase, Recorder, Records, Setting};
 use crate::workload::{Ledger, Quiet};
 
@@ -63,7 +63,7 @@ pub struct Run {
 pub async fn run(plan: Plan, control: Option<Control>, seed: u64, records: Records) {
     let recorder = Recorder::new(records);
     recorder.record("world", Event::Setting(setting(&plan, seed)));
-    let stuck_after = plan.expect.stuck_after;
+    let stuck_after = *plan.expect.stuck_after;
     let (ledger, quiet, panics) = (Ledger::default(), Quiet::default(), Panics::default());
     let followers = Followers::default();
     let run = Run { plan, control, seed, recorder, ledger, quiet, panics, followers };
@@ -90,7 +90,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
 
     enter(Phase::Load);
     let began = Instant::now();
-    let load = clients.load(began + run.plan.workload.duration);
+    let load = clients.load(began + *run.plan.workload.duration);
     faults::take_steps(run, cluster, &clients, began).await;
     load.await;
     clients.rejoined().await;
@@ -103,14 +103,14 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     if !cluster.all_ready(START_TIMEOUT).await {
         return;
     }
-    let recover_within = run.plan.expect.recover_within;
+    let recover_within = *run.plan.expect.recover_within;
     match run.plan.expect.converge_within {
         None => sleep(recover_within).await,
         Some(converge_within) => {
             for _ in 0..run.plan.workload.reads_back {
                 clients.read_back().await;
             }
-            sleep(converge_within.max(recover_within)).await;
+            sleep((*converge_within).max(recover_within)).await;
             enter(Phase::Converged);
             if let Err(reason) = inspection::observe(run, cluster).await {
                 run.recorder.record("observer", Event::InspectionFailed { reason });
@@ -123,7 +123,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     let settled = Instant::now();
     clients.put_and_drain(run.plan.workload.settled_puts).await;
     // A replica that has not received these after a request's time never will.
-    sleep_until(settled + run.plan.workload.request_timeout).await;
+    sleep_until(settled + *run.plan.workload.request_timeout).await;
     // No time passes between the last acknowledgement and the power loss: what was
     // acknowledged before it was safe is gone.
     clients.put_one_each().await;
@@ -140,7 +140,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
 }
 
 fn setting(plan: &Plan, seed: u64) -> Setting {
-    let micros = |time: Duration| u64::try_from(time.as_micros()).expect("far below an age");
+    let micros = |time: Time| u64::try_from(time.as_micros()).expect("far below an age");
     Setting {
         scenario: plan.name.clone(),
         seed,
