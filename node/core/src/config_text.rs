@@ -52,6 +52,43 @@ fn place(source_name: &str, line: Option<usize>) -> String {
 pub struct ConfigText<'t> {
     text: &'t str,
     name: &'t str,
+    fields: FieldPlaces,
+}
+
+impl<'t> ConfigText<'t> {
+    /// Parses `text`; `name` stands before errors.
+    pub fn parse(text: &'t str, name: &'t str) -> Result<Self, ConfigError> {
+        let table = DeTable::parse(text).map_err(|error| {
+            let line = line_at(text, error.span().map_or(0, |span| span.start));
+            let problem = error.message().to_owned();
+            ConfigError::Syntax { source_name: name.to_owned(), line, problem }
+        })?;
+        Ok(ConfigText { text, name, fields: FieldPlaces::of(table.get_ref()) })
+    }
+
+    /// Reads the text into `T`; an error names the field that it is about.
+    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        toml::from_str(self.text).map_err(|error: toml::de::Error| {
+            let span = error.span().unwrap_or(0..0);
+            ConfigError::Field {
+                source_name: self.name.to_owned(),
+                line: Some(line_at(self.text, span.start)),
+                field: self.fields.field_at(&span).unwrap_or("file").to_owned(),
+                problem: error.message().replace('\n', " ").trim().to_owned(),
+            }
+        })
+    }
+
+    /// An error about `field`, with its line or that of the nearest table around it.
+    pub fn field_error(&self, field: &str, problem: String) -> ConfigError {
+        let line = self.fields.value_of(field).map(|value| line_at(self.text, value.start));
+        let source_name = self.name.to_owned();
+        ConfigError::Field { source_name, line, field: field.to_owned(), problem }
+    }
+}
+
+/// Where in a text each field of a table stands, and which field stands at a place.
+pub struct FieldPlaces {
     /// Each field after the table or array that it is in.
     fields: Vec<Field>,
 }
@@ -61,76 +98,77 @@ struct Field {
     path: String,
     key: Range<usize>,
     value: Range<usize>,
+    is_table: bool,
 }
 
-impl<'t> ConfigText<'t> {
-    /// Parses `text`; `name` stands before errors.
-    pub fn parse(text: &'t str, name: &'t str) -> Result<Self, ConfigError> {
-        let mut source = ConfigText { text, name, fields: Vec::new() };
-        match DeTable::parse(text) {
-            Ok(table) => source.collect("", table.get_ref()),
-            Err(error) => {
-                let line = source.line(error.span().map_or(0, |span| span.start));
-                let problem = error.message().to_owned();
-                return Err(ConfigError::Syntax { source_name: name.to_owned(), line, problem });
-            }
-        }
-        Ok(source)
+impl FieldPlaces {
+    /// Looks through a table, and through all that are in it.
+    pub fn of(table: &DeTable<'_>) -> Self {
+        let mut places = FieldPlaces { fields: Vec::new() };
+        places.collect("", table);
+        places
     }
 
-    /// Reads the text into `T`; an error names the field that it is about.
-    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        toml::from_str(self.text).map_err(|error: toml::de::Error| {
-            let span = error.span().unwrap_or(0..0);
-            let at = |range: &Range<usize>| range.start <= span.start && span.end <= range.end;
-            let field = self.fields.iter().rfind(|field| at(&field.key) || at(&field.value));
-            ConfigError::Field {
-                source_name: self.name.to_owned(),
-                line: Some(self.line(span.start)),
-                field: field.map_or_else(|| "file".to_owned(), |field| field.path.clone()),
-                problem: error.message().replace('\n', " ").trim().to_owned(),
-            }
+    /// The innermost field whose name or value contains `span`.
+    pub fn field_at(&self, span: &Range<usize>) -> Option<&str> {
+        self.innermost(span, |_| true)
+    }
+
+    /// The innermost table that contains `span`; `None` is the outermost.
+    pub fn table_at(&self, span: &Range<usize>) -> Option<&str> {
+        self.innermost(span, |field| field.is_table)
+    }
+
+    /// Where the value of `field` stands, or that of the nearest table around it.
+    pub fn value_of(&self, field: &str) -> Option<Range<usize>> {
+        let found = self.fields.iter().find(|known| known.path == field);
+        found.map(|field| field.value.clone()).or_else(|| {
+            let (around, _) = field.rsplit_once('.')?;
+            self.value_of(around)
         })
     }
 
-    /// An error about `field`, with its line or that of the nearest table around it.
-    pub fn field_error(&self, field: &str, problem: String) -> ConfigError {
-        let mut around = Some(field);
-        let mut line = None;
-        while let (None, Some(path)) = (line, around) {
-            let found = self.fields.iter().find(|field| field.path == path);
-            line = found.map(|field| self.line(field.key.start));
-            around = path.rsplit_once('.').map(|(table, _)| table);
-        }
-        let source_name = self.name.to_owned();
-        ConfigError::Field { source_name, line, field: field.to_owned(), problem }
+    fn innermost(&self, span: &Range<usize>, wanted: impl Fn(&Field) -> bool) -> Option<&str> {
+        let within = |range: &Range<usize>| {
+            let contains = range.start <= span.start && span.end <= range.end;
+            contains.then_some(range.len())
+        };
+        let containing = self.fields.iter().filter(|field| wanted(field)).filter_map(|field| {
+            let width = within(&field.key).into_iter().chain(within(&field.value)).min()?;
+            Some((width, field.path.as_str()))
+        });
+        // Of equals the last: it is inside the others.
+        containing.rev().min_by_key(|(width, _)| *width).map(|(_, path)| path)
     }
 
-    fn line(&self, at: usize) -> usize {
-        1 + self.text.bytes().take(at).filter(|&byte| byte == b'\n').count()
-    }
-
-    fn collect(&mut self, prefix: &str, table: &DeTable<'_>) {
+    fn collect(&mut self, around: &str, table: &DeTable<'_>) {
         for (key, value) in table {
-            let path = format!("{prefix}{}", key.get_ref());
-            self.fields.push(Field { path: path.clone(), key: key.span(), value: value.span() });
-            match value.get_ref() {
-                DeValue::Table(table) => self.collect(&format!("{path}."), table),
-                DeValue::Array(array) => {
-                    for (index, element) in array.iter().enumerate() {
-                        let path = format!("{path}[{index}]");
-                        let span = element.span();
-                        let DeValue::Table(table) = element.get_ref() else { continue };
-                        self.fields.push(Field {
-                            path: path.clone(),
-                            key: span.clone(),
-                            value: span,
-                        });
-                        self.collect(&format!("{path}."), table);
-                    }
-                }
-                _ => {}
-            }
+            let path = format!("{around}{}", key.get_ref());
+            self.add(path, key.span(), value.span(), value.get_ref());
         }
     }
+
+    fn add(&mut self, path: String, key: Range<usize>, span: Range<usize>, value: &DeValue<'_>) {
+        let is_table = matches!(value, DeValue::Table(_));
+        self.fields.push(Field { path: path.clone(), key, value: span, is_table });
+        match value {
+            DeValue::Table(table) => self.collect(&format!("{path}."), table),
+            DeValue::Array(elements) => {
+                let tables = elements
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, element)| matches!(element.get_ref(), DeValue::Table(_)));
+                for (index, element) in tables {
+                    let span = element.span();
+                    self.add(format!("{path}[{index}]"), span.clone(), span, element.get_ref());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The line of a byte of a text, counted from 1.
+pub fn line_at(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }

@@ -11,7 +11,6 @@ mod check;
 mod control;
 mod files;
 mod layouts;
-mod places;
 mod plan;
 mod read;
 mod steps;

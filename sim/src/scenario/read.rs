@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use gitstratum_core::config_text::{FieldPlaces, line_at};
 use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::check::{Problem, check};
-use super::places::Places;
 use super::{Plan, ScenarioError, steps, variants};
 
 /// Reads and checks all scenarios of a file: one, or one for each variant.
@@ -47,8 +47,8 @@ impl<'t> Source<'t> {
         &self,
         whole: Range<usize>,
         mut table: DeTable<'t>,
-    ) -> Result<(Places, Plan), ScenarioError> {
-        let places = Places::of(&table);
+    ) -> Result<(FieldPlaces, Plan), ScenarioError> {
+        let places = FieldPlaces::of(&table);
         if let Some(DeValue::Array(steps)) = table.get_mut("step").map(Spanned::get_mut) {
             for (index, step) in steps.iter_mut().enumerate() {
                 steps::nest(step)
@@ -79,7 +79,7 @@ impl<'t> Source<'t> {
     }
 
     /// The words of serde as ours: which field, and what is wrong with it.
-    fn refusal(&self, places: &Places, error: &toml::de::Error) -> ScenarioError {
+    fn refusal(&self, places: &FieldPlaces, error: &toml::de::Error) -> ScenarioError {
         let span = error.span().unwrap_or_default();
         let message = one_line(error.message());
         let quoted = |rest: &str| rest.split('`').next().unwrap_or_default().to_owned();
@@ -106,20 +106,19 @@ impl<'t> Source<'t> {
     }
 
     /// The action of the step at `table`, quoted as it is in the file.
-    fn action(&self, places: &Places, table: &str) -> Option<&'t str> {
+    fn action(&self, places: &FieldPlaces, table: &str) -> Option<&'t str> {
         table
             .starts_with("step[")
             .then(|| places.value_of(&format!("{table}.action")))?
             .and_then(|span| self.text.get(span))
     }
 
-    fn problem(&self, places: &Places, Problem { field, what }: Problem) -> ScenarioError {
+    fn problem(&self, places: &FieldPlaces, Problem { field, what }: Problem) -> ScenarioError {
         self.error(places.value_of(&field), format!("{field}: {what}"))
     }
 
     fn error(&self, span: Option<Range<usize>>, problem: String) -> ScenarioError {
-        let line = |offset| self.text.bytes().take(offset).filter(|&byte| byte == b'\n').count();
-        let line = span.map(|span| line(span.start) + 1);
+        let line = span.map(|span| line_at(self.text, span.start));
         ScenarioError { path: self.path.to_owned(), line, problem }
     }
 }

@@ -117,7 +117,7 @@ fn values_out_of_bounds_are_refused_with_line_and_field() {
 
 #[test]
 fn steps_that_make_no_sense_are_refused() {
-    refused("\"cut\"", "\"cutt\"", "toml:40: step[0].action: \"cutt\" is none of cut, heal,");
+    refused("\"cut\"", "\"cutt\"", "toml:40: step[0].action: \"cutt\" is none of cut,");
     refused("[\"n5\"]", "[\"n6\"]", "toml:41: step[0].nodes: no node \"n6\"");
     refused("nodes = [\"n5\"]\n", "", "toml:38: step[0].nodes: needed by \"cut\"");
     refused("action = \"heal\"", "action = \"heal\"\nnode = \"n1\"", "step[1].node: means nothing");
