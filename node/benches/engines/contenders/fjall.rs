@@ -9,9 +9,9 @@ use std::time::Duration;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use gitstratum_core::object::{Kind, Object, ObjectId};
 
-use crate::Outcome;
 use super::group::Committer;
 use super::{Engine, parts_of, value_of};
+use crate::Outcome;
 
 /// How often it is asked whether it is still busy.
 const SETTLE_POLL: Duration = Duration::from_millis(20);

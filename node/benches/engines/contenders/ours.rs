@@ -12,8 +12,8 @@ use gitstratum_core::replica::{Durability, Found};
 use gitstratum_host::Disk;
 use gitstratum_store::{Fsync, SegmentStore, Store, StoreOptions};
 
-use crate::Outcome;
 use super::Engine;
+use crate::Outcome;
 
 /// Our store.
 pub struct Ours(Arc<SegmentStore>);

@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 use gitstratum_core::object::{Kind, Object, ObjectId};
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition};
 
-use crate::Outcome;
 use super::group::Committer;
 use super::{Engine, parts_of, tag_of};
+use crate::Outcome;
 
 const OBJECTS: TableDefinition<'_, &[u8; 20], &[u8]> = TableDefinition::new("objects");
 

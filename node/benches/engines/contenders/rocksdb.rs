@@ -8,10 +8,13 @@
 use std::path::Path;
 
 use gitstratum_core::object::{Kind, Object, ObjectId};
-use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Options, WaitForCompactOptions, WriteBatch, WriteOptions};
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBCompressionType, Options, WaitForCompactOptions, WriteBatch,
+    WriteOptions,
+};
 
-use crate::Outcome;
 use super::{Engine, parts_of, value_of};
+use crate::Outcome;
 
 /// Smaller values stay in the tree.
 const BLOB_BYTES_MIN: u64 = 1 << 10;

@@ -12,8 +12,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::Outcome;
 use super::{Contender, request};
+use crate::Outcome;
 
 pub struct Tonic {
     channel: Channel,

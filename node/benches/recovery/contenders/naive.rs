@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
-use crate::Outcome;
 use super::{Contender, request};
+use crate::Outcome;
 
 pub struct Naive {
     dialler: Dialler,

@@ -14,8 +14,8 @@ use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::Outcome;
 use super::Contender;
+use crate::Outcome;
 
 pub struct Ours {
     pool: Arc<Pool>,
