@@ -71,11 +71,6 @@ pub(crate) fn io_error(doing: &str, path: &str) -> impl FnOnce(std::io::Error) -
     move |source| OpenError::Io { doing, source }
 }
 
-/// Whether a write failed for want of room.
-pub(crate) fn is_full(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-}
-
 /// A failed read.
 pub(crate) fn read_failed(path: &str, error: &std::io::Error) -> StoreError {
     if is_exhausted(error) {

@@ -16,6 +16,7 @@ use std::io;
 use bytes::Bytes;
 use gitstratum_core::placement::{ClusterId, Layout, OtherCluster};
 use gitstratum_host::Disk;
+use gitstratum_host::disk::is_full;
 use gitstratum_store::CLUSTER as FILE;
 use rand::Rng;
 
@@ -190,8 +191,4 @@ async fn read(disk: &Disk) -> Result<Option<ClusterId>, ClusterError> {
 /// The last line of the file, after its first word.
 fn checksum(body: &str) -> String {
     format!("{:08x}\n", crc32c::crc32c(body.as_bytes()))
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -12,7 +12,7 @@ use gitstratum_core::placement::{
     CurrentLayout, Layout, LayoutRefused, layout_from_toml, layout_to_toml,
 };
 use gitstratum_host::Disk;
-use gitstratum_host::disk::OpenMode;
+use gitstratum_host::disk::{OpenMode, is_full, is_read_only};
 
 /// The file in the data directory: a layout document like the operator's, with the history.
 pub const FILE: &str = "layout.toml";
@@ -76,7 +76,7 @@ impl LayoutKeeper {
         }
         match keeper.take(&configured).await {
             Ok(_) => {}
-            Err(KeepError::Io { source, .. }) if is_full(&source) => {
+            Err(KeepError::Io { source, .. }) if takes_nothing(&source) => {
                 let (configured, kept) = (configured.version, keeper.current.version());
                 tracing::warn!(
                     configured, kept, error = %source,
@@ -153,7 +153,7 @@ impl LayoutKeeper {
     /// kept: only in a new directory it has to be.
     async fn write_alone(&self, layout: &Layout, is_first: bool) -> Result<(), KeepError> {
         match self.write(layout).await {
-            Err(KeepError::Io { source, .. }) if !is_first && is_full(&source) => {
+            Err(KeepError::Io { source, .. }) if !is_first && takes_nothing(&source) => {
                 tracing::warn!(error = %source, "no room to keep the layout, which counts all the same");
                 Ok(())
             }
@@ -168,10 +168,9 @@ impl LayoutKeeper {
     }
 }
 
-/// Whether a write failed for want of room, or because nothing can be written.
-fn is_full(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+/// Whether a write failed because nothing more can be written.
+fn takes_nothing(error: &std::io::Error) -> bool {
+    is_full(error) || is_read_only(error)
 }
 
 /// The layout that is kept, if there is one, and its text.

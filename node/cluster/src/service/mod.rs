@@ -5,7 +5,6 @@ mod fence;
 mod jobs;
 mod numbers;
 
-use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::placement::{Layout, LayoutError, NodeId};
 use gitstratum_core::replica::{LargeReader, LargeWriter, StoreError};
-use gitstratum_host::disk::is_exhausted;
+use gitstratum_host::disk::{is_exhausted, is_full};
 use gitstratum_proto::v1;
 use gitstratum_proto::v1::node_server::Node;
 use gitstratum_store::{SegmentStore, Snapshot, Store};
@@ -120,11 +119,7 @@ fn status_of_hints(error: &HintError) -> Status {
     match error {
         HintError::Closed => Status::unavailable(message),
         HintError::Io { source, .. } if is_exhausted(source) => Status::resource_exhausted(message),
-        HintError::Io { source, .. }
-            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
-        {
-            status_of(&StoreError::DiskFull)
-        }
+        HintError::Io { source, .. } if is_full(source) => status_of(&StoreError::DiskFull),
         HintError::Io { .. } | HintError::Version(_) => Status::internal(message),
     }
 }

@@ -5,7 +5,7 @@
 //! [`Disk::sync_dir`] on its directory. Nothing here retries or hides an error: every
 //! error keeps the system's `io::ErrorKind` and says what was done to which file.
 
-mod exhausted;
+mod errors;
 #[cfg(not(madsim))]
 mod real;
 #[cfg(any(test, madsim, feature = "scratch"))]
@@ -19,7 +19,7 @@ use std::io;
 
 use bytes::Bytes;
 
-pub use exhausted::is_exhausted;
+pub use errors::{is_exhausted, is_full, is_read_only};
 #[cfg(not(madsim))]
 pub use real::{Directory, Disk, DiskLock, File};
 #[cfg(any(test, madsim, feature = "scratch"))]
@@ -116,7 +116,7 @@ fn failed(doing: &str, path: &str, error: impl Into<io::Error>) -> io::Error {
     let error = error.into();
     let words = format!("{doing} {path}: {error}");
     match is_exhausted(&error) {
-        true => exhausted::exhausted(error.kind(), words),
+        true => errors::exhausted(error.kind(), words),
         false => io::Error::new(error.kind(), words),
     }
 }

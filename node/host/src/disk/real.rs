@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, OFlags, StatVfsMountFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::JoinError;
 
-use super::exhausted::exhausted;
+use super::errors::exhausted;
 use super::{OpenMode, Room, assert_path, failed};
 
 /// Buffers that one vectored write takes; Linux's `IOV_MAX`.

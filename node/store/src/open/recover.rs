@@ -14,11 +14,10 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
-use gitstratum_host::disk::{File, OpenMode};
+use gitstratum_host::disk::{File, OpenMode, is_full, is_read_only};
 use gitstratum_host::{Disk, dedicated};
 use tokio::task::JoinError;
 
-use crate::error::is_full;
 use crate::error::{OpenError, io_error};
 use crate::files::identity;
 use crate::files::names::{DIR, LARGE_DIR, Listed, index_path, large_path, list, segment_path};
@@ -35,8 +34,7 @@ use crate::segment::sealed::{IndexError, Sealed, write_index};
 use crate::segment::unsealed::Unsealed;
 use crate::state::large_names;
 use crate::state::manifest::Kept;
-use crate::state::quarantine;
-use crate::state::quarantine::Missing;
+use crate::state::quarantine::{self, Missing};
 use crate::state::shared::Ledgers;
 use crate::state::view::View;
 
@@ -129,12 +127,6 @@ pub(crate) async fn recover(disk: &Disk) -> Result<Recovered, OpenError> {
     sealed.sort_by_key(|segment| std::cmp::Reverse(segment.id()));
     recovered.view.sealed = sealed.into();
     Ok(recovered)
-}
-
-/// Whether something was not done because nothing can be written: what was left by a clean end
-/// is read all the same.
-fn is_read_only(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::ReadOnlyFilesystem
 }
 
 async fn remove(disk: &Disk, path: &str) -> Result<(), OpenError> {

@@ -11,10 +11,11 @@ use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::replica::StoreError;
+use gitstratum_host::disk::is_full;
 
 use crate::codec::decode::{data_of, object_of};
 use crate::codec::pack::Unpacker;
-use crate::error::{is_full, read_failed};
+use crate::error::read_failed;
 use crate::files::names::{index_path, segment_path};
 use crate::format::index::Place;
 use crate::format::record::RecordHead;

@@ -7,9 +7,8 @@
 
 use bytes::Bytes;
 use gitstratum_core::limits;
-use gitstratum_host::disk::File;
+use gitstratum_host::disk::{File, is_full};
 
-use crate::error::is_full;
 use crate::options::{Fsync, StoreOptions};
 
 /// Writes a group's buffers from `start` to `end` of a file that reaches to `file_len`, and

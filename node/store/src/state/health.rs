@@ -10,11 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gitstratum_core::replica::StoreError;
 use gitstratum_core::seldom::Seldom;
 use gitstratum_host::Disk;
-use gitstratum_host::disk::{Room, is_exhausted};
+use gitstratum_host::disk::{Room, is_exhausted, is_full};
 use tokio::time::Instant;
 
 use super::intake::{Intake, Lack, PutsRefused, no_room};
-use crate::error::is_full;
 
 /// The state of all that is written.
 pub(crate) struct Health {

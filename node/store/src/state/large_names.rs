@@ -15,11 +15,10 @@ use bytes::Bytes;
 use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::StoreError;
 use gitstratum_host::Disk;
-use gitstratum_host::disk::{File, OpenMode};
+use gitstratum_host::disk::{File, OpenMode, is_full};
 
 use super::health::Health;
 use super::view::CurrentView;
-use crate::error::is_full;
 use crate::error::{OpenError, io_error};
 use crate::manifest::{Reach, UnidentifiedRecords};
 use crate::segment::append::cut;

@@ -10,15 +10,13 @@ use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_core::replica::StoreError;
 use gitstratum_host::Disk;
-use gitstratum_host::disk::is_exhausted;
+use gitstratum_host::disk::{is_exhausted, is_full};
 
-use crate::error::is_full;
 use crate::files::identity;
 use crate::files::names::{COMPLETE, DIR, LARGE_DIR, index_path, large_path, segment_path};
 use crate::manifest::{Manifest, write};
-use crate::state::large_names;
-use crate::state::quarantine;
 use crate::state::shared::Shared;
+use crate::state::{large_names, quarantine};
 
 /// The directory of all snapshots.
 pub(crate) const SNAPSHOTS: &str = "snapshots";

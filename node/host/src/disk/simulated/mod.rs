@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::Notify;
 
-use super::exhausted::exhausted;
+use super::errors::exhausted;
 use super::{OpenMode, Room, assert_path, failed, parent_of};
 pub use faults::Fault;
 use faults::{Effect, Meant, next_effect};

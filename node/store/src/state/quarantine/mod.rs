@@ -16,10 +16,10 @@ use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::StoreError;
 use gitstratum_host::Disk;
-use gitstratum_host::disk::is_exhausted;
+use gitstratum_host::disk::{is_exhausted, is_full};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::error::{is_full, read_failed};
+use crate::error::read_failed;
 use crate::files::names::LARGE_DIR;
 use crate::format::segment::SegmentId;
 use crate::manifest::UnidentifiedRecords;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_host::Disk;
-use gitstratum_host::disk::{File, OpenMode};
+use gitstratum_host::disk::{File, OpenMode, is_full};
 
 use super::super::entry::{Entry, HEADER, frame};
 use super::super::{FILE, HintError, failed};
@@ -59,13 +59,9 @@ impl Writer {
         let (frames, number) = frames(self.number, entries);
         let len: usize = frames.iter().map(Bytes::len).sum();
         if let Err(error) = file.write_at_and_sync(self.end, frames).await {
-            let full = matches!(
-                error.kind(),
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-            );
             // A full disk has no room for another file, and lets this one be cut. After
             // anything else nobody knows what is in it.
-            if !full || file.set_len(self.end).await.is_err() {
+            if !is_full(&error) || file.set_len(self.end).await.is_err() {
                 self.file = None;
             }
             return Err(failed(FILE, "append to")(error));

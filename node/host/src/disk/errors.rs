@@ -1,6 +1,7 @@
-//! Errors of a machine that has no descriptor, or no memory, left to open a file with.
+//! What errors of a disk mean: no room, nothing that can be written, or no descriptor or memory
+//! left to open a file with.
 //!
-//! They say nothing of the disk, and nothing was done: whoever meets one is overloaded until
+//! The last say nothing of the disk, and nothing was done: whoever meets one is overloaded until
 //! others close what they have open. Errors of writing and syncing are never among them, since
 //! after those nobody knows what was done.
 
@@ -26,7 +27,17 @@ pub fn is_exhausted(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|carried| carried.is::<Exhausted>())
 }
 
-/// Such an error, in these words.
+/// Whether something was not written for want of room, or of a quota.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether something was not done because the file system is read-only.
+pub fn is_read_only(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ReadOnlyFilesystem
+}
+
+/// An error of exhaustion, in these words.
 pub(super) fn exhausted(kind: io::ErrorKind, words: String) -> io::Error {
     io::Error::new(kind, Exhausted { words })
 }
