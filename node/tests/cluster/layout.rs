@@ -207,6 +207,7 @@ fn the_procedures_to_add_drain_remove_and_settle_run_as_they_are_written() {
     for command in [["status"].as_slice(), &["repair", "status"], &["scrub", "status"]] {
         let said = run(command, &peers);
         assert!(said.contains("removed; does not answer") && !said.contains("partial"), "{said}");
+        assert!(!said.contains("does not reach"), "{said}");
     }
     let made = run(&["snapshot", "monday"], &peers);
     assert_eq!(made.matches("snapshots/monday").count(), 3, "{made}");

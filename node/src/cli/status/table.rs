@@ -7,7 +7,7 @@ use gitstratum_proto::v1::{ServerStatus, StatusResponse, StoreStatus};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{Answer, is_overloaded};
-use crate::cli::nodes;
+use crate::cli::nodes::{self, is_removed};
 
 const COLUMNS: [&str; 8] = ["node", "up", "objects", "bytes", "lacks", "hints", "reaches", "state"];
 
@@ -95,13 +95,17 @@ fn state(status: &StatusResponse, store: &StoreStatus, server: &ServerStatus) ->
     }
 }
 
-/// Peers that a node cannot reach, and why.
+/// Peers that a node cannot reach, and why; none that was removed, which nobody needs to reach.
 pub(super) fn list_unreached(out: &mut String, answers: &[Answer]) -> fmt::Result {
+    let removed = |node: &str| {
+        answers.iter().any(|(member, _)| member.node_id.as_str() == node && is_removed(member))
+    };
     for (member, answer) in answers {
         let Some(pool) = answer.as_ref().ok().and_then(|status| status.pool.as_ref()) else {
             continue;
         };
-        for peer in pool.peers.iter().filter(|peer| !peer.backing_off.is_empty()) {
+        let backing_off = pool.peers.iter().filter(|peer| !peer.backing_off.is_empty());
+        for peer in backing_off.filter(|peer| !removed(&peer.node_id)) {
             writeln!(
                 out,
                 "{} does not reach {}: {}",
