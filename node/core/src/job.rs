@@ -17,20 +17,12 @@ pub enum JobKind {
 }
 
 impl JobKind {
-    /// All of them.
-    pub const ALL: [JobKind; 2] = [JobKind::Repair, JobKind::Scrub];
-
     /// One word, as commands and requests name it.
     pub fn name(self) -> &'static str {
         match self {
             JobKind::Repair => "repair",
             JobKind::Scrub => "scrub",
         }
-    }
-
-    /// The job of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -65,19 +57,6 @@ pub enum JobState {
     Paused,
     /// The configuration switches it off.
     Off,
-}
-
-impl JobState {
-    /// One word.
-    pub fn name(self) -> &'static str {
-        match self {
-            JobState::Idle => "idle",
-            JobState::Running => "running",
-            JobState::Interrupted => "interrupted",
-            JobState::Paused => "paused",
-            JobState::Off => "off",
-        }
-    }
 }
 
 /// How a job stands.
