@@ -128,3 +128,35 @@ pub(super) fn list_lost(out: &mut String, answers: &[Answer]) -> fmt::Result {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use gitstratum_core::placement::{Member, MemberState, NodeId};
+    use gitstratum_core::replica::NodeError;
+    use gitstratum_proto::v1::{PoolPeer, PoolStatus};
+
+    use super::*;
+
+    #[test]
+    fn that_a_removed_node_is_not_reached_is_nothing_to_report() {
+        let member = |id: &str, state| {
+            let member = Member::active(NodeId::new(id), format!("{id}:1"), "z".to_owned(), 1);
+            Member { state, ..member }
+        };
+        let backing_off = |id: &str| PoolPeer {
+            node_id: id.to_owned(),
+            backing_off: "connection refused".to_owned(),
+            ..PoolPeer::default()
+        };
+        let peers = vec![backing_off("n1"), backing_off("n3")];
+        let pool = Some(PoolStatus { peers, ..PoolStatus::default() });
+        let answers = [
+            (member("n1", MemberState::Removed), Err(NodeError::ShuttingDown)),
+            (member("n2", MemberState::Active), Ok(StatusResponse { pool, ..Default::default() })),
+            (member("n3", MemberState::Active), Err(NodeError::ShuttingDown)),
+        ];
+        let mut out = String::new();
+        list_unreached(&mut out, &answers).unwrap();
+        assert_eq!(out, "n2 does not reach n3: connection refused\n");
+    }
+}
