@@ -3,31 +3,68 @@
 #[cfg(all(test, not(madsim)))]
 mod tests;
 
-/// Completes at the first request to stop: `SIGINT` or `SIGTERM`, or their stand-in in
-/// the simulated world. Asking begins when the future is first polled; until then the
-/// signals keep their default effect.
-///
-/// A signal that cannot be watched is logged and never arrives.
-#[cfg(not(madsim))]
-pub async fn termination() {
-    use tokio::signal::unix::SignalKind;
+/// Requests to stop: `SIGINT` or `SIGTERM`, or their stand-in in the simulated world.
+#[derive(Debug)]
+pub struct Terminations {
+    /// `SIGTERM` and `SIGINT`; none of what cannot be watched.
+    #[cfg(not(madsim))]
+    signals: [Option<tokio::signal::unix::Signal>; 2],
+}
 
-    tokio::select! {
-        biased;
-        () = arrival(SignalKind::terminate()) => {}
-        () = arrival(SignalKind::interrupt()) => {}
+impl Terminations {
+    /// Watches from now on; no request from here on ends the process by itself. A signal that
+    /// cannot be watched is logged and never arrives.
+    #[cfg(not(madsim))]
+    pub fn watch() -> Self {
+        use tokio::signal::unix::SignalKind;
+
+        Terminations { signals: [SignalKind::terminate(), SignalKind::interrupt()].map(watched) }
+    }
+
+    /// Watches from the first [`Terminations::next`] on; until then a request ends the process
+    /// as a crash would.
+    #[cfg(madsim)]
+    pub fn watch() -> Self {
+        Terminations {}
+    }
+
+    /// Waits for the next request. Safe to drop at any time; several that nobody waited for
+    /// count as one.
+    #[cfg(not(madsim))]
+    pub async fn next(&mut self) {
+        let [terminate, interrupt] = &mut self.signals;
+        tokio::select! {
+            biased;
+            () = arrival(terminate) => {}
+            () = arrival(interrupt) => {}
+        }
+    }
+
+    /// Waits for the next request.
+    #[cfg(madsim)]
+    pub async fn next(&mut self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::error!(%error, "requests to stop cannot be watched");
+            std::future::pending().await
+        }
     }
 }
 
 #[cfg(not(madsim))]
-async fn arrival(kind: tokio::signal::unix::SignalKind) {
-    match tokio::signal::unix::signal(kind) {
-        Ok(mut signals) => {
-            if signals.recv().await.is_some() {
-                return;
-            }
-        }
-        Err(error) => tracing::error!(?kind, %error, "this signal cannot be watched"),
+fn watched(kind: tokio::signal::unix::SignalKind) -> Option<tokio::signal::unix::Signal> {
+    let signals = tokio::signal::unix::signal(kind);
+    let failed = |error: &std::io::Error| {
+        tracing::error!(?kind, %error, "this signal cannot be watched");
+    };
+    signals.inspect_err(failed).ok()
+}
+
+#[cfg(not(madsim))]
+async fn arrival(signals: &mut Option<tokio::signal::unix::Signal>) {
+    if let Some(signals) = signals
+        && signals.recv().await.is_some()
+    {
+        return;
     }
     std::future::pending().await
 }
@@ -45,11 +82,7 @@ impl Hangups {
     /// be watched, that is logged and none ever arrives.
     #[cfg(not(madsim))]
     pub fn watch() -> Self {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let signals = signal(SignalKind::hangup());
-        let failed = |error: &std::io::Error| tracing::error!(%error, "SIGHUP cannot be watched");
-        Hangups { signals: signals.inspect_err(failed).ok() }
+        Hangups { signals: watched(tokio::signal::unix::SignalKind::hangup()) }
     }
 
     /// Watches for what never comes.
@@ -62,28 +95,12 @@ impl Hangups {
     /// count as one.
     #[cfg(not(madsim))]
     pub async fn next(&mut self) {
-        if let Some(signals) = &mut self.signals
-            && signals.recv().await.is_some()
-        {
-            return;
-        }
-        std::future::pending().await
+        arrival(&mut self.signals).await;
     }
 
     /// Waits for ever.
     #[cfg(madsim)]
     pub async fn next(&mut self) {
-        std::future::pending().await
-    }
-}
-
-/// Completes at the first request to stop: `SIGINT` or `SIGTERM`, or their stand-in in
-/// the simulated world. Asking begins when the future is first polled; until then a
-/// request ends the process as a crash would.
-#[cfg(madsim)]
-pub async fn termination() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::error!(%error, "requests to stop cannot be watched");
         std::future::pending().await
     }
 }

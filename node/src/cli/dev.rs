@@ -15,6 +15,7 @@ use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 use gitstratum_host::Net;
+use gitstratum_host::signal::Terminations;
 use tokio::time::Instant;
 
 use super::arguments::Dev;
@@ -42,12 +43,14 @@ struct Node {
 pub(super) async fn dev(asked: Dev) -> Result<(), Failure> {
     check_around(&asked.data).await?;
     let mut nodes = prepare(&asked.data, asked.nodes)?;
-    let ran = run(&asked, &mut nodes).await;
+    // From here on a request to stop ends the nodes too.
+    let mut requests = Terminations::watch();
+    let ran = run(&asked, &mut nodes, &mut requests).await;
     stop(&mut nodes).await;
     ran
 }
 
-async fn run(asked: &Dev, nodes: &mut [Node]) -> Result<(), Failure> {
+async fn run(asked: &Dev, nodes: &mut [Node], requests: &mut Terminations) -> Result<(), Failure> {
     for node in nodes.iter_mut() {
         let child = start(node, &asked.data).await?;
         let line = format!("node {} {} pid {}\n", node.id, node.address, child.id());
@@ -65,7 +68,7 @@ async fn run(asked: &Dev, nodes: &mut [Node]) -> Result<(), Failure> {
     }
     tokio::select! {
         biased;
-        () = gitstratum_host::signal::termination() => Ok(()),
+        () = requests.next() => Ok(()),
         failed = watch(asked, nodes) => failed,
     }
 }

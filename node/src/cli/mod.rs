@@ -31,6 +31,7 @@ use gitstratum_core::config_text::ConfigError;
 use gitstratum_core::job::JobKind;
 use gitstratum_core::limits;
 use gitstratum_host::Net;
+use gitstratum_host::signal::Terminations;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use rand_chacha::ChaCha12Rng;
@@ -209,9 +210,10 @@ async fn interruptible<T>(
     how_to_go_on: &str,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
+    let mut requests = Terminations::watch();
     tokio::select! {
         biased;
-        () = gitstratum_host::signal::termination() => {
+        () = requests.next() => {
             Err(Failure::Operation(format!("interrupted; {how_to_go_on}")))
         }
         done = work => done,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use gitstratum_cluster::membership::{ClusterError, LayoutKeeper};
 use gitstratum_cluster::wire::status::chain;
 use gitstratum_core::placement::ClusterId;
-use gitstratum_host::signal::Hangups;
+use gitstratum_host::signal::{Hangups, Terminations};
 use gitstratum_host::{Disk, Host, Net};
 
 use super::arguments::Serve;
@@ -22,8 +22,8 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     let loaded = Config::load(asked.config.as_deref(), overrides.clone());
     let loaded = loaded.map_err(wrong_configuration)?;
     check_around(&loaded.data).await?;
-    // From here on SIGHUP does not end us.
-    let hangups = Hangups::watch();
+    // From here on no signal ends us half-way: whoever reads that we listen may ask at once.
+    let (hangups, mut requests) = (Hangups::watch(), Terminations::watch());
     let descriptors = gitstratum_host::raise_descriptor_limit();
     tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
@@ -37,7 +37,7 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     let shutdown = async {
         tokio::select! {
             biased;
-            () = gitstratum_host::signal::termination() => {}
+            () = requests.next() => {}
             () = stdin_closed(), if watched => {}
         }
     };

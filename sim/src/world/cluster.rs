@@ -9,8 +9,9 @@ use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
 use gitstratum_core::placement::{ClusterId, Layout, NodeId};
+use gitstratum_host::Disk;
+use gitstratum_host::signal::Terminations;
 use gitstratum_host::simulated::{Link, Machine, Network};
-use gitstratum_host::{Disk, signal};
 use rand::RngCore;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -205,8 +206,8 @@ impl Cluster {
                     });
                 }
             };
-            let asked = signal::termination();
-            let result = server::serve(config, host, rng, listening, asked).await;
+            let mut requests = Terminations::watch();
+            let result = server::serve(config, host, rng, listening, requests.next()).await;
             ready.send_modify(|ready| {
                 ready.remove(&node);
             });
