@@ -1,0 +1,190 @@
+//! A member of a group, whatever the machine: opened, closed, and watched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gitstratum_host::Disk;
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Config, Raft, SnapshotPolicy};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use super::applier::Applier;
+use super::incoming::Incoming;
+use super::link::Links;
+use super::log::Log;
+use super::runtime::Seeded;
+use super::types::Types;
+use crate::entry::MemberId;
+use crate::error::OpenError;
+use crate::journal::{Identity, Journal};
+use crate::machine::NewLoader;
+use crate::message::Member;
+use crate::options::Options;
+use crate::peers::Peers;
+
+/// How long a member that stops waits for its engine.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an append or a vote may take on its way; heartbeats have their own.
+const SNAPSHOT_PART_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a group is opened with.
+pub struct Opening<'a> {
+    /// Where it keeps its log and its snapshots.
+    pub disk: &'a Disk,
+    /// The directory there.
+    pub directory: &'a str,
+    /// Which group, and who of it.
+    pub identity: Identity,
+    /// How fast, and how much.
+    pub options: &'a Options,
+    /// The way to the other members.
+    pub peers: Arc<dyn Peers>,
+}
+
+/// A member of a group, whatever its machine.
+pub(crate) struct Core {
+    pub(super) raft: Raft<Types, Applier>,
+    pub(super) applier: Applier,
+    pub(super) links: Links,
+    pub(super) identity: Identity,
+    pub(super) incoming: Incoming,
+    log: Log,
+    snapshots: tokio::task::JoinHandle<()>,
+}
+
+/// Makes the empty log of a member that never took part yet; once, when its directory is founded
+/// or joined. Whatever a failed attempt left is replaced.
+///
+/// # Errors
+/// As opening it.
+pub async fn create(
+    disk: &Disk,
+    directory: &str,
+    identity: Identity,
+    rng: &mut ChaCha12Rng,
+) -> Result<(), OpenError> {
+    let rng = ChaCha12Rng::seed_from_u64(rng.next_u64());
+    Ok(Journal::create(disk, directory, identity, rng).await?)
+}
+
+impl Core {
+    /// Opens a member's log and state, and takes part from here on.
+    ///
+    /// # Errors
+    /// [`OpenError`]: what is damaged is never opened as far as it goes.
+    pub(super) async fn open(
+        opening: Opening<'_>,
+        new_loader: NewLoader,
+        rng: &mut ChaCha12Rng,
+    ) -> Result<Self, OpenError> {
+        let Opening { disk, directory, identity, options, peers } = opening;
+        options.check()?;
+        let salts = ChaCha12Rng::seed_from_u64(rng.next_u64());
+        let (journal, replay) = Journal::open(disk, directory, identity, salts).await?;
+        let log = Log::new(journal, replay).map_err(engine)?;
+        let applier = Applier::new(disk.clone(), directory, identity.group, new_loader)?;
+        let links = Links { identity, peers };
+        let config = Arc::new(config(options)?);
+        // All that the engine spawns draws from this.
+        let seed = rng.next_u64();
+        let (network, storage, machine) = (links.clone(), log.clone(), applier.clone());
+        let made = Raft::new(identity.member, config, network, storage, machine);
+        let raft = Seeded::scope(seed, made).await.map_err(engine)?;
+        let snapshots =
+            tokio::spawn(save_when_due(raft.clone(), applier.clone(), options.snapshot_bytes));
+        let incoming = Incoming::new(disk.clone(), directory);
+        Ok(Core { raft, applier, links, identity, incoming, log, snapshots })
+    }
+
+    /// Makes this member the only one of a new group; nothing if the group has members already.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the engine has stopped.
+    pub async fn found(&self, node: &str) -> Result<(), OpenError> {
+        if self.raft.is_initialized().await.map_err(engine)? {
+            return Ok(());
+        }
+        let only = std::collections::BTreeMap::from([(self.identity.member, node.to_owned())]);
+        self.raft.initialize(only).await.map_err(engine)
+    }
+
+    /// Which member this is.
+    pub fn member(&self) -> MemberId {
+        self.identity.member
+    }
+
+    /// Completes when the engine has stopped by itself, with the reason: a failed disk, mostly. The
+    /// member takes no part any more until it is opened again.
+    pub async fn stopped(&self) -> String {
+        let mut metrics = self.raft.metrics();
+        loop {
+            if let Err(fatal) = &metrics.borrow_watched().running_state {
+                return fatal.to_string();
+            }
+            if metrics.changed().await.is_err() {
+                return "its task has ended".to_owned();
+            }
+        }
+    }
+
+    /// The leader, as far as this member knows.
+    pub fn leader(&self) -> Option<Member> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let id = metrics.current_leader?;
+        let node = metrics.membership_config.membership().get_node(&id)?.clone();
+        Some(Member { id, node })
+    }
+
+    /// Stops taking part; what was acknowledged is on the disk.
+    pub async fn close(self) {
+        self.snapshots.abort();
+        // An engine that has stopped already has nothing to say.
+        let ended = tokio::time::timeout(CLOSE_TIMEOUT, self.raft.shutdown()).await;
+        if ended.is_err() {
+            tracing::warn!("the consensus engine did not stop in time");
+        }
+        self.log.close().await;
+    }
+}
+
+fn engine(error: impl std::error::Error) -> OpenError {
+    OpenError::Engine(error.to_string())
+}
+
+/// The engine's options.
+///
+/// # Panics
+/// When leadership could be restored without a vote: entries that a leader had sent but not
+/// flushed would be lost with its crash, and their positions given to others in the same term.
+fn config(options: &Options) -> Result<Config, OpenError> {
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let config = Config {
+        cluster_name: "gitstratum".to_owned(),
+        heartbeat_interval: ms(options.heartbeat),
+        election_timeout_min: ms(options.election_timeout),
+        election_timeout_max: 2 * ms(options.election_timeout),
+        install_snapshot_timeout: ms(SNAPSHOT_PART_TIMEOUT),
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: options.entries_kept,
+        enable_leader_restore: Some(false),
+        enable_pre_vote: Some(true),
+        allow_log_reversion: Some(false),
+        ..Config::default()
+    };
+    let config = config.validate().map_err(engine)?;
+    assert_eq!(config.enable_leader_restore, Some(false), "agreement depends on it");
+    Ok(config)
+}
+
+/// Writes a snapshot whenever enough was applied since the last one.
+async fn save_when_due(raft: Raft<Types, Applier>, applier: Applier, bytes_min: u64) {
+    loop {
+        applier.snapshot_due(bytes_min).await;
+        if let Err(error) = raft.trigger().snapshot().await {
+            tracing::debug!(%error, "no snapshot of an engine that has stopped");
+            return;
+        }
+    }
+}
