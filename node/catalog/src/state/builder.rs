@@ -188,7 +188,6 @@ impl StateBuilder {
         }
         for (what, number) in [
             ("position", head.position),
-            ("clock_ms", head.clock_ms),
             ("last_repository", head.last_repository),
             ("last_raft", head.last_raft),
             ("last_token", head.last_token),
