@@ -7,7 +7,7 @@
 mod snapshot;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use gitstratum_core::limits::COMMAND_BYTES_MAX;
 use minicbor::{Decode, Encode};
