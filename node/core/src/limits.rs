@@ -1,12 +1,14 @@
 //! Every bound of the node in one place, with units in the names and the relations
 //! between them checked when the crate is compiled.
 
+mod catalog;
 mod pool;
 mod reconcile;
 mod repair;
 
 use std::time::Duration;
 
+pub use catalog::*;
 pub use pool::*;
 pub use reconcile::*;
 pub use repair::*;

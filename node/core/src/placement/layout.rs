@@ -403,7 +403,11 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-fn check_address(address: &str) -> Result<(), String> {
+/// Whether an address is one that a member may have.
+///
+/// # Errors
+/// What is wrong with it, fit for a log.
+pub fn check_address(address: &str) -> Result<(), String> {
     if address.len() > NAME_BYTES_MAX {
         return Err(format!("{} bytes are over the limit of {NAME_BYTES_MAX}", address.len()));
     }

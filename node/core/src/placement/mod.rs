@@ -10,16 +10,18 @@ mod document;
 mod layout;
 mod places;
 mod ring;
+mod succession;
 
 #[cfg(test)]
 mod tests;
 
 pub use arcs::Arcs;
 pub use cluster_id::{ClusterId, OtherCluster};
-pub use current::{CurrentLayout, LayoutRefused};
+pub use current::CurrentLayout;
 pub use document::{
     ClusterTable, MemberTable, ZONE_DEFAULT, layout_from_toml, layout_of, layout_to_toml, tables_of,
 };
-pub use layout::{Layout, LayoutError, Member, MemberState, NodeId};
+pub use layout::{Layout, LayoutError, Member, MemberState, NodeId, check_address};
 pub use places::{Placement, ReadSet, Sharing, Versions};
 pub use ring::Ring;
+pub use succession::{LayoutRefused, check_step, succession};

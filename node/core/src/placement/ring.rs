@@ -84,6 +84,11 @@ impl Ring {
         Arc::clone(&point.replicas)
     }
 
+    /// Every list of replicas that some objects have, each at least once.
+    pub fn replica_lists(&self) -> impl Iterator<Item = &[NodeId]> {
+        self.points.iter().map(|point| &point.replicas[..])
+    }
+
     /// The positions whose objects all of `nodes` hold.
     pub fn shared_by(&self, nodes: &[&NodeId]) -> Arcs {
         let is_shared = |point: &Point| nodes.iter().all(|node| point.replicas.contains(node));

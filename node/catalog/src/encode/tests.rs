@@ -1,0 +1,270 @@
+//! Encodings: what they look like, that they come back, and that no bytes make a reader panic.
+
+pub(crate) mod strategy;
+
+use std::fmt::Write;
+
+use gitstratum_core::limits::CATALOG_FRAME_BYTES;
+use proptest::prelude::*;
+
+use super::*;
+use crate::State;
+use crate::command::{ConfigureRepository, CreateToken, Expected, NewTarget, Operation, Push};
+use crate::entity::{Access, NodeState, RepositoryLimits};
+use crate::fixture::*;
+use crate::ids::{RepositoryId, TokenHash, TokenId};
+
+/// A command of each kind, with something in each field.
+fn examples() -> Vec<(&'static str, Operation)> {
+    let repository = RepositoryId(7);
+    let limits =
+        RepositoryLimits { refs_max: Some(5), push_bytes_max: None, repository_bytes_max: Some(6) };
+    let updates = vec![
+        update("refs/heads/main", Expected::Object(oid(1)), object(2)),
+        update("refs/heads/x", Expected::Any, NewTarget::Deleted),
+        update(
+            "refs/tags/v1",
+            Expected::Absent,
+            NewTarget::Object { id: oid(3), peeled: Some(oid(4)) },
+        ),
+        update(
+            "HEAD",
+            Expected::Symbolic("refs/heads/x".to_owned()),
+            NewTarget::Symbolic("refs/heads/main".to_owned()),
+        ),
+    ];
+    let mut layout = layout(3, (2, 2, 1), "n1 n2 / n3");
+    layout.previous = vec![std::sync::Arc::new(gitstratum_core::placement::Layout {
+        cluster: None,
+        ..self::layout(2, (1, 1, 1), "n1 / / n4")
+    })];
+    vec![
+        ("create repository", create("team/project")),
+        ("rename repository", Operation::RenameRepository { repository, name: "b".to_owned() }),
+        (
+            "configure repository",
+            Operation::ConfigureRepository(ConfigureRepository {
+                repository,
+                default_branch: None,
+                description: Some("words".to_owned()),
+                limits: Some(limits),
+                hidden_refs: Some(vec!["refs/x".to_owned()]),
+            }),
+        ),
+        ("delete repository", Operation::DeleteRepository { repository, keep_for_ms: 1000 }),
+        (
+            "undelete repository",
+            Operation::UndeleteRepository { repository, name: Some("c".to_owned()) },
+        ),
+        ("purge repository", Operation::PurgeRepository { repository }),
+        ("push", Operation::Push(Push { packs: vec![pack(6)], ..atomic(updates) })),
+        ("apply layout", apply(layout)),
+        ("join node", join("n1", 9)),
+        (
+            "set node state",
+            Operation::SetNodeState { node: "n1".to_owned(), state: NodeState::Learner },
+        ),
+        (
+            "create token",
+            Operation::CreateToken(CreateToken {
+                hash: TokenHash([8; 32]),
+                description: "ci".to_owned(),
+                access: Access::Admin,
+                prefix: "team".to_owned(),
+                expires_at_ms: Some(1 << 40),
+            }),
+        ),
+        ("revoke token", Operation::RevokeToken { token: TokenId(2) }),
+    ]
+}
+
+#[test]
+fn commands_look_as_they_always_did() {
+    let mut text = String::new();
+    for (name, operation) in examples() {
+        let bytes = encode_command(&command(1, 1_700_000_000_000, operation)).unwrap();
+        writeln!(text, "{name}: {}", hex::encode(bytes)).unwrap();
+    }
+    let golden = include_str!("tests/golden.txt");
+    assert_eq!(text, golden, "nodes of two versions must read each other's commands:\n{text}");
+}
+
+#[test]
+fn what_a_newer_version_adds_is_skipped() {
+    let command = command(1, 2, Operation::PurgeRepository { repository: RepositoryId(7) });
+    let bytes = encode_command(&command).unwrap();
+    assert_eq!(bytes[..2], [FORMAT, 0x85], "an array of five fields");
+    // A sixth field, which is a map with an array in it.
+    let mut newer = bytes.clone();
+    newer[1] = 0x86;
+    newer.extend([0xa1, 0x01, 0x82, 0x00, 0x61, b'x']);
+    assert_eq!(decode_command(&newer).unwrap(), command);
+    let trailing = [&bytes[..], &[0]].concat();
+    assert!(matches!(decode_command(&trailing), Err(EncodingError::Trailing(1))));
+    let mut other = bytes;
+    other[0] = 9;
+    assert!(matches!(decode_command(&other), Err(EncodingError::Format(9))));
+    assert!(matches!(decode_command(&[]), Err(EncodingError::Empty)));
+}
+
+#[test]
+fn a_command_over_its_bound_is_neither_written_nor_read() {
+    let name = "refs/heads/".to_owned() + &"x".repeat(2000);
+    let updates = (0..1000).map(|_| make(&name, 1)).collect();
+    let large = command(1, 1, Operation::Push(push(updates)));
+    let error = encode_command(&large).unwrap_err();
+    assert!(error.to_string().ends_with("over the limit of 1048576: send it in parts"), "{error}");
+    let bytes = vec![FORMAT; COMMAND_BYTES_MAX + 1];
+    assert!(matches!(decode_command(&bytes), Err(EncodingError::Large { .. })));
+}
+
+#[test]
+fn bytes_that_end_early_are_an_error() {
+    for (name, operation) in examples() {
+        let bytes = encode_command(&command(1, 2, operation)).unwrap();
+        for end in 0..bytes.len() {
+            assert!(decode_command(&bytes[..end]).is_err(), "{name} up to {end}");
+        }
+    }
+}
+
+#[test]
+fn a_length_that_is_claimed_is_not_believed() {
+    // An array of updates, a byte string and a text that claim 2^60.
+    let bytes =
+        encode_command(&command(1, 2, Operation::Push(push(vec![make("HEAD", 1)])))).unwrap();
+    for at in 0..bytes.len() {
+        for major in [0x40, 0x60, 0x80, 0xa0] {
+            let mut claims = bytes[..at].to_vec();
+            claims.push(major | 0x1b);
+            claims.extend((1_u64 << 60).to_be_bytes());
+            claims.extend(&bytes[at..]);
+            assert!(decode_command(&claims).is_err(), "at {at}");
+        }
+    }
+}
+
+fn frames(state: &State) -> Vec<Vec<u8>> {
+    snapshot(state).collect()
+}
+
+fn read(frames: &[Vec<u8>]) -> Result<State, SnapshotError> {
+    let mut reader = SnapshotReader::default();
+    frames.iter().try_for_each(|frame| reader.add(frame))?;
+    reader.finish()
+}
+
+#[test]
+fn a_state_comes_back_from_its_snapshot() {
+    for state in [State::new(0), rich().state] {
+        let frames = frames(&state);
+        let back = read(&frames).unwrap();
+        assert_eq!(back, state);
+        assert_eq!(super::super::encode::tests::frames(&back), frames);
+    }
+}
+
+#[test]
+fn a_large_state_comes_in_frames_each_of_which_is_needed() {
+    let mut machine = Machine::with_repository();
+    for at in 0..10 {
+        let updates = (0..1000).map(|n| make(&format!("refs/{at}/{n}"), 1)).collect();
+        machine.push(push(updates));
+    }
+    let frames = frames(&machine.state);
+    assert!(frames.len() > 3);
+    assert!(frames.iter().all(|frame| frame.len() <= CATALOG_FRAME_BYTES * 9 / 8));
+    assert_eq!(read(&frames).unwrap(), machine.state);
+    for at in 0..frames.len() {
+        let mut missing = frames.clone();
+        missing.remove(at);
+        assert!(read(&missing).is_err(), "without frame {at}");
+        let mut twice = frames.clone();
+        twice.insert(at, frames[at].clone());
+        assert!(read(&twice).is_err(), "frame {at} twice");
+    }
+    let mut swapped = frames.clone();
+    swapped.swap(1, 2);
+    assert!(read(&swapped).is_err());
+}
+
+#[test]
+fn a_damaged_frame_is_an_error_wherever_it_is_damaged() {
+    let frames = frames(&rich().state);
+    assert_eq!(frames.len(), 1);
+    for at in 0..frames[0].len() {
+        let mut damaged = frames[0].clone();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(matches!(read(&[damaged]), Err(SnapshotError::Checksum)));
+        assert!(read(&[frames[0][..at].to_vec()]).is_err());
+    }
+}
+
+/// A frame with a checksum that fits whatever is in it.
+fn sealed(mut frame: Vec<u8>) -> Vec<u8> {
+    let sum = crc32c::crc32c(&frame[4..]);
+    frame[..4].copy_from_slice(&sum.to_le_bytes());
+    frame
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn commands_come_back(command in strategy::commands()) {
+        let bytes = encode_command(&command).unwrap();
+        prop_assert_eq!(decode_command(&bytes).unwrap(), command);
+    }
+
+    #[test]
+    fn replies_come_back(commands in prop::collection::vec(strategy::commands(), 1..20)) {
+        let mut state = State::new(0);
+        for (position, command) in (1..).zip(commands) {
+            let reply = state.apply(position, command);
+            prop_assert_eq!(decode_reply(&encode_reply(&reply)).unwrap(), reply);
+        }
+        prop_assert_eq!(read(&frames(&state)).unwrap(), state);
+    }
+
+    #[test]
+    fn damaged_commands_are_errors_or_other_commands(
+        command in strategy::commands(),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = encode_command(&command).unwrap();
+        for (at, byte) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(other) = decode_command(&bytes) {
+            State::new(0).apply(1, other);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_a_reader_panic(mut bytes in prop::collection::vec(any::<u8>(), 1..200)) {
+        bytes[0] = FORMAT;
+        let _ = decode_command(&bytes);
+        let _ = decode_reply(&bytes);
+        bytes.splice(0..0, [0; 4]);
+        let _ = read(&[sealed(bytes)]);
+    }
+
+    #[test]
+    fn damaged_records_are_errors_or_other_states(
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        let mut frame = frames(&rich().state).remove(0);
+        let at = 5 + at.index(frame.len() - 5);
+        frame[at] = byte;
+        // Whatever state that is, commands can be applied to it.
+        if let Ok(mut state) = read(&[sealed(frame)]) {
+            for (position, (_, operation)) in (state.position() + 1..).zip(examples()) {
+                let mut command = command(position, 2, operation);
+                command.group = state.group();
+                state.apply(position, command);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Strategies: commands with anything in them, most of which no state would do.
+
+use std::sync::Arc;
+
+use gitstratum_core::object::{HashAlgorithm, ObjectId};
+use gitstratum_core::placement::{ClusterId, Layout, Member, MemberState, NodeId};
+use proptest::prelude::*;
+
+use crate::command::*;
+use crate::entity::{Access, NodeState, Pack, RepositoryLimits};
+use crate::ids::*;
+
+pub fn commands() -> impl Strategy<Value = Command> {
+    let request = (any::<[u8; 16]>(), any::<u64>());
+    let request = request.prop_map(|(client, number)| Request { client: ClientId(client), number });
+    (0..2_u32, request, any::<u64>(), text(), operations()).prop_map(
+        |(group, request, at_ms, who, operation)| Command { group, request, at_ms, who, operation },
+    )
+}
+
+/// Words that are names now and then.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-c](/[a-c]){0,2}",
+        "refs/heads/[a-c](/[a-c]){0,2}",
+        Just("HEAD".to_owned()),
+        any::<String>(),
+    ]
+}
+
+fn operations() -> impl Strategy<Value = Operation> {
+    let repository = || (0..4_u64).prop_map(RepositoryId);
+    let create =
+        (text(), algorithms(), text(), text(), limits(), prop::collection::vec(text(), 0..3));
+    let create = create.prop_map(
+        |(name, object_format, default_branch, description, limits, hidden_refs)| {
+            let create = CreateRepository {
+                name,
+                object_format,
+                default_branch,
+                description,
+                limits,
+                hidden_refs,
+            };
+            Operation::CreateRepository(create)
+        },
+    );
+    let configure = (
+        repository(),
+        prop::option::of(text()),
+        prop::option::of(text()),
+        prop::option::of(limits()),
+        prop::option::of(prop::collection::vec(text(), 0..3)),
+    );
+    let configure =
+        configure.prop_map(|(repository, default_branch, description, limits, hidden_refs)| {
+            let configure = ConfigureRepository {
+                repository,
+                default_branch,
+                description,
+                limits,
+                hidden_refs,
+            };
+            Operation::ConfigureRepository(configure)
+        });
+    let layout = (layouts(), any::<bool>());
+    let layout = layout.prop_map(|(layout, accept_loss)| {
+        Operation::ApplyLayout(ApplyLayout { layout: Arc::new(layout), accept_loss })
+    });
+    let join = (text(), any::<[u8; 16]>(), text());
+    let join = join.prop_map(|(node, directory, address)| {
+        Operation::JoinNode(JoinNode { node, directory: DirectoryId(directory), address })
+    });
+    let states = prop::sample::select(vec![
+        NodeState::Joining,
+        NodeState::Learner,
+        NodeState::Voter,
+        NodeState::Removed,
+    ]);
+    let access = prop::sample::select(vec![Access::Read, Access::Write, Access::Admin]);
+    let token = (any::<[u8; 32]>(), text(), access, text(), any::<Option<u64>>());
+    let token = token.prop_map(|(hash, description, access, prefix, expires_at_ms)| {
+        let hash = TokenHash(hash);
+        let token = CreateToken { hash, description, access, prefix, expires_at_ms };
+        Operation::CreateToken(token)
+    });
+    prop_oneof![
+        create,
+        (repository(), text())
+            .prop_map(|(repository, name)| Operation::RenameRepository { repository, name }),
+        configure,
+        (repository(), any::<u64>()).prop_map(|(repository, keep_for_ms)| {
+            Operation::DeleteRepository { repository, keep_for_ms }
+        }),
+        (repository(), prop::option::of(text()))
+            .prop_map(|(repository, name)| Operation::UndeleteRepository { repository, name }),
+        repository().prop_map(|repository| Operation::PurgeRepository { repository }),
+        pushes().prop_map(Operation::Push),
+        layout,
+        join,
+        (text(), states).prop_map(|(node, state)| Operation::SetNodeState { node, state }),
+        token,
+        (0..4_u64).prop_map(|token| Operation::RevokeToken { token: TokenId(token) }),
+    ]
+}
+
+fn algorithms() -> impl Strategy<Value = HashAlgorithm> {
+    prop::sample::select(vec![HashAlgorithm::Sha1, HashAlgorithm::Sha256])
+}
+
+fn limits() -> impl Strategy<Value = RepositoryLimits> {
+    any::<[Option<u64>; 3]>().prop_map(|[refs_max, push_bytes_max, repository_bytes_max]| {
+        RepositoryLimits { refs_max, push_bytes_max, repository_bytes_max }
+    })
+}
+
+fn object_ids() -> impl Strategy<Value = ObjectId> {
+    prop_oneof![
+        4 => (0..3_u8).prop_map(|byte| ObjectId::from_bytes(&[byte; 20]).unwrap()),
+        1 => any::<[u8; 32]>().prop_map(|bytes| ObjectId::from_bytes(&bytes).unwrap()),
+    ]
+}
+
+fn pushes() -> impl Strategy<Value = Push> {
+    let expected = prop_oneof![
+        Just(Expected::Any),
+        Just(Expected::Absent),
+        object_ids().prop_map(Expected::Object),
+        text().prop_map(Expected::Symbolic),
+    ];
+    let new = prop_oneof![
+        Just(NewTarget::Deleted),
+        (object_ids(), prop::option::of(object_ids()))
+            .prop_map(|(id, peeled)| NewTarget::Object { id, peeled }),
+        text().prop_map(NewTarget::Symbolic),
+    ];
+    let update = (text(), expected, new);
+    let update = update.prop_map(|(name, expected, new)| RefUpdate { name, expected, new });
+    let packs = (0..3_u8, any::<u64>(), any::<u64>(), any::<u32>(), any::<Vec<u8>>());
+    let packs = packs.prop_map(|(id, bytes, objects, chunks, source)| Pack {
+        id: PackId([id; 32]),
+        bytes,
+        objects,
+        chunks,
+        source,
+    });
+    let flags = any::<[bool; 2]>();
+    let updates = prop::collection::vec(update, 0..6);
+    let packs = prop::collection::vec(packs, 0..3);
+    (0..3_u64, 0..2_u64, flags, updates, packs, text()).prop_map(
+        |(repository, generation, [atomic, may_update_hidden], updates, packs, message)| Push {
+            repository: RepositoryId(repository),
+            generation,
+            atomic,
+            may_update_hidden,
+            updates,
+            packs,
+            message,
+        },
+    )
+}
+
+fn layouts() -> impl Strategy<Value = Layout> {
+    (versions(), prop::collection::vec(versions(), 0..3), any::<bool>()).prop_map(
+        |(layout, previous, named)| Layout {
+            cluster: named.then(|| ClusterId::parse("test").unwrap()),
+            previous: previous.into_iter().map(Arc::new).collect(),
+            ..layout
+        },
+    )
+}
+
+fn versions() -> impl Strategy<Value = Layout> {
+    let states = prop::sample::select(vec![
+        MemberState::Active,
+        MemberState::Draining,
+        MemberState::Removed,
+    ]);
+    let members = ("n[1-5]", 0..3_u32, states).prop_map(|(node, weight, state)| Member {
+        address: format!("{node}:1"),
+        node_id: NodeId::new(node),
+        zone: "z".to_owned(),
+        weight,
+        state,
+    });
+    let members = prop::collection::vec(members, 0..5);
+    (prop_oneof![0..4_u64, any::<u64>()], [0..4_usize, 0..4, 0..4], 0..4_u64, members).prop_map(
+        |(version, [replicas, write_quorum, read_quorum], settled, members)| Layout {
+            cluster: None,
+            version,
+            replicas,
+            write_quorum,
+            read_quorum,
+            settled,
+            members,
+            previous: Vec::new(),
+        },
+    )
+}

@@ -1,0 +1,9 @@
+//! What commands do, and why they are refused.
+
+mod answers;
+mod layout;
+mod model;
+mod nodes;
+mod push;
+mod repositories;
+mod tokens;

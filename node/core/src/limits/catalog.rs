@@ -1,0 +1,70 @@
+//! Bounds of the catalog: what one command, one repository and the whole state may hold.
+//!
+//! All nodes apply the same commands to the same end, so all of them go by the same bounds: one
+//! that changes, changes for a whole cluster at once.
+
+use super::{MESSAGE_BYTES_MAX, REF_NAME_BYTES_MAX};
+
+/// An encoded command. One push fits one command, so this bounds the refs of an atomic push too.
+pub const COMMAND_BYTES_MAX: usize = 1 << 20;
+/// One frame of an encoded state, except where a single record is larger.
+pub const CATALOG_FRAME_BYTES: usize = 256 << 10;
+/// And such a record, or any line of a catalog's text form.
+pub const CATALOG_RECORD_BYTES_MAX: usize = 4 << 20;
+/// Repositories, deleted ones that are still kept included.
+pub const REPOSITORIES_MAX: u64 = 10_000_000;
+/// A repository's name, its slashes included.
+pub const REPOSITORY_NAME_BYTES_MAX: usize = 512;
+/// Between two slashes of it: what a file system takes.
+pub const REPOSITORY_NAME_PART_BYTES_MAX: usize = 100;
+/// Parts of a repository's name.
+pub const REPOSITORY_NAME_PARTS_MAX: usize = 16;
+/// Repositories of one page of a list, or refs.
+pub const CATALOG_PAGE_MAX: usize = 1000;
+/// What a repository says of itself.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024;
+/// Prefixes of refs that a repository hides.
+pub const HIDDEN_REFS_MAX: usize = 64;
+/// Refs that one push updates.
+pub const REFS_PER_PUSH_MAX: usize = 10_000;
+/// Refs of a repository.
+pub const REFS_PER_REPOSITORY_MAX: u64 = 1_000_000;
+/// Packs that one push brings.
+pub const PACKS_PER_PUSH_MAX: usize = 64;
+/// Packs of a repository.
+pub const PACKS_PER_REPOSITORY_MAX: u64 = 100_000;
+/// What a pack's descriptor says of where the pack came from.
+pub const PACK_SOURCE_BYTES_MAX: usize = 256;
+/// Last updates of a ref that are kept.
+pub const REFLOG_ENTRIES_MAX: usize = 16;
+/// The message of one of them.
+pub const REFLOG_MESSAGE_BYTES_MAX: usize = 512;
+/// Who asks for something.
+pub const WHO_BYTES_MAX: usize = 255;
+/// Refs and packs that one command purges, so that no command takes long.
+pub const PURGED_AT_ONCE_MAX: usize = 10_000;
+/// Nodes that ever belonged to a cluster, removed ones included.
+pub const NODES_EVER_MAX: u64 = 100_000;
+/// Access tokens.
+pub const TOKENS_MAX: u64 = 100_000;
+/// Clients whose last answers are kept.
+pub const ANSWERS_MAX: u64 = 10_000;
+/// And what those answers take together when they are encoded.
+pub const ANSWERS_BYTES_MAX: u64 = 64 << 20;
+/// Events that are kept.
+pub const EVENTS_MAX: u64 = 65_536;
+/// Events that are given at once.
+pub const EVENTS_PAGE_MAX: usize = 1000;
+
+const _: () = assert!(2 * COMMAND_BYTES_MAX <= MESSAGE_BYTES_MAX);
+const _: () = assert!(2 * CATALOG_FRAME_BYTES <= MESSAGE_BYTES_MAX);
+const _: () = assert!(
+    REPOSITORY_NAME_PARTS_MAX <= REPOSITORY_NAME_BYTES_MAX
+        && REPOSITORY_NAME_PART_BYTES_MAX <= REPOSITORY_NAME_BYTES_MAX
+);
+const _: () = assert!(EVENTS_MAX as usize >= 2 * REFS_PER_PUSH_MAX);
+const _: () = assert!(
+    REFLOG_ENTRIES_MAX * (REFLOG_MESSAGE_BYTES_MAX + WHO_BYTES_MAX + REF_NAME_BYTES_MAX + 128)
+        <= CATALOG_FRAME_BYTES / 2,
+    "a ref with its log fits a frame"
+);
