@@ -7,6 +7,7 @@
 //! Parsing of arguments and environment is left to the program; it hands over
 //! [`ConfigOverrides`].
 
+mod catalog;
 mod pool;
 mod repair;
 mod store;
@@ -23,6 +24,7 @@ use gitstratum_core::placement::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use catalog::CatalogConfig;
 pub use gitstratum_core::config_text::ConfigError;
 pub use pool::PoolConfig;
 pub use repair::RepairConfig;
@@ -49,6 +51,8 @@ pub struct Config {
     pub pool: PoolConfig,
     /// How it repairs its peers.
     pub repair: RepairConfig,
+    /// How it takes part in agreeing on names.
+    pub catalog: CatalogConfig,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
     pub layout: Layout,
     /// The operator described no cluster: this node is one by itself.
@@ -89,6 +93,8 @@ struct FileConfig {
     pool: PoolConfig,
     #[serde(default)]
     repair: RepairConfig,
+    #[serde(default)]
+    catalog: CatalogConfig,
     layout: Option<PathBuf>,
     cluster: Option<ClusterTable>,
     node: Option<Vec<MemberTable>>,
@@ -149,7 +155,9 @@ impl Config {
             },
         };
         let checked = file.store.check().and_then(|()| file.pool.check());
-        if let Err((field, problem)) = checked.and_then(|()| file.repair.check()) {
+        if let Err((field, problem)) =
+            checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check())
+        {
             return refuse(field, problem);
         }
         let node_id = overrides.node_id.or(file.node_id);
@@ -168,8 +176,8 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let (store, pool, repair) = (file.store, file.pool, file.repair);
-        let config = Config { node_id, listen, store, pool, repair, layout, alone };
+        let (store, pool, repair, catalog) = (file.store, file.pool, file.repair, file.catalog);
+        let config = Config { node_id, listen, store, pool, repair, catalog, layout, alone };
         Ok(LoadedConfig { config, data })
     }
 }
@@ -201,6 +209,7 @@ impl LoadedConfig {
             store: self.config.store.clone(),
             pool: self.config.pool.clone(),
             repair: self.config.repair.clone(),
+            catalog: self.config.catalog.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),

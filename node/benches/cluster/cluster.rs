@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use gitstratum::config::{Config, LoadedConfig, PoolConfig, RepairConfig, StoreConfig};
+use gitstratum::config::{
+    CatalogConfig, Config, LoadedConfig, PoolConfig, RepairConfig, StoreConfig,
+};
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_core::placement::{Layout, Member, NodeId};
 use gitstratum_host::Net;
@@ -64,6 +66,7 @@ impl Cluster {
                 store: StoreConfig::default(),
                 pool: PoolConfig::default(),
                 repair: RepairConfig::default(),
+                catalog: CatalogConfig::default(),
                 layout: layout.clone(),
                 alone: false,
             };

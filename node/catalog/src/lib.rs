@@ -19,10 +19,12 @@ pub mod error;
 mod fixture;
 pub mod ids;
 pub mod names;
+pub mod query;
 pub mod reply;
 pub mod state;
 
 pub use command::{Command, Operation, Request};
 pub use error::{Advice, CatalogError};
+pub use query::{Answer, Query};
 pub use reply::{Outcome, Reply, Verdict};
 pub use state::State;

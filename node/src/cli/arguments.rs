@@ -1,5 +1,6 @@
 //! What the command line accepts, and the help that teaches it.
 
+mod catalog;
 mod jobs;
 
 use std::net::SocketAddr;
@@ -9,8 +10,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitstratum_core::object::{Kind, ObjectId};
 
+use catalog::REPO_HELP;
 use jobs::{REPAIR_HELP, SCRUB_HELP};
 
+pub use catalog::{
+    Events, ObjectFormat, RepoCommand, RepoCreate, RepoList, Scope, TokenCommand, TokenCreate,
+};
 pub use jobs::JobCommand;
 
 const EXAMPLES: &str = "\
@@ -67,6 +72,14 @@ pub enum Command {
     },
     /// Run a cluster of real processes on this machine, to try things out
     Dev(Dev),
+    /// Make, list, show, rename and delete repositories
+    #[command(subcommand, after_help = REPO_HELP)]
+    Repo(RepoCommand),
+    /// Print what changed, in order, as JSON lines: repositories, refs, members, tokens
+    Events(Events),
+    /// Make, list and revoke access tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Store files as objects; prints each id, as `git hash-object` would
     Put(Put),
     /// Print an object's data, or write it to a file

@@ -22,7 +22,9 @@ use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
-use crate::config::{Config, ConfigOverrides, LoadedConfig, PoolConfig, RepairConfig, StoreConfig};
+use crate::config::{
+    CatalogConfig, Config, ConfigOverrides, LoadedConfig, PoolConfig, RepairConfig, StoreConfig,
+};
 use crate::transfer::import::ImportOptions;
 
 /// Below the ports that systems give to outgoing connections.
@@ -123,6 +125,7 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
             store: StoreConfig::default(),
             pool: PoolConfig::default(),
             repair: RepairConfig::default(),
+            catalog: CatalogConfig::default(),
             layout: layout.clone(),
             alone: false,
         };

@@ -4,8 +4,9 @@ use clap::{Command, CommandFactory};
 
 use super::arguments::Arguments;
 
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("Run nodes", &["serve", "check-config", "dev"]),
+    ("Name repositories", &["repo", "events", "token"]),
     ("Keep repositories and objects", &["import", "export", "put", "get", "has"]),
     ("See and change a cluster", &["status", "layout", "repair", "scrub", "snapshot"]),
     ("Look at files without a node", &["store"]),

@@ -2,6 +2,7 @@
 //! codes. Each command's work is in a file of its own, or in the library.
 
 mod arguments;
+mod catalog;
 mod destination;
 mod dev;
 mod help;
@@ -134,6 +135,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::CheckConfig { .. } => unreachable!("answered above"),
             Command::Serve(asked) => serve::serve(asked).await,
             Command::Dev(asked) => dev::dev(asked).await,
+            Command::Repo(asked) => catalog::repo(asked).await,
+            Command::Events(asked) => catalog::events(asked).await,
+            Command::Token(asked) => catalog::token(asked).await,
             Command::Put(asked) => objects::put(asked).await,
             Command::Get(asked) => objects::get(asked).await,
             Command::Has(asked) => objects::has(asked).await,

@@ -79,6 +79,9 @@ impl Background {
             tokio::spawn(maintain(store.clone(), maintenance(&config.store))),
             tokio::spawn(watch_room(store.clone())),
         ];
+        if let Some(participant) = &connected.participant {
+            tasks.push(tokio::spawn(participant.clone().run(ChaCha12Rng::from_rng(rng))));
+        }
         tasks.extend(reconciler.map(|reconciler| tokio::spawn(reconciler.run(reconcile_rng))));
         Background(tasks)
     }

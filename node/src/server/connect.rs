@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use gitstratum_cluster::repair::reconcile::Numbers;
 use gitstratum_cluster::repair::{ClientLatency, Control, PeerTable};
-use gitstratum_cluster::service::{Compared, NodeService, RepairJob, ScrubJob, Stores};
+use gitstratum_cluster::service::{
+    Compared, NoAgreement, NodeService, RepairJob, ScrubJob, Stores,
+};
 use gitstratum_cluster::transport::server::Requests;
 use gitstratum_cluster::transport::{Connections, Dialler, Pool};
-use gitstratum_host::Net;
+use gitstratum_host::Host;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tokio::time::Instant;
 
 use super::Opened;
+use crate::catalog::{Participant, Parts};
 use crate::config::Config;
 
 /// What of a node is lost with its process.
@@ -27,26 +30,44 @@ pub(super) struct Connected {
     pub(super) latency: Arc<ClientLatency>,
     pub(super) control: Control,
     pub(super) reconciled: Arc<Numbers>,
+    /// Its part in agreeing on names, unless the configuration says that it has none.
+    pub(super) participant: Option<Arc<Participant>>,
 }
 
 impl Connected {
     /// A pool without connections, and nothing known of any peer. `rng` draws the boot id and
     /// seeds the pool's own.
-    pub(super) fn new(config: &Config, net: &Net, opened: &Opened, rng: &mut ChaCha12Rng) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        host: &Host,
+        opened: &Opened,
+        rng: &mut ChaCha12Rng,
+    ) -> Self {
         let layout = opened.keeper.current();
         let boot_id = rng.random();
         let pool_rng = ChaCha12Rng::from_rng(rng);
-        let dialler = Dialler::new(net.clone(), config.node_id.as_str());
+        let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
         let pool = Pool::new(dialler, layout, pool_rng, config.pool.options());
+        let connections: Arc<dyn Connections> = Arc::new(pool);
         let latency = Arc::new(ClientLatency::default());
+        let participant = config.catalog.enabled.then(|| {
+            Participant::new(Parts {
+                node: config.node_id.clone(),
+                disk: host.disk.clone(),
+                connections: connections.clone(),
+                layout: layout.clone(),
+                options: config.catalog.options(),
+            })
+        });
         Connected {
             boot_id,
-            connections: Arc::new(pool),
+            connections,
             peers: Arc::new(PeerTable::new(&layout.get(), &config.node_id)),
             requests: Arc::default(),
             control: Control::new(config.repair.budget(latency.clone())),
             latency,
             reconciled: Arc::new(Numbers::new(config.repair.compare_interval().is_some())),
+            participant,
         }
     }
 
@@ -71,6 +92,10 @@ impl Connected {
             peers: self.peers.clone(),
             connections: self.connections.clone(),
             reconciled: self.reconciled.clone(),
+            agreement: match &self.participant {
+                Some(participant) => participant.clone(),
+                None => Arc::new(NoAgreement),
+            },
             requests: self.requests.clone(),
             started: Instant::now(),
         }

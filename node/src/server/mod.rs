@@ -74,10 +74,11 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let opened = Opened::open(&config, &host, &mut rng).await?;
-    let connected = Connected::new(&config, &host.net, &opened, &mut rng);
+    let connected = Connected::new(&config, &host, &opened, &mut rng);
     let service = connected.service(&config, &opened);
     let background = Background::start(&config, &opened, &connected, &mut rng).await;
     let requests = connected.requests.clone();
+    let participant = connected.participant.clone();
     // Connections end with the service and the background, not after the store.
     drop(connected);
 
@@ -88,6 +89,9 @@ pub async fn serve(
     server::run(listener, service, requests, layout, shutdown).await;
 
     drop(background);
+    if let Some(participant) = participant {
+        participant.close().await;
+    }
     hints.close().await;
     store.close().await;
     tracing::info!(node = %config.node_id, "stopped");

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
+use gitstratum::config::{CatalogConfig, Config, PoolConfig, RepairConfig, StoreConfig};
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
 use gitstratum_core::placement::{ClusterId, Layout, NodeId};
@@ -182,6 +182,7 @@ impl Cluster {
             store: self.store.clone(),
             pool: PoolConfig::default(),
             repair: self.repair.clone(),
+            catalog: CatalogConfig { enabled: false, ..CatalogConfig::default() },
             layout: self.layout.clone(),
             alone: false,
         };

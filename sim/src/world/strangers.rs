@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use gitstratum::config::{Config, PoolConfig, RepairConfig, StoreConfig};
+use gitstratum::config::{CatalogConfig, Config, PoolConfig, RepairConfig, StoreConfig};
 use gitstratum::server;
 use gitstratum_core::placement::{Layout, NodeId};
 use gitstratum_host::simulated::{DiskProfile, Machine};
@@ -58,6 +58,7 @@ impl Cluster {
                         store: StoreConfig { reserve_bytes: 0, ..StoreConfig::default() },
                         pool: PoolConfig::default(),
                         repair: RepairConfig::default(),
+                        catalog: CatalogConfig { enabled: false, ..CatalogConfig::default() },
                         layout,
                         alone: false,
                     };

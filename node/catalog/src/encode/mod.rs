@@ -13,6 +13,7 @@ use gitstratum_core::limits::COMMAND_BYTES_MAX;
 use minicbor::{Decode, Encode};
 
 use crate::command::Command;
+use crate::query::{Answer, Query};
 use crate::reply::Reply;
 
 pub use snapshot::{SnapshotError, SnapshotReader, snapshot};
@@ -75,6 +76,32 @@ pub fn encode_reply(reply: &Reply) -> Vec<u8> {
 /// # Errors
 /// [`EncodingError`].
 pub fn decode_reply(bytes: &[u8]) -> Result<Reply, EncodingError> {
+    decode(bytes)
+}
+
+/// The bytes of a query.
+pub fn encode_query(query: &Query) -> Vec<u8> {
+    encode(query)
+}
+
+/// The query of these bytes.
+///
+/// # Errors
+/// [`EncodingError`].
+pub fn decode_query(bytes: &[u8]) -> Result<Query, EncodingError> {
+    decode(bytes)
+}
+
+/// The bytes of an answer to a query.
+pub fn encode_answer(answer: &Answer) -> Vec<u8> {
+    encode(answer)
+}
+
+/// The answer of these bytes.
+///
+/// # Errors
+/// [`EncodingError`].
+pub fn decode_answer(bytes: &[u8]) -> Result<Answer, EncodingError> {
     decode(bytes)
 }
 

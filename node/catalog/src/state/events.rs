@@ -6,31 +6,39 @@ use std::sync::Arc;
 
 use gitstratum_core::limits::{EVENTS_MAX, EVENTS_PAGE_MAX};
 use imbl::OrdMap;
+use minicbor::{Decode, Encode};
 
 use super::Context;
 use crate::entity::{Change, Event};
 
 /// Why events cannot be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[cbor(flat)]
 pub enum EventsError {
     /// Some of them are not kept any more.
     #[error(
         "events after {since} are not all kept: they begin with {begins_at}, so read the state \
          anew and follow from there"
     )]
+    #[n(0)]
     TooOld {
         /// What was asked for.
+        #[n(0)]
         since: u64,
         /// The first that is kept.
+        #[n(1)]
         begins_at: u64,
     },
     /// None was ever given that number: the asker followed another cluster, or this one before it
     /// was restored.
     #[error("there is no event {since} yet: the last one is {last}")]
+    #[n(1)]
     Ahead {
         /// What was asked for.
+        #[n(0)]
         since: u64,
         /// The last one.
+        #[n(1)]
         last: u64,
     },
 }

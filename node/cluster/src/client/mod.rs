@@ -4,6 +4,7 @@
 //! by quorum from where it is; it is its own coordinator. To the cluster of that layout it
 //! holds on for as long as it lives: nodes of another are not talked to.
 
+mod catalog;
 mod learn;
 mod operator;
 mod put;
@@ -33,6 +34,7 @@ use crate::transport::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
 use learn::{check_peers, learn_layout};
 use replicas::{Replicas, remote};
 
+pub use catalog::CatalogError;
 pub use operator::Answered;
 
 pub use crate::quorum::{GetError, Got, PutError, PutReport, ReadRepairStats, WriterStats};

@@ -5,6 +5,7 @@
 //! around it, and is repeated as that one does. A broken connection is evicted so that the
 //! next caller dials.
 
+mod agreement;
 mod comparing;
 mod operator;
 mod reading;

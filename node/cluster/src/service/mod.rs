@@ -1,5 +1,6 @@
 //! The contract's service over a store: checks what came, asks the store, answers.
 
+mod agreement;
 mod comparing;
 mod fence;
 mod jobs;
@@ -38,6 +39,7 @@ use crate::wire::status::status_of;
 use crate::wire::words::clean_status;
 use crate::wire::{PROTOCOL_VERSION, compare, stamp};
 
+pub use agreement::{Agreement, NoAgreement};
 pub use comparing::Compared;
 pub use jobs::{RepairJob, ScrubJob};
 
@@ -92,6 +94,8 @@ pub struct NodeService {
     pub connections: Arc<dyn Connections>,
     /// What anti-entropy did.
     pub reconciled: Arc<Numbers>,
+    /// Its part in the group that agrees on names.
+    pub agreement: Arc<dyn Agreement>,
     /// Counters of the server loop.
     pub requests: Arc<Requests>,
     /// When it started.
@@ -425,6 +429,21 @@ impl Node for NodeService {
         })?;
         job.order(order);
         Ok(Response::new(v1::JobResponse { job: Some(job_to_wire(job.status())) }))
+    }
+
+    async fn agree(&self, request: Request<v1::AgreeRequest>) -> Answer<v1::AgreeResponse> {
+        let request = request.into_inner().request;
+        let answer = match request.is_empty() {
+            true => None,
+            false => self.agreement.agree(request).await,
+        };
+        let member = self.agreement.is_member();
+        Ok(Response::new(v1::AgreeResponse { member, answer: answer.unwrap_or_default() }))
+    }
+
+    async fn catalog(&self, request: Request<v1::CatalogRequest>) -> Answer<v1::CatalogResponse> {
+        let within = limits::CATALOG_REQUEST_TIMEOUT;
+        Ok(Response::new(self.agreement.catalog(request.into_inner(), within).await))
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {

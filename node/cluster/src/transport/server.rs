@@ -103,7 +103,7 @@ impl Bounds {
 
     /// Room for one more request to this path, if there is some.
     fn admit(&self, path: &str) -> Option<OwnedSemaphorePermit> {
-        let is_question = matches!(path.rsplit('/').next(), Some("Identify" | "Status"));
+        let is_question = matches!(path.rsplit('/').next(), Some("Identify" | "Status" | "Agree"));
         let beside = || match is_question {
             true => self.questions.clone().try_acquire_owned().ok(),
             false => None,

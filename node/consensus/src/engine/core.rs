@@ -138,7 +138,7 @@ impl Core {
     }
 
     /// Stops taking part; what was acknowledged is on the disk.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.snapshots.abort();
         // An engine that has stopped already has nothing to say.
         let ended = tokio::time::timeout(CLOSE_TIMEOUT, self.raft.shutdown()).await;

@@ -131,7 +131,7 @@ impl<M> Group<M> {
     }
 
     /// Stops taking part; what was acknowledged is on the disk.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.core.close().await;
     }
 }

@@ -20,10 +20,12 @@ openraft::declare_raft_types!(
         AsyncRuntime = Seeded,
 );
 
-pub(crate) type LogId = openraft::type_config::alias::LogIdOf<Types>;
-pub(crate) type Vote = openraft::type_config::alias::VoteOf<Types>;
-pub(crate) type RaftEntry = openraft::type_config::alias::EntryOf<Types>;
-pub(crate) type Payload = openraft::type_config::alias::PayloadOf<Types>;
+// Spelt out, so that what is implemented for them is not for whatever `Types` may name.
+type Leader = RaftLeaderId<u64, MemberId>;
+pub(crate) type LogId = openraft::LogId<Leader>;
+pub(crate) type Vote = openraft::impls::Vote<Leader>;
+pub(crate) type Payload = openraft::EntryPayload<Command, MemberId, String>;
+pub(crate) type RaftEntry = openraft::Entry<Leader, Payload>;
 pub(crate) type Membership = openraft::Membership<MemberId, String>;
 pub(crate) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<Types>;
 pub(crate) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<Types>;

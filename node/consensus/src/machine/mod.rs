@@ -27,7 +27,7 @@ pub trait Machine: Clone + Send + Sync + 'static {
 }
 
 /// The longest part of a saved state.
-pub const PART_BYTES_MAX: usize = 4 << 20;
+pub const PART_BYTES_MAX: usize = 8 << 20;
 
 /// Puts a saved state together again.
 pub trait Loader: Default + Send + 'static {

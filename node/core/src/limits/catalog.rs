@@ -3,6 +3,8 @@
 //! All nodes apply the same commands to the same end, so all of them go by the same bounds: one
 //! that changes, changes for a whole cluster at once.
 
+use std::time::Duration;
+
 use super::{MESSAGE_BYTES_MAX, REF_NAME_BYTES_MAX};
 
 /// An encoded command. One push fits one command, so this bounds the refs of an atomic push too.
@@ -55,6 +57,10 @@ pub const ANSWERS_BYTES_MAX: u64 = 64 << 20;
 pub const EVENTS_MAX: u64 = 65_536;
 /// Events that are given at once.
 pub const EVENTS_PAGE_MAX: usize = 1000;
+
+/// How long a node tries to have a command agreed on, or to learn what was. Less than a client
+/// waits for it.
+pub const CATALOG_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 const _: () = assert!(2 * COMMAND_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(2 * CATALOG_FRAME_BYTES <= MESSAGE_BYTES_MAX);

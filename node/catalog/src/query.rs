@@ -1,0 +1,196 @@
+//! Queries: what is asked of the state, and its answers, as they travel.
+//!
+//! A query changes nothing, so it is no command: whoever has a state that is recent enough answers
+//! it. What may be much is answered in pages.
+
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+
+use crate::entity::{Event, Node, Ref, Repository, Token};
+use crate::error::CatalogError;
+use crate::ids::{RepositoryId, TokenId};
+use crate::names::{RefName, RepositoryName};
+use crate::state::{EventsError, State};
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
+pub enum Query {
+    /// Live repositories whose names begin so.
+    #[n(0)]
+    Repositories {
+        /// How they begin; all, where it is empty.
+        #[n(0)]
+        prefix: String,
+        /// Where the last page ended.
+        #[n(1)]
+        after: Option<RepositoryName>,
+        /// How many at most.
+        #[n(2)]
+        max: u32,
+    },
+    /// The live repository of this name, if there is one.
+    #[n(1)]
+    Repository {
+        /// Its name.
+        #[n(0)]
+        name: String,
+    },
+    /// Deleted repositories that can be undeleted, or are not yet purged.
+    #[n(2)]
+    DeletedRepositories,
+    /// Refs of a repository whose names begin so.
+    #[n(3)]
+    Refs {
+        /// Which.
+        #[n(0)]
+        repository: RepositoryId,
+        /// How they begin; all, where it is empty.
+        #[n(1)]
+        prefix: String,
+        /// Where the last page ended.
+        #[n(2)]
+        after: Option<RefName>,
+        /// How many at most.
+        #[n(3)]
+        max: u32,
+    },
+    /// All access tokens, without their hashes.
+    #[n(4)]
+    Tokens,
+    /// Every node that ever belonged to the cluster.
+    #[n(5)]
+    Nodes,
+    /// Events after one of them.
+    #[n(6)]
+    Events {
+        /// The number of that one; 0 for the first.
+        #[n(0)]
+        since: u64,
+        /// How many at most.
+        #[n(1)]
+        max: u32,
+    },
+}
+
+/// A repository with its id, and what is counted of it.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(array)]
+pub struct Described {
+    /// Its id.
+    #[n(0)]
+    pub id: RepositoryId,
+    /// What is kept of it.
+    #[n(1)]
+    pub repository: Repository,
+    /// Refs that it has.
+    #[n(2)]
+    pub refs: u64,
+    /// Packs that it has.
+    #[n(3)]
+    pub packs: u64,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(flat)]
+pub enum Answer {
+    /// Repositories, and the name after which the next page begins.
+    #[n(0)]
+    Repositories {
+        /// Those of this page.
+        #[n(0)]
+        repositories: Vec<Described>,
+        /// Nothing where this is the last one.
+        #[n(1)]
+        next: Option<RepositoryName>,
+    },
+    /// Refs without their logs, and the name after which the next page begins.
+    #[n(1)]
+    Refs {
+        /// Those of this page.
+        #[n(0)]
+        refs: Vec<(RefName, Ref)>,
+        /// Nothing where this is the last one.
+        #[n(1)]
+        next: Option<RefName>,
+    },
+    /// Access tokens.
+    #[n(2)]
+    Tokens(#[n(0)] Vec<(TokenId, Token)>),
+    /// Nodes by name.
+    #[n(3)]
+    Nodes(#[n(0)] Vec<(String, Node)>),
+    /// Events, and the number of the last one that there is.
+    #[n(4)]
+    Events {
+        /// Those of this page.
+        #[n(0)]
+        events: Vec<Event>,
+        /// Where it is greater than that of the page's last, there are more.
+        #[n(1)]
+        last: u64,
+    },
+    /// It cannot be answered.
+    #[n(5)]
+    Refused(#[n(0)] CatalogError),
+    /// The events that are asked for are kept no more, or never were.
+    #[n(6)]
+    EventsRefused(#[n(0)] EventsError),
+}
+
+impl State {
+    /// Answers a query.
+    pub fn answer(&self, query: &Query) -> Answer {
+        match query {
+            Query::Repositories { prefix, after, max } => {
+                let page = self.repositories(prefix, after.as_ref(), *max as usize);
+                let repositories =
+                    page.repositories.iter().map(|(id, found)| described(*id, found));
+                Answer::Repositories { repositories: repositories.collect(), next: page.next }
+            }
+            Query::Repository { name } => {
+                let found = self.repository_named(name).map(|(id, found)| described(id, found));
+                Answer::Repositories { repositories: found.into_iter().collect(), next: None }
+            }
+            Query::DeletedRepositories => {
+                let deleted = self.deleted_repositories().map(|(id, found)| described(id, found));
+                Answer::Repositories { repositories: deleted.collect(), next: None }
+            }
+            Query::Refs { repository, prefix, after, max } => {
+                if self.repository(*repository).is_none() {
+                    let repository = *repository;
+                    return Answer::Refused(CatalogError::NoRepository { repository });
+                }
+                let page = self.references_page(*repository, prefix, after.as_ref(), *max as usize);
+                // Without their logs, which are much longer than the rest.
+                let short = |held: &Ref| {
+                    let (target, peeled) = (held.target.clone(), held.peeled);
+                    Ref { target, peeled, log: Vec::new() }
+                };
+                let refs = page.refs.into_iter().map(|(name, held)| (name, short(&held)));
+                Answer::Refs { refs: refs.collect(), next: page.next }
+            }
+            Query::Tokens => {
+                Answer::Tokens(self.tokens().map(|(id, token)| (id, token.clone())).collect())
+            }
+            Query::Nodes => {
+                let nodes = self.nodes().map(|(id, node)| (id.to_string(), Node::clone(node)));
+                Answer::Nodes(nodes.collect())
+            }
+            Query::Events { since, max } => match self.events_since(*since, *max as usize) {
+                Ok(events) => {
+                    let events = events.iter().map(|event| Event::clone(event)).collect();
+                    Answer::Events { events, last: self.last_event() }
+                }
+                Err(error) => Answer::EventsRefused(error),
+            },
+        }
+    }
+}
+
+fn described(id: RepositoryId, repository: &Arc<Repository>) -> Described {
+    let (refs, packs) = (repository.refs, repository.packs);
+    Described { id, repository: Repository::clone(repository), refs, packs }
+}

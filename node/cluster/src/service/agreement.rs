@@ -1,0 +1,43 @@
+//! What a node answers about names: messages of the group that agrees on them, and requests to the
+//! catalog.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gitstratum_proto::v1;
+use v1::catalog_response::Answer;
+
+/// A node's part in the group that agrees on names.
+#[async_trait]
+pub trait Agreement: Send + Sync {
+    /// Whether the node is a member of the group.
+    fn is_member(&self) -> bool;
+
+    /// Answers a message of another member; `None` where the node is none.
+    async fn agree(&self, request: Bytes) -> Option<Bytes>;
+
+    /// Does what the catalog is asked, within so long.
+    async fn catalog(&self, request: v1::CatalogRequest, within: Duration) -> v1::CatalogResponse;
+}
+
+/// A node that takes no part.
+pub struct NoAgreement;
+
+#[async_trait]
+impl Agreement for NoAgreement {
+    fn is_member(&self) -> bool {
+        false
+    }
+
+    async fn agree(&self, _: Bytes) -> Option<Bytes> {
+        None
+    }
+
+    async fn catalog(&self, _: v1::CatalogRequest, _: Duration) -> v1::CatalogResponse {
+        let kind = v1::CatalogFailureKind::NoMember.into();
+        let message = "this node keeps no catalog: catalog.enabled is false".to_owned();
+        let failure = v1::CatalogFailure { kind, message };
+        v1::CatalogResponse { answer: Some(Answer::Failure(failure)) }
+    }
+}

@@ -1,0 +1,151 @@
+//! Becoming a member: the first node of the layout makes the group, the others ask to be let in.
+//!
+//! Invariant: there is one group. Only the node whose id comes first makes one, and only when every
+//! other member of its layout has said that it knows of none: a first node whose disk was lost then
+//! finds the group that the others have, and does not make a second.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use gitstratum_catalog::command::JoinNode;
+use gitstratum_catalog::encode::{decode_reply, encode_command};
+use gitstratum_catalog::ids::ClientId;
+use gitstratum_catalog::{Command, Operation, Outcome, Reply, Request};
+use gitstratum_consensus::{Group, create};
+use gitstratum_core::limits;
+use gitstratum_core::placement::{MemberState, NodeId};
+use gitstratum_host::unix_time_ms;
+use gitstratum_proto::v1::catalog_response::Answer;
+use gitstratum_proto::v1::{CatalogRequest, catalog_request};
+use rand_chacha::ChaCha12Rng;
+
+use super::identity::{DIRECTORY, Identity};
+use super::{Catalog, GROUP, Participant, Trouble};
+
+/// The member that makes the group.
+pub(super) const FOUNDER: u64 = 1;
+/// How long a node waits before it looks for the group again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long it waits for another to say whether it knows of one.
+const ASK_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Participant {
+    /// Makes the group, or has this directory let in; says which member it is, and whether it made
+    /// the group. Tries for as long as it takes.
+    pub(super) async fn become_member(
+        &self,
+        identity: Identity,
+        rng: &mut ChaCha12Rng,
+    ) -> Result<(u64, bool), Trouble> {
+        let (member, founds) = loop {
+            match self.look_for_group(identity).await {
+                Ok(found) => break found,
+                Err(reason) => {
+                    tracing::debug!(reason, "no member of the catalog yet");
+                    self.is_in_trouble(reason);
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        };
+        // The log first: a member without one must not take part.
+        let log = gitstratum_consensus::Identity { group: GROUP, member };
+        create(&self.disk, DIRECTORY, log, rng).await?;
+        identity.became(&self.disk, member).await?;
+        Ok((member, founds))
+    }
+
+    async fn look_for_group(&self, identity: Identity) -> Result<(u64, bool), String> {
+        let layout = self.peers.layout.get();
+        let members = layout.members.iter().filter(|m| m.state != MemberState::Removed);
+        let members: Vec<&NodeId> = members.map(|member| &member.node_id).collect();
+        let others = || members.iter().copied().filter(|id| **id != self.node);
+        let is_first = members.iter().copied().min() == Some(&self.node);
+        // From here on for others there is a group.
+        self.founding.store(is_first, Ordering::SeqCst);
+        let asked = others().map(|id| async move {
+            (id, self.peers.node(id).agree(Bytes::new(), ASK_TIMEOUT).await)
+        });
+        let answers = join_all(asked).await;
+        if let Some((through, _)) = answers.iter().find(|(_, answer)| matches!(answer, Ok(Some(_))))
+        {
+            self.founding.store(false, Ordering::SeqCst);
+            return self.ask_to_join(through, identity).await.map(|member| (member, false));
+        }
+        if !is_first {
+            return Err("none of the others has the catalog yet".to_owned());
+        }
+        match answers.iter().find_map(|(id, answer)| Some((id, answer.as_ref().err()?))) {
+            // It may have the group.
+            Some((id, error)) => {
+                Err(format!("{id} does not say whether it has the catalog: {error}"))
+            }
+            None => Ok((FOUNDER, true)),
+        }
+    }
+
+    async fn ask_to_join(&self, through: &NodeId, identity: Identity) -> Result<u64, String> {
+        let command = self.join_command(identity).ok_or("it is not in the layout")?;
+        let request = CatalogRequest {
+            request: Some(catalog_request::Request::Command(command)),
+            local: false,
+        };
+        let timeout = limits::CATALOG_REQUEST_TIMEOUT + ASK_TIMEOUT;
+        let answered = self.peers.node(through).catalog(request, timeout).await;
+        match answered.map_err(|error| format!("{through}: {error}"))?.answer {
+            Some(Answer::Reply(reply)) => member_of(&reply),
+            Some(Answer::Failure(failure)) => Err(failure.message),
+            None => Err(format!("{through} says nothing")),
+        }
+    }
+
+    /// Has the catalog know where this member is.
+    pub(super) async fn enter(&self, identity: Identity, group: &Group<Catalog>) {
+        let known = group.with_local(|catalog| {
+            let node = catalog.0.node(&self.node)?;
+            (node.directory == identity.directory).then(|| node.address.clone())
+        });
+        let layout = self.peers.layout.get();
+        let address = layout.member(&self.node).map(|member| &member.address);
+        if known.is_some() && known.as_ref() == address {
+            return;
+        }
+        let Some(command) = self.join_command(identity) else { return };
+        match group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await {
+            Ok(proposed) => {
+                if let Err(reason) = member_of(&proposed.reply) {
+                    tracing::error!(reason, "the catalog does not take this node's address");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the catalog does not have this node's address yet")
+            }
+        }
+    }
+
+    fn join_command(&self, identity: Identity) -> Option<Bytes> {
+        let layout = self.peers.layout.get();
+        let address = layout.member(&self.node)?.address.clone();
+        let node = self.node.to_string();
+        let join = JoinNode { node: node.clone(), directory: identity.directory, address };
+        let now = unix_time_ms();
+        let command = Command {
+            group: GROUP,
+            // A later question of the same directory is another one.
+            request: Request { client: ClientId(identity.directory.0), number: now },
+            at_ms: now,
+            who: node,
+            operation: Operation::JoinNode(join),
+        };
+        Some(encode_command(&command).expect("an address is short").into())
+    }
+}
+
+fn member_of(reply: &[u8]) -> Result<u64, String> {
+    match decode_reply(reply).map_err(|error| error.to_string())? {
+        Reply::Done(Outcome::Joined { raft }) => Ok(raft.0),
+        Reply::Done(other) => Err(format!("an answer to another question: {other:?}")),
+        Reply::Refused(error) => Err(error.to_string()),
+    }
+}

@@ -1,0 +1,203 @@
+//! A node's part in the catalog: which member of the group it is, and what it answers from it.
+//!
+//! Objects are served whether or not the catalog is there: a node that is not a member yet, or whose
+//! log is damaged, says so to whoever asks for names, and goes on.
+
+mod client;
+mod identity;
+mod join;
+mod machine;
+mod peers;
+mod voters;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use bytes::Bytes;
+use gitstratum_catalog::encode::{decode_command, decode_query, encode_answer};
+use gitstratum_cluster::service::Agreement;
+use gitstratum_cluster::transport::Connections;
+use gitstratum_consensus::{Group, OpenError, Opening, Options, ProposeError};
+use gitstratum_core::placement::{CurrentLayout, NodeId};
+use gitstratum_host::Disk;
+use gitstratum_proto::v1::catalog_response::Answer;
+use gitstratum_proto::v1::{
+    CatalogFailure, CatalogFailureKind, CatalogRequest, CatalogResponse, catalog_request,
+};
+use rand_chacha::ChaCha12Rng;
+
+pub use client::{CallError, CatalogClient};
+use identity::{DIRECTORY, Identity, IdentityError};
+pub use machine::{Catalog, GROUP};
+use peers::PooledPeers;
+
+/// What a part in the catalog is made of.
+pub(crate) struct Parts {
+    /// Who the node is.
+    pub(crate) node: NodeId,
+    /// Where its log is.
+    pub(crate) disk: Disk,
+    /// How it reaches the others.
+    pub(crate) connections: Arc<dyn Connections>,
+    /// Who they are.
+    pub(crate) layout: CurrentLayout,
+    /// How fast, and how much.
+    pub(crate) options: Options,
+}
+
+/// A node's part in the catalog.
+pub(crate) struct Participant {
+    node: NodeId,
+    disk: Disk,
+    peers: PooledPeers,
+    options: Options,
+    group: ArcSwapOption<Group<Catalog>>,
+    /// Why there is no group, or why it does nothing.
+    trouble: Mutex<String>,
+    /// It is about to make the group: for others there is one already.
+    founding: std::sync::atomic::AtomicBool,
+}
+
+/// Why a node takes no part.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
+    #[error("{0}")]
+    Open(#[from] OpenError),
+}
+
+impl Participant {
+    /// A node that is about to take part.
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let Parts { node, disk, connections, layout, options } = parts;
+        Arc::new(Participant {
+            node,
+            disk,
+            peers: PooledPeers { connections, layout },
+            options,
+            group: ArcSwapOption::empty(),
+            trouble: Mutex::new("it has not joined the others yet".to_owned()),
+            founding: false.into(),
+        })
+    }
+
+    /// Takes part until it is dropped, or cannot go on. `rng` seeds the engine.
+    pub(crate) async fn run(self: Arc<Self>, mut rng: ChaCha12Rng) {
+        match self.take_part(&mut rng).await {
+            Ok(group) => {
+                let stopped = tokio::select! {
+                    biased;
+                    stopped = group.stopped() => stopped,
+                    () = voters::tend(&self.node, &group, &self.peers.layout) => return,
+                };
+                tracing::error!(reason = stopped, "the catalog's engine has stopped here");
+                self.is_in_trouble(format!("its engine has stopped: {stopped}"));
+            }
+            Err(trouble) => {
+                tracing::error!(error = %trouble, "this node takes no part in the catalog");
+                self.is_in_trouble(trouble.to_string());
+            }
+        }
+    }
+
+    async fn take_part(&self, rng: &mut ChaCha12Rng) -> Result<Arc<Group<Catalog>>, Trouble> {
+        let identity = Identity::keep(&self.disk, rng).await?;
+        let (member, founds) = match identity.member {
+            Some(member) => (member, false),
+            None => self.become_member(identity, rng).await?,
+        };
+        let opening = Opening {
+            disk: &self.disk,
+            directory: DIRECTORY,
+            identity: gitstratum_consensus::Identity { group: GROUP, member },
+            options: &self.options,
+            peers: Arc::new(self.peers.clone()),
+        };
+        let group = Arc::new(Group::open(opening, rng).await?);
+        if founds || member == join::FOUNDER {
+            // Nothing, where it was done before.
+            group.found(self.node.as_str()).await?;
+        }
+        tracing::info!(node = %self.node, member, "takes part in the catalog");
+        self.group.store(Some(group.clone()));
+        self.enter(identity, &group).await;
+        Ok(group)
+    }
+
+    fn is_in_trouble(&self, trouble: String) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    fn trouble(&self) -> String {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops taking part; what was acknowledged is on the disk.
+    pub(crate) async fn close(&self) {
+        if let Some(group) = self.group.swap(None) {
+            group.close().await;
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: CatalogRequest,
+        within: Duration,
+    ) -> Result<Vec<u8>, CatalogFailure> {
+        use CatalogFailureKind::{Invalid, NoMember, NotDone, Unknown};
+
+        let failure = |kind: CatalogFailureKind, message: String| CatalogFailure {
+            kind: kind.into(),
+            message,
+        };
+        let Some(group) = self.group.load_full() else {
+            let message = format!("{} is no member of the catalog: {}", self.node, self.trouble());
+            return Err(failure(NoMember, message));
+        };
+        let invalid = |error: &dyn std::error::Error| failure(Invalid, error.to_string());
+        match request.request {
+            Some(catalog_request::Request::Command(command)) => {
+                // What is agreed on has to be understood by all.
+                decode_command(&command).map_err(|error| invalid(&error))?;
+                let proposed = group.propose(command, within).await;
+                proposed.map(|proposed| proposed.reply.into()).map_err(|error| match error {
+                    ProposeError::NotDone(reason) => failure(NotDone, reason),
+                    ProposeError::Unknown(reason) => failure(Unknown, reason),
+                })
+            }
+            Some(catalog_request::Request::Query(query)) => {
+                let query = decode_query(&query).map_err(|error| invalid(&error))?;
+                let look = |catalog: &Catalog| encode_answer(&catalog.0.answer(&query));
+                if request.local {
+                    return Ok(group.with_local(look));
+                }
+                let read = group.read(within, look).await;
+                read.map_err(|error| failure(NotDone, error.to_string()))
+            }
+            None => Err(failure(Invalid, "it asks for nothing".to_owned())),
+        }
+    }
+}
+
+#[async_trait]
+impl Agreement for Participant {
+    fn is_member(&self) -> bool {
+        self.group.load().is_some() || self.founding.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    async fn agree(&self, request: Bytes) -> Option<Bytes> {
+        let group = self.group.load_full()?;
+        Some(group.receive(&request).await)
+    }
+
+    async fn catalog(&self, request: CatalogRequest, within: Duration) -> CatalogResponse {
+        let answer = match self.answer(request, within).await {
+            Ok(reply) => Answer::Reply(reply.into()),
+            Err(failure) => Answer::Failure(failure),
+        };
+        CatalogResponse { answer: Some(answer) }
+    }
+}

@@ -1,0 +1,120 @@
+//! The leader's care for the members: voters follow the layout, one step at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use gitstratum_catalog::entity::NodeState;
+use gitstratum_consensus::{Group, GroupStatus, Member, MembersError};
+use gitstratum_core::placement::{CurrentLayout, Layout, MemberState, NodeId};
+
+use super::Catalog;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// More voters than this make agreement slower and no safer.
+const VOTERS_MAX: usize = 7;
+/// A learner that lacks no more entries than this can vote.
+const LAG_MAX: u64 = 100;
+
+/// Looks after the members while this one leads. Never ends.
+pub(super) async fn tend(node: &NodeId, group: &Group<Catalog>, layout: &CurrentLayout) {
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let status = group.status();
+        if status.leader.as_ref().is_none_or(|leader| leader.id != group.member()) {
+            continue;
+        }
+        let known = group.with_local(known);
+        let step = next_step(&status, &known, &layout.get());
+        if let Err(error) = take(group, &step).await {
+            tracing::warn!(%node, ?step, %error, "the members of the catalog stay as they are");
+        }
+    }
+}
+
+/// Nodes that the catalog knows and that were not removed, by member.
+fn known(catalog: &Catalog) -> BTreeMap<u64, NodeId> {
+    let nodes = catalog.0.nodes().filter(|(_, node)| node.state != NodeState::Removed);
+    nodes.map(|(id, node)| (node.raft.0, id.clone())).collect()
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Nothing,
+    Add(Member),
+    Vote(BTreeSet<u64>),
+    HandOver(u64),
+    Forget(BTreeSet<u64>),
+}
+
+async fn take(group: &Group<Catalog>, step: &Step) -> Result<(), MembersError> {
+    match step {
+        Step::Nothing => return Ok(()),
+        Step::Add(member) => group.add_learner(member.clone()).await?,
+        Step::Vote(voters) => group.set_voters(voters.clone()).await?,
+        Step::HandOver(to) => group.hand_over(*to).await?,
+        Step::Forget(members) => group.remove_learners(members.clone()).await?,
+    }
+    tracing::info!(?step, "the members of the catalog changed");
+    Ok(())
+}
+
+fn next_step(status: &GroupStatus, known: &BTreeMap<u64, NodeId>, layout: &Layout) -> Step {
+    let [voters] = &status.voters[..] else {
+        // A change is under way.
+        return Step::Nothing;
+    };
+    let missing = known.iter().find(|(id, _)| !status.nodes.contains_key(id));
+    if let Some((id, node)) = missing {
+        return Step::Add(Member { id: *id, node: node.to_string() });
+    }
+    let wanted = wanted(voters, known, layout);
+    if wanted.is_empty() {
+        return Step::Nothing;
+    }
+    if wanted != *voters {
+        let is_behind = |id: &&u64| !voters.contains(id) && !can_vote(status, **id);
+        if wanted.iter().any(|id| is_behind(&id)) {
+            return Step::Nothing;
+        }
+        return match wanted.contains(&status.member) {
+            true => Step::Vote(wanted),
+            // Leadership moves before a leader is removed.
+            false => {
+                let fit = wanted.iter().find(|id| voters.contains(id) && can_vote(status, **id));
+                fit.map_or_else(|| Step::Vote(&wanted | voters), |id| Step::HandOver(*id))
+            }
+        };
+    }
+    let forgotten = |id: &&u64| !known.contains_key(id) && !voters.contains(id);
+    let forgotten: BTreeSet<u64> = status.nodes.keys().filter(forgotten).copied().collect();
+    match forgotten.is_empty() {
+        true => Step::Nothing,
+        false => Step::Forget(forgotten),
+    }
+}
+
+/// Who is to vote: an odd number of the active members, those that do already first.
+fn wanted(voters: &BTreeSet<u64>, known: &BTreeMap<u64, NodeId>, layout: &Layout) -> BTreeSet<u64> {
+    let is_active = |node: &NodeId| {
+        layout.member(node).is_some_and(|member| member.state == MemberState::Active)
+    };
+    let active = known.iter().filter(|(_, node)| is_active(node)).map(|(id, _)| *id);
+    let mut active: Vec<u64> = active.collect();
+    active.sort_by_key(|id| (!voters.contains(id), *id));
+    let most = active.len().min(VOTERS_MAX);
+    let odd = most - usize::from(most.is_multiple_of(2) && most > 0);
+    active.into_iter().take(odd).collect()
+}
+
+/// Whether a member has nearly all of the log.
+fn can_vote(status: &GroupStatus, id: u64) -> bool {
+    let matched = status.matched.get(&id).copied().flatten();
+    let matched = matched.map_or(0, |position| position.index + 1);
+    let last = status.last_index.map_or(0, |index| index + 1);
+    status.matched.contains_key(&id) && matched + LAG_MAX >= last && matched > 0
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Names: `repo`, `events` and `token`.
+
+mod events;
+mod repositories;
+mod tokens;
+
+use gitstratum_catalog::{Answer, Operation, Query};
+use gitstratum_cluster::client::CatalogError as AskError;
+use serde::Serialize;
+
+use super::arguments::ClientArguments;
+use super::{Failure, connect, seeded_by_the_system};
+use crate::catalog::{CallError, CatalogClient};
+
+pub(super) use events::events;
+pub(super) use repositories::repo;
+pub(super) use tokens::token;
+
+/// How often a command of which nobody knows whether it was done is sent again.
+const REPEATS: usize = 3;
+
+async fn catalog(arguments: &ClientArguments) -> Result<CatalogClient, Failure> {
+    let client = connect(arguments).await?;
+    // On whose behalf, for events and reflogs: nothing is allowed by it.
+    let who = std::env::var("USER").unwrap_or_else(|_| "gitstratum".to_owned());
+    Ok(CatalogClient::new(client, &who, &mut seeded_by_the_system()?))
+}
+
+/// Has the catalog do something, and finds out whether it did.
+async fn call(
+    catalog: &mut CatalogClient,
+    operation: Operation,
+) -> Result<gitstratum_catalog::Outcome, Failure> {
+    let mut done = catalog.call(operation.clone()).await;
+    for _ in 0..REPEATS {
+        if !matches!(done, Err(CallError::Asking(AskError::Unknown(_)))) {
+            break;
+        }
+        done = catalog.again(operation.clone()).await;
+    }
+    done.map_err(failed)
+}
+
+async fn ask(catalog: &CatalogClient, query: &Query) -> Result<Answer, Failure> {
+    catalog.ask(query).await.map_err(failed)
+}
+
+fn failed(error: CallError) -> Failure {
+    Failure::Operation(error.to_string())
+}
+
+/// An answer to another question.
+fn other<T>() -> Result<T, Failure> {
+    Err(failed(CallError::Other))
+}
+
+/// One line of JSON.
+fn line(value: &impl Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string(value);
+    Ok(text.map_err(|error| Failure::Operation(error.to_string()))? + "\n")
+}
+
+/// A time as UTC, such as 2031-05-04 03:02:01.
+fn utc(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+/// The date of a day since the epoch, by the Gregorian calendar: years are counted from March, so
+/// that a leap day is the last of its year.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let leaps = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / 146_096;
+    let year_of_era = (day_of_era - leaps) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00");
+        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00");
+        assert_eq!(utc(1_709_251_199_999), "2024-02-29 23:59:59");
+        assert_eq!(utc(4_107_542_400_000), "2100-03-01 00:00:00");
+    }
+}
