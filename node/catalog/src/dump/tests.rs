@@ -58,7 +58,7 @@ fn lines_look_as_the_documents_say() {
         ),
         (
             "ref",
-            r#"{"kind":"ref","repository":1,"name":"HEAD","ref":{"target":{"symbolic":"refs/heads/main"},"peeled":null,"log":[{"old":null,"who":"ann","at_ms":1000,"message":"created"}]}}"#,
+            r#"{"kind":"ref","repository":1,"name":"HEAD","ref":{"target":{"symbolic":"refs/heads/main"},"peeled":null,"log":[{"old":null,"at_ms":1000,"note":{"who":"ann","message":"created"}}]}}"#,
         ),
         (
             "pack",

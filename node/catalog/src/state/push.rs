@@ -17,7 +17,7 @@ use super::refs::{NewRef, RefKey, Refs};
 use super::settings::branch;
 use super::{Context, State};
 use crate::command::{Expected, NewTarget, Push, RefUpdate};
-use crate::entity::{Change, Pack, RefTarget, Repository};
+use crate::entity::{Change, Note, Pack, RefTarget, Repository};
 use crate::error::{CatalogError, within};
 use crate::ids::{PackId, RepositoryId};
 use crate::names::RefName;
@@ -39,7 +39,7 @@ struct Work<'a> {
     /// Refs that the repository has by now, and may have.
     count: u64,
     count_max: u64,
-    message: Arc<str>,
+    note: Arc<Note>,
     changes: Vec<Change>,
 }
 
@@ -65,7 +65,7 @@ impl State {
                 .limits
                 .refs_max
                 .map_or(REFS_PER_REPOSITORY_MAX, |max| max.min(REFS_PER_REPOSITORY_MAX)),
-            message: push.message.into(),
+            note: Arc::new(context.note(push.message)),
             changes: Vec::new(),
         };
         let mut verdicts: Vec<(usize, Verdict)> = planned
@@ -147,7 +147,9 @@ impl Work<'_> {
             return Err(CatalogError::RefMoved { expected, actual: target });
         }
         let same = match (&old, &new) {
-            (Some(old), Some(new)) => old.target == new.target && old.peeled == new.peeled,
+            (Some(old), Some(new)) => {
+                old.target == new.target && old.peeled.as_deref() == new.peeled.as_ref()
+            }
             (None, None) => true,
             _ => false,
         };
@@ -171,7 +173,7 @@ impl Work<'_> {
             new: new.as_ref().map(|new| new.target.clone()),
         };
         match new {
-            Some(new) => self.refs.set(key, new, self.context, &self.message),
+            Some(new) => self.refs.set(key, new, self.context.now_ms, &self.note),
             None => {
                 self.refs.remove(&key);
                 self.count -= 1;

@@ -4,6 +4,8 @@
 //! not atomic, each of which is refused or done by itself. Every refusal has what it takes to act
 //! on it; [`CatalogError::advice`] says in which way.
 
+mod advice;
+
 use gitstratum_core::object::{HashAlgorithm, ObjectId};
 use gitstratum_core::placement::NodeId;
 use minicbor::{Decode, Encode};
@@ -13,16 +15,7 @@ use crate::entity::{NodeState, RefTarget};
 use crate::ids::{PackId, RaftId, RepositoryId, TokenId};
 use crate::names::{RefName, RefNameError, RepositoryName, RepositoryNameError};
 
-/// What whoever sent a refused command can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Advice {
-    /// Read what is there now, and send another command that goes by it.
-    ReadAgain,
-    /// The command itself is wrong, whatever is there: change it.
-    Fix,
-    /// Do first what the refusal says, or wait for it, then send the command anew.
-    Later,
-}
+pub use advice::Advice;
 
 /// Why a command, or one update of a push, was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Encode, Decode)]
@@ -439,32 +432,6 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
-    /// What whoever sent the command can do.
-    pub fn advice(&self) -> Advice {
-        match self {
-            CatalogError::RepositoryExists { .. }
-            | CatalogError::RepositoryConflict { .. }
-            | CatalogError::NoRepository { .. }
-            | CatalogError::RepositoryDeleted { .. }
-            | CatalogError::RepositoryNotDeleted { .. }
-            | CatalogError::UndeleteTooLate { .. }
-            | CatalogError::RefMoved { .. }
-            | CatalogError::RefConflict { .. }
-            | CatalogError::AtomicAborted
-            | CatalogError::Generation { .. }
-            | CatalogError::PackExists { .. }
-            | CatalogError::LayoutVersion { .. }
-            | CatalogError::NoNode { .. }
-            | CatalogError::NodeTransition { .. }
-            | CatalogError::NoToken { .. } => Advice::ReadAgain,
-            CatalogError::PurgeTooEarly { .. }
-            | CatalogError::LayoutLosesReplicas { .. }
-            | CatalogError::NodeInLayout { .. }
-            | CatalogError::LastVoter { .. } => Advice::Later,
-            _ => Advice::Fix,
-        }
-    }
-
     /// That there would be more of something than there may be.
     pub(crate) fn over(what: &str, given: u64, max: u64) -> Self {
         CatalogError::Limit { what: what.to_owned(), given, max }
