@@ -144,6 +144,15 @@ fn a_length_that_is_claimed_is_not_believed() {
     }
 }
 
+#[test]
+fn a_snapshot_is_made_in_a_task_of_its_own() {
+    fn is_sent<T: Send>(_: &T) {}
+    let state = State::new(0);
+    is_sent(&state);
+    is_sent(&snapshot(&state));
+    is_sent(&SnapshotReader::default());
+}
+
 fn frames(state: &State) -> Vec<Vec<u8>> {
     snapshot(state).collect()
 }
@@ -160,7 +169,7 @@ fn a_state_comes_back_from_its_snapshot() {
         let frames = frames(&state);
         let back = read(&frames).unwrap();
         assert_eq!(back, state);
-        assert_eq!(super::super::encode::tests::frames(&back), frames);
+        assert_eq!(self::frames(&back), frames);
     }
 }
 
