@@ -198,6 +198,22 @@ fn a_large_state_comes_in_frames_each_of_which_is_needed() {
 }
 
 #[test]
+fn the_longest_answer_fits_a_record() {
+    let mut machine = Machine::with_repository();
+    let long = "y".repeat(4000);
+    let count = gitstratum_core::limits::REFS_PER_PUSH_MAX;
+    for first in (0..count).step_by(200) {
+        let names = first..first + 200;
+        let updates = names.map(|n| make(&format!("refs/{n}/{long}"), 1)).collect();
+        machine.push(push(updates));
+    }
+    let updates = (0..count).map(|n| make(&format!("refs/{n}"), 1)).collect();
+    let verdicts = machine.push(push(updates));
+    assert!(verdicts.iter().all(|verdict| verdict.contains("cannot both be refs")));
+    assert_eq!(read(&frames(&machine.state)).unwrap(), machine.state);
+}
+
+#[test]
 fn a_damaged_frame_is_an_error_wherever_it_is_damaged() {
     let frames = frames(&rich().state);
     assert_eq!(frames.len(), 1);

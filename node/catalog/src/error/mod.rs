@@ -6,6 +6,7 @@
 
 mod advice;
 
+use gitstratum_core::limits::NAME_BYTES_MAX;
 use gitstratum_core::object::{HashAlgorithm, ObjectId};
 use gitstratum_core::placement::NodeId;
 use minicbor::{Decode, Encode};
@@ -178,9 +179,10 @@ pub enum CatalogError {
     #[n(14)]
     #[error("it and {existing}, which is there already, cannot both be refs")]
     RefConflict {
-        /// The one that is there.
+        /// The one that is there, or how a long one begins: a reply with thousands of them has to
+        /// stay within its bound.
         #[n(0)]
-        existing: RefName,
+        existing: String,
     },
     /// The ref is hidden.
     #[n(15)]
@@ -432,6 +434,13 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
+    /// That a ref is in the way.
+    pub(crate) fn conflict(existing: &RefName) -> Self {
+        let name = existing.as_str();
+        let end = name.floor_char_boundary(NAME_BYTES_MAX);
+        CatalogError::RefConflict { existing: name[..end].to_owned() }
+    }
+
     /// That there would be more of something than there may be.
     pub(crate) fn over(what: &str, given: u64, max: u64) -> Self {
         CatalogError::Limit { what: what.to_owned(), given, max }

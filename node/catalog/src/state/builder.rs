@@ -244,7 +244,7 @@ impl StateBuilder {
         within("updates in the log of a ref", value.log.len(), REFLOG_ENTRIES_MAX)?;
         // Directories come before what is in them.
         if let Some(existing) = name.directories().find_map(|above| self.names.get(above)) {
-            return Err(CatalogError::RefConflict { existing: existing.clone() }.into());
+            return Err(CatalogError::conflict(existing).into());
         }
         for entry in Arc::make_mut(&mut value).log.iter_mut() {
             self.notes_seen.share(&mut entry.note);

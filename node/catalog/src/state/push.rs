@@ -158,7 +158,7 @@ impl Work<'_> {
         }
         if old.is_none() {
             if let Some(existing) = self.refs.conflict(self.id, &name) {
-                return Err(CatalogError::RefConflict { existing: existing.clone() });
+                return Err(CatalogError::conflict(existing));
             }
             if self.count >= self.count_max {
                 let given = self.count + 1;
