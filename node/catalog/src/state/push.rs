@@ -52,42 +52,28 @@ impl State {
         let new_packs = self.new_packs(&repository, &push)?;
 
         let hidden = if push.may_update_hidden { &[][..] } else { &repository.hidden_refs };
-        let mut planned = plan(repository.object_format, hidden, push.updates);
-        planned
-            .sort_by_key(|(_, planned)| planned.as_ref().is_ok_and(|update| update.new.is_some()));
-        let before = push.atomic.then(|| self.refs.clone());
+        let refs_max = repository.limits.refs_max.unwrap_or(REFS_PER_REPOSITORY_MAX);
+        // One update alone changes nothing when it is refused.
+        let atomic = push.atomic && push.updates.len() > 1;
+        let before = atomic.then(|| self.refs.clone());
         let mut work = Work {
             context,
             id,
             refs: &mut self.refs,
             count: repository.refs,
-            count_max: repository
-                .limits
-                .refs_max
-                .map_or(REFS_PER_REPOSITORY_MAX, |max| max.min(REFS_PER_REPOSITORY_MAX)),
+            count_max: refs_max.min(REFS_PER_REPOSITORY_MAX),
             note: Arc::new(context.note(push.message)),
             changes: Vec::new(),
         };
-        let mut verdicts: Vec<(usize, Verdict)> = planned
-            .into_iter()
-            .map(|(at, planned)| match planned.and_then(|planned| work.update(planned)) {
-                Ok(old) => (at, Verdict::Done { old }),
-                Err(why) => (at, Verdict::Refused(why)),
-            })
-            .collect();
+        let verdicts = work.run(plan(repository.object_format, hidden, push.updates));
         let Work { count, changes, .. } = work;
-        verdicts.sort_by_key(|(at, _)| *at);
-        let mut verdicts: Vec<Verdict> = verdicts.into_iter().map(|(_, verdict)| verdict).collect();
-
-        let is_done = |verdict: &Verdict| matches!(verdict, Verdict::Done { .. });
-        if let Some(before) = before
-            && !verdicts.iter().all(is_done)
-        {
-            self.refs = before;
-            for verdict in verdicts.iter_mut().filter(|verdict| is_done(verdict)) {
-                *verdict = Verdict::Refused(CatalogError::AtomicAborted);
+        match before {
+            Some(before) if !verdicts.iter().all(is_done) => {
+                self.refs = before;
+                let verdicts = verdicts.into_iter().map(aborted).collect();
+                return Ok(Outcome::Pushed { verdicts });
             }
-            return Ok(Outcome::Pushed { verdicts });
+            _ => {}
         }
         let mut packs = 0;
         if verdicts.iter().any(is_done) {
@@ -136,6 +122,19 @@ impl State {
 }
 
 impl Work<'_> {
+    /// Does the updates, deletions first; says what became of each, in the order of the push.
+    fn run(&mut self, mut planned: Vec<(usize, Result<Planned, CatalogError>)>) -> Vec<Verdict> {
+        let is_made = |planned: &Planned| planned.new.is_some();
+        planned.sort_by_key(|(_, planned)| planned.as_ref().is_ok_and(is_made));
+        let done = planned.into_iter().map(|(at, planned)| {
+            let done = planned.and_then(|planned| self.update(planned));
+            (at, done.map_or_else(Verdict::Refused, |old| Verdict::Done { old }))
+        });
+        let mut verdicts: Vec<(usize, Verdict)> = done.collect();
+        verdicts.sort_by_key(|(at, _)| *at);
+        verdicts.into_iter().map(|(_, verdict)| verdict).collect()
+    }
+
     /// Does one update if the ref is as expected; says what it was.
     fn update(&mut self, planned: Planned) -> Result<Option<RefTarget>, CatalogError> {
         let Planned { name, expected, new } = planned;
@@ -181,6 +180,18 @@ impl Work<'_> {
         }
         self.changes.push(change);
         Ok(target)
+    }
+}
+
+fn is_done(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Done { .. })
+}
+
+/// What a verdict comes to when another one of an atomic push is a refusal.
+fn aborted(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Done { .. } => Verdict::Refused(CatalogError::AtomicAborted),
+        refused => refused,
     }
 }
 
