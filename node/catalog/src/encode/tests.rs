@@ -99,6 +99,11 @@ fn what_a_newer_version_adds_is_skipped() {
     newer[1] = 0x86;
     newer.extend([0xa1, 0x01, 0x82, 0x00, 0x61, b'x']);
     assert_eq!(decode_command(&newer).unwrap(), command);
+    // And the operation with a second field, which is text.
+    let (before, operation) = bytes.split_at(bytes.len() - 3);
+    assert_eq!(operation, [0x82, 5, 7], "operation 5, of repository 7");
+    let newer = [before, &[0x83, 5, 7, 0x61, b'x']].concat();
+    assert_eq!(decode_command(&newer).unwrap(), command);
     let trailing = [&bytes[..], &[0]].concat();
     assert!(matches!(decode_command(&trailing), Err(EncodingError::Trailing(1))));
     let mut other = bytes;
