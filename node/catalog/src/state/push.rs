@@ -1,8 +1,9 @@
 //! Pushes: compare-and-swap of refs, each by itself or all together.
 //!
 //! Deletions are done first, then the rest in the push's order, so that `a` can be deleted and
-//! `a/b` made by one push: git's receive-pack does the same. A name stands in one update only, so
-//! no expectation meets what the same push did.
+//! `a/b` made by one push. So does git's receive-pack where a push is not atomic; an atomic one it
+//! refuses then, for reasons of its files that do not apply here. A name stands in one update only,
+//! so no expectation meets what the same push did.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
