@@ -3,7 +3,8 @@
 //!
 //! `cargo run -p gitstratum-catalog --example million [-- REPOSITORIES]`: repositories of five
 //! refs each, `HEAD` included, made by commands as a cluster would. Memory is what the process has
-//! resident, by Linux's `/proc`.
+//! resident, and beside the time that passed stands the time on a processor, both by Linux's
+//! `/proc`: on a busy machine only the second says much.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ fn main() {
         count.parse().expect("the argument is a number of repositories")
     });
     let empty = resident_bytes();
-    let began = now();
+    let watch = Stopwatch::start();
     let mut state = State::new(0);
     let mut position = 0;
     for id in 1..=repositories {
@@ -37,7 +38,7 @@ fn main() {
     }
     let counts = state.counts();
     println!("{} repositories, {} refs, {} packs", counts.repositories, counts.refs, counts.packs);
-    report("made by commands", began.elapsed(), &format!("{} commands", 2 * repositories));
+    watch.report("made by commands", &format!("{} commands", 2 * repositories));
     let full = resident_bytes();
     println!(
         "{:>28} {} MB, {} bytes a repository",
@@ -46,9 +47,9 @@ fn main() {
         (full - empty) / repositories
     );
 
-    let began = now();
+    let watch = Stopwatch::start();
     let held = state.clone();
-    report("clone", began.elapsed(), "");
+    watch.report("clone", "");
     let alone = percentiles(&mut state, &mut position, repositories, 0);
     println!("{:>28} {alone}", "an update after the clone");
     println!("{:>28} {} MB", "memory with the clone", (resident_bytes() - empty) >> 20);
@@ -56,35 +57,31 @@ fn main() {
     let alone = percentiles(&mut state, &mut position, repositories, 1);
     println!("{:>28} {alone}", "an update without one");
 
-    let began = now();
+    let watch = Stopwatch::start();
     let frames: Vec<Vec<u8>> = snapshot(&state).collect();
     let bytes: usize = frames.iter().map(Vec::len).sum();
     let largest = frames.iter().map(Vec::len).max().unwrap_or(0);
     let text = format!("{} MB in {} frames, of at most {largest} bytes", bytes >> 20, frames.len());
-    report("snapshot", began.elapsed(), &text);
+    watch.report("snapshot", &text);
 
     let before = resident_bytes();
-    let began = now();
+    let watch = Stopwatch::start();
     let mut reader = SnapshotReader::default();
     for frame in &frames {
         reader.add(frame).expect("frames that were just made are read");
     }
     let back = reader.finish().expect("all frames came");
-    report(
-        "read back",
-        began.elapsed(),
-        &format!("{} MB of memory", (resident_bytes() - before) >> 20),
-    );
+    watch.report("read back", &format!("{} MB of memory", (resident_bytes() - before) >> 20));
     assert!(back == state, "a state comes back from its snapshot");
     drop((back, frames));
 
-    let began = now();
+    let watch = Stopwatch::start();
     let mut text = Vec::new();
     dump::dump(&state, &mut text).expect("memory takes what is written to it");
-    report("dump", began.elapsed(), &format!("{} MB", text.len() >> 20));
-    let began = now();
+    watch.report("dump", &format!("{} MB", text.len() >> 20));
+    let watch = Stopwatch::start();
     black_box(dump::load(&text[..]).expect("a dump that was just made is read"));
-    report("load", began.elapsed(), "");
+    watch.report("load", "");
 }
 
 #[expect(clippy::disallowed_methods, reason = "a measurement goes by the machine's clock")]
@@ -92,8 +89,29 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn report(what: &str, took: Duration, more: &str) {
-    println!("{what:>28} {took:?} {more}");
+/// What a step takes.
+struct Stopwatch {
+    began: Instant,
+    on_processor: Duration,
+}
+
+impl Stopwatch {
+    fn start() -> Self {
+        Stopwatch { began: now(), on_processor: on_processor() }
+    }
+
+    fn report(self, what: &str, more: &str) {
+        let passed = self.began.elapsed();
+        let on_processor = on_processor().saturating_sub(self.on_processor);
+        println!("{what:>28} {passed:.3?} ({on_processor:.3?} on a processor) {more}");
+    }
+}
+
+/// Time of this thread on a processor; 0 where the system does not say.
+fn on_processor() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = stat.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or(0))
 }
 
 /// Applies a command; says how long that took.

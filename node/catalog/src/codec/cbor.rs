@@ -64,6 +64,40 @@ pub mod oid_option {
     }
 }
 
+/// The same, of few values that may have one.
+pub mod boxed_oid_option {
+    use gitstratum_core::object::ObjectId;
+    use minicbor::decode::{self, Decoder};
+    use minicbor::encode::{self, Encoder, Write};
+
+    /// Writes an id, or null.
+    pub fn encode<C, W: Write>(
+        id: &Option<Box<ObjectId>>,
+        to: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        super::oid_option::encode(&id.as_deref().copied(), to, ctx)
+    }
+
+    /// Reads an id, or null.
+    pub fn decode<C>(
+        from: &mut Decoder<'_>,
+        ctx: &mut C,
+    ) -> Result<Option<Box<ObjectId>>, decode::Error> {
+        super::oid_option::decode(from, ctx).map(|id| id.map(Box::new))
+    }
+
+    /// What a field stands for that is not there.
+    pub fn nil() -> Option<Option<Box<ObjectId>>> {
+        Some(None)
+    }
+
+    /// Whether it may be left out.
+    pub fn is_nil(id: &Option<Box<ObjectId>>) -> bool {
+        id.is_none()
+    }
+}
+
 /// The hash of a repository's objects: git's number for it.
 pub mod algorithm {
     use gitstratum_core::object::HashAlgorithm;

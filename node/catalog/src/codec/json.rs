@@ -16,20 +16,22 @@ pub mod oid {
     }
 }
 
-/// An object id that may be missing.
-pub mod oid_option {
+/// An object id that may be missing, of few values that have one.
+pub mod boxed_oid_option {
     use gitstratum_core::object::ObjectId;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
     /// Writes an id, or null.
-    pub fn serialize<S: Serializer>(id: &Option<ObjectId>, to: S) -> Result<S::Ok, S::Error> {
-        id.map(|id| id.to_string()).serialize(to)
+    pub fn serialize<S: Serializer>(id: &Option<Box<ObjectId>>, to: S) -> Result<S::Ok, S::Error> {
+        id.as_ref().map(|id| id.to_string()).serialize(to)
     }
 
     /// Reads an id, or null.
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ObjectId>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Box<ObjectId>>, D::Error> {
         let text = Option::<String>::deserialize(from)?;
-        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+        text.map(|text| text.parse().map(Box::new).map_err(D::Error::custom)).transpose()
     }
 }
 

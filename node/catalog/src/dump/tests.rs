@@ -27,8 +27,8 @@ fn a_state_comes_back_from_its_dump_without_answers() {
         records.collect::<Vec<_>>()
     };
     assert_eq!(without(&back), without(&state));
-    assert_eq!(super::tests::text(&back), text);
-    assert_eq!(load(super::tests::text(&back).as_bytes()).unwrap(), back);
+    assert_eq!(self::text(&back), text);
+    assert_eq!(load(self::text(&back).as_bytes()).unwrap(), back);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn lines_look_as_the_documents_say() {
         ),
         (
             "ref",
-            r#"{"kind":"ref","repository":1,"name":"HEAD","ref":{"target":{"symbolic":"refs/heads/main"},"peeled":null,"log":[{"old":null,"who":"ann","at_ms":1000,"message":"created"}]}}"#,
+            r#"{"kind":"ref","repository":1,"name":"HEAD","ref":{"target":{"symbolic":"refs/heads/main"},"peeled":null,"log":[{"old":null,"at_ms":1000,"note":{"who":"ann","message":"created"}}]}}"#,
         ),
         (
             "pack",

@@ -99,6 +99,11 @@ fn what_a_newer_version_adds_is_skipped() {
     newer[1] = 0x86;
     newer.extend([0xa1, 0x01, 0x82, 0x00, 0x61, b'x']);
     assert_eq!(decode_command(&newer).unwrap(), command);
+    // And the operation with a second field, which is text.
+    let (before, operation) = bytes.split_at(bytes.len() - 3);
+    assert_eq!(operation, [0x82, 5, 7], "operation 5, of repository 7");
+    let newer = [before, &[0x83, 5, 7, 0x61, b'x']].concat();
+    assert_eq!(decode_command(&newer).unwrap(), command);
     let trailing = [&bytes[..], &[0]].concat();
     assert!(matches!(decode_command(&trailing), Err(EncodingError::Trailing(1))));
     let mut other = bytes;
@@ -144,6 +149,15 @@ fn a_length_that_is_claimed_is_not_believed() {
     }
 }
 
+#[test]
+fn a_snapshot_is_made_in_a_task_of_its_own() {
+    fn is_sent<T: Send>(_: &T) {}
+    let state = State::new(0);
+    is_sent(&state);
+    is_sent(&snapshot(&state));
+    is_sent(&SnapshotReader::default());
+}
+
 fn frames(state: &State) -> Vec<Vec<u8>> {
     snapshot(state).collect()
 }
@@ -160,7 +174,7 @@ fn a_state_comes_back_from_its_snapshot() {
         let frames = frames(&state);
         let back = read(&frames).unwrap();
         assert_eq!(back, state);
-        assert_eq!(super::super::encode::tests::frames(&back), frames);
+        assert_eq!(self::frames(&back), frames);
     }
 }
 
@@ -186,6 +200,22 @@ fn a_large_state_comes_in_frames_each_of_which_is_needed() {
     let mut swapped = frames.clone();
     swapped.swap(1, 2);
     assert!(read(&swapped).is_err());
+}
+
+#[test]
+fn the_longest_answer_fits_a_record() {
+    let mut machine = Machine::with_repository();
+    let long = "y".repeat(4000);
+    let count = gitstratum_core::limits::REFS_PER_PUSH_MAX;
+    for first in (0..count).step_by(200) {
+        let names = first..first + 200;
+        let updates = names.map(|n| make(&format!("refs/{n}/{long}"), 1)).collect();
+        machine.push(push(updates));
+    }
+    let updates = (0..count).map(|n| make(&format!("refs/{n}"), 1)).collect();
+    let verdicts = machine.push(push(updates));
+    assert!(verdicts.iter().all(|verdict| verdict.contains("cannot both be refs")));
+    assert_eq!(read(&frames(&machine.state)).unwrap(), machine.state);
 }
 
 #[test]

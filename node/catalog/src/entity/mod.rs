@@ -15,6 +15,6 @@ mod token;
 pub use event::{Change, Event};
 pub use node::{Node, NodeState};
 pub use pack::Pack;
-pub use reference::{LogEntry, LoggedUpdate, Ref, RefTarget};
+pub use reference::{LogEntry, LoggedUpdate, Note, Ref, RefTarget};
 pub use repository::{Deletion, Repository, RepositoryLimits};
 pub use token::{Access, Token};

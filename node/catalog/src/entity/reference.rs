@@ -35,7 +35,8 @@ impl std::fmt::Display for RefTarget {
     }
 }
 
-/// A ref of a repository.
+/// A ref of a repository. There are millions of them: what few have is boxed, and what many have
+/// alike is shared.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ref {
@@ -44,12 +45,12 @@ pub struct Ref {
     pub target: RefTarget,
     /// What an annotated tag comes to, however many tags stand between. Not checked here: whoever
     /// proposes it has read the objects.
-    #[cbor(n(1), with = "cbor::oid_option", has_nil)]
-    #[serde(with = "json::oid_option", default)]
-    pub peeled: Option<ObjectId>,
+    #[cbor(n(1), with = "cbor::boxed_oid_option", has_nil)]
+    #[serde(with = "json::boxed_oid_option", default)]
+    pub peeled: Option<Box<ObjectId>>,
     /// Its last updates, oldest first.
     #[n(2)]
-    pub log: Vec<LogEntry>,
+    pub log: Box<[LogEntry]>,
 }
 
 /// One update of a ref, as it is kept: where the ref pointed afterwards is what the next entry
@@ -59,18 +60,26 @@ pub struct Ref {
 pub struct LogEntry {
     /// Where it pointed before; nothing where it was made by this update.
     #[n(0)]
-    pub old: Option<RefTarget>,
-    /// Who asked for it.
-    #[cbor(n(1), with = "cbor::shared_text")]
-    #[serde(with = "json::shared_text")]
-    pub who: Arc<str>,
+    pub old: Option<Box<RefTarget>>,
     /// When, in unix milliseconds.
-    #[n(2)]
+    #[n(1)]
     pub at_ms: u64,
+    /// Who asked for it, and what was said: the same for all refs of a push.
+    #[cbor(n(2), with = "cbor::shared")]
+    #[serde(with = "json::shared")]
+    pub note: Arc<Note>,
+}
+
+/// Who asked for an update, and what was said of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// Who asked for it.
+    #[n(0)]
+    pub who: Box<str>,
     /// What was said of it.
-    #[cbor(n(3), with = "cbor::shared_text")]
-    #[serde(with = "json::shared_text")]
-    pub message: Arc<str>,
+    #[n(1)]
+    pub message: Box<str>,
 }
 
 /// One update of a ref, as it is told.
@@ -91,17 +100,17 @@ pub struct LoggedUpdate<'a> {
 impl Ref {
     /// The last updates, the latest first.
     pub fn updates(&self) -> impl Iterator<Item = LoggedUpdate<'_>> {
-        let after = self.log.iter().skip(1).map(|entry| entry.old.as_ref());
+        let after = self.log.iter().skip(1).map(|entry| entry.old.as_deref());
         let after = after.chain([Some(&self.target)]);
         // Within a log the ref is never gone, since its log goes with it.
         let pairs: Vec<_> = self.log.iter().zip(after).collect();
         pairs.into_iter().rev().filter_map(|(entry, new)| {
             Some(LoggedUpdate {
-                old: entry.old.as_ref(),
+                old: entry.old.as_deref(),
                 new: new?,
-                who: &entry.who,
+                who: &entry.note.who,
                 at_ms: entry.at_ms,
-                message: &entry.message,
+                message: &entry.note.message,
             })
         })
     }

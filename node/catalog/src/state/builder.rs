@@ -18,7 +18,7 @@ use super::refs::RefKey;
 use super::settings::{check_description, check_hidden};
 use super::tokens::HashedToken;
 use super::{Head, Record, State};
-use crate::entity::{Event, Node, Pack, Ref, RefTarget, Repository};
+use crate::entity::{Event, Node, Note, Pack, Ref, RefTarget, Repository};
 use crate::error::{CatalogError, within};
 use crate::ids::{ClientId, PackId, RaftId, RepositoryId, TokenId};
 use crate::names::{RefName, check_prefix};
@@ -92,9 +92,9 @@ pub struct StateBuilder {
     /// Names of refs of that repository.
     names: BTreeSet<RefName>,
     raft_ids: BTreeSet<RaftId>,
-    /// Words of the last entry of a log: the next one has the same, mostly, and then shares them.
-    who: Arc<str>,
-    message: Arc<str>,
+    /// What many refs have alike is held once.
+    names_seen: Pool<RefName>,
+    notes_seen: Pool<Arc<Note>>,
 }
 
 impl Default for StateBuilder {
@@ -106,8 +106,8 @@ impl Default for StateBuilder {
             counted: None,
             names: BTreeSet::new(),
             raft_ids: BTreeSet::new(),
-            who: "".into(),
-            message: "".into(),
+            names_seen: Pool::default(),
+            notes_seen: Pool::default(),
         }
     }
 }
@@ -227,7 +227,7 @@ impl StateBuilder {
     fn add_ref(
         &mut self,
         id: RepositoryId,
-        name: RefName,
+        mut name: RefName,
         mut value: Arc<Ref>,
     ) -> Result<(), RecordError> {
         let repository = self.state.repositories.get(id).ok_or(RecordError::NoRepository(id))?;
@@ -238,18 +238,18 @@ impl StateBuilder {
             }
             RefTarget::Symbolic(_) => {}
         }
-        if let Some(peeled) = value.peeled {
+        if let Some(peeled) = value.peeled.as_deref().copied() {
             check_id(repository.object_format, peeled)?;
         }
         within("updates in the log of a ref", value.log.len(), REFLOG_ENTRIES_MAX)?;
         // Directories come before what is in them.
         if let Some(existing) = name.directories().find_map(|above| self.names.get(above)) {
-            return Err(CatalogError::RefConflict { existing: existing.clone() }.into());
+            return Err(CatalogError::conflict(existing).into());
         }
         for entry in Arc::make_mut(&mut value).log.iter_mut() {
-            share(&mut self.who, &mut entry.who);
-            share(&mut self.message, &mut entry.message);
+            self.notes_seen.share(&mut entry.note);
         }
+        self.names_seen.share(&mut name);
         self.names.insert(name.clone());
         self.state.refs.insert(RefKey { repository: id, name }, value);
         Ok(())
@@ -328,11 +328,28 @@ fn given(number: u64, last: u64) -> Result<(), RecordError> {
     if (1..=last).contains(&number) { Ok(()) } else { Err(RecordError::NotGiven { number, last }) }
 }
 
-/// Lets a text share its bytes with an equal one that came before.
-fn share(before: &mut Arc<str>, text: &mut Arc<str>) {
-    if *before == *text {
-        *text = before.clone();
-    } else {
-        *before = text.clone();
+/// Values that came lately, for equal ones to share what they hold.
+#[derive(Debug)]
+struct Pool<T>(BTreeSet<T>);
+
+/// So many are kept; then it begins anew.
+const POOL_MAX: usize = 1024;
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Pool(BTreeSet::new())
+    }
+}
+
+impl<T: Ord + Clone> Pool<T> {
+    fn share(&mut self, value: &mut T) {
+        if let Some(known) = self.0.get(value) {
+            *value = known.clone();
+            return;
+        }
+        if self.0.len() == POOL_MAX {
+            self.0.clear();
+        }
+        self.0.insert(value.clone());
     }
 }

@@ -31,6 +31,7 @@ use gitstratum_core::limits::WHO_BYTES_MAX;
 use gitstratum_core::placement::Layout;
 
 use crate::command::{Command, Operation};
+use crate::entity::Note;
 use crate::error::{CatalogError, within};
 use crate::reply::{Outcome, Reply};
 
@@ -70,6 +71,13 @@ struct Context {
     position: u64,
     now_ms: u64,
     who: Arc<str>,
+}
+
+impl Context {
+    /// What the logs of refs say of the command.
+    fn note(&self, message: String) -> Note {
+        Note { who: Box::from(&*self.who), message: message.into() }
+    }
 }
 
 impl State {

@@ -1,8 +1,9 @@
 //! Pushes: compare-and-swap of refs, each by itself or all together.
 //!
 //! Deletions are done first, then the rest in the push's order, so that `a` can be deleted and
-//! `a/b` made by one push: git's receive-pack does the same. A name stands in one update only, so
-//! no expectation meets what the same push did.
+//! `a/b` made by one push. So does git's receive-pack where a push is not atomic; an atomic one it
+//! refuses then, for reasons of its files that do not apply here. A name stands in one update only,
+//! so no expectation meets what the same push did.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use super::refs::{NewRef, RefKey, Refs};
 use super::settings::branch;
 use super::{Context, State};
 use crate::command::{Expected, NewTarget, Push, RefUpdate};
-use crate::entity::{Change, Pack, RefTarget, Repository};
+use crate::entity::{Change, Note, Pack, RefTarget, Repository};
 use crate::error::{CatalogError, within};
 use crate::ids::{PackId, RepositoryId};
 use crate::names::RefName;
@@ -39,7 +40,7 @@ struct Work<'a> {
     /// Refs that the repository has by now, and may have.
     count: u64,
     count_max: u64,
-    message: Arc<str>,
+    note: Arc<Note>,
     changes: Vec<Change>,
 }
 
@@ -52,42 +53,28 @@ impl State {
         let new_packs = self.new_packs(&repository, &push)?;
 
         let hidden = if push.may_update_hidden { &[][..] } else { &repository.hidden_refs };
-        let mut planned = plan(repository.object_format, hidden, push.updates);
-        planned
-            .sort_by_key(|(_, planned)| planned.as_ref().is_ok_and(|update| update.new.is_some()));
-        let before = push.atomic.then(|| self.refs.clone());
+        let refs_max = repository.limits.refs_max.unwrap_or(REFS_PER_REPOSITORY_MAX);
+        // One update alone changes nothing when it is refused.
+        let atomic = push.atomic && push.updates.len() > 1;
+        let before = atomic.then(|| self.refs.clone());
         let mut work = Work {
             context,
             id,
             refs: &mut self.refs,
             count: repository.refs,
-            count_max: repository
-                .limits
-                .refs_max
-                .map_or(REFS_PER_REPOSITORY_MAX, |max| max.min(REFS_PER_REPOSITORY_MAX)),
-            message: push.message.into(),
+            count_max: refs_max.min(REFS_PER_REPOSITORY_MAX),
+            note: Arc::new(context.note(push.message)),
             changes: Vec::new(),
         };
-        let mut verdicts: Vec<(usize, Verdict)> = planned
-            .into_iter()
-            .map(|(at, planned)| match planned.and_then(|planned| work.update(planned)) {
-                Ok(old) => (at, Verdict::Done { old }),
-                Err(why) => (at, Verdict::Refused(why)),
-            })
-            .collect();
+        let verdicts = work.run(plan(repository.object_format, hidden, push.updates));
         let Work { count, changes, .. } = work;
-        verdicts.sort_by_key(|(at, _)| *at);
-        let mut verdicts: Vec<Verdict> = verdicts.into_iter().map(|(_, verdict)| verdict).collect();
-
-        let is_done = |verdict: &Verdict| matches!(verdict, Verdict::Done { .. });
-        if let Some(before) = before
-            && !verdicts.iter().all(is_done)
-        {
-            self.refs = before;
-            for verdict in verdicts.iter_mut().filter(|verdict| is_done(verdict)) {
-                *verdict = Verdict::Refused(CatalogError::AtomicAborted);
+        match before {
+            Some(before) if !verdicts.iter().all(is_done) => {
+                self.refs = before;
+                let verdicts = verdicts.into_iter().map(aborted).collect();
+                return Ok(Outcome::Pushed { verdicts });
             }
-            return Ok(Outcome::Pushed { verdicts });
+            _ => {}
         }
         let mut packs = 0;
         if verdicts.iter().any(is_done) {
@@ -136,6 +123,19 @@ impl State {
 }
 
 impl Work<'_> {
+    /// Does the updates, deletions first; says what became of each, in the order of the push.
+    fn run(&mut self, mut planned: Vec<(usize, Result<Planned, CatalogError>)>) -> Vec<Verdict> {
+        let is_made = |planned: &Planned| planned.new.is_some();
+        planned.sort_by_key(|(_, planned)| planned.as_ref().is_ok_and(is_made));
+        let done = planned.into_iter().map(|(at, planned)| {
+            let done = planned.and_then(|planned| self.update(planned));
+            (at, done.map_or_else(Verdict::Refused, |old| Verdict::Done { old }))
+        });
+        let mut verdicts: Vec<(usize, Verdict)> = done.collect();
+        verdicts.sort_by_key(|(at, _)| *at);
+        verdicts.into_iter().map(|(_, verdict)| verdict).collect()
+    }
+
     /// Does one update if the ref is as expected; says what it was.
     fn update(&mut self, planned: Planned) -> Result<Option<RefTarget>, CatalogError> {
         let Planned { name, expected, new } = planned;
@@ -147,7 +147,9 @@ impl Work<'_> {
             return Err(CatalogError::RefMoved { expected, actual: target });
         }
         let same = match (&old, &new) {
-            (Some(old), Some(new)) => old.target == new.target && old.peeled == new.peeled,
+            (Some(old), Some(new)) => {
+                old.target == new.target && old.peeled.as_deref() == new.peeled.as_ref()
+            }
             (None, None) => true,
             _ => false,
         };
@@ -156,7 +158,7 @@ impl Work<'_> {
         }
         if old.is_none() {
             if let Some(existing) = self.refs.conflict(self.id, &name) {
-                return Err(CatalogError::RefConflict { existing: existing.clone() });
+                return Err(CatalogError::conflict(existing));
             }
             if self.count >= self.count_max {
                 let given = self.count + 1;
@@ -171,7 +173,7 @@ impl Work<'_> {
             new: new.as_ref().map(|new| new.target.clone()),
         };
         match new {
-            Some(new) => self.refs.set(key, new, self.context, &self.message),
+            Some(new) => self.refs.set(key, new, self.context.now_ms, &self.note),
             None => {
                 self.refs.remove(&key);
                 self.count -= 1;
@@ -179,6 +181,18 @@ impl Work<'_> {
         }
         self.changes.push(change);
         Ok(target)
+    }
+}
+
+fn is_done(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Done { .. })
+}
+
+/// What a verdict comes to when another one of an atomic push is a refusal.
+fn aborted(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Done { .. } => Verdict::Refused(CatalogError::AtomicAborted),
+        refused => refused,
     }
 }
 

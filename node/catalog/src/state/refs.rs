@@ -14,8 +14,7 @@ use gitstratum_core::limits::REFLOG_ENTRIES_MAX;
 use gitstratum_core::object::ObjectId;
 use imbl::OrdMap;
 
-use super::Context;
-use crate::entity::{LogEntry, Ref, RefTarget};
+use crate::entity::{LogEntry, Note, Ref, RefTarget};
 use crate::ids::RepositoryId;
 use crate::names::RefName;
 
@@ -95,13 +94,12 @@ impl Refs {
     }
 
     /// Makes a ref, or moves it, and notes that in its log.
-    pub(super) fn set(&mut self, key: RefKey, new: NewRef, context: &Context, message: &Arc<str>) {
+    pub(super) fn set(&mut self, key: RefKey, new: NewRef, at_ms: u64, note: &Arc<Note>) {
         let held = self.map.get(&key);
         let entry = LogEntry {
-            old: held.map(|held| held.target.clone()),
-            who: context.who.clone(),
-            at_ms: context.now_ms,
-            message: message.clone(),
+            old: held.map(|held| Box::new(held.target.clone())),
+            at_ms,
+            note: note.clone(),
         };
         let kept = held.map_or(&[][..], |held| &held.log);
         let kept = &kept[kept.len().saturating_sub(REFLOG_ENTRIES_MAX - 1)..];
@@ -109,6 +107,7 @@ impl Refs {
         log.extend_from_slice(kept);
         log.push(entry);
         let NewRef { target, peeled } = new;
+        let (peeled, log) = (peeled.map(Box::new), log.into());
         self.map.insert(key, Arc::new(Ref { target, peeled, log }));
     }
 

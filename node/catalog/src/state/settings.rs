@@ -1,5 +1,7 @@
 //! Commands about repositories: create, rename, configure, delete, undelete.
 
+use std::sync::Arc;
+
 use gitstratum_core::limits::{DESCRIPTION_BYTES_MAX, HIDDEN_REFS_MAX, REF_NAME_BYTES_MAX};
 
 use super::refs::{NewRef, RefKey};
@@ -130,7 +132,8 @@ impl State {
         if old.as_ref() == Some(&new.target) {
             return;
         }
-        self.refs.set(key, new.clone(), context, &why.into());
+        let note = Arc::new(context.note(why.to_owned()));
+        self.refs.set(key, new.clone(), context.now_ms, &note);
         if old.is_none() {
             self.repositories.count(id, |repository| repository.refs += 1);
         }

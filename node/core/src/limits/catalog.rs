@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{MESSAGE_BYTES_MAX, REF_NAME_BYTES_MAX};
+use super::{LAYOUT_BYTES_MAX, MESSAGE_BYTES_MAX, NAME_BYTES_MAX, REF_NAME_BYTES_MAX};
 
 /// An encoded command. One push fits one command, so this bounds the refs of an atomic push too.
 pub const COMMAND_BYTES_MAX: usize = 1 << 20;
@@ -68,6 +68,13 @@ const _: () = assert!(
     REPOSITORY_NAME_PARTS_MAX <= REPOSITORY_NAME_BYTES_MAX
         && REPOSITORY_NAME_PART_BYTES_MAX <= REPOSITORY_NAME_BYTES_MAX
 );
+/// What a verdict takes beside the name of a ref that is in the way, and that is cut.
+const VERDICT_BYTES_BESIDE_NAME: usize = 64;
+const _: () = assert!(
+    REFS_PER_PUSH_MAX * (NAME_BYTES_MAX + VERDICT_BYTES_BESIDE_NAME) <= CATALOG_RECORD_BYTES_MAX,
+    "the answer to a push is a record of a snapshot, and a message"
+);
+const _: () = assert!(2 * LAYOUT_BYTES_MAX <= CATALOG_RECORD_BYTES_MAX);
 const _: () = assert!(EVENTS_MAX as usize >= 2 * REFS_PER_PUSH_MAX);
 const _: () = assert!(
     REFLOG_ENTRIES_MAX * (REFLOG_MESSAGE_BYTES_MAX + WHO_BYTES_MAX + REF_NAME_BYTES_MAX + 128)

@@ -10,25 +10,32 @@ use crate::command::*;
 use crate::entity::{Access, NodeState, Pack, RepositoryLimits};
 use crate::ids::*;
 
-pub fn commands() -> impl Strategy<Value = Command> {
+pub fn commands() -> BoxedStrategy<Command> {
     let request = (any::<[u8; 16]>(), any::<u64>());
     let request = request.prop_map(|(client, number)| Request { client: ClientId(client), number });
-    (0..2_u32, request, any::<u64>(), text(), operations()).prop_map(
-        |(group, request, at_ms, who, operation)| Command { group, request, at_ms, who, operation },
-    )
+    (0..2_u32, request, any::<u64>(), text(), operations())
+        .prop_map(|(group, request, at_ms, who, operation)| Command {
+            group,
+            request,
+            at_ms,
+            who,
+            operation,
+        })
+        .boxed()
 }
 
 /// Words that are names now and then.
-fn text() -> impl Strategy<Value = String> {
+fn text() -> BoxedStrategy<String> {
     prop_oneof![
         "[a-c](/[a-c]){0,2}",
         "refs/heads/[a-c](/[a-c]){0,2}",
         Just("HEAD".to_owned()),
         any::<String>(),
     ]
+    .boxed()
 }
 
-fn operations() -> impl Strategy<Value = Operation> {
+fn operations() -> BoxedStrategy<Operation> {
     let repository = || (0..4_u64).prop_map(RepositoryId);
     let create =
         (text(), algorithms(), text(), text(), limits(), prop::collection::vec(text(), 0..3));
@@ -102,26 +109,32 @@ fn operations() -> impl Strategy<Value = Operation> {
         token,
         (0..4_u64).prop_map(|token| Operation::RevokeToken { token: TokenId(token) }),
     ]
+    .boxed()
 }
 
-fn algorithms() -> impl Strategy<Value = HashAlgorithm> {
-    prop::sample::select(vec![HashAlgorithm::Sha1, HashAlgorithm::Sha256])
+fn algorithms() -> BoxedStrategy<HashAlgorithm> {
+    prop::sample::select(vec![HashAlgorithm::Sha1, HashAlgorithm::Sha256]).boxed()
 }
 
-fn limits() -> impl Strategy<Value = RepositoryLimits> {
-    any::<[Option<u64>; 3]>().prop_map(|[refs_max, push_bytes_max, repository_bytes_max]| {
-        RepositoryLimits { refs_max, push_bytes_max, repository_bytes_max }
-    })
+fn limits() -> BoxedStrategy<RepositoryLimits> {
+    any::<[Option<u64>; 3]>()
+        .prop_map(|[refs_max, push_bytes_max, repository_bytes_max]| RepositoryLimits {
+            refs_max,
+            push_bytes_max,
+            repository_bytes_max,
+        })
+        .boxed()
 }
 
-fn object_ids() -> impl Strategy<Value = ObjectId> {
+fn object_ids() -> BoxedStrategy<ObjectId> {
     prop_oneof![
         4 => (0..3_u8).prop_map(|byte| ObjectId::from_bytes(&[byte; 20]).unwrap()),
         1 => any::<[u8; 32]>().prop_map(|bytes| ObjectId::from_bytes(&bytes).unwrap()),
     ]
+    .boxed()
 }
 
-fn pushes() -> impl Strategy<Value = Push> {
+fn pushes() -> BoxedStrategy<Push> {
     let expected = prop_oneof![
         Just(Expected::Any),
         Just(Expected::Absent),
@@ -147,30 +160,32 @@ fn pushes() -> impl Strategy<Value = Push> {
     let flags = any::<[bool; 2]>();
     let updates = prop::collection::vec(update, 0..6);
     let packs = prop::collection::vec(packs, 0..3);
-    (0..3_u64, 0..2_u64, flags, updates, packs, text()).prop_map(
-        |(repository, generation, [atomic, may_update_hidden], updates, packs, message)| Push {
-            repository: RepositoryId(repository),
-            generation,
-            atomic,
-            may_update_hidden,
-            updates,
-            packs,
-            message,
-        },
-    )
+    (0..3_u64, 0..2_u64, flags, updates, packs, text())
+        .prop_map(
+            |(repository, generation, [atomic, may_update_hidden], updates, packs, message)| Push {
+                repository: RepositoryId(repository),
+                generation,
+                atomic,
+                may_update_hidden,
+                updates,
+                packs,
+                message,
+            },
+        )
+        .boxed()
 }
 
-fn layouts() -> impl Strategy<Value = Layout> {
-    (versions(), prop::collection::vec(versions(), 0..3), any::<bool>()).prop_map(
-        |(layout, previous, named)| Layout {
+fn layouts() -> BoxedStrategy<Layout> {
+    (versions(), prop::collection::vec(versions(), 0..3), any::<bool>())
+        .prop_map(|(layout, previous, named)| Layout {
             cluster: named.then(|| ClusterId::parse("test").unwrap()),
             previous: previous.into_iter().map(Arc::new).collect(),
             ..layout
-        },
-    )
+        })
+        .boxed()
 }
 
-fn versions() -> impl Strategy<Value = Layout> {
+fn versions() -> BoxedStrategy<Layout> {
     let states = prop::sample::select(vec![
         MemberState::Active,
         MemberState::Draining,
@@ -184,8 +199,8 @@ fn versions() -> impl Strategy<Value = Layout> {
         state,
     });
     let members = prop::collection::vec(members, 0..5);
-    (prop_oneof![0..4_u64, any::<u64>()], [0..4_usize, 0..4, 0..4], 0..4_u64, members).prop_map(
-        |(version, [replicas, write_quorum, read_quorum], settled, members)| Layout {
+    (prop_oneof![0..4_u64, any::<u64>()], [0..4_usize, 0..4, 0..4], 0..4_u64, members)
+        .prop_map(|(version, [replicas, write_quorum, read_quorum], settled, members)| Layout {
             cluster: None,
             version,
             replicas,
@@ -194,6 +209,6 @@ fn versions() -> impl Strategy<Value = Layout> {
             settled,
             members,
             previous: Vec::new(),
-        },
-    )
+        })
+        .boxed()
 }

@@ -220,28 +220,30 @@ impl Step {
 }
 
 /// Few clients, whose numbers go up, stay, or go back now and then.
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> BoxedStrategy<Vec<Step>> {
     let step = (0..3_u8, 0..10_u64, 0..40_u64, operations());
-    prop::collection::vec(step, 1..120).prop_map(|steps| {
-        let mut numbers = [5_u64; 3];
-        let mut at_ms = 0;
-        let step = |(client, number, ahead, operation): (u8, u64, u64, Operation)| {
-            let last = &mut numbers[usize::from(client)];
-            let number = match number {
-                0 => *last,
-                1 => last.saturating_sub(1),
-                _ => *last + 1,
+    prop::collection::vec(step, 1..120)
+        .prop_map(|steps| {
+            let mut numbers = [5_u64; 3];
+            let mut at_ms = 0;
+            let step = |(client, number, ahead, operation): (u8, u64, u64, Operation)| {
+                let last = &mut numbers[usize::from(client)];
+                let number = match number {
+                    0 => *last,
+                    1 => last.saturating_sub(1),
+                    _ => *last + 1,
+                };
+                *last = number.max(*last);
+                at_ms += 5;
+                Step { client, number, at_ms: (at_ms + ahead).saturating_sub(20), operation }
             };
-            *last = number.max(*last);
-            at_ms += 5;
-            Step { client, number, at_ms: (at_ms + ahead).saturating_sub(20), operation }
-        };
-        steps.into_iter().map(step).collect()
-    })
+            steps.into_iter().map(step).collect()
+        })
+        .boxed()
 }
 
 /// Few names, so that they meet.
-fn operations() -> impl Strategy<Value = Operation> {
+fn operations() -> BoxedStrategy<Operation> {
     let names = || prop_oneof![9 => "[ab](/[ab]){0,2}", 1 => Just("a//b".to_owned())];
     let repository = || (1..4_u64).prop_map(RepositoryId);
     prop_oneof![
@@ -256,9 +258,10 @@ fn operations() -> impl Strategy<Value = Operation> {
         1 => repository().prop_map(|repository| Operation::PurgeRepository { repository }),
         12 => pushes(),
     ]
+    .boxed()
 }
 
-fn pushes() -> impl Strategy<Value = Operation> {
+fn pushes() -> BoxedStrategy<Operation> {
     let names = prop_oneof![
         16 => "refs/[ab](/[ab]){0,2}",
         2 => Just("HEAD".to_owned()),
@@ -275,12 +278,12 @@ fn pushes() -> impl Strategy<Value = Operation> {
     let new = prop_oneof![1 => Just(NewTarget::Deleted), 2 => ids().prop_map(object)];
     let update = (names, expected, new);
     let update = update.prop_map(|(name, expected, new)| RefUpdate { name, expected, new });
-    (1..4_u64, any::<bool>(), prop::collection::vec(update, 0..5)).prop_map(
-        |(repository, atomic, updates)| {
+    (1..4_u64, any::<bool>(), prop::collection::vec(update, 0..5))
+        .prop_map(|(repository, atomic, updates)| {
             let repository = RepositoryId(repository);
             Operation::Push(Push { repository, atomic, ..push(updates) })
-        },
-    )
+        })
+        .boxed()
 }
 
 /// The state as the model has it.

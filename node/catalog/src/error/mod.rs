@@ -4,6 +4,9 @@
 //! not atomic, each of which is refused or done by itself. Every refusal has what it takes to act
 //! on it; [`CatalogError::advice`] says in which way.
 
+mod advice;
+
+use gitstratum_core::limits::NAME_BYTES_MAX;
 use gitstratum_core::object::{HashAlgorithm, ObjectId};
 use gitstratum_core::placement::NodeId;
 use minicbor::{Decode, Encode};
@@ -13,16 +16,7 @@ use crate::entity::{NodeState, RefTarget};
 use crate::ids::{PackId, RaftId, RepositoryId, TokenId};
 use crate::names::{RefName, RefNameError, RepositoryName, RepositoryNameError};
 
-/// What whoever sent a refused command can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Advice {
-    /// Read what is there now, and send another command that goes by it.
-    ReadAgain,
-    /// The command itself is wrong, whatever is there: change it.
-    Fix,
-    /// Do first what the refusal says, or wait for it, then send the command anew.
-    Later,
-}
+pub use advice::Advice;
 
 /// Why a command, or one update of a push, was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Encode, Decode)]
@@ -185,9 +179,10 @@ pub enum CatalogError {
     #[n(14)]
     #[error("it and {existing}, which is there already, cannot both be refs")]
     RefConflict {
-        /// The one that is there.
+        /// The one that is there, or how a long one begins: a reply with thousands of them has to
+        /// stay within its bound.
         #[n(0)]
-        existing: RefName,
+        existing: String,
     },
     /// The ref is hidden.
     #[n(15)]
@@ -439,30 +434,11 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
-    /// What whoever sent the command can do.
-    pub fn advice(&self) -> Advice {
-        match self {
-            CatalogError::RepositoryExists { .. }
-            | CatalogError::RepositoryConflict { .. }
-            | CatalogError::NoRepository { .. }
-            | CatalogError::RepositoryDeleted { .. }
-            | CatalogError::RepositoryNotDeleted { .. }
-            | CatalogError::UndeleteTooLate { .. }
-            | CatalogError::RefMoved { .. }
-            | CatalogError::RefConflict { .. }
-            | CatalogError::AtomicAborted
-            | CatalogError::Generation { .. }
-            | CatalogError::PackExists { .. }
-            | CatalogError::LayoutVersion { .. }
-            | CatalogError::NoNode { .. }
-            | CatalogError::NodeTransition { .. }
-            | CatalogError::NoToken { .. } => Advice::ReadAgain,
-            CatalogError::PurgeTooEarly { .. }
-            | CatalogError::LayoutLosesReplicas { .. }
-            | CatalogError::NodeInLayout { .. }
-            | CatalogError::LastVoter { .. } => Advice::Later,
-            _ => Advice::Fix,
-        }
+    /// That a ref is in the way.
+    pub(crate) fn conflict(existing: &RefName) -> Self {
+        let name = existing.as_str();
+        let end = name.floor_char_boundary(NAME_BYTES_MAX);
+        CatalogError::RefConflict { existing: name[..end].to_owned() }
     }
 
     /// That there would be more of something than there may be.
