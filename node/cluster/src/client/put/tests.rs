@@ -1,5 +1,7 @@
 //! Puts by a client whose layout is not that of the replicas, one of which hangs.
 
+mod large;
+
 use std::sync::Arc;
 use std::time::Duration;
 
