@@ -16,22 +16,21 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use gitstratum::config::{Config, ConfigOverrides};
 use gitstratum::server::{Serving, serve};
 use gitstratum_cluster::client::{Around, Client, ClientOptions};
 use gitstratum_cluster::quorum::QuorumWriter;
 use gitstratum_cluster::quorum::decorate::{
-    Adaptive, Breakers, Guarded, Latencies, Metered, Meters, Retried, Traced,
+    Adaptive, Breakers, Call, Guarded, Latencies, Layer, Layered, Metered, Meters, Put, Retried,
+    Traced,
 };
 use gitstratum_cluster::transport::{Connections, Dialler, Pool, PoolOptions};
-use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectId};
 use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
-use gitstratum_core::replica::{
-    Durability, Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored, Writers,
-};
+use gitstratum_core::replica::{Durability, NodeError, NodeWriter, StoreError, Stored, Writers};
 use gitstratum_host::{Disk, Host, Net};
+use gitstratum_testing::ScriptedReplica;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tokio::sync::oneshot;
@@ -51,7 +50,7 @@ fn main() -> Outcome<()> {
     runtime.block_on(overhead())?;
     drop(runtime);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(counted("of the writer", |node_id| Arc::new(AtOnce(node_id))));
+    runtime.block_on(counted("of the writer", |node_id| Arc::new(at_once(node_id))));
     runtime.block_on(counted("with its decorators", decorated));
     Ok(())
 }
@@ -70,50 +69,20 @@ fn member(number: usize, address: &str) -> Member {
 /// When each replica answered for each object.
 type Answered = Arc<Mutex<BTreeMap<ObjectId, Vec<Instant>>>>;
 
-/// A replica that notes when it answered.
-struct Noting {
-    inner: Arc<dyn NodeWriter>,
-    answered: Answered,
-}
+/// Notes when each replica answered.
+#[derive(Clone)]
+struct Noting(Answered);
 
-#[async_trait]
-impl NodeWriter for Noting {
-    fn node_id(&self) -> &NodeId {
-        self.inner.node_id()
-    }
-
-    async fn put(
+impl Layer for Noting {
+    async fn put<N: NodeWriter>(
         &self,
-        objects: Arc<[Object]>,
-        timeout: Duration,
+        call: Put<'_, N>,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        let id = objects[0].id();
-        let answers = self.inner.put(objects, timeout).await;
+        let id = call.objects[0].id();
+        let answers = call.send().await;
         let at = Instant::now();
-        self.answered.lock().expect("nobody panicked").entry(id).or_default().push(at);
+        self.0.lock().expect("nobody panicked").entry(id).or_default().push(at);
         answers
-    }
-
-    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError> {
-        self.inner.put_large(head, parts).await
-    }
-
-    async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
-        self.inner.has(ids, timeout).await
-    }
-
-    async fn store_hints(
-        &self,
-        missed: Vec<Missed>,
-        timeout: Duration,
-    ) -> Result<Recorded, NodeError> {
-        self.inner.store_hints(missed, timeout).await
-    }
-
-    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
-        let answered = self.answered.clone();
-        let inner = self.inner.bypassing_breaker()?;
-        Some(Arc::new(Noting { inner, answered }))
     }
 }
 
@@ -155,9 +124,9 @@ async fn overhead() -> Outcome<()> {
         node(number, &layout, &data).await?;
     }
     let answered = Answered::default();
-    let noted = answered.clone();
+    let noting = Noting(answered.clone());
     let writer =
-        move |inner| Arc::new(Noting { inner, answered: noted.clone() }) as Arc<dyn NodeWriter>;
+        move |inner| Arc::new(Layered::around(noting.clone(), inner)) as Arc<dyn NodeWriter>;
     let around = Around { writer: Box::new(writer), ..Around::default() };
     let begin = |learned: Arc<Layout>| {
         let layout = CurrentLayout::new(learned);
@@ -199,44 +168,30 @@ fn print(what: &str, times: &mut [Duration]) {
     println!("{what:<34} median {:>9.1} us  p99 {:>9.1} us", at(0.50), at(0.99));
 }
 
-/// A replica that answers at once.
-#[derive(Clone)]
-struct AtOnce(NodeId);
+/// Answers for a replica at once, and allocates its answer alone.
+#[derive(Clone, Copy)]
+struct AtOnce;
 
-#[async_trait]
-impl NodeWriter for AtOnce {
-    fn node_id(&self) -> &NodeId {
-        &self.0
-    }
-
-    async fn put(
+impl Layer for AtOnce {
+    async fn put<N: NodeWriter>(
         &self,
-        objects: Arc<[Object]>,
-        _timeout: Duration,
+        call: Put<'_, N>,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
         let stored = |object: &Object| {
             let bytes = object.size_bytes();
             Ok(Stored { bytes, durability: Durability::Synced, already_present: false })
         };
-        Ok(objects.iter().map(stored).collect())
+        Ok(call.objects.iter().map(stored).collect())
     }
+}
 
-    async fn put_large(&self, _: ObjectHead, _: Parts) -> Result<Stored, NodeError> {
-        unreachable!("every object is small")
-    }
-
-    async fn has(&self, _: Arc<[ObjectId]>, _: Duration) -> Result<Vec<bool>, NodeError> {
-        unreachable!("nobody asks")
-    }
-
-    async fn store_hints(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
-        unreachable!("nothing is missed")
-    }
+fn at_once(node_id: NodeId) -> Layered<AtOnce, ScriptedReplica> {
+    Layered::around(AtOnce, ScriptedReplica::new(node_id))
 }
 
 /// A replica with around it what a client has around each.
 fn decorated(node_id: NodeId) -> Arc<dyn NodeWriter> {
-    let counted = Metered::new(Traced::new(Retried::new(AtOnce(node_id))), &Meters::default());
+    let counted = Metered::new(Traced::new(Retried::new(at_once(node_id))), &Meters::default());
     Arc::new(Guarded::new(Adaptive::new(counted, &Latencies::default()), &Breakers::default()))
 }
 

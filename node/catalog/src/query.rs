@@ -166,8 +166,8 @@ impl State {
                 let page = self.references_page(*repository, prefix, after.as_ref(), *max as usize);
                 // Without their logs, which are much longer than the rest.
                 let short = |held: &Ref| {
-                    let (target, peeled) = (held.target.clone(), held.peeled);
-                    Ref { target, peeled, log: Vec::new() }
+                    let (target, peeled) = (held.target.clone(), held.peeled.clone());
+                    Ref { target, peeled, log: Box::default() }
                 };
                 let refs = page.refs.into_iter().map(|(name, held)| (name, short(&held)));
                 Answer::Refs { refs: refs.collect(), next: page.next }

@@ -121,6 +121,10 @@ pub const NAME_BYTES_MAX: usize = 255;
 pub const WRITER_BYTES_IN_FLIGHT_MAX: usize = 32 << 20;
 /// Parts of a large object that wait for one replica.
 pub const LARGE_PARTS_IN_FLIGHT: usize = 4;
+/// The beginning of a large object that a put keeps for another attempt: what a connection takes
+/// before the other side must have said something.
+pub const LARGE_BYTES_KEPT_MAX: usize =
+    STREAM_WINDOW_BYTES as usize + LARGE_PARTS_IN_FLIGHT * PART_BYTES_MAX;
 /// Flow-control window of one HTTP/2 stream.
 pub const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Flow-control window of one HTTP/2 connection.

@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
+use gitstratum_cluster::quorum::decorate::{Layer, Layered, Put, StoreHints};
 use gitstratum_cluster::quorum::{QuorumWriter, WriterStats};
-use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
-use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectId};
+use gitstratum_core::placement::{CurrentLayout, Member, NodeId};
 use gitstratum_core::replica::{
-    Durability, Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored, Writers,
+    Durability, NodeError, NodeWriter, Recorded, StoreError, Stored, Writers,
 };
+use gitstratum_testing::ScriptedCluster;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -60,26 +61,20 @@ struct World {
     recorded: Mutex<BTreeMap<(NodeId, ObjectId), NodeId>>,
 }
 
-struct Replica {
-    node_id: NodeId,
-    world: Arc<World>,
-}
+/// Around each replica: its writes end when the test says, and as it says.
+#[derive(Clone)]
+struct Ended(Arc<World>);
 
-#[async_trait]
-impl NodeWriter for Replica {
-    fn node_id(&self) -> &NodeId {
-        &self.node_id
-    }
-
-    async fn put(
+impl Layer for Ended {
+    async fn put<N: NodeWriter>(
         &self,
-        objects: Arc<[Object]>,
-        timeout: Duration,
+        call: Put<'_, N>,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
         let (end, ended) = oneshot::channel();
+        let Put { to, objects, timeout } = call;
         let ids = objects.iter().map(Object::id).collect();
-        let node_id = self.node_id.clone();
-        self.world.writes.lock().unwrap().push(Write { ids, node_id, end });
+        let node_id = to.node_id().clone();
+        self.0.writes.lock().unwrap().push(Write { ids, node_id, end });
         let fate = ended.await.expect("every write is ended");
         let answer = |(place, object): (usize, &Object)| match fate {
             Fate::StoresOne if place > 0 => Err(StoreError::DiskFull),
@@ -97,20 +92,15 @@ impl NodeWriter for Replica {
         }
     }
 
-    async fn put_large(&self, _: ObjectHead, _: Parts) -> Result<Stored, NodeError> {
-        unreachable!("every object is small")
-    }
-
-    async fn has(&self, _: Arc<[ObjectId]>, _: Duration) -> Result<Vec<bool>, NodeError> {
-        unreachable!("nobody asks for what is present")
-    }
-
-    async fn store_hints(&self, missed: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
-        let mut recorded = self.world.recorded.lock().unwrap();
+    async fn store_hints<N: NodeWriter>(
+        &self,
+        call: StoreHints<'_, N>,
+    ) -> Result<Recorded, NodeError> {
+        let mut recorded = self.0.recorded.lock().unwrap();
         let mut told = Recorded::default();
-        for missed in missed {
+        for missed in call.missed {
             let pair = (missed.node_id, missed.id);
-            match recorded.insert(pair, self.node_id.clone()) {
+            match recorded.insert(pair, call.to.node_id().clone()) {
                 None => told.new += 1,
                 Some(_) => told.already += 1,
             }
@@ -147,15 +137,12 @@ struct Driver {
 
 impl Driver {
     fn new() -> Self {
-        let member =
-            |name| Member::active(NodeId::new(name), format!("{name}:7000"), "z".to_owned(), 1);
-        let members = ["n1", "n2", "n3", "n4"].map(member).into();
-        let layout = Layout::first((REPLICAS, WRITE_QUORUM, 2), members);
-        let layout = CurrentLayout::new(layout.validated().expect("four members are a layout"));
+        let cluster = ScriptedCluster::new(4, (REPLICAS, WRITE_QUORUM, 2));
+        let layout = CurrentLayout::new(cluster.layout());
         let world = Arc::new(World::default());
-        let of_all = world.clone();
+        let ended = Ended(world.clone());
         let writers: Writers = Arc::new(move |member: &Member| {
-            Arc::new(Replica { node_id: member.node_id.clone(), world: of_all.clone() })
+            Arc::new(Layered::around(ended.clone(), cluster.replica(&member.node_id)))
         });
         let writer = QuorumWriter::new(layout, writers, Duration::from_secs(5));
         Driver { world, writer, known: BTreeMap::new(), callers: Vec::new() }

@@ -1,10 +1,6 @@
 //! Replicas of which a reader believes too much.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use gitstratum_core::object::ObjectId;
-use gitstratum_core::placement::NodeId;
+use gitstratum_cluster::quorum::decorate::{Call, Get, GetLarge, Layer};
 use gitstratum_core::replica::{Found, LargeReader, NodeError, NodeReader, StoreError};
 
 /// What a credulous reader takes for "absent".
@@ -19,19 +15,12 @@ pub enum Belief {
 }
 
 /// What is around a replica whose answers are believed.
-pub struct Credulous {
-    inner: Arc<dyn NodeReader>,
-    belief: Belief,
-}
+#[derive(Clone, Copy, Debug)]
+pub struct Credulous(pub Belief);
 
 impl Credulous {
-    /// Around this replica.
-    pub fn around(inner: Arc<dyn NodeReader>, belief: Belief) -> Arc<dyn NodeReader> {
-        Arc::new(Credulous { inner, belief })
-    }
-
-    fn believes(&self, error: &StoreError) -> bool {
-        match self.belief {
+    fn believes(self, error: &StoreError) -> bool {
+        match self.0 {
             Belief::CatchingUp => matches!(error, StoreError::CatchingUp),
             Belief::Damaged => matches!(error, StoreError::Damaged { .. }),
             Belief::Errors => true,
@@ -39,20 +28,14 @@ impl Credulous {
     }
 }
 
-#[async_trait::async_trait]
-impl NodeReader for Credulous {
-    fn node_id(&self) -> &NodeId {
-        self.inner.node_id()
-    }
-
-    async fn get(
+impl Layer for Credulous {
+    async fn get<N: NodeReader>(
         &self,
-        ids: Arc<[ObjectId]>,
-        timeout: Duration,
+        call: Get<'_, N>,
     ) -> Result<Vec<Result<Found, StoreError>>, NodeError> {
-        let count = ids.len();
-        let answers = match self.inner.get(ids, timeout).await {
-            Err(_) if self.belief == Belief::Errors => return Ok(vec![Ok(Found::Absent); count]),
+        let count = call.ids.len();
+        let answers = match call.send().await {
+            Err(_) if self.0 == Belief::Errors => return Ok(vec![Ok(Found::Absent); count]),
             answers => answers?,
         };
         let believed = answers.into_iter().map(|answer| match answer {
@@ -62,15 +45,14 @@ impl NodeReader for Credulous {
         Ok(believed.collect())
     }
 
-    async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
-        match self.inner.get_large(id).await {
+    async fn get_large<N: NodeReader>(
+        &self,
+        call: GetLarge<'_, N>,
+    ) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
+        match call.send().await {
             Err(NodeError::Rejected(error)) if self.believes(&error) => Ok(None),
-            Err(_) if self.belief == Belief::Errors => Ok(None),
+            Err(_) if self.0 == Belief::Errors => Ok(None),
             answer => answer,
         }
-    }
-
-    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeReader>> {
-        self.inner.bypassing_breaker().map(|inner| Credulous::around(inner, self.belief))
     }
 }

@@ -2,13 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
-use gitstratum_core::object::{Object, ObjectHead, ObjectId};
+use gitstratum_cluster::quorum::decorate::{Call, Layer, Put};
+use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::placement::NodeId;
-use gitstratum_core::replica::{
-    Durability, Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored,
-};
+use gitstratum_core::replica::{Durability, NodeError, NodeWriter, StoreError, Stored};
 use tokio::sync::Notify;
 
 /// When the replicas beyond W are forgotten.
@@ -71,15 +69,15 @@ impl Quorum {
 }
 
 /// What is around a replica that may be forgotten.
+#[derive(Clone)]
 pub struct FirstWritesOnly {
-    inner: Arc<dyn NodeWriter>,
     quorum: Arc<Quorum>,
 }
 
 impl FirstWritesOnly {
-    /// Around this replica.
-    pub fn around(inner: Arc<dyn NodeWriter>, quorum: Arc<Quorum>) -> Arc<dyn NodeWriter> {
-        Arc::new(FirstWritesOnly { inner, quorum })
+    /// Around a replica of that client.
+    pub fn of(quorum: Arc<Quorum>) -> Self {
+        FirstWritesOnly { quorum }
     }
 }
 
@@ -88,31 +86,25 @@ pub(super) fn pretended(bytes: u64) -> Stored {
     Stored { bytes, durability: Durability::Synced, already_present: false }
 }
 
-#[async_trait::async_trait]
-impl NodeWriter for FirstWritesOnly {
-    fn node_id(&self) -> &NodeId {
-        self.inner.node_id()
-    }
-
-    async fn put(
+impl Layer for FirstWritesOnly {
+    async fn put<N: NodeWriter>(
         &self,
-        objects: Arc<[Object]>,
-        timeout: Duration,
+        call: Put<'_, N>,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        let (quorum, node_id) = (&*self.quorum, self.inner.node_id());
-        let ids: Vec<_> = objects.iter().map(Object::id).collect();
-        let sizes = objects.iter().map(Object::size_bytes);
+        let (quorum, node_id) = (&*self.quorum, call.to.node_id());
+        let ids: Vec<_> = call.objects.iter().map(Object::id).collect();
+        let sizes = call.objects.iter().map(Object::size_bytes);
         let neglected = sizes.map(|bytes| Ok(pretended(bytes))).collect();
         if quorum.neglect == Neglect::Unsent {
             if quorum.has_enough_others(&ids, node_id) {
                 return Ok(neglected);
             }
             quorum.count(&ids, node_id);
-            return self.inner.put(objects, timeout).await;
+            return call.send().await;
         }
         tokio::select! {
             biased;
-            answers = self.inner.put(objects, timeout) => {
+            answers = call.send() => {
                 let answers = answers?;
                 let stored = ids.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
                 let stored: Vec<_> = stored.map(|(id, _)| *id).collect();
@@ -122,26 +114,5 @@ impl NodeWriter for FirstWritesOnly {
             }
             () = quorum.enough_others(&ids, node_id) => Ok(neglected),
         }
-    }
-
-    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError> {
-        self.inner.put_large(head, parts).await
-    }
-
-    async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
-        self.inner.has(ids, timeout).await
-    }
-
-    async fn store_hints(
-        &self,
-        missed: Vec<Missed>,
-        timeout: Duration,
-    ) -> Result<Recorded, NodeError> {
-        self.inner.store_hints(missed, timeout).await
-    }
-
-    fn bypassing_breaker(&self) -> Option<Arc<dyn NodeWriter>> {
-        let around = |inner| FirstWritesOnly::around(inner, self.quorum.clone());
-        self.inner.bypassing_breaker().map(around)
     }
 }

@@ -41,7 +41,7 @@ fn trace() -> Vec<Record> {
         ("n1", Event::Ready),
         ("c1", Event::OpStarted { op: 1, call: Call::Put, objects: vec![wanted] }),
         ("n1", Event::Stopped { by: Stop::Crash }),
-        ("c1", Event::OpFinished { op: 1, outcomes: vec![failed] }),
+        ("c1", Event::OpFinished { op: 1, outcomes: vec![failed], moved: Vec::new() }),
         ("world", Event::Panicked { message: "x < y".into() }),
     ];
     let record = |(at_us, (actor, event)): (u64, (&str, Event))| Record {

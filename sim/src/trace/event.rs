@@ -206,6 +206,10 @@ pub enum Event {
         op: u64,
         /// One for each object, in order.
         outcomes: Vec<Outcome>,
+        /// Its objects by the layouts that the client went by in the end, when these are others
+        /// than in the beginning.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        moved: Vec<Wanted>,
     },
     /// The counters of a client's writer.
     Writer(WriterSample),

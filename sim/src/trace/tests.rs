@@ -32,7 +32,7 @@ fn a_line_names_time_actor_and_event() {
 fn the_digest_changes_with_time_order_and_contents() {
     let one = record(1, Event::Ready);
     let outcomes = vec![Outcome::Acked { replicas: vec!["n1".into()] }];
-    let two = record(1, Event::OpFinished { op: 1, outcomes });
+    let two = record(1, Event::OpFinished { op: 1, outcomes, moved: Vec::new() });
     let base = digest(&[one.clone(), two.clone()]);
     assert_eq!(base, digest(&[one.clone(), two.clone()]));
     assert_ne!(base, digest(&[two.clone(), one.clone()]));

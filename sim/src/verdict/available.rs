@@ -3,6 +3,10 @@
 //! One dead replica of three must not fail a put. This is also where a client that never
 //! dials a node again shows: for the rule, a node that is back counts as in reach once
 //! `expect.recover_within` has passed.
+//!
+//! A layout that comes into force during a call moves its objects. Then a quorum must be in reach
+//! by every layout that the call may have gone by: the ones of its beginning, those of its end,
+//! and what was between, which those of its end still name.
 
 use super::history::{History, Operation};
 use super::{Class, Violation};
@@ -41,23 +45,25 @@ pub(super) struct Failure<'a> {
 pub(super) fn failures<'a>(history: &'a History<'a>, recovery_us: u64) -> Vec<Failure<'a>> {
     let mut failures = Vec::new();
     for (operation, object, outcome, at_us) in history.put_answers().chain(history.get_answers()) {
-        let (needed, error) = match outcome {
-            Outcome::PutFailed { error, .. } => (object.write_quorum, error),
-            Outcome::Unavailable { error } => (object.read_quorum, error),
-            _ => continue,
+        let (Outcome::PutFailed { error, .. } | Outcome::Unavailable { error }) = outcome else {
+            continue;
         };
         let (client, began_us) = (operation.client, operation.began_us);
         let stays =
             |node: &&String| history.reachable_after(recovery_us, (node, client), began_us, at_us);
         let in_reach: Vec<&String> = object.replicas.iter().filter(stays).collect();
-        // The object may have been put by any layout that is not settled, so a get needs a quorum
-        // of each of them. A put goes by one.
-        let of_each = || {
-            let mut earlier = object.earlier.iter();
-            earlier.all(|(nodes, quorum)| nodes.iter().filter(stays).count() >= *quorum)
-        };
+        let count = |nodes: &[String]| nodes.iter().filter(stays).count();
         let is_put = operation.call.is_put();
-        if in_reach.len() >= needed && (is_put || of_each()) {
+        let reaches = |placed: &Wanted, earlier_too: bool| {
+            let needed = if is_put { placed.write_quorum } else { placed.read_quorum };
+            let mut earlier = placed.earlier.iter().filter(|_| earlier_too);
+            count(&placed.replicas) >= needed
+                && earlier.all(|(nodes, read_quorum)| count(nodes) >= needed.max(*read_quorum))
+        };
+        // The object may have been put by any layout that is not settled, so a get needs a quorum
+        // of each of them. A put goes by one after the other as they come.
+        let began = reaches(object, !is_put);
+        if began && operation.moved(object).is_none_or(|moved| reaches(moved, true)) {
             failures.push(Failure { operation, object, error, at_us, in_reach });
         }
     }

@@ -23,9 +23,18 @@ pub struct Operation<'a> {
     pub objects: &'a [Wanted],
     /// One for each object once it returned.
     pub outcomes: &'a [Outcome],
+    /// Its objects by the layouts that the client went by when it returned, if these are others
+    /// than when it began.
+    pub moved: &'a [Wanted],
 }
 
 impl<'a> Operation<'a> {
+    /// An object by the layouts that the client went by when the call returned, if these are
+    /// others than when it began.
+    pub fn moved(&self, object: &Wanted) -> Option<&'a Wanted> {
+        self.moved.iter().find(|moved| moved.id == object.id)
+    }
+
     /// Objects with their outcomes, and when the call returned; nothing while it has not.
     pub fn answers(&self) -> impl Iterator<Item = (&'a Wanted, &'a Outcome, u64)> + use<'a> {
         let ended_us = self.ended_us.unwrap_or_default();
@@ -115,13 +124,15 @@ impl<'a> History<'a> {
                     ended_us: None,
                     objects,
                     outcomes: &[],
+                    moved: &[],
                 };
                 self.operations.insert(*op, operation);
             }
-            Event::OpFinished { op, outcomes } => {
+            Event::OpFinished { op, outcomes, moved } => {
                 if let Some(operation) = self.operations.get_mut(op) {
                     operation.ended_us = Some(record.at_us);
                     operation.outcomes = outcomes;
+                    operation.moved = moved;
                 }
             }
             Event::Condemned { deletion, ids } => {

@@ -1,5 +1,6 @@
 //! Each checker is shown a good trace and one with a fault planted by hand.
 
+mod available;
 mod convergent;
 mod deleted;
 mod disks;
@@ -45,6 +46,19 @@ fn not_found(absent: &[&str]) -> Outcome {
 
 fn unavailable() -> Outcome {
     Outcome::Unavailable { error: "timed out".into() }
+}
+
+/// An object with these replicas.
+fn wanted(id: &str, replicas: &[&str]) -> Wanted {
+    Wanted {
+        id: id.into(),
+        bytes: 10,
+        content: None,
+        replicas: text(replicas),
+        write_quorum: 2,
+        read_quorum: 2,
+        earlier: Vec::new(),
+    }
 }
 
 impl Trace {
@@ -116,21 +130,18 @@ impl Trace {
     fn begin_call(&mut self, call: Call, id: &str, content: Option<&str>) -> &mut Self {
         self.ops += 1;
         let op = self.ops;
-        let objects = vec![Wanted {
-            id: id.into(),
-            bytes: 10,
-            content: content.map(str::to_owned),
-            replicas: text(ALL),
-            write_quorum: 2,
-            read_quorum: 2,
-            earlier: Vec::new(),
-        }];
+        let objects = vec![Wanted { content: content.map(str::to_owned), ..wanted(id, ALL) }];
         self.add("c1", Event::OpStarted { op, call, objects })
     }
 
     fn end_call(&mut self, outcome: Outcome) -> &mut Self {
+        self.end_call_by(outcome, Vec::new())
+    }
+
+    /// The same when the client went by another layout in the end.
+    fn end_call_by(&mut self, outcome: Outcome, moved: Vec<Wanted>) -> &mut Self {
         let op = self.ops;
-        self.add("c1", Event::OpFinished { op, outcomes: vec![outcome] })
+        self.add("c1", Event::OpFinished { op, outcomes: vec![outcome], moved })
     }
 
     fn put(&mut self, id: &str, outcome: Outcome) -> &mut Self {
@@ -321,63 +332,6 @@ fn runs_that_differ_are_not_deterministic() {
     let found = deterministic(&one.records, &other.records);
     assert_eq!(found[0].rule, "I9 deterministic");
     assert!(found[0].message.contains("line 12"), "{}", found[0].message);
-}
-
-#[test]
-fn a_put_that_fails_with_one_replica_away_is_unavailable() {
-    let mut trace = Trace::begin();
-    trace.stop("n1").put("a", put_failed(&["n2"]));
-    trace.inspect("a", &["n2"], found()).end();
-    assert_eq!(trace.rules(), ["quorum in reach"]);
-    assert_eq!(trace.verdict(), Verdict::Stuck);
-    assert_eq!(trace.verdict().exit_code(), 3);
-}
-
-#[test]
-fn a_get_that_fails_with_a_quorum_in_reach_is_unavailable() {
-    let mut trace = Trace::begin();
-    trace.stop("n1").get("a", unavailable()).end();
-    assert_eq!(trace.rules(), ["quorum in reach"]);
-}
-
-#[test]
-fn failing_without_a_quorum_in_reach_is_no_violation() {
-    let cut = |trace: &mut Trace, from: &str, to: &str| {
-        trace.add(from, Event::Cut { to: to.into() });
-    };
-    let mut trace = Trace::begin();
-    cut(&mut trace, "n1", "c1");
-    cut(&mut trace, "c1", "n2");
-    trace.put("a", put_failed(&["n3"])).get("b", unavailable());
-    trace.inspect("a", &["n3"], found()).end();
-    assert_eq!(trace.rules(), Vec::<&str>::new());
-}
-
-#[test]
-fn a_returned_node_counts_once_the_time_for_recovery_has_passed() {
-    let with = |seconds| {
-        let mut trace = Trace::begin();
-        trace.stop("n1").stop("n2").wait(1).start("n2", "a").wait(seconds);
-        trace.put("a", put_failed(&["n3"])).inspect("a", &["n3"], found()).end();
-        trace.rules()
-    };
-    assert_eq!(with(4), Vec::<&str>::new());
-    assert_eq!(with(6), ["quorum in reach"]);
-}
-
-#[test]
-fn a_moved_node_counts_only_once_its_name_has_followed() {
-    let with = |dns_follows: bool| {
-        let mut trace = Trace::begin();
-        trace.stop("n1").stop("n2").wait(1).start("n2", "b");
-        if dns_follows {
-            trace.dns("n2", Some("b"));
-        }
-        trace.wait(6).put("a", put_failed(&["n3"])).inspect("a", &["n3"], found()).end();
-        trace.rules()
-    };
-    assert_eq!(with(false), Vec::<&str>::new());
-    assert_eq!(with(true), ["quorum in reach"]);
 }
 
 #[test]

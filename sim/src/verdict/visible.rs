@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::History;
 use super::{Class, Violation};
-use crate::trace::Outcome;
+use crate::trace::{Outcome, Wanted};
 
 /// Wrong or ill-founded "not found"s.
 pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
@@ -37,9 +37,12 @@ pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
                 object.id
             ));
         }
-        let said_so: BTreeSet<&String> =
-            absent.iter().filter(|node| object.replicas.contains(node)).collect();
-        if said_so.len() + object.write_quorum <= object.replicas.len() {
+        let proves = |placed: &Wanted| {
+            let said_so: BTreeSet<&String> =
+                absent.iter().filter(|node| placed.replicas.contains(node)).collect();
+            said_so.len() + placed.write_quorum > placed.replicas.len()
+        };
+        if !proves(object) && !operation.moved(object).is_some_and(proves) {
             complain(format!(
                 "{client} was told that {} does not exist on the word of {absent:?} alone, of \
                  its replicas {:?}; with W = {} of N = {} that proves nothing",

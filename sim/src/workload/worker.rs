@@ -1,5 +1,6 @@
 //! One line of operations, one after another, on a client.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use futures_util::future::{join, join_all};
 use gitstratum_cluster::client::{Client, GetError, Got, PutError, PutReport};
 use gitstratum_core::limits::PART_BYTES_MAX;
 use gitstratum_core::object::{Object, ObjectId};
-use gitstratum_core::placement::{NodeId, ReadSet};
+use gitstratum_core::placement::{NodeId, Placement, ReadSet};
 use rand::{Rng, RngCore};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::mpsc;
@@ -22,6 +23,14 @@ use crate::trace::{Call, Event, Outcome, Recorder, Wanted, WriterSample};
 
 /// Parts of a large object on their way into the client.
 const PARTS_WAITING: usize = 4;
+
+/// A call that was begun.
+struct Begun {
+    op: u64,
+    ids: Vec<ObjectId>,
+    /// What the client went by.
+    placement: Arc<Placement>,
+}
 
 /// One line of operations of a client.
 pub struct Worker {
@@ -109,22 +118,23 @@ impl Worker {
     /// So many puts in one moment, each by a caller of its own.
     pub async fn put_at_once(&mut self, callers: usize) {
         let begun: Vec<_> = (0..callers).map(|_| self.begin_put(false)).collect();
-        join_all(begun.into_iter().map(|(op, object)| self.finish_put(op, object, false))).await;
+        join_all(begun.into_iter().map(|(begun, object)| self.finish_put(begun, object, false)))
+            .await;
     }
 
     async fn put(&mut self, large: bool) {
-        let (op, object) = self.begin_put(large);
-        self.finish_put(op, object, large).await;
+        let (begun, object) = self.begin_put(large);
+        self.finish_put(begun, object, large).await;
     }
 
-    fn begin_put(&mut self, large: bool) -> (u64, Object) {
+    fn begin_put(&mut self, large: bool) -> (Begun, Object) {
         let object = self.next_object(large);
         let call = if large { Call::PutLarge } else { Call::Put };
-        let op = self.begin(call, vec![self.wanted(object.id(), Some(&object))]);
-        (op, object)
+        let wanted = self.wanted(object.id(), Some(&object));
+        (self.begin(call, vec![object.id()], vec![wanted]), object)
     }
 
-    async fn finish_put(&self, op: u64, object: Object, large: bool) {
+    async fn finish_put(&self, begun: Begun, object: Object, large: bool) {
         let known = known(&object);
         let result = if large {
             put_large(&self.client, &object).await
@@ -132,20 +142,21 @@ impl Worker {
             self.client.put(object).await
         };
         self.ledger.note(known, result.is_ok());
-        self.end(op, vec![put_outcome(result)]);
+        self.end(begun, vec![put_outcome(result)]);
     }
 
     async fn put_batch(&mut self, count: usize) {
         let objects: Vec<Object> = (0..count).map(|_| self.next_object(false)).collect();
         let wanted = objects.iter().map(|object| self.wanted(object.id(), Some(object)));
-        let op = self.begin(Call::PutBatch, wanted.collect());
+        let wanted = wanted.collect();
+        let begun = self.begin(Call::PutBatch, objects.iter().map(Object::id).collect(), wanted);
         let known: Vec<Known> = objects.iter().map(known).collect();
         let results = self.client.put_batch(objects, false).await;
         assert_eq!(results.len(), count, "put_batch answers once for each object");
         for (known, result) in known.into_iter().zip(&results) {
             self.ledger.note(known, result.is_ok());
         }
-        self.end(op, results.into_iter().map(put_outcome).collect());
+        self.end(begun, results.into_iter().map(put_outcome).collect());
     }
 
     /// Reads these, one after another without pause.
@@ -162,21 +173,21 @@ impl Worker {
     }
 
     async fn get_this(&mut self, id: ObjectId, wanted: Wanted) {
-        let op = self.begin(Call::Get, vec![wanted]);
+        let begun = self.begin(Call::Get, vec![id], vec![wanted]);
         let outcome = read_object(&self.client, id).await;
-        self.end(op, vec![outcome]);
+        self.end(begun, vec![outcome]);
     }
 
     async fn get_batch(&mut self, count: usize) {
         let (ids, wanted): (Vec<_>, Vec<_>) = (0..count).map(|_| self.next_target()).unzip();
-        let op = self.begin(Call::GetBatch, wanted);
+        let begun = self.begin(Call::GetBatch, ids.clone(), wanted);
         let results = self.client.get_batch(ids.clone()).await;
         assert_eq!(results.len(), count, "get_batch answers once for each id");
         let mut outcomes = Vec::with_capacity(count);
         for (id, result) in ids.into_iter().zip(results) {
             outcomes.push(get_outcome(&self.client, id, result).await);
         }
-        self.end(op, outcomes);
+        self.end(begun, outcomes);
     }
 
     fn next_object(&mut self, large: bool) -> Object {
@@ -226,16 +237,20 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, call: Call, objects: Vec<Wanted>) -> u64 {
+    fn begin(&mut self, call: Call, ids: Vec<ObjectId>, objects: Vec<Wanted>) -> Begun {
         self.operations += 1;
         let op = self.operations;
         self.recorder.record(&self.machine, Event::OpStarted { op, call, objects });
-        op
+        Begun { op, ids, placement: self.client.placement() }
     }
 
-    fn end(&self, op: u64, outcomes: Vec<Outcome>) {
+    fn end(&self, Begun { op, ids, placement }: Begun, outcomes: Vec<Outcome>) {
         let acked = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Acked { .. }));
-        self.recorder.record(&self.machine, Event::OpFinished { op, outcomes });
+        let moved = match placement.versions() == self.client.placement().versions() {
+            true => Vec::new(),
+            false => ids.into_iter().map(|id| self.wanted(id, None)).collect(),
+        };
+        self.recorder.record(&self.machine, Event::OpFinished { op, outcomes, moved });
         if acked {
             self.ledger.tell_ack(&self.machine);
         }

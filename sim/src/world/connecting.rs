@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum_cluster::client::{Around, Client, ClientOptions};
+use gitstratum_cluster::client::{Around, Client, ClientOptions, Decorator};
+use gitstratum_cluster::quorum::decorate::{Layer, Layered};
 use gitstratum_cluster::transport::{Connections, Dialler, Pool, PoolOptions};
 use gitstratum_core::placement::{CurrentLayout, Layout};
+use gitstratum_core::replica::{NodeReader, NodeWriter};
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::sleep;
@@ -92,24 +94,29 @@ fn around(run: &Run, name: &str) -> Around {
 /// What a control puts around each replica.
 fn weaken(control: Control, write_quorum: usize) -> Around {
     let neglecting = |neglect| {
-        let quorum = Quorum::new(neglect, write_quorum);
-        let writer = move |inner| FirstWritesOnly::around(inner, quorum.clone());
-        Around { writer: Box::new(writer), ..Around::default() }
+        let layer = FirstWritesOnly::of(Quorum::new(neglect, write_quorum));
+        Around { writer: around_writer(layer), ..Around::default() }
     };
-    let believing = |belief| {
-        let reader = move |inner| Credulous::around(inner, belief);
-        Around { reader: Box::new(reader), ..Around::default() }
-    };
+    let believing =
+        |belief| Around { reader: around_reader(Credulous(belief)), ..Around::default() };
     match control {
-        Control::LossyHints => Around { writer: Box::new(LossyHints::around), ..Around::default() },
+        Control::LossyHints => Around { writer: around_writer(LossyHints), ..Around::default() },
         Control::FirstW => neglecting(Neglect::Unsent),
         Control::CancelAtW => neglecting(Neglect::Cancelled),
         Control::NoReadRepair => {
-            Around { repaired: Box::new(NoReadRepair::around), ..Around::default() }
+            Around { repaired: around_writer(NoReadRepair), ..Around::default() }
         }
         Control::ErrorsAsAbsent => believing(Belief::Errors),
         Control::EmptyAsProof => believing(Belief::CatchingUp),
         Control::DamagedAsAbsent => believing(Belief::Damaged),
         _ => Around::default(),
     }
+}
+
+fn around_writer(layer: impl Layer) -> Decorator<dyn NodeWriter> {
+    Box::new(move |inner| Arc::new(Layered::around(layer.clone(), inner)))
+}
+
+fn around_reader(layer: impl Layer) -> Decorator<dyn NodeReader> {
+    Box::new(move |inner| Arc::new(Layered::around(layer.clone(), inner)))
 }

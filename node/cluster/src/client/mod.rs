@@ -249,7 +249,7 @@ impl Client {
     /// [`PutError`].
     pub async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<PutReport, PutError> {
         self.catch_up().await;
-        self.writer.put_large(head, parts).await
+        self.put_large_following(head, parts).await
     }
 
     /// Returns one object, verified.

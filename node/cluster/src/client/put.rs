@@ -7,6 +7,8 @@
 //! before go on beside it, because a version that was heard of may be nobody's, and because W
 //! replicas by any layout that is not settled are enough: readers look there.
 
+mod large;
+
 #[cfg(test)]
 mod tests;
 

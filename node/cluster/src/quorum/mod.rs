@@ -17,7 +17,7 @@ use gitstratum_core::replica::NodeError;
 
 pub use read::{GetError, Got, Preference, QuorumReader, ReadRepairStats};
 pub use tally::WriterStats;
-pub use write::{Consistency, Put, PutError, PutReport, QuorumWriter};
+pub use write::{Consistency, Put, PutError, PutLarge, PutReport, QuorumWriter, Source};
 
 /// Every replica with its reason, for one line of an error.
 fn reasons(failed: &[(NodeId, NodeError)]) -> String {

@@ -6,8 +6,10 @@
 //! all N have answered, and has what was missed recorded by a replica that stored the
 //! object. Data in flight is bounded; past the bound, writes wait before they begin.
 
+mod large;
 mod reserve;
 mod send;
+mod source;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,16 +17,19 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use gitstratum_core::limits;
-use gitstratum_core::object::{Object, ObjectHead, ObjectId};
+use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::placement::{CurrentLayout, NodeId, Placement};
-use gitstratum_core::replica::{Missed, NodeError, NodeWriter, Parts, Recorded, Stored, Writers};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use gitstratum_core::replica::{Missed, NodeError, NodeWriter, Recorded, Stored, Writers};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::tally::{Counted, Counters, Tally, Undecided};
 use super::{WriterStats, reasons};
 use reserve::Reserve;
-use send::{begin, pump, send};
+use send::{begin, send};
+
+pub use large::PutLarge;
+pub use source::Source;
 
 /// How many replicas must have acknowledged an object when its put returns. All of them are
 /// sent it in any case, and what any of them misses is remembered.
@@ -130,22 +135,6 @@ impl QuorumWriter {
     pub fn begin(&self, objects: Vec<Object>) -> Put {
         let counted = Counted::new(self.inner.counters.clone(), objects.len());
         Put { writer: self.clone(), objects, counted }
-    }
-
-    /// Stores one object from parts, sent to every replica as they come. A replica that
-    /// does not take a part within the timeout is given up.
-    ///
-    /// # Errors
-    /// [`PutError`].
-    pub async fn put_large(&self, head: ObjectHead, parts: Parts) -> Outcome {
-        let counted = Counted::new(self.inner.counters.clone(), 1).begin(vec![0]);
-        let (answer, outcome) = oneshot::channel();
-        let consistency = self.consistency;
-        let coordinator =
-            self.inner.clone().coordinate_large((head, parts), consistency, counted, answer);
-        tokio::spawn(self.inner.coordinators.track_future(coordinator));
-        let mut outcome = outcome.await.expect("a coordinator answers before it ends");
-        outcome.pop().expect("one object, one outcome")
     }
 
     /// Counters.
@@ -271,33 +260,6 @@ impl Inner {
         let gathered = self.gather(&heads, replicas, &reserve, needed, counted, answer);
         let tallies = gathered.await;
         drop(room);
-        self.store_hints(&placement, &tallies).await;
-    }
-
-    async fn coordinate_large(
-        self: Arc<Self>,
-        (head, parts): (ObjectHead, Parts),
-        consistency: Consistency,
-        counted: Undecided,
-        answer: oneshot::Sender<Vec<Outcome>>,
-    ) {
-        let replicas = FuturesUnordered::new();
-        let mut sinks = Vec::new();
-        let placement = self.layout.placement();
-        for node_id in placement.replicas(&head.id).iter() {
-            let node = self.writer(&placement, node_id);
-            let (sink, parts) = mpsc::channel(limits::LARGE_PARTS_IN_FLIGHT);
-            sinks.push(sink);
-            let write = async move { vec![node.put_large(head, parts).await] };
-            replicas.push(begin(node_id.clone(), 1, write));
-        }
-        // Large objects pass every circuit, because their parts cannot be sent again.
-        let reserve = Reserve::new(sinks.len(), sinks.len());
-        let pump = pump(parts, sinks, self.timeout);
-        let ids = [head.id];
-        let needed = consistency.needed(&placement);
-        let gather = self.gather(&ids, replicas, &reserve, needed, counted, answer);
-        let ((), tallies) = futures_util::future::join(pump, gather).await;
         self.store_hints(&placement, &tallies).await;
     }
 

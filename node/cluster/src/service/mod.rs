@@ -1,10 +1,11 @@
-//! The contract's service over a store: checks what came, asks the store, answers.
+//! gRPC service of a node: checks what came, asks the store, answers.
 
 mod agreement;
 mod comparing;
 mod fence;
 mod jobs;
 mod numbers;
+mod objects;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use async_trait::async_trait;
 use futures_util::{Stream, StreamExt, stream};
 use gitstratum_core::job::{Job, JobOrder};
 use gitstratum_core::limits;
-use gitstratum_core::object::{Object, ObjectId};
+use gitstratum_core::object::ObjectId;
 use gitstratum_core::placement::{Layout, LayoutError, NodeId};
-use gitstratum_core::replica::{LargeReader, LargeWriter, StoreError};
+use gitstratum_core::replica::StoreError;
 use gitstratum_host::disk::{is_exhausted, is_full};
 use gitstratum_proto::v1;
 use gitstratum_proto::v1::node_server::Node;
@@ -31,6 +32,9 @@ use crate::repair::{
 use crate::service::numbers::{
     budget_to_wire, hints_to_wire, job_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire,
     scrub_to_wire, store_to_wire,
+};
+use crate::service::objects::{
+    checked, get_batch, put_batch, receive_large, send_large, within_batch,
 };
 use crate::transport::Connections;
 use crate::transport::server::Requests;
@@ -105,18 +109,6 @@ pub struct NodeService {
 type Answer<T> = Result<Response<T>, Status>;
 type AnswerStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-fn checked(object: Option<v1::Object>) -> Result<Object, Status> {
-    let object = object.ok_or_else(|| Malformed("a put without an object".into()))?;
-    let object = codec::object_from_wire(object)?;
-    let (size, limit) = (object.data().len(), limits::OBJECT_BYTES_WHOLE_MAX);
-    if size > limit {
-        return Err(Status::invalid_argument(format!(
-            "object of {size} bytes is over the limit of {limit} for one message: use PutLarge"
-        )));
-    }
-    Ok(object)
-}
-
 /// A status for a log of hints that did not take a report.
 fn status_of_hints(error: &HintError) -> Status {
     let message = error.to_string();
@@ -126,102 +118,6 @@ fn status_of_hints(error: &HintError) -> Status {
         HintError::Io { source, .. } if is_full(source) => status_of(&StoreError::DiskFull),
         HintError::Io { .. } | HintError::Version(_) => Status::internal(message),
     }
-}
-
-fn within_batch(objects: usize) -> Result<(), Status> {
-    let limit = limits::BATCH_OBJECTS_MAX;
-    if objects > limit {
-        return Err(Status::invalid_argument(format!("{objects} in one batch, {limit} allowed")));
-    }
-    Ok(())
-}
-
-async fn put_batch(
-    store: Arc<dyn Store>,
-    batch: Result<v1::PutBatchRequest, Status>,
-    admit: impl AsyncFnOnce(&[ObjectId]) -> Result<(), Status>,
-) -> Result<v1::PutBatchResponse, Status> {
-    let batch = batch?;
-    within_batch(batch.objects.len())?;
-    let objects: Result<Vec<_>, _> =
-        batch.objects.into_iter().map(|object| checked(Some(object))).collect();
-    let objects = objects?;
-    let ids: Vec<_> = objects.iter().map(Object::id).collect();
-    admit(&ids).await?;
-    let outcomes = store.put(objects).await;
-    let outcomes = outcomes.into_iter().map(codec::put_outcome_to_wire).collect();
-    Ok(v1::PutBatchResponse { outcomes })
-}
-
-/// The answers to one batch of ids, in as many messages as their bytes need.
-fn get_batch(
-    store: Arc<dyn Store>,
-    batch: Result<v1::GetBatchRequest, Status>,
-) -> impl Stream<Item = Result<v1::GetBatchResponse, Status>> {
-    let ids = batch.and_then(|batch| {
-        within_batch(batch.ids.len())?;
-        Ok(codec::ids_from_wire(&batch.ids)?)
-    });
-    let (ids, refused) = match ids {
-        Ok(ids) => (ids, None),
-        Err(status) => (Vec::new(), Some(Err(status))),
-    };
-    let answers = stream::unfold(ids.into_iter(), move |mut ids| {
-        let store = store.clone();
-        async move {
-            let response = next_answers(&*store, &mut ids).await;
-            (!response.outcomes.is_empty()).then_some((Ok(response), ids))
-        }
-    });
-    stream::iter(refused).chain(answers)
-}
-
-async fn next_answers(
-    store: &dyn Store,
-    ids: &mut std::vec::IntoIter<ObjectId>,
-) -> v1::GetBatchResponse {
-    let mut outcomes = Vec::new();
-    let mut bytes = 0;
-    while bytes < limits::BATCH_BYTES_MAX {
-        let Some(id) = ids.next() else { break };
-        let outcome = codec::get_outcome_to_wire(store.get(id).await);
-        if let Some(v1::get_outcome::Outcome::Object(object)) = &outcome.outcome {
-            bytes += object.data.len();
-        }
-        outcomes.push(outcome);
-    }
-    v1::GetBatchResponse { outcomes }
-}
-
-async fn receive_large(
-    mut writer: Box<dyn LargeWriter>,
-    mut parts: Streaming<v1::PutLargeRequest>,
-) -> Answer<v1::PutResponse> {
-    let late = |_| Status::deadline_exceeded("no part of the large object came for too long");
-    loop {
-        let next = tokio::time::timeout(limits::LARGE_PART_TIMEOUT, parts.message());
-        let Some(message) = next.await.map_err(late)?? else { break };
-        let Some(v1::put_large_request::Part::Data(part)) = message.part else {
-            return Err(Malformed("after the head of a large object comes its data".into()).into());
-        };
-        writer.write(part).await.map_err(|error| status_of(&error))?;
-    }
-    let stored = writer.finish().await.map_err(|error| status_of(&error))?;
-    Ok(Response::new(v1::PutResponse { stored: Some(codec::stored_to_wire(stored)) }))
-}
-
-fn send_large(reader: Box<dyn LargeReader>) -> AnswerStream<v1::GetLargeResponse> {
-    let head = v1::get_large_response::Part::Head(codec::head_to_wire(reader.head()));
-    let parts = stream::unfold(Some(reader), |reader| async move {
-        let mut reader = reader?;
-        match reader.next().await {
-            Ok(None) => None,
-            Ok(Some(part)) => Some((Ok(v1::get_large_response::Part::Data(part)), Some(reader))),
-            Err(error) => Some((Err(status_of(&error)), None)),
-        }
-    });
-    let messages = stream::iter([Ok(head)]).chain(parts);
-    Box::pin(messages.map(|part| Ok(v1::GetLargeResponse { part: Some(part?) })))
 }
 
 #[async_trait]

@@ -46,7 +46,7 @@ fn a_get_needs_a_quorum_of_every_layout_that_is_not_settled_and_a_put_of_one() {
             earlier: vec![(text(others), 2)],
         }];
         trace.add("c1", Event::OpStarted { op: 1, call, objects });
-        trace.add("c1", Event::OpFinished { op: 1, outcomes: vec![outcome] });
+        trace.add("c1", Event::OpFinished { op: 1, outcomes: vec![outcome], moved: Vec::new() });
         trace.inspect("a", &[], not_found(ALL)).end();
         trace.rules()
     };

@@ -1,22 +1,21 @@
 //! Puts by a client whose layout is not that of the replicas, one of which hangs.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+mod large;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use gitstratum_core::object::{HashAlgorithm, Kind, ObjectHead, ObjectId};
-use gitstratum_core::placement::{CurrentLayout, Layout, Member, MemberState, NodeId, Placement};
-use gitstratum_core::replica::{
-    Durability, Missed, NodeError, NodeWriter, Parts, Readers, Recorded, StoreError, Stored,
-    Writers,
-};
+use gitstratum_core::object::{HashAlgorithm, Kind, ObjectId};
+use gitstratum_core::placement::{CurrentLayout, Layout, MemberState, NodeId, Placement};
+use gitstratum_core::replica::NodeError;
+use gitstratum_testing::{Asked, Request, ScriptedCluster, ScriptedReplica};
 
 use super::*;
 use crate::client::ClientOptions;
 use crate::quorum::decorate::{Breakers, Meters};
-use crate::quorum::{Preference, QuorumReader, QuorumWriter};
+use crate::quorum::{Preference, QuorumReader, QuorumWriter, WriterStats};
 use crate::transport::{Connections, Lease, Want};
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,114 +40,81 @@ impl Connections for Nobody {
     }
 }
 
-/// What the replicas have in common.
+/// Five members, N = 3, W = 2, and a client with their first layout.
 struct World {
+    /// In the order of the object's ring.
+    order: Vec<ScriptedReplica>,
+    first: Layout,
     /// What the client goes by.
-    client: CurrentLayout,
-    /// Layouts that came after it, oldest first. Whoever is no replica by the last one refuses,
-    /// and the client learns the next one that it does not have.
-    later: Vec<Layout>,
-    /// Whoever refuses says that he goes by this, and nobody shows it.
-    claimed: Option<(NodeId, u64)>,
-    hangs: NodeId,
-    hangs_for: Duration,
-    /// Whether all but one fail when they are asked what they have: what is put again, fails.
-    fails_again: Option<NodeId>,
-    /// Who stores the object, and whom it was sent to, in order.
-    holders: Mutex<BTreeSet<NodeId>>,
-    sent_to: Mutex<Vec<NodeId>>,
+    layout: CurrentLayout,
+    client: Client,
 }
 
-struct Replica {
-    node_id: NodeId,
-    world: Arc<World>,
-}
+impl World {
+    fn new(id: ObjectId) -> Self {
+        let cluster = ScriptedCluster::new(5, (3, 2, 2));
+        let (order, first) = (cluster.ring_order(&id), cluster.layout());
+        let layout = CurrentLayout::new(first.clone());
+        let options = ClientOptions { request_timeout: TIMEOUT, ..ClientOptions::default() };
+        let (writers, readers, preference) =
+            (cluster.writers(), cluster.readers(), Preference::default());
+        let reader =
+            QuorumReader::repairing(layout.clone(), readers, writers.clone(), TIMEOUT, preference);
+        let client = Client {
+            layout: layout.clone(),
+            connections: Arc::new(Nobody),
+            breakers: Breakers::new(options.breaker.clone()),
+            meters: Meters::default(),
+            writer: QuorumWriter::new(layout.clone(), writers, TIMEOUT),
+            reader,
+            options,
+            catching_up: Arc::default(),
+        };
+        World { order, first, layout, client }
+    }
 
-impl Replica {
-    /// Answers at once, or hangs: for good, as far as a request can tell, or for a while.
-    async fn answers(&self, timeout: Duration) -> Result<(), NodeError> {
-        if self.node_id == self.world.hangs {
-            tokio::time::sleep(self.world.hangs_for.min(timeout)).await;
-            if self.world.hangs_for >= timeout {
-                return Err(NodeError::TimedOut {
-                    stage: "waiting for the answer",
-                    after: timeout,
-                });
-            }
+    /// The replicas go by a layout in which the members at these places of the ring have begun to
+    /// drain, one after another. Whoever is no replica by it refuses what is put, and the client
+    /// learns the next one that it does not have.
+    fn drain(&self, places: &[usize]) {
+        let mut layouts = vec![self.first.clone()];
+        for place in places {
+            let last = layouts.last().expect("it begins with one");
+            layouts.push(draining(last, self.order[*place].id()));
         }
-        Ok(())
-    }
-
-    fn refusal(&self) -> Option<NodeError> {
-        let World { client, later, claimed, .. } = &*self.world;
-        if let Some((node_id, version)) = claimed
-            && *node_id == self.node_id
-        {
-            client.heard_of(*version);
-            return Some(NodeError::StaleLayout { version: *version, reason: "claimed".into() });
+        let last = layouts.pop().expect("it begins with one");
+        let in_force = Arc::new(Placement::new(last.clone().into()));
+        layouts.push(last);
+        for replica in &self.order {
+            let (in_force, layouts) = (in_force.clone(), layouts.clone());
+            let (node_id, client) = (replica.id().clone(), self.layout.clone());
+            replica.script(move |Request { asked, ids, .. }| {
+                let puts = matches!(asked, Asked::Put | Asked::PutLarge);
+                if !puts || in_force.replicas(&ids[0]).contains(&node_id) {
+                    return None;
+                }
+                if let Some(next) = layouts.iter().find(|next| next.version > client.version()) {
+                    client.replace(next).unwrap();
+                }
+                let version = in_force.layout().version;
+                Some(NodeError::StaleLayout { version, reason: "no replica".into() })
+            });
         }
-        let last = Placement::new(later.last()?.clone().into());
-        if last.replicas(&object().id()).contains(&self.node_id) {
-            return None;
-        }
-        if let Some(next) = later.iter().find(|layout| layout.version > client.version()) {
-            client.replace(next).unwrap();
-        }
-        let version = last.layout().version;
-        Some(NodeError::StaleLayout { version, reason: "no replica".into() })
-    }
-}
-
-#[async_trait]
-impl NodeWriter for Replica {
-    fn node_id(&self) -> &NodeId {
-        &self.node_id
     }
 
-    async fn put(
-        &self,
-        objects: Arc<[Object]>,
-        timeout: Duration,
-    ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        self.world.sent_to.lock().unwrap().push(self.node_id.clone());
-        self.answers(timeout).await?;
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
-        self.world.holders.lock().unwrap().insert(self.node_id.clone());
-        let stored = objects.iter().map(|object| {
-            let bytes = object.size_bytes();
-            Ok(Stored { bytes, durability: Durability::Synced, already_present: false })
-        });
-        Ok(stored.collect())
+    /// The places of those that hold the object.
+    fn holders(&self, id: ObjectId) -> Vec<usize> {
+        (0..self.order.len()).filter(|place| self.order[*place].holds(id)).collect()
     }
 
-    async fn put_large(&self, _: ObjectHead, _: Parts) -> Result<Stored, NodeError> {
-        unreachable!("nothing large is put")
+    /// The places of replicas.
+    fn places(&self, report: &PutReport) -> Vec<usize> {
+        let place = |node_id| self.order.iter().position(|replica| replica.id() == node_id);
+        let mut places: Vec<_> =
+            report.stored.iter().map(|(node_id, _)| place(node_id).unwrap()).collect();
+        places.sort_unstable();
+        places
     }
-
-    async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
-        if self.world.fails_again.as_ref().is_some_and(|well| *well != self.node_id) {
-            return Err(NodeError::ShuttingDown);
-        }
-        self.answers(timeout).await?;
-        let holds = self.world.holders.lock().unwrap().contains(&self.node_id);
-        Ok(vec![holds; ids.len()])
-    }
-
-    async fn store_hints(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
-        Ok(Recorded::default())
-    }
-}
-
-/// Five members, N = 3, W = 2. The order is that of the object's ring.
-fn first() -> (Layout, Vec<NodeId>) {
-    let member = |id: &str| Member::active(NodeId::new(id), format!("{id}:1"), "z".to_owned(), 1);
-    let members = ["n1", "n2", "n3", "n4", "n5"].map(member);
-    let layout = Layout::first((3, 2, 2), members.into()).validated().unwrap();
-    let all = Layout { replicas: 5, write_quorum: 3, read_quorum: 3, ..layout.clone() };
-    let order = Placement::new(all.into()).replicas(&object().id()).to_vec();
-    (layout, order)
 }
 
 /// The version after `layout`, in which a member drains.
@@ -159,64 +125,27 @@ fn draining(layout: &Layout, node_id: &NodeId) -> Layout {
     next.validated().unwrap()
 }
 
-fn client(layout: &CurrentLayout, world: &Arc<World>) -> Client {
-    let connections: Arc<dyn Connections> = Arc::new(Nobody);
-    let options = ClientOptions { request_timeout: TIMEOUT, ..ClientOptions::default() };
-    let world = world.clone();
-    let writers: Writers = Arc::new(move |member: &Member| {
-        Arc::new(Replica { node_id: member.node_id.clone(), world: world.clone() })
-    });
-    let readers: Readers = Arc::new(|_: &Member| unreachable!("nothing is read"));
-    let preference = Preference::default();
-    let reader =
-        QuorumReader::repairing(layout.clone(), readers, writers.clone(), TIMEOUT, preference);
-    Client {
-        layout: layout.clone(),
-        connections,
-        breakers: Breakers::new(options.breaker.clone()),
-        meters: Meters::default(),
-        writer: QuorumWriter::new(layout.clone(), writers, TIMEOUT),
-        reader,
-        options,
-        catching_up: Arc::default(),
-    }
+/// Attempted, succeeded, failed and in flight.
+fn counted(stats: WriterStats) -> (u64, u64, u64, u64) {
+    (stats.attempted, stats.succeeded, stats.failed, stats.in_flight)
 }
 
 /// A put by a client with the first layout, when so many of its replicas drained, one after the
 /// other, and the third hangs.
 async fn put_behind(drained: usize) {
-    let (first, order) = first();
-    let mut later = Vec::new();
-    for node_id in [&order[1], &order[3]].into_iter().take(drained) {
-        later.push(draining(later.last().unwrap_or(&first), node_id));
-    }
-    let layout = CurrentLayout::new(first);
-    let world = Arc::new(World {
-        client: layout.clone(),
-        later,
-        claimed: None,
-        hangs: order[2].clone(),
-        hangs_for: TIMEOUT,
-        fails_again: None,
-        holders: Mutex::default(),
-        sent_to: Mutex::default(),
-    });
-    let client = client(&layout, &world);
+    let world = World::new(object().id());
+    world.drain(&[1, 3][..drained]);
+    world.order[2].take(TIMEOUT);
     let began = Instant::now();
-    let report = client.put(object()).await.unwrap();
+    let report = world.client.put(object()).await.unwrap();
     assert!(began.elapsed() < TIMEOUT, "it did not wait for the one that hangs");
-    let stored: BTreeSet<_> = report.stored.into_iter().map(|(node_id, _)| node_id).collect();
-    let expected = BTreeSet::from([order[0].clone(), order[2 + drained].clone()]);
-    assert_eq!(stored, expected, "a quorum of the last layout, and nobody who is not its replica");
-    assert_eq!(*world.holders.lock().unwrap(), expected);
-    let first = |node_id: &&NodeId| **node_id == order[0];
-    assert_eq!(world.sent_to.lock().unwrap().iter().filter(first).count(), 1, "it had it");
-    let counted = |stats: crate::quorum::WriterStats| {
-        (stats.attempted, stats.succeeded, stats.failed, stats.in_flight)
-    };
-    assert_eq!(counted(client.stats()), (1, 1, 0, 0), "while earlier attempts go on");
-    client.drain().await;
-    assert_eq!(counted(client.stats()), (1, 1, 0, 0), "however these ended");
+    let expected = [0, 2 + drained];
+    assert_eq!(world.places(&report), expected, "a quorum of the last layout");
+    assert_eq!(world.holders(object().id()), expected, "and nobody who is not its replica");
+    assert_eq!(world.order[0].count(Asked::Put), 1, "it had it");
+    assert_eq!(counted(world.client.stats()), (1, 1, 0, 0), "while earlier attempts go on");
+    world.client.drain().await;
+    assert_eq!(counted(world.client.stats()), (1, 1, 0, 0), "however these ended");
 }
 
 #[tokio::test]
@@ -231,51 +160,37 @@ async fn so_is_one_that_meets_two_changes() {
 
 #[tokio::test]
 async fn a_version_that_nobody_shows_does_not_end_an_attempt() {
-    let (first, order) = first();
-    let layout = CurrentLayout::new(first);
-    let world = Arc::new(World {
-        client: layout.clone(),
-        later: Vec::new(),
-        claimed: Some((order[1].clone(), 9)),
-        hangs: order[2].clone(),
-        hangs_for: limits::HEDGE_AFTER * 3,
-        fails_again: None,
-        holders: Mutex::default(),
-        sent_to: Mutex::default(),
+    let world = World::new(object().id());
+    let client = world.layout.clone();
+    world.order[1].script(move |_| {
+        client.heard_of(9);
+        Some(NodeError::StaleLayout { version: 9, reason: "claimed".into() })
     });
-    let client = client(&layout, &world);
-    client.put(object()).await.unwrap();
-    assert_eq!(layout.version(), 1);
-    let (mut sent_to, mut each) = (world.sent_to.lock().unwrap().clone(), order[..3].to_vec());
-    // In whatever order the tasks came to it.
-    sent_to.sort();
-    each.sort();
-    assert_eq!(sent_to, each, "once to each");
-    assert_eq!(
-        *world.holders.lock().unwrap(),
-        BTreeSet::from([order[0].clone(), order[2].clone()])
-    );
+    world.order[2].take(limits::HEDGE_AFTER * 3);
+    world.client.put(object()).await.unwrap();
+    assert_eq!(world.layout.version(), 1);
+    let puts: Vec<_> = world.order.iter().map(|replica| replica.count(Asked::Put)).collect();
+    assert_eq!(puts, [1, 1, 1, 0, 0], "once to each");
+    assert_eq!(world.holders(object().id()), [0, 2]);
 }
 
 #[tokio::test]
 async fn what_an_earlier_attempt_stores_is_stored_though_a_later_one_failed_before() {
-    let (first, order) = first();
-    let later = vec![draining(&first, &order[1])];
-    let layout = CurrentLayout::new(first);
-    let world = Arc::new(World {
-        client: layout.clone(),
-        later,
-        claimed: None,
-        hangs: order[2].clone(),
-        hangs_for: limits::HEDGE_AFTER * 5,
-        fails_again: Some(order[0].clone()),
-        holders: Mutex::default(),
-        sent_to: Mutex::default(),
-    });
-    let client = client(&layout, &world);
-    let report = client.put(object()).await.unwrap();
-    assert_eq!(layout.version(), 2, "there was a later attempt");
+    let world = World::new(object().id());
+    world.drain(&[1]);
+    world.order[2].take(limits::HEDGE_AFTER * 5);
+    // What is put again fails on all but one: they are asked first what they have.
+    for replica in [&world.order[2], &world.order[3]] {
+        fail_when_asked(replica);
+    }
+    let report = world.client.put(object()).await.unwrap();
+    assert_eq!(world.layout.version(), 2, "there was a later attempt");
     assert_eq!(report.stored.len(), 2);
-    let stats = client.stats();
-    assert_eq!((stats.attempted, stats.succeeded, stats.failed, stats.in_flight), (1, 1, 0, 0));
+    assert_eq!(counted(world.client.stats()), (1, 1, 0, 0));
+}
+
+/// Fails when it is asked what it has, and does everything else.
+fn fail_when_asked(replica: &ScriptedReplica) {
+    let fails = |request: &Request| request.asked == Asked::Has;
+    replica.script(move |request| fails(request).then_some(NodeError::ShuttingDown));
 }

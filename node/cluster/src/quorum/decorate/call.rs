@@ -89,10 +89,13 @@ pub trait Call: Sized + Send {
 }
 
 /// [`NodeWriter::put`].
-pub(super) struct Put<'a, N> {
-    pub(super) to: &'a N,
-    pub(super) objects: Arc<[Object]>,
-    pub(super) timeout: Duration,
+pub struct Put<'a, N> {
+    /// The replica within the layer.
+    pub to: &'a N,
+    /// What is to be stored.
+    pub objects: Arc<[Object]>,
+    /// How long its caller gives it.
+    pub timeout: Duration,
 }
 
 impl<N: NodeWriter> Call for Put<'_, N> {
@@ -132,10 +135,13 @@ impl<N: NodeWriter> Call for Put<'_, N> {
 }
 
 /// [`NodeWriter::put_large`].
-pub(super) struct PutLarge<'a, N> {
-    pub(super) to: &'a N,
-    pub(super) head: ObjectHead,
-    pub(super) parts: Parts,
+pub struct PutLarge<'a, N> {
+    /// The replica within the layer.
+    pub to: &'a N,
+    /// Which object.
+    pub head: ObjectHead,
+    /// Its bytes.
+    pub parts: Parts,
 }
 
 impl<N: NodeWriter> Call for PutLarge<'_, N> {
@@ -171,10 +177,13 @@ impl<N: NodeWriter> Call for PutLarge<'_, N> {
 }
 
 /// [`NodeWriter::has`].
-pub(super) struct Has<'a, N> {
-    pub(super) to: &'a N,
-    pub(super) ids: Arc<[ObjectId]>,
-    pub(super) timeout: Duration,
+pub struct Has<'a, N> {
+    /// The replica within the layer.
+    pub to: &'a N,
+    /// Which objects.
+    pub ids: Arc<[ObjectId]>,
+    /// How long its caller gives it.
+    pub timeout: Duration,
 }
 
 impl<N: NodeWriter> Call for Has<'_, N> {
@@ -214,10 +223,13 @@ impl<N: NodeWriter> Call for Has<'_, N> {
 }
 
 /// [`NodeWriter::store_hints`].
-pub(super) struct StoreHints<'a, N> {
-    pub(super) to: &'a N,
-    pub(super) missed: Vec<Missed>,
-    pub(super) timeout: Duration,
+pub struct StoreHints<'a, N> {
+    /// The replica within the layer.
+    pub to: &'a N,
+    /// What others lack.
+    pub missed: Vec<Missed>,
+    /// How long its caller gives it.
+    pub timeout: Duration,
 }
 
 impl<N: NodeWriter> Call for StoreHints<'_, N> {
@@ -257,10 +269,13 @@ impl<N: NodeWriter> Call for StoreHints<'_, N> {
 }
 
 /// [`NodeReader::get`].
-pub(super) struct Get<'a, N> {
-    pub(super) to: &'a N,
-    pub(super) ids: Arc<[ObjectId]>,
-    pub(super) timeout: Duration,
+pub struct Get<'a, N> {
+    /// The replica within the layer.
+    pub to: &'a N,
+    /// Which objects.
+    pub ids: Arc<[ObjectId]>,
+    /// How long its caller gives it.
+    pub timeout: Duration,
 }
 
 impl<N: NodeReader> Call for Get<'_, N> {
@@ -300,9 +315,11 @@ impl<N: NodeReader> Call for Get<'_, N> {
 }
 
 /// [`NodeReader::get_large`].
-pub(super) struct GetLarge<'a, N> {
-    pub(super) to: &'a N,
-    pub(super) id: ObjectId,
+pub struct GetLarge<'a, N> {
+    /// The replica within the layer.
+    pub to: &'a N,
+    /// Which object.
+    pub id: ObjectId,
 }
 
 impl<N: NodeReader> Call for GetLarge<'_, N> {

@@ -19,7 +19,7 @@ mod spans;
 mod tests;
 
 pub use breaker::{Breaker, Guarded};
-pub use call::{Asked, Call};
+pub use call::{Asked, Call, Get, GetLarge, Has, Put, PutLarge, StoreHints};
 pub use circuit::{BreakerNumbers, BreakerOptions, BreakerState, Breakers};
 pub use deadline::{Adaptive, Deadline};
 pub use latencies::{AdaptiveOptions, Latencies};

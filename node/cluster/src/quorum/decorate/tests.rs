@@ -2,103 +2,37 @@
 
 mod retry;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
-use gitstratum_core::replica::{
-    Durability, Found, LargeReader, Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded,
-    StoreError, Stored,
-};
+use gitstratum_core::replica::{NodeError, NodeReader, NodeWriter, StoreError};
+use gitstratum_testing::{Behaviour, ScriptedReplica};
 use tokio::time::sleep;
 
-use super::*;
+use super::{
+    Adaptive, AdaptiveOptions, BreakerOptions, BreakerState, Breakers, Guarded, Latencies, Metered,
+    Meters, Retried, Traced,
+};
 use crate::quorum::{QuorumReader, QuorumWriter};
 
 const OPEN: Duration = Duration::from_millis(60);
 
-/// A replica that fails while told to, and counts who gets through.
-#[derive(Clone)]
-struct Scripted {
-    node_id: NodeId,
-    fails: Arc<Mutex<bool>>,
-    takes: Duration,
-    calls: Arc<AtomicUsize>,
+fn replica(name: &str) -> ScriptedReplica {
+    ScriptedReplica::new(NodeId::new(name))
 }
 
-impl Scripted {
-    fn new(name: &str, fails: bool) -> Self {
-        let (node_id, fails) = (NodeId::new(name), Arc::new(Mutex::new(fails)));
-        Scripted { node_id, fails, takes: Duration::ZERO, calls: Arc::default() }
-    }
-
-    fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
-    }
-
-    async fn respond(&self) -> Result<(), NodeError> {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        if !self.takes.is_zero() {
-            sleep(self.takes).await;
-        }
-        if *self.fails.lock().unwrap() { Err(NodeError::ShuttingDown) } else { Ok(()) }
-    }
+fn failing(name: &str) -> ScriptedReplica {
+    let replica = replica(name);
+    replica.behave(Behaviour::Fails(NodeError::ShuttingDown));
+    replica
 }
 
-#[async_trait]
-impl NodeWriter for Scripted {
-    fn node_id(&self) -> &NodeId {
-        &self.node_id
-    }
-
-    async fn put(
-        &self,
-        objects: Arc<[Object]>,
-        timeout: Duration,
-    ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        let late = |_| NodeError::TimedOut { stage: "waiting for the answer", after: timeout };
-        tokio::time::timeout(timeout, self.respond()).await.map_err(late)??;
-        let stored = Stored { bytes: 0, durability: Durability::Synced, already_present: false };
-        Ok(objects.iter().map(|_| Ok(stored)).collect())
-    }
-
-    async fn put_large(&self, _: ObjectHead, _: Parts) -> Result<Stored, NodeError> {
-        Err(NodeError::ShuttingDown)
-    }
-
-    async fn has(&self, ids: Arc<[ObjectId]>, _: Duration) -> Result<Vec<bool>, NodeError> {
-        self.respond().await?;
-        Ok(vec![false; ids.len()])
-    }
-
-    async fn store_hints(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
-        Ok(Recorded::default())
-    }
-}
-
-#[async_trait]
-impl NodeReader for Scripted {
-    fn node_id(&self) -> &NodeId {
-        &self.node_id
-    }
-
-    async fn get(
-        &self,
-        ids: Arc<[ObjectId]>,
-        _: Duration,
-    ) -> Result<Vec<Result<Found, StoreError>>, NodeError> {
-        self.respond().await?;
-        Ok(ids.iter().map(|_| Ok(Found::Object(object()))).collect())
-    }
-
-    async fn get_large(&self, _: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
-        Err(NodeError::ShuttingDown)
-    }
+fn calls(replica: &ScriptedReplica) -> usize {
+    replica.requests().len()
 }
 
 fn object() -> Object {
@@ -121,7 +55,7 @@ async fn put(node: &impl NodeWriter) -> Result<(), NodeError> {
 }
 
 /// Puts until the circuit is open.
-async fn open_circuit(node: &Guarded<Scripted>) {
+async fn open_circuit(node: &Guarded<ScriptedReplica>) {
     for _ in 0..100 {
         if matches!(put(node).await, Err(NodeError::CircuitOpen { .. })) {
             return;
@@ -132,24 +66,24 @@ async fn open_circuit(node: &Guarded<Scripted>) {
 
 #[tokio::test]
 async fn a_circuit_opens_on_failures_and_lets_one_trial_through() {
-    let (replica, breakers) = (Scripted::new("n1", true), breakers());
-    let slow = Scripted { takes: Duration::from_millis(20), ..replica.clone() };
+    let (replica, breakers) = (failing("n1"), breakers());
     open_circuit(&Guarded::new(replica.clone(), &breakers)).await;
-    assert_eq!(replica.calls(), 4, "who is refused does not get through");
+    assert_eq!(calls(&replica), 4, "who is refused does not get through");
     assert_eq!(breakers.list()[0].state, BreakerState::Open);
 
     // Many ask at once when the time has come: one is on trial, the others wait for it.
     sleep(OPEN).await;
-    let node = Guarded::new(slow, &breakers);
+    replica.take(Duration::from_millis(20));
+    let node = Guarded::new(replica.clone(), &breakers);
     let answers = join_all((0..50).map(|_| put(&node))).await;
-    assert_eq!(replica.calls(), 5);
+    assert_eq!(calls(&replica), 5);
     let refused = |answer: &&Result<(), _>| matches!(answer, Err(NodeError::CircuitOpen { .. }));
     assert_eq!(answers.iter().filter(refused).count(), 49);
 
     // It stays open for longer now, and closes when a trial does well.
     sleep(OPEN).await;
     assert!(matches!(put(&node).await, Err(NodeError::CircuitOpen { .. })));
-    *replica.fails.lock().unwrap() = false;
+    replica.behave(Behaviour::Well);
     sleep(OPEN).await;
     let answers = join_all((0..50).map(|_| put(&node))).await;
     assert!(answers.iter().all(Result::is_ok), "those who waited for a good trial go on");
@@ -160,7 +94,8 @@ async fn a_circuit_opens_on_failures_and_lets_one_trial_through() {
 #[tokio::test]
 async fn slowness_opens_a_circuit_too_and_a_trial_that_is_given_up_blocks_nobody() {
     let breakers = breakers();
-    let replica = Scripted { takes: Duration::from_millis(50), ..Scripted::new("n1", false) };
+    let replica = replica("n1");
+    replica.take(Duration::from_millis(50));
     let node = Guarded::new(replica.clone(), &breakers);
     open_circuit(&node).await;
     sleep(OPEN).await;
@@ -171,7 +106,7 @@ async fn slowness_opens_a_circuit_too_and_a_trial_that_is_given_up_blocks_nobody
 
 #[tokio::test]
 async fn what_the_caller_did_wrong_opens_no_circuit() {
-    let (replica, breakers) = (Scripted::new("n1", false), breakers());
+    let (replica, breakers) = (replica("n1"), breakers());
     let node = Guarded::new(replica, &breakers);
     for _ in 0..100 {
         let admitted = breakers.of(NodeWriter::node_id(&node)).admit().await.unwrap();
@@ -181,18 +116,22 @@ async fn what_the_caller_did_wrong_opens_no_circuit() {
 }
 
 /// Three replicas behind breakers, W = R = 2.
-fn guarded_trio(replicas: &[Scripted; 3], breakers: &Breakers) -> (QuorumWriter, QuorumReader) {
-    let member = |replica: &Scripted| {
-        let name = replica.node_id.clone();
+fn guarded_trio(
+    replicas: &[ScriptedReplica; 3],
+    breakers: &Breakers,
+) -> (QuorumWriter, QuorumReader) {
+    let member = |replica: &ScriptedReplica| {
+        let name = replica.id().clone();
         let address = format!("{name}:7000");
         Member::active(name, address, "z".into(), 1)
     };
     let layout = Layout::first((3, 2, 2), replicas.iter().map(member).collect());
     let layout = CurrentLayout::new(layout.validated().unwrap());
+    replicas.iter().for_each(|replica| replica.insert(object()));
     let guarded = {
         let (replicas, breakers) = (replicas.clone(), breakers.clone());
         move |member: &Member| {
-            let replica = replicas.iter().find(|replica| replica.node_id == member.node_id);
+            let replica = replicas.iter().find(|replica| *replica.id() == member.node_id);
             Guarded::new(replica.unwrap().clone(), &breakers)
         }
     };
@@ -210,25 +149,24 @@ fn guarded_trio(replicas: &[Scripted; 3], breakers: &Breakers) -> (QuorumWriter,
 async fn an_open_circuit_never_fails_a_quorum_that_its_replica_could_make() {
     // The open circuit belongs to a replica that is well again; another one is dead.
     let breakers = breakers();
-    let replicas =
-        [Scripted::new("n1", true), Scripted::new("n2", false), Scripted::new("n3", true)];
+    let replicas = [failing("n1"), replica("n2"), failing("n3")];
     open_circuit(&Guarded::new(replicas[0].clone(), &breakers)).await;
-    *replicas[0].fails.lock().unwrap() = false;
+    replicas[0].behave(Behaviour::Well);
     let (writer, reader) = guarded_trio(&replicas, &breakers);
     let put = writer.put(vec![object()], false).await.pop().unwrap();
     assert_eq!(put.expect("n1 was needed after all").stored.len(), 2);
 
     // And all at once, when none of the three circuits lets anything through.
     for replica in &replicas {
-        *replica.fails.lock().unwrap() = true;
+        replica.behave(Behaviour::Fails(NodeError::ShuttingDown));
         open_circuit(&Guarded::new(replica.clone(), &breakers)).await;
-        *replica.fails.lock().unwrap() = false;
+        replica.behave(Behaviour::Well);
     }
     reader.get(&[object().id()]).await.pop().unwrap().expect("somebody was asked");
     for replica in &replicas {
-        *replica.fails.lock().unwrap() = true;
+        replica.behave(Behaviour::Fails(NodeError::ShuttingDown));
         open_circuit(&Guarded::new(replica.clone(), &breakers)).await;
-        *replica.fails.lock().unwrap() = false;
+        replica.behave(Behaviour::Well);
     }
     writer.put(vec![object()], false).await.pop().unwrap().expect("they were asked");
     writer.drain().await;
@@ -237,15 +175,14 @@ async fn an_open_circuit_never_fails_a_quorum_that_its_replica_could_make() {
 #[tokio::test]
 async fn a_replica_that_a_quorum_can_do_without_is_left_alone() {
     let breakers = breakers();
-    let replicas =
-        [Scripted::new("n1", true), Scripted::new("n2", false), Scripted::new("n3", false)];
+    let replicas = [failing("n1"), replica("n2"), replica("n3")];
     open_circuit(&Guarded::new(replicas[0].clone(), &breakers)).await;
-    let before = replicas[0].calls();
+    let before = calls(&replicas[0]);
     let (writer, _) = guarded_trio(&replicas, &breakers);
     writer.put(vec![object()], false).await.pop().unwrap().unwrap();
     writer.drain().await;
-    assert_eq!(replicas[0].calls(), before);
-    assert_eq!(writer.missed()[0].node_id, replicas[0].node_id, "what it missed is recorded");
+    assert_eq!(calls(&replicas[0]), before);
+    assert_eq!(writer.missed()[0].node_id, *replicas[0].id(), "what it missed is recorded");
 }
 
 #[tokio::test]
@@ -256,7 +193,7 @@ async fn deadlines_follow_latencies_within_bounds_and_the_callers_own_goes_first
         requests_min: 20,
         ..AdaptiveOptions::default()
     });
-    let mut replica = Scripted::new("n1", false);
+    let replica = replica("n1");
     let node = Adaptive::new(replica.clone(), &latencies);
     let (long, short) = (Duration::from_secs(60), Duration::from_millis(7));
     assert_eq!(node.layer().within(long), Duration::from_secs(2), "nothing is known yet");
@@ -269,8 +206,7 @@ async fn deadlines_follow_latencies_within_bounds_and_the_callers_own_goes_first
     assert_eq!(node.layer().within(short), short);
 
     // It becomes slow: the first is late, and by and by it gets the time that it needs.
-    replica.takes = quick + Duration::from_millis(50);
-    let node = Adaptive::new(replica, &latencies);
+    replica.take(quick + Duration::from_millis(50));
     assert!(matches!(put(&node).await, Err(NodeError::TimedOut { after, .. }) if after == quick));
     put(&node).await.expect("what it takes is known now");
 }
@@ -279,7 +215,7 @@ async fn deadlines_follow_latencies_within_bounds_and_the_callers_own_goes_first
 async fn decorators_count_what_they_let_through_in_any_order() {
     let breakers = breakers();
     let (inside, outside) = (Meters::default(), Meters::default());
-    let replica = Scripted::new("n1", true);
+    let replica = failing("n1");
     // Whether a counter is inside of a breaker decides if refused requests count.
     let guarded = Guarded::new(Metered::new(Traced::new(replica.clone()), &inside), &breakers);
     let node = Traced::new(Metered::new(guarded, &outside));
@@ -290,8 +226,8 @@ async fn decorators_count_what_they_let_through_in_any_order() {
     assert_eq!(puts(&outside).begun, 40);
     assert_eq!(puts(&outside).failed, 40);
     assert!(puts(&inside).begun < 40, "the circuit opened: {:?}", puts(&inside));
-    assert_eq!(puts(&inside).begun, replica.calls() as u64);
-    *replica.fails.lock().unwrap() = false;
+    assert_eq!(puts(&inside).begun, calls(&replica) as u64);
+    replica.behave(Behaviour::Well);
     let bypassing_breaker = NodeWriter::bypassing_breaker(&node).expect("there is a breaker");
     put(&bypassing_breaker).await.expect("it passes every layer");
     assert_eq!((puts(&inside).answered, puts(&outside).answered), (1, 1), "and is counted");

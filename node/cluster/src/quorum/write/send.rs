@@ -1,4 +1,4 @@
-//! One replica's part of a write: its batch, or its share of the parts of a large object.
+//! One replica's part of a write.
 //!
 //! A replica whose circuit is open is sent to when the write cannot do without it. How the
 //! answers of several replicas make an outcome is left to others.
@@ -11,8 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use gitstratum_core::object::Object;
 use gitstratum_core::placement::NodeId;
-use gitstratum_core::replica::{NodeError, NodeWriter, Parts, Stored};
-use tokio::sync::mpsc;
+use gitstratum_core::replica::{Durability, NodeError, NodeWriter, Stored};
 
 use super::Answers;
 use super::reserve::Reserve;
@@ -104,34 +103,13 @@ async fn send_lacking(
     }
     .into_iter();
     let merged = objects.iter().zip(present).map(|(object, present)| match present {
-        // `has` speaks of what is durable.
-        true => Ok(Stored {
-            bytes: object.size_bytes(),
-            durability: gitstratum_core::replica::Durability::Synced,
-            already_present: true,
-        }),
+        true => Ok(already_stored(object.size_bytes())),
         false => answers.next().expect("one answer for each object that was lacking"),
     });
     Ok(merged.collect())
 }
 
-/// Hands every part to every replica that still takes them.
-pub(super) async fn pump(
-    mut parts: Parts,
-    mut sinks: Vec<mpsc::Sender<bytes::Bytes>>,
-    timeout: Duration,
-) {
-    while let Some(part) = parts.recv().await {
-        let mut taking = Vec::with_capacity(sinks.len());
-        for sink in sinks {
-            // Ends when the replica failed, or hangs: dropping the sink ends its write.
-            if let Ok(Ok(())) = tokio::time::timeout(timeout, sink.send(part.clone())).await {
-                taking.push(sink);
-            }
-        }
-        sinks = taking;
-        if sinks.is_empty() {
-            return;
-        }
-    }
+/// What is acknowledged for a replica that said it has the object: it speaks of what is durable.
+pub(super) fn already_stored(bytes: u64) -> Stored {
+    Stored { bytes, durability: Durability::Synced, already_present: true }
 }

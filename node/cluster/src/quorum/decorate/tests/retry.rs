@@ -1,133 +1,19 @@
 //! Second attempts: when there is one, what it may take, and what stands around it.
 
-use std::collections::VecDeque;
-
-use gitstratum_core::limits;
-use gitstratum_core::replica::{DialError, DialProblem, Stage};
+use gitstratum_core::object::ObjectHead;
+use gitstratum_core::replica::{DialError, DialProblem, Missed, Stage};
+use gitstratum_testing::Asked;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::*;
 
-/// What a replica was asked.
-#[derive(Clone, Debug, PartialEq)]
-struct Seen {
-    request: &'static str,
-    /// Of the first attempt, in the second.
-    first_began: Option<Instant>,
-    timeout: Option<Duration>,
-}
-
-/// A replica that fails by a script, whose second attempts have a budget.
-#[derive(Clone)]
-struct Unsteady {
-    node_id: NodeId,
-    /// What is said of the next requests, in order; beyond it all is well.
-    script: Arc<Mutex<VecDeque<NodeError>>>,
-    /// How long every answer takes.
-    takes: Duration,
-    budget: Arc<AtomicUsize>,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    first_began: Option<Instant>,
-}
-
-impl Unsteady {
-    fn failing(errors: impl IntoIterator<Item = NodeError>) -> Self {
-        Unsteady {
-            node_id: NodeId::new("n1"),
-            script: Arc::new(Mutex::new(errors.into_iter().collect())),
-            takes: Duration::ZERO,
-            budget: Arc::new(AtomicUsize::new(10)),
-            seen: Arc::default(),
-            first_began: None,
-        }
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    fn second(&self, first_began: Instant) -> Option<Self> {
-        let take = |budget: usize| budget.checked_sub(1);
-        self.budget.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).ok()?;
-        Some(Unsteady { first_began: Some(first_began), ..self.clone() })
-    }
-
-    async fn answer(
-        &self,
-        request: &'static str,
-        timeout: Option<Duration>,
-    ) -> Result<(), NodeError> {
-        let first_began = self.first_began;
-        self.seen.lock().unwrap().push(Seen { request, first_began, timeout });
-        if !self.takes.is_zero() {
-            let after = timeout.unwrap_or(limits::REQUEST_TIMEOUT);
-            let late = |_| NodeError::TimedOut { stage: "waiting for the answer", after };
-            tokio::time::timeout(after, sleep(self.takes)).await.map_err(late)?;
-        }
-        self.script.lock().unwrap().pop_front().map_or(Ok(()), Err)
-    }
-}
-
-#[async_trait]
-impl NodeWriter for Unsteady {
-    fn node_id(&self) -> &NodeId {
-        &self.node_id
-    }
-
-    async fn put(
-        &self,
-        objects: Arc<[Object]>,
-        timeout: Duration,
-    ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        self.answer("put", Some(timeout)).await?;
-        Ok(objects.iter().map(|_| Ok(stored())).collect())
-    }
-
-    async fn put_large(&self, _: ObjectHead, _: Parts) -> Result<Stored, NodeError> {
-        self.answer("put_large", None).await.map(|()| stored())
-    }
-
-    async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {
-        self.answer("has", Some(timeout)).await.map(|()| vec![true; ids.len()])
-    }
-
-    async fn store_hints(
-        &self,
-        missed: Vec<Missed>,
-        timeout: Duration,
-    ) -> Result<Recorded, NodeError> {
-        self.answer("store_hints", Some(timeout)).await?;
-        Ok(Recorded { already: missed.len() as u64, ..Recorded::default() })
-    }
-
-    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeWriter>> {
-        Some(Arc::new(self.second(first_began)?))
-    }
-}
-
-#[async_trait]
-impl NodeReader for Unsteady {
-    fn node_id(&self) -> &NodeId {
-        &self.node_id
-    }
-
-    async fn get(
-        &self,
-        ids: Arc<[ObjectId]>,
-        timeout: Duration,
-    ) -> Result<Vec<Result<Found, StoreError>>, NodeError> {
-        self.answer("get", Some(timeout)).await?;
-        Ok(ids.iter().map(|_| Ok(Found::Object(object()))).collect())
-    }
-
-    async fn get_large(&self, _: ObjectId) -> Result<Option<Box<dyn LargeReader>>, NodeError> {
-        self.answer("get_large", None).await.map(|()| None)
-    }
-
-    fn on_new_connection(&self, first_began: Instant) -> Option<Arc<dyn NodeReader>> {
-        Some(Arc::new(self.second(first_began)?))
-    }
+/// A replica that fails the next requests so, and allows ten second attempts.
+fn failing(errors: impl IntoIterator<Item = NodeError>) -> ScriptedReplica {
+    let replica = replica("n1");
+    replica.fail_next(errors);
+    replica.allow_second_attempts(10);
+    replica
 }
 
 fn lost() -> NodeError {
@@ -139,23 +25,20 @@ fn refused() -> NodeError {
     NodeError::Dial(DialError { stage, address, problem: DialProblem::Refused })
 }
 
-fn stored() -> Stored {
-    Stored { bytes: 6, durability: Durability::Synced, already_present: false }
-}
-
 /// Whatever may be sent twice.
-const REPEATED: [&str; 5] = ["put", "has", "store_hints", "get", "get_large"];
+const REPEATED: [Asked; 5] =
+    [Asked::Put, Asked::Has, Asked::StoreHints, Asked::Get, Asked::GetLarge];
 
-async fn ask(node: &(impl NodeWriter + NodeReader), request: &str) -> Result<(), NodeError> {
+async fn ask(node: &(impl NodeWriter + NodeReader), asked: Asked) -> Result<(), NodeError> {
     let (id, timeout) = (object().id(), Duration::from_secs(5));
     let missed = || Missed::new(NodeId::new("n2"), id, &NodeError::ShuttingDown);
-    match request {
-        "put" => node.put([object()].into(), timeout).await.map(drop),
-        "has" => node.has([id].into(), timeout).await.map(drop),
-        "store_hints" => node.store_hints(vec![missed()], timeout).await.map(drop),
-        "get" => node.get([id].into(), timeout).await.map(drop),
-        "get_large" => node.get_large(id).await.map(drop),
-        _ => unreachable!("{request}"),
+    match asked {
+        Asked::Put => node.put([object()].into(), timeout).await.map(drop),
+        Asked::Has => node.has([id].into(), timeout).await.map(drop),
+        Asked::StoreHints => node.store_hints(vec![missed()], timeout).await.map(drop),
+        Asked::Get => node.get([id].into(), timeout).await.map(drop),
+        Asked::GetLarge => node.get_large(id).await.map(drop),
+        Asked::PutLarge => unreachable!("parts come once"),
     }
 }
 
@@ -163,12 +46,12 @@ async fn ask(node: &(impl NodeWriter + NodeReader), request: &str) -> Result<(),
 async fn what_lost_its_connection_or_had_none_is_sent_once_more_on_one_opened_since() {
     for request in REPEATED {
         for error in [lost(), refused()] {
-            let replica = Unsteady::failing([error]);
+            let replica = failing([error]);
             let before = Instant::now();
             ask(&Retried::new(replica.clone()), request).await.expect("the second succeeds");
-            let seen = replica.seen();
-            let [first, second] = &seen[..] else { panic!("{request} was sent as {seen:?}") };
-            assert_eq!((first.request, second.request), (request, request));
+            let seen = replica.requests();
+            let [first, second] = &seen[..] else { panic!("{request:?} was sent as {seen:?}") };
+            assert_eq!((first.asked, second.asked), (request, request));
             assert_eq!(first.first_began, None);
             assert!(second.first_began.unwrap() >= before);
         }
@@ -178,10 +61,10 @@ async fn what_lost_its_connection_or_had_none_is_sent_once_more_on_one_opened_si
 #[tokio::test]
 async fn nothing_is_sent_a_third_time() {
     for request in REPEATED {
-        let replica = Unsteady::failing([lost(), refused(), lost()]);
+        let replica = failing([lost(), refused(), lost()]);
         let answer = ask(&Retried::new(replica.clone()), request).await;
         assert!(matches!(answer, Err(NodeError::Dial(_))), "the last one's: {answer:?}");
-        assert_eq!(replica.seen().len(), 2);
+        assert_eq!(replica.requests().len(), 2);
     }
 }
 
@@ -199,53 +82,53 @@ async fn what_failed_for_another_reason_is_not_sent_again() {
     ];
     for request in REPEATED {
         for error in &others {
-            let replica = Unsteady::failing([error.clone()]);
+            let replica = failing([error.clone()]);
             let answer = ask(&Retried::new(replica.clone()), request).await.unwrap_err();
             assert_eq!(answer.to_string(), error.to_string());
-            assert_eq!(replica.seen().len(), 1, "{request} after {error}");
-            assert_eq!(replica.budget.load(Ordering::SeqCst), 10);
+            assert_eq!(replica.requests().len(), 1, "{request:?} after {error}");
+            assert_eq!(replica.second_attempts_left(), 10);
         }
     }
 }
 
 #[tokio::test]
 async fn without_a_budget_there_is_no_second_attempt() {
-    let replica = Unsteady::failing([lost(), lost(), lost()]);
-    replica.budget.store(1, Ordering::SeqCst);
+    let replica = failing([lost(), lost(), lost()]);
+    replica.allow_second_attempts(1);
     let node = Retried::new(replica.clone());
     assert!(matches!(put(&node).await, Err(NodeError::ConnectionLost { .. })));
-    assert_eq!(replica.seen().len(), 2);
+    assert_eq!(replica.requests().len(), 2);
     assert!(matches!(put(&node).await, Err(NodeError::ConnectionLost { .. })));
-    assert_eq!(replica.seen().len(), 3, "the budget was for one");
+    assert_eq!(replica.requests().len(), 3, "the budget was for one");
 }
 
 #[tokio::test]
 async fn both_attempts_are_within_the_callers_timeout() {
     let (takes, timeout) = (Duration::from_millis(30), Duration::from_millis(50));
-    let replica = Unsteady { takes, ..Unsteady::failing([lost()]) };
+    let replica = failing([lost()]);
+    replica.take(takes);
     let node = Retried::new(replica.clone());
     let answer = node.put([object()].into(), timeout).await;
     // The second would have taken 30 ms too, and was not given as much.
     assert!(matches!(answer, Err(NodeError::TimedOut { after, .. }) if after == timeout));
-    let given: Vec<_> = replica.seen().iter().map(|seen| seen.timeout.unwrap()).collect();
+    let given: Vec<_> = replica.requests().iter().map(|seen| seen.timeout.unwrap()).collect();
     assert!(given[0] == timeout && given[1] <= timeout - takes, "{given:?}");
 
     // None is left, and none is taken from the budget.
-    let replica = Unsteady::failing([lost()]);
+    let replica = failing([lost()]);
     let answer = Retried::new(replica.clone()).put([object()].into(), Duration::ZERO).await;
     assert!(matches!(answer, Err(NodeError::ConnectionLost { .. })));
-    assert_eq!((replica.seen().len(), replica.budget.load(Ordering::SeqCst)), (1, 10));
+    assert_eq!((replica.requests().len(), replica.second_attempts_left()), (1, 10));
 }
 
 #[tokio::test]
 async fn a_large_object_is_never_sent_again() {
-    let replica = Unsteady::failing([lost()]);
-    let object = object();
-    let head = ObjectHead { id: object.id(), kind: object.kind(), size_bytes: object.size_bytes() };
+    let replica = failing([lost()]);
+    let head: ObjectHead = object().head();
     let (_parts, receiver) = mpsc::channel(1);
     let answer = Retried::new(replica.clone()).put_large(head, receiver).await;
     assert!(matches!(answer, Err(NodeError::ConnectionLost { .. })));
-    assert_eq!((replica.seen().len(), replica.budget.load(Ordering::SeqCst)), (1, 10));
+    assert_eq!((replica.requests().len(), replica.second_attempts_left()), (1, 10));
 }
 
 /// What decorators know of replicas.
@@ -294,20 +177,20 @@ async fn five_decorators_answer_alike_in_any_order() {
     // Innermost first.
     for order in orders {
         let known = Known::default();
-        let replica = Unsteady::failing([lost()]);
+        let replica = failing([lost()]);
         let shared: Arc<dyn NodeWriter> = Arc::new(replica.clone());
         let around = |inner: Arc<dyn NodeWriter>, decorator: &&str| known.around(inner, decorator);
         let node = order.iter().fold(shared, around);
         put(&node).await.unwrap_or_else(|error| panic!("{order:?}: {error}"));
-        let seen = replica.seen();
+        let seen = replica.requests();
         assert!(seen.len() == 2 && seen[1].first_began.is_some(), "{order:?}: {seen:?}");
 
         // Whoever insists passes the breaker, and loses none of the others.
-        replica.script.lock().unwrap().extend([refused(), lost(), lost()]);
+        replica.fail_next([refused(), lost(), lost()]);
         let bypassing_breaker = node.bypassing_breaker().expect("there is a breaker");
         let answer = put(&bypassing_breaker).await;
         assert!(matches!(answer, Err(NodeError::ConnectionLost { .. })), "{order:?}: {answer:?}");
-        assert_eq!(replica.seen().len(), 4, "{order:?}");
+        assert_eq!(replica.requests().len(), 4, "{order:?}");
 
         // What is within the retry sees attempts, what is around it requests.
         let place = |decorator| order.iter().position(|one| *one == decorator);
@@ -321,11 +204,11 @@ async fn five_decorators_answer_alike_in_any_order() {
 #[tokio::test]
 async fn readers_are_layered_as_writers_are() {
     let known = Known::default();
-    let replica = Unsteady::failing([lost()]);
+    let replica = failing([lost()]);
     let node = Traced::new(Metered::new(replica.clone(), &known.meters));
     let node = Retried::new(Guarded::new(Adaptive::new(node, &known.latencies), &known.breakers));
-    ask(&node, "get").await.expect("the second attempt goes through the same decorators");
-    replica.script.lock().unwrap().push_back(lost());
+    ask(&node, Asked::Get).await.expect("the second attempt goes through the same decorators");
+    replica.fail_next([lost()]);
     let bypassing_breaker = NodeReader::bypassing_breaker(&node).expect("there is a breaker");
     bypassing_breaker
         .get([object().id()].into(), OPEN)

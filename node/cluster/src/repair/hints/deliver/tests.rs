@@ -1,78 +1,21 @@
 //! What a worker does with one batch, against a scripted target and a real store.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-
-use async_trait::async_trait;
 use bytes::Bytes;
-use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
+use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectId};
 use gitstratum_core::placement::{Layout, Member};
-use gitstratum_core::replica::{Durability, Missed, Parts, ReasonClass, Recorded, Stored};
+use gitstratum_core::replica::{Missed, ReasonClass};
 use gitstratum_host::disk::Scratch;
 use gitstratum_store::{Fsync, SegmentStore, Store, StoreOptions};
+use gitstratum_testing::{Asked, Behaviour, ScriptedReplica};
 
 use super::*;
 use crate::repair::HintOptions;
 
-/// A peer that stores what it is sent, unless it has no room.
-struct Target {
-    node_id: NodeId,
-    full: Mutex<bool>,
-    objects: Mutex<BTreeMap<ObjectId, Object>>,
-    /// Ids of every batch that was sent.
-    batches: Mutex<Vec<Vec<ObjectId>>>,
-}
-
-#[async_trait]
-impl NodeWriter for Target {
-    fn node_id(&self) -> &NodeId {
-        &self.node_id
-    }
-
-    async fn put(
-        &self,
-        objects: Arc<[Object]>,
-        _timeout: Duration,
-    ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
-        self.batches.lock().unwrap().push(objects.iter().map(Object::id).collect());
-        if *self.full.lock().unwrap() {
-            return Ok(vec![Err(StoreError::DiskFull); objects.len()]);
-        }
-        let mut held = self.objects.lock().unwrap();
-        let stored = objects.iter().map(|object| {
-            held.insert(object.id(), object.clone());
-            let (bytes, durability) = (object.size_bytes(), Durability::Synced);
-            Ok(Stored { bytes, durability, already_present: false })
-        });
-        Ok(stored.collect())
-    }
-
-    async fn put_large(&self, head: ObjectHead, mut parts: Parts) -> Result<Stored, NodeError> {
-        let mut data = Vec::new();
-        while let Some(part) = parts.recv().await {
-            data.extend_from_slice(&part);
-        }
-        let object = Object::claimed(head.id, head.kind, data.into());
-        object.verify().map_err(StoreError::from)?;
-        self.objects.lock().unwrap().insert(head.id, object);
-        let (bytes, durability) = (head.size_bytes, Durability::Synced);
-        Ok(Stored { bytes, durability, already_present: false })
-    }
-
-    async fn has(&self, ids: Arc<[ObjectId]>, _timeout: Duration) -> Result<Vec<bool>, NodeError> {
-        let held = self.objects.lock().unwrap();
-        Ok(ids.iter().map(|id| held.contains_key(id)).collect())
-    }
-
-    async fn store_hints(&self, _: Vec<Missed>, _: Duration) -> Result<Recorded, NodeError> {
-        unreachable!("delivery reports nothing")
-    }
-}
-
 /// Node n1 with hints for n2; all three are replicas of everything.
 struct Bench {
     delivery: Delivery,
-    target: Arc<Target>,
+    /// n2.
+    target: ScriptedReplica,
     store: Arc<SegmentStore>,
     _scratch: Scratch,
 }
@@ -93,12 +36,7 @@ async fn bench() -> Bench {
     let options = StoreOptions::new(ourselves.clone(), Fsync::Always);
     let store = SegmentStore::open(scratch.disk.clone(), options).await.unwrap();
     let log = HintLog::open(&scratch.disk, HintOptions::default(), &[]).await.unwrap();
-    let target = Arc::new(Target {
-        node_id: NodeId::new("n2"),
-        full: Mutex::default(),
-        objects: Mutex::default(),
-        batches: Mutex::default(),
-    });
+    let target = ScriptedReplica::new(NodeId::new("n2"));
     let to = target.clone();
     let delivery = Delivery {
         log,
@@ -106,7 +44,7 @@ async fn bench() -> Bench {
         // It knows of no peers, so none is waited for.
         peers: Arc::new(PeerTable::new(&layout(&["n1"]), &ourselves)),
         layout: CurrentLayout::new(layout(&["n1", "n2", "n3"])),
-        targets: Arc::new(move |_| to.clone()),
+        targets: Arc::new(move |_| Arc::new(to.clone())),
         ourselves,
         budget: Budget::new(1 << 30, 1),
     };
@@ -163,7 +101,7 @@ async fn hints_are_delivered_oldest_first_in_bounded_batches_and_what_is_there_i
     let there = object("there", 10);
     let objects: Vec<_> =
         (0..4).map(|n| object(&format!("object {n}"), 400_000)).chain([there.clone()]).collect();
-    bench.target.objects.lock().unwrap().insert(there.id(), there);
+    bench.target.insert(there);
     bench.missed(&objects).await;
     let left = || bench.delivery.log.numbers().targets[0].eta;
     assert_eq!(left(), None, "none was delivered yet");
@@ -173,7 +111,9 @@ async fn hints_are_delivered_oldest_first_in_bounded_batches_and_what_is_there_i
     bench.step().await.unwrap();
     assert_eq!((bench.settled().delivered, bench.delivery.log.targets()), (5, vec![]));
     let ids: Vec<_> = objects.iter().map(Object::id).collect();
-    assert_eq!(*bench.target.batches.lock().unwrap(), [ids[..2].to_vec(), ids[2..4].to_vec()]);
+    let puts = bench.target.requests().into_iter().filter(|request| request.asked == Asked::Put);
+    let batches: Vec<_> = puts.map(|request| request.ids).collect();
+    assert_eq!(batches, [&ids[..2], &ids[2..4]]);
 }
 
 #[tokio::test]
@@ -183,18 +123,18 @@ async fn a_large_object_is_delivered_in_parts() {
     bench.missed(std::slice::from_ref(&large)).await;
     bench.step().await.unwrap();
     assert_eq!(bench.settled().delivered, 1);
-    assert_eq!(bench.target.objects.lock().unwrap()[&large.id()], large);
+    assert_eq!(bench.target.object(large.id()), Some(large));
 }
 
 #[tokio::test]
 async fn hints_stay_while_their_target_has_no_room_and_go_when_it_has() {
     let bench = bench().await;
     bench.missed(&[object("a", 10), object("b", 10)]).await;
-    *bench.target.full.lock().unwrap() = true;
+    bench.target.behave(Behaviour::DiskFull);
     let refused = bench.step().await.unwrap_err();
     assert_eq!(refused.to_string(), "rejected: the disk is full");
     assert_eq!(bench.delivery.log.numbers().pending, 2);
-    *bench.target.full.lock().unwrap() = false;
+    bench.target.behave(Behaviour::Well);
     bench.step().await.unwrap();
     assert_eq!((bench.settled().delivered, bench.delivery.log.numbers().pending), (2, 0));
 }
@@ -207,7 +147,7 @@ async fn an_object_that_was_deleted_meanwhile_is_gone_and_one_never_had_too() {
     bench.store.delete(&[deleted.id()]).await.unwrap();
     bench.step().await.unwrap();
     assert_eq!((bench.settled().deleted, bench.settled().delivered), (1, 1));
-    assert!(!bench.target.objects.lock().unwrap().contains_key(&deleted.id()));
+    assert!(!bench.target.holds(deleted.id()));
 }
 
 /// Only a tombstone says "deleted". What the keeper of a hint merely does not have it lost: a
