@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod config_text;
 pub mod job;
 pub mod limits;
+pub mod metrics;
 pub mod object;
 pub mod placement;
 pub mod replica;

@@ -8,6 +8,7 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_core::placement::{Member, MemberState};
 use gitstratum_core::replica::NodeError;
 use gitstratum_proto::v1::{HintTarget, StatusResponse};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::arguments::ClientArguments;
@@ -108,6 +109,52 @@ pub(super) fn each_as_json<T>(answers: &[Answered<T>], described: impl Fn(&T) ->
         }
     });
     nodes.collect()
+}
+
+/// What all nodes say, for programs.
+#[derive(Serialize)]
+pub(super) struct AllNodes<'a, T> {
+    partial: bool,
+    nodes: Vec<Said<'a, T>>,
+}
+
+/// What a node says, or that it could not be asked.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said<'a, T> {
+    Answer(T),
+    Silence(Silence<'a>),
+}
+
+#[derive(Serialize)]
+struct Silence<'a> {
+    node: &'a str,
+    address: &'a str,
+    member: &'static str,
+    reachable: bool,
+    overloaded: bool,
+    error: String,
+}
+
+impl<'a, T> AllNodes<'a, T> {
+    /// What these nodes say, described.
+    pub(super) fn of<S>(
+        answers: &'a [Answered<S>],
+        described: impl Fn(&'a Member, &'a S) -> T,
+    ) -> Self {
+        let nodes = answers.iter().map(|(member, answer)| match answer {
+            Ok(said) => Said::Answer(described(member, said)),
+            Err(error) => Said::Silence(Silence {
+                node: member.node_id.as_str(),
+                address: &member.address,
+                member: member.state.word(),
+                reachable: error.is_overload(),
+                overloaded: error.is_overload(),
+                error: error.to_string(),
+            }),
+        });
+        AllNodes { partial: is_partial(answers), nodes: nodes.collect() }
+    }
 }
 
 /// Why hints wait, after what says that they do; nothing where nobody knows.

@@ -6,7 +6,8 @@ use gitstratum_cluster::repair::reconcile::Numbers;
 use gitstratum_cluster::repair::{ClientLatency, Control, PeerTable};
 use gitstratum_cluster::service::{Compared, NodeService, RepairJob, ScrubJob, Stores};
 use gitstratum_cluster::transport::server::Requests;
-use gitstratum_cluster::transport::{Connections, Dialler, Pool};
+use gitstratum_cluster::transport::{Connections, Dialler, Pool, register_metrics};
+use gitstratum_core::metrics::{self, Registry};
 use gitstratum_host::Net;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
@@ -27,6 +28,8 @@ pub(super) struct Connected {
     pub(super) latency: Arc<ClientLatency>,
     pub(super) control: Control,
     pub(super) reconciled: Arc<Numbers>,
+    /// All that the node counts and measures.
+    pub(super) metrics: Arc<Registry>,
 }
 
 impl Connected {
@@ -39,7 +42,7 @@ impl Connected {
         let dialler = Dialler::new(net.clone(), config.node_id.as_str());
         let pool = Pool::new(dialler, layout, pool_rng, config.pool.options());
         let latency = Arc::new(ClientLatency::default());
-        Connected {
+        let mut connected = Connected {
             boot_id,
             connections: Arc::new(pool),
             peers: Arc::new(PeerTable::new(&layout.get(), &config.node_id)),
@@ -47,7 +50,22 @@ impl Connected {
             control: Control::new(config.repair.budget(latency.clone())),
             latency,
             reconciled: Arc::new(Numbers::new(config.repair.compare_interval().is_some())),
-        }
+            metrics: Arc::default(),
+        };
+        connected.metrics = Arc::new(connected.registered(opened));
+        connected
+    }
+
+    /// A registry of all that the node counts and measures.
+    fn registered(&self, opened: &Opened) -> Registry {
+        let mut registry = metrics::registry();
+        opened.store.register(&mut registry);
+        self.requests.register(&mut registry);
+        opened.hints.register(&mut registry);
+        register_metrics(&mut registry, self.connections.clone());
+        self.reconciled.register(&mut registry);
+        self.control.budget().register(&mut registry);
+        registry
     }
 
     /// What answers requests.
@@ -63,7 +81,6 @@ impl Connected {
             layout: opened.keeper.clone(),
             stores: Stores::new(refusing, self.latency.clone()),
             jobs: vec![Box::new(repair), Box::new(ScrubJob(store.clone()))],
-            budget: self.control.budget().clone(),
             scrubbed: store.clone(),
             catching_up: opened.catching_up.clone(),
             compared: Compared::new(store.clone()),
@@ -71,7 +88,7 @@ impl Connected {
             peers: self.peers.clone(),
             connections: self.connections.clone(),
             reconciled: self.reconciled.clone(),
-            requests: self.requests.clone(),
+            metrics: self.metrics.clone(),
             started: Instant::now(),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use gitstratum_core::metrics::{self, Reading, Registry, Unit};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
@@ -43,8 +44,6 @@ struct Pace {
 pub struct BudgetNumbers {
     /// What repair may take when clients do not mind.
     pub bytes_per_second: u64,
-    /// How much of it repair takes now, in thousandths.
-    pub share_permille: u32,
     /// An operator has paused it.
     pub paused: bool,
 }
@@ -141,13 +140,18 @@ impl Budget {
         was_paused
     }
 
+    /// Registers how much of what it may take repair takes now.
+    pub fn register(&self, registry: &mut Registry) {
+        let budget = self.clone();
+        let help = "What repair takes of its rate, giving way to clients";
+        let share = Reading::real("repair_share", help, |share| *share);
+        let share = share.unit(Unit::Other("ratio".to_owned()));
+        metrics::register(registry, vec![share], move || budget.pace().share.of_one());
+    }
+
     /// How it stands.
     pub fn numbers(&self) -> BudgetNumbers {
-        BudgetNumbers {
-            bytes_per_second: self.inner.bytes_per_second,
-            share_permille: (self.pace().share.of_one() * 1000.0) as u32,
-            paused: self.is_paused(),
-        }
+        BudgetNumbers { bytes_per_second: self.inner.bytes_per_second, paused: self.is_paused() }
     }
 }
 

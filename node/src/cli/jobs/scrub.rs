@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use gitstratum_cluster::client::Answered;
+use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::job::JobKind;
 use gitstratum_proto::v1::{JobState, JobStatus, LastScrub, ScrubStatus, StatusResponse};
 use indicatif::{HumanBytes, HumanCount};
@@ -44,7 +45,7 @@ pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
             "interval_ms": scrub.interval_ms,
             "present": present,
             "last": last,
-            "damaged_now": status.store.as_ref().map(|store| store.damaged_objects),
+            "damaged_now": metrics_of(status).count("gitstratum_store_damaged_objects"),
             "damaged": damaged.collect::<Vec<_>>(),
         })
     });
@@ -56,8 +57,8 @@ pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fm
     let mut out = String::new();
     write_nodes(&mut out, JobKind::Scrub, answers, |out, status, job| {
         let scrub = status.scrub.clone().unwrap_or_default();
-        let damaged = status.store.as_ref().map(|store| store.damaged_objects);
-        describe(out, job, &scrub, damaged.unwrap_or_default())
+        let damaged = metrics_of(status).count("gitstratum_store_damaged_objects");
+        describe(out, job, &scrub, damaged)
     })?;
     nodes::write_partial(&mut out, answers)?;
     Ok(out)

@@ -32,7 +32,7 @@ mod numbers;
 mod plan;
 mod writer;
 
-pub use numbers::{HintNumbers, TargetNumbers};
+pub use numbers::{HintLists, HintNumbers, TargetNumbers};
 use writer::Writer;
 
 /// Bounds of a log.
