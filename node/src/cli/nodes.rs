@@ -9,7 +9,6 @@ use gitstratum_core::placement::{Member, MemberState};
 use gitstratum_core::replica::NodeError;
 use gitstratum_proto::v1::{HintTarget, StatusResponse};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::arguments::ClientArguments;
 use super::{Failure, connect_for_status, note, show};
@@ -92,25 +91,6 @@ pub(super) fn write_each<T>(
     Ok(())
 }
 
-/// The same, for programs.
-pub(super) fn each_as_json<T>(answers: &[Answered<T>], described: impl Fn(&T) -> Value) -> Value {
-    let nodes = answers.iter().map(|(member, answer)| match answer {
-        Ok(status) => described(status),
-        Err(error) => {
-            let (node, state) = (member.node_id.as_str(), member.state.word());
-            let overloaded = error.is_overload();
-            json!({
-                "node": node,
-                "member": state,
-                "reachable": overloaded,
-                "overloaded": overloaded,
-                "error": error.to_string(),
-            })
-        }
-    });
-    nodes.collect()
-}
-
 /// What all nodes say, for programs.
 #[derive(Serialize)]
 pub(super) struct AllNodes<'a, T> {
@@ -154,6 +134,28 @@ impl<'a, T> AllNodes<'a, T> {
             }),
         });
         AllNodes { partial: is_partial(answers), nodes: nodes.collect() }
+    }
+}
+
+/// The hints that a node keeps for another, for programs.
+#[derive(Serialize)]
+pub(super) struct HintsFor<'s> {
+    node: &'s str,
+    pending: u64,
+    oldest_age_ms: u64,
+    last_error: &'s str,
+    eta_ms: Option<u64>,
+}
+
+impl<'s> From<&'s HintTarget> for HintsFor<'s> {
+    fn from(target: &'s HintTarget) -> Self {
+        HintsFor {
+            node: &target.node_id,
+            pending: target.pending,
+            oldest_age_ms: target.oldest_age_ms,
+            last_error: &target.last_error,
+            eta_ms: target.eta_ms,
+        }
     }
 }
 

@@ -8,22 +8,28 @@ use gitstratum_core::job::JobKind;
 use gitstratum_core::metrics::Samples;
 use gitstratum_proto::v1::{ReconcileProgress, StatusResponse};
 use indicatif::{HumanBytes, HumanCount};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 
-use super::{common_as_json, of, write_nodes};
-use crate::cli::nodes::{self, left, percent};
+use super::{Common, of, write_nodes};
+use crate::cli::nodes::{self, AllNodes, left, percent};
 
 /// What is known to be on fewer replicas than it should be.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Lacking {
     /// Pairs of an object and a replica that lacks it, about.
     objects: u64,
+    #[serde(serialize_with = "rounded")]
     bytes: f64,
     dirty_ranges: u64,
     /// The longest of what is known of the comparisons and deliveries under way.
     eta_ms: Option<u64>,
     /// There are hints of which none was delivered lately.
+    #[serde(skip)]
     hints_wait: bool,
+}
+
+fn rounded<S: Serializer>(bytes: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(bytes.round() as u64)
 }
 
 impl Lacking {
@@ -78,60 +84,84 @@ fn bytes_each(metrics: &Samples, progress: &ReconcileProgress) -> f64 {
     }
 }
 
+#[derive(Serialize)]
+struct Report<'s> {
+    #[serde(flatten)]
+    nodes: AllNodes<'s, Node<'s>>,
+    lacking: Lacking,
+}
+
+/// What one node says.
+#[derive(Serialize)]
+struct Node<'s> {
+    node: &'s str,
+    reachable: bool,
+    job: Option<Common<'s>>,
+    share_permille: u32,
+    catching_up: bool,
+    absence_unproven: bool,
+    hints_pending: u64,
+    hints: Vec<nodes::HintsFor<'s>>,
+    dirty_ranges: u64,
+    comparisons: Vec<Comparison<'s>>,
+    errors: Vec<LastError<'s>>,
+}
+
+#[derive(Serialize)]
+struct Comparison<'s> {
+    peer: &'s str,
+    done_permille: u32,
+    missing_locally: u64,
+    missing_remotely: u64,
+    transferred: u64,
+    bytes_transferred: u64,
+    elapsed_ms: u64,
+    eta_ms: Option<u64>,
+}
+
+/// Why the last comparison with a peer failed.
+#[derive(Serialize)]
+struct LastError<'s> {
+    peer: &'s str,
+    error: &'s str,
+}
+
 /// For programs.
-pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
-    let lacking = Lacking::of(answers);
-    let nodes = nodes::each_as_json(answers, |status| {
-        let metrics = metrics_of(status);
-        let reconcile = status.reconcile.clone().unwrap_or_default();
-        let hints = status.hints.clone().unwrap_or_default();
-        let comparisons = under_way(status).map(|(peer, progress)| {
-            json!({
-                "peer": peer,
-                "done_permille": progress.done_permille,
-                "missing_locally": progress.missing_locally,
-                "missing_remotely": progress.missing_remotely,
-                "transferred": progress.transferred,
-                "bytes_transferred": progress.bytes_transferred,
-                "elapsed_ms": progress.elapsed_ms,
-                "eta_ms": progress.eta_ms,
-            })
-        });
-        let targets = hints.targets.iter().map(|target| {
-            json!({
-                "node": target.node_id,
-                "pending": target.pending,
-                "eta_ms": target.eta_ms,
-                "last_error": target.last_error,
-            })
-        });
-        let failed = reconcile.peers.iter().filter(|peer| !peer.last_error.is_empty());
-        json!({
-            "node": status.node_id,
-            "reachable": true,
-            "job": of(JobKind::Repair, status).map(common_as_json),
-            "share_permille": share_permille(&metrics),
-            "catching_up": reconcile.catching_up,
-            "absence_unproven": reconcile.absence_unproven,
-            "hints_pending": metrics.count("gitstratum_hints_pending"),
-            "hints": targets.collect::<Vec<_>>(),
-            "dirty_ranges": metrics.count("gitstratum_hints_dirty_ranges"),
-            "comparisons": comparisons.collect::<Vec<_>>(),
-            "errors": failed
-                .map(|peer| json!({ "peer": peer.node_id, "error": peer.last_error }))
-                .collect::<Vec<_>>(),
-        })
+pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> impl Serialize {
+    let nodes = AllNodes::of(answers, |_, status| node(status));
+    Report { nodes, lacking: Lacking::of(answers) }
+}
+
+fn node(status: &StatusResponse) -> Node<'_> {
+    let metrics = metrics_of(status);
+    let reconcile = status.reconcile.as_ref();
+    let comparisons = under_way(status).map(|(peer, progress)| Comparison {
+        peer,
+        done_permille: progress.done_permille,
+        missing_locally: progress.missing_locally,
+        missing_remotely: progress.missing_remotely,
+        transferred: progress.transferred,
+        bytes_transferred: progress.bytes_transferred,
+        elapsed_ms: progress.elapsed_ms,
+        eta_ms: progress.eta_ms,
     });
-    json!({
-        "partial": nodes::is_partial(answers),
-        "lacking": {
-            "objects": lacking.objects,
-            "bytes": lacking.bytes.round() as u64,
-            "dirty_ranges": lacking.dirty_ranges,
-            "eta_ms": lacking.eta_ms,
-        },
-        "nodes": nodes,
-    })
+    let peers = reconcile.iter().flat_map(|reconcile| &reconcile.peers);
+    let failed = peers.filter(|peer| !peer.last_error.is_empty());
+    let errors = failed.map(|peer| LastError { peer: &peer.node_id, error: &peer.last_error });
+    let hints = status.hints.iter().flat_map(|hints| &hints.targets);
+    Node {
+        node: &status.node_id,
+        reachable: true,
+        job: of(JobKind::Repair, status).map(Common::from),
+        share_permille: share_permille(&metrics),
+        catching_up: reconcile.is_some_and(|reconcile| reconcile.catching_up),
+        absence_unproven: reconcile.is_some_and(|reconcile| reconcile.absence_unproven),
+        hints_pending: metrics.count("gitstratum_hints_pending"),
+        hints: hints.map(nodes::HintsFor::from).collect(),
+        dirty_ranges: metrics.count("gitstratum_hints_dirty_ranges"),
+        comparisons: comparisons.collect(),
+        errors: errors.collect(),
+    }
 }
 
 /// For people.

@@ -4,12 +4,11 @@ use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::metrics::Samples;
 use gitstratum_proto::v1::{HintStatus, Missed, PoolStatus, StatusResponse, StoreStatus};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::numbers::Numbers;
 use super::{Answer, is_overloaded, reconcile};
-use crate::cli::jobs::common_as_json;
-use crate::cli::nodes::{AllNodes, id};
+use crate::cli::jobs::Common;
+use crate::cli::nodes::{AllNodes, HintsFor, id};
 
 /// What one node says.
 #[derive(Serialize)]
@@ -27,7 +26,7 @@ struct Node<'s> {
     store: Store<'s>,
     server: Numbers,
     missed: MissedWrites<'s>,
-    jobs: Vec<Value>,
+    jobs: Vec<Common<'s>>,
     hints: Hints<'s>,
     peers: Vec<Peer<'s>>,
     pool: Pool<'s>,
@@ -63,7 +62,7 @@ struct Hints<'s> {
     #[serde(flatten)]
     numbers: Numbers,
     dirty: Vec<DirtyRange<'s>>,
-    targets: Vec<HintTarget<'s>>,
+    targets: Vec<HintsFor<'s>>,
     targets_total: u64,
 }
 
@@ -71,15 +70,6 @@ struct Hints<'s> {
 struct DirtyRange<'s> {
     node: &'s str,
     prefix: String,
-}
-
-#[derive(Serialize)]
-struct HintTarget<'s> {
-    node: &'s str,
-    pending: u64,
-    oldest_age_ms: u64,
-    last_error: &'s str,
-    eta_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -136,7 +126,7 @@ pub(super) fn as_json(answers: &[Answer]) -> impl Serialize {
             store: store(&metrics, status.store.as_ref()),
             server: Numbers::of_node(&metrics, "server"),
             missed: missed(&metrics, status.hints.as_ref()),
-            jobs: status.jobs.iter().map(common_as_json).collect(),
+            jobs: status.jobs.iter().map(Common::from).collect(),
             hints: hints(&metrics, status.hints.as_ref()),
             peers: peers(status),
             pool: pool(&metrics, status.pool.as_ref()),
@@ -172,17 +162,11 @@ fn hints<'s>(metrics: &Samples, hints: Option<&'s HintStatus>) -> Hints<'s> {
     let dirty = hints.iter().flat_map(|hints| &hints.dirty);
     let dirty =
         dirty.map(|range| DirtyRange { node: &range.node_id, prefix: hex::encode(&range.prefix) });
-    let targets = hints.iter().flat_map(|hints| &hints.targets).map(|target| HintTarget {
-        node: &target.node_id,
-        pending: target.pending,
-        oldest_age_ms: target.oldest_age_ms,
-        last_error: &target.last_error,
-        eta_ms: target.eta_ms,
-    });
+    let targets = hints.iter().flat_map(|hints| &hints.targets);
     Hints {
         numbers: Numbers::of_node(metrics, "hints"),
         dirty: dirty.collect(),
-        targets: targets.collect(),
+        targets: targets.map(HintsFor::from).collect(),
         targets_total: hints.map_or(0, |hints| hints.targets_total),
     }
 }
