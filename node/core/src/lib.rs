@@ -12,3 +12,5 @@ pub mod object;
 pub mod placement;
 pub mod replica;
 pub mod seldom;
+pub mod throttle;
+pub mod token_bucket;

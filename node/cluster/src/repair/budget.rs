@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gitstratum_core::metrics::{self, Reading, Registry, Unit};
+use gitstratum_core::throttle::Throttle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
@@ -34,8 +35,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct Pace {
-    /// When all bytes that were let pass so far have had their time.
-    free_at: Option<Instant>,
+    throttle: Throttle,
     share: Share,
 }
 
@@ -71,7 +71,8 @@ impl Budget {
 
     fn made(bytes_per_second: u64, operations: usize, latency: Option<Arc<ClientLatency>>) -> Self {
         assert!(bytes_per_second > 0 && operations > 0, "a budget of nothing never ends");
-        let pace = Mutex::new(Pace { free_at: None, share: Share::default() });
+        let pace =
+            Mutex::new(Pace { throttle: Throttle::new(Duration::ZERO), share: Share::default() });
         let operations = Arc::new(Semaphore::new(operations));
         let (paused, resumed) = (AtomicBool::new(false), Notify::new());
         let inner = Inner { bytes_per_second, pace, operations, paused, resumed, latency };
@@ -90,10 +91,8 @@ impl Budget {
             if let Some(latency) = &self.inner.latency {
                 pace.share.look(latency, now, bytes);
             }
-            let at = pace.free_at.map_or(now, |free_at| free_at.max(now));
             let rate = self.inner.bytes_per_second as f64 * pace.share.of_one();
-            pace.free_at = Some(at + Duration::from_secs_f64(bytes as f64 / rate));
-            at
+            pace.throttle.turn(bytes, rate).begin
         };
         if at > Instant::now() {
             sleep_until(at).await;
