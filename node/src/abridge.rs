@@ -1,12 +1,40 @@
-//! Many lines that say the same of different things: a few of them, and how many there are.
+//! Abridged lists: of many things that are alike a few, and how many more there are.
 //!
 //! Lines are alike that differ in words with a digit alone: ids, offsets, sizes, and the names of
 //! files that are numbered.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
-/// Lines that are alike and shown.
+/// Things that are alike and shown.
 const EXAMPLES: usize = 3;
+
+/// Things that are alike.
+#[derive(Default)]
+struct Kind {
+    examples: Vec<String>,
+    count: usize,
+}
+
+impl Kind {
+    fn add(&mut self, thing: impl Into<String>) {
+        self.count += 1;
+        // One more than are shown with a count: it would take its place.
+        if self.examples.len() <= EXAMPLES {
+            self.examples.push(thing.into());
+        }
+    }
+
+    /// All of them where they are few, else the first and how many more there are.
+    fn shown(self) -> Vec<String> {
+        let Kind { mut examples, count } = self;
+        if count > examples.len() {
+            examples.truncate(EXAMPLES);
+            examples.push(format!("and {} more like these", count - EXAMPLES));
+        }
+        examples
+    }
+}
 
 /// The lines in the order of the first of each kind: all of a kind of which there are few, else
 /// the first of them and how many more there are.
@@ -16,29 +44,23 @@ where
     I::Item: Into<String>,
 {
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    let mut kinds: Vec<(Vec<String>, usize)> = Vec::new();
+    let mut kinds: Vec<Kind> = Vec::new();
     for line in lines {
         let line = line.into();
         let place = *places.entry(shape(&line)).or_insert_with(|| {
-            kinds.push((Vec::new(), 0));
+            kinds.push(Kind::default());
             kinds.len() - 1
         });
-        let (examples, count) = &mut kinds[place];
-        *count += 1;
-        // One more than are shown with a count: it would take its place.
-        if examples.len() <= EXAMPLES {
-            examples.push(line);
-        }
+        kinds[place].add(line);
     }
-    let mut shown = Vec::new();
-    for (mut examples, count) in kinds {
-        if count > examples.len() {
-            examples.truncate(EXAMPLES);
-            examples.push(format!("and {} more like these", count - EXAMPLES));
-        }
-        shown.append(&mut examples);
-    }
-    shown
+    kinds.into_iter().flat_map(Kind::shown).collect()
+}
+
+/// Things of one kind, in one line.
+pub(crate) fn in_one_line(things: &[impl Display]) -> String {
+    let mut kind = Kind::default();
+    things.iter().for_each(|thing| kind.add(thing.to_string()));
+    kind.shown().join(", ")
 }
 
 /// What lines that are alike have in common.
@@ -64,6 +86,13 @@ mod tests {
         assert_eq!(shown[2], "segments/00000002.seg: the record at 2: torn");
         assert_eq!(shown[3], "and 97 more like these");
         assert_eq!(shown[4..], ["large/x: missing", "header 7: torn"]);
+    }
+
+    #[test]
+    fn in_one_line_there_are_as_many_of_them() {
+        let ids: Vec<_> = (0..5).collect();
+        assert_eq!(in_one_line(&ids), "0, 1, 2, and 2 more like these");
+        assert_eq!(in_one_line(&ids[..4]), "0, 1, 2, 3");
     }
 
     #[test]

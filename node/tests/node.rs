@@ -3,7 +3,9 @@
 #[path = "node/requests.rs"]
 mod requests;
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use gitstratum::config::{Config, ConfigOverrides};
 use gitstratum::server::{ServeError, Serving, serve};
 use gitstratum_cluster::client::{Client, ClientOptions, ConnectError};
 use gitstratum_cluster::transport::{Connections, Dialler, Pool, PoolOptions, Rpc, Want};
+use gitstratum_cluster::wire::metrics::metrics_of;
+use gitstratum_core::metrics::Samples;
 use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use gitstratum_core::placement::{ClusterId, CurrentLayout, NodeId};
 use gitstratum_core::replica::{DialProblem, Found, NodeError};
@@ -76,6 +80,10 @@ impl Running {
         self.rpc().await.status(v1::StatusRequest {}).await.unwrap().into_inner()
     }
 
+    async fn metrics(&self) -> Samples {
+        metrics_of(&self.status().await)
+    }
+
     async fn stop(self) {
         self.stop.send(()).unwrap();
         self.served.await.unwrap().unwrap();
@@ -118,11 +126,111 @@ async fn malformed_puts_are_refused_with_a_reason_and_store_nothing() {
     let status = unlimited.put(v1::PutRequest { object: Some(oversized) }).await.unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange, "{status}");
     let status = node.status().await;
-    assert_eq!(status.store.unwrap().objects, 0);
-    let server = status.server.unwrap();
-    assert_eq!(server.requests_failed, 7);
-    let settled = server.requests_succeeded + server.requests_failed + server.requests_in_flight;
-    assert_eq!(server.requests_attempted, settled);
+    let metrics = metrics_of(&status);
+    assert_eq!(metrics.count("gitstratum_store_objects"), 0);
+    let [attempted, succeeded, failed] = ["attempted", "succeeded", "failed"]
+        .map(|name| metrics.count(&format!("gitstratum_server_requests_{name}_total")));
+    let in_flight = metrics.count("gitstratum_server_requests_in_flight");
+    assert_eq!((failed, attempted), (7, succeeded + failed + in_flight));
+}
+
+/// The metrics of a node alone, of the node as a whole.
+const METRICS: &[&str] = &[
+    "gitstratum_store_syncs_total",
+    "gitstratum_store_written_bytes_total",
+    "gitstratum_store_puts_total",
+    "gitstratum_store_gets_total",
+    "gitstratum_store_objects",
+    "gitstratum_store_payload_bytes",
+    "gitstratum_store_segments",
+    "gitstratum_store_large_objects",
+    "gitstratum_store_damaged_objects",
+    "gitstratum_store_garbage_bytes",
+    "gitstratum_store_disk_bytes",
+    "gitstratum_store_index_memory_bytes",
+    "gitstratum_server_connections",
+    "gitstratum_server_requests_in_flight",
+    "gitstratum_server_requests_attempted_total",
+    "gitstratum_server_requests_succeeded_total",
+    "gitstratum_server_requests_failed_total",
+    "gitstratum_server_requests_refused_total",
+    "gitstratum_server_requests_max",
+    "gitstratum_hints_pending",
+    "gitstratum_hints_bytes",
+    "gitstratum_hints_max_bytes",
+    "gitstratum_hints_oldest_age_seconds",
+    "gitstratum_hints_recorded_total",
+    "gitstratum_hints_delivered_total",
+    "gitstratum_hints_deleted_total",
+    "gitstratum_hints_replaced_total",
+    "gitstratum_hints_moved_to_ranges_total",
+    "gitstratum_hints_dirty_ranges",
+    "gitstratum_pool_connections",
+    "gitstratum_repair_share_ratio",
+];
+
+/// And those that a peer labels.
+const METRICS_OF_PEERS: &[&str] = &[
+    "gitstratum_pool_requests_in_flight",
+    "gitstratum_pool_waiters",
+    "gitstratum_pool_in_flight_bytes",
+    "gitstratum_pool_hits_total",
+    "gitstratum_pool_misses_total",
+    "gitstratum_pool_limited_total",
+    "gitstratum_pool_dials_total",
+    "gitstratum_pool_dialled_total",
+    "gitstratum_pool_retries_total",
+    "gitstratum_pool_retries_refused_total",
+    "gitstratum_pool_backoffs_cut_short_total",
+    "gitstratum_pool_dials_failed_total",
+    "gitstratum_pool_evictions_total",
+    "gitstratum_reconcile_rounds_total",
+    "gitstratum_reconcile_rounds_failed_total",
+    "gitstratum_reconcile_round_trips_total",
+    "gitstratum_reconcile_differing_total",
+    "gitstratum_reconcile_pulled_total",
+    "gitstratum_reconcile_pushed_total",
+    "gitstratum_reconcile_withheld_total",
+    "gitstratum_reconcile_pulled_bytes_total",
+    "gitstratum_reconcile_pushed_bytes_total",
+    "gitstratum_reconcile_objects_failed_total",
+];
+
+/// The names of metrics that are quoted in the source files below a directory.
+fn quoted(directory: &Path, names: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            quoted(&path, names);
+            continue;
+        }
+        let source = fs::read_to_string(path).unwrap();
+        let is_name = |text: &&str| {
+            text.starts_with("gitstratum_")
+                && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        };
+        names.extend(source.split('"').filter(is_name).map(str::to_owned));
+    }
+}
+
+#[tokio::test]
+async fn the_names_of_metrics_are_a_contract_and_commands_read_no_others() {
+    let (node, _scratch) = one().await;
+    let metrics = node.metrics().await;
+    let (of_node, of_peers): (Vec<_>, Vec<_>) =
+        metrics.0.iter().partition(|sample| sample.labels.is_empty());
+    let of_node: Vec<_> = of_node.iter().map(|sample| sample.name.as_str()).collect();
+    assert_eq!(of_node, METRICS);
+    for sample in of_peers {
+        assert!(METRICS_OF_PEERS.contains(&sample.name.as_str()), "{sample:?}");
+    }
+    let mut read = Vec::new();
+    quoted(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli"), &mut read);
+    assert!(read.len() > 20, "{read:?}");
+    for name in &read {
+        let known = METRICS.iter().chain(METRICS_OF_PEERS).any(|metric| metric == name);
+        assert!(known, "a command reads {name}");
+    }
 }
 
 #[tokio::test]
@@ -136,7 +244,7 @@ async fn a_large_put_that_ends_early_stores_nothing() {
     let parts = parts.map(|part| v1::PutLargeRequest { part: Some(part) });
     let status = rpc.put_large(futures_util::stream::iter(parts)).await.unwrap_err();
     assert!(status.message().contains("ended after 6 of 100"), "{status}");
-    assert_eq!(node.status().await.store.unwrap().objects, 0);
+    assert_eq!(node.metrics().await.count("gitstratum_store_objects"), 0);
 }
 
 #[tokio::test]
@@ -174,8 +282,8 @@ async fn a_hundred_callers_make_one_connection() {
         entry.unwrap();
     }
     assert_eq!(pool.numbers().counts().dials, 1);
-    let server = node.status().await.server.unwrap();
-    assert_eq!(server.connections, 2, "the pool's and the one that asks");
+    let connections = node.metrics().await.count("gitstratum_server_connections");
+    assert_eq!(connections, 2, "the pool's and the one that asks");
 }
 
 #[tokio::test]

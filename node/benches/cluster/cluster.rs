@@ -10,9 +10,10 @@ use gitstratum::config::{
     CatalogConfig, Config, LoadedConfig, PoolConfig, RepairConfig, StoreConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
+use gitstratum_cluster::wire::metrics::metrics_of;
+use gitstratum_core::metrics::Samples;
 use gitstratum_core::placement::{Layout, Member, NodeId};
 use gitstratum_host::Net;
-use gitstratum_proto::v1::StoreStatus;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::Instant;
@@ -100,8 +101,8 @@ impl Cluster {
     /// Sums over all nodes.
     pub async fn totals(&self, client: &Client) -> Outcome<Totals> {
         let mut totals = Totals { syncs: 0, disk_bytes: 0 };
-        for store in self.stores(client).await? {
-            totals.syncs += store.syncs;
+        for metrics in self.metrics(client).await? {
+            totals.syncs += metrics.count("gitstratum_store_syncs_total");
         }
         for node in &self.nodes {
             totals.disk_bytes += process::disk_bytes_written(node.id())?;
@@ -109,14 +110,14 @@ impl Cluster {
         Ok(totals)
     }
 
-    /// What each store says of itself.
-    pub async fn stores(&self, client: &Client) -> Outcome<Vec<StoreStatus>> {
-        let mut stores = Vec::new();
+    /// What each node counts.
+    pub async fn metrics(&self, client: &Client) -> Outcome<Vec<Samples>> {
+        let mut metrics = Vec::new();
         for (member, status) in client.status().await {
             let status = status.map_err(|error| format!("{}: {error}", member.node_id))?;
-            stores.push(status.store.ok_or("a status without its store")?);
+            metrics.push(metrics_of(&status));
         }
-        Ok(stores)
+        Ok(metrics)
     }
 
     /// Peak memory of each node in KiB.
@@ -128,7 +129,7 @@ impl Cluster {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             let error = match self.client(0).await {
-                Ok(client) => match self.stores(&client).await {
+                Ok(client) => match self.metrics(&client).await {
                     Ok(_) => return Ok(()),
                     Err(error) => error,
                 },

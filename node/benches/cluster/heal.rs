@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gitstratum_cluster::client::Client;
+use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use gitstratum_proto::v1::StatusResponse;
 use rand::{Rng, RngCore, SeedableRng};
@@ -147,11 +148,12 @@ async fn until_whole(client: &Client, restarted: Instant) -> Outcome<Vec<Said>> 
         said.push(Said { at, lacking, left });
         let is_whole = |status: &StatusResponse| {
             let reconcile = status.reconcile.clone().unwrap_or_default();
-            let hints = status.hints.clone().unwrap_or_default();
+            let metrics = metrics_of(status);
+            let hints = metrics.count("gitstratum_hints_pending");
             !reconcile.absence_unproven
                 && !reconcile.catching_up
                 && reconcile.peers.iter().all(|peer| peer.progress.is_none())
-                && hints.pending + hints.dirty_ranges == 0
+                && hints + metrics.count("gitstratum_hints_dirty_ranges") == 0
         };
         if answers.len() == crate::REPLICAS && answers.iter().all(is_whole) {
             return Ok(said);
@@ -166,7 +168,7 @@ async fn until_whole(client: &Client, restarted: Instant) -> Outcome<Vec<Said>> 
 fn repair_of(answers: &[StatusResponse]) -> (u64, Option<Duration>) {
     let (mut lacking, mut left) = (0, None);
     for status in answers {
-        lacking += status.hints.as_ref().map_or(0, |hints| hints.pending);
+        lacking += metrics_of(status).count("gitstratum_hints_pending");
         let peers = status.reconcile.iter().flat_map(|reconcile| &reconcile.peers);
         for progress in peers.filter_map(|peer| peer.progress.as_ref()) {
             lacking += progress.missing_locally + progress.missing_remotely;

@@ -55,8 +55,12 @@ pub async fn measure(repo: &Path, dir: &Path) -> Outcome<()> {
     for (number, peak_kib) in cluster.peaks_kib().into_iter().enumerate() {
         println!("             node n{} {:.0} MiB", number + 1, peak_kib as f64 / 1024.0);
     }
-    for (number, store) in cluster.stores(&client).await?.into_iter().enumerate() {
-        println!("             node n{} holds {} objects", number + 1, store.objects);
+    for (number, metrics) in cluster.metrics(&client).await?.into_iter().enumerate() {
+        println!(
+            "             node n{} holds {} objects",
+            number + 1,
+            metrics.count("gitstratum_store_objects")
+        );
     }
     Ok(())
 }

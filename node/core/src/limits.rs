@@ -224,15 +224,16 @@ const _: () = assert!(WEIGHT_SUM_MAX as usize >= MEMBERS_MAX && WEIGHT_SUM_MAX >
 const _: () = assert!(REPLICAS_MAX <= MEMBERS_MAX);
 /// Words with what says that they were cut.
 const REASON_BYTES_MAX: usize = WORDS_BYTES_MAX + 32;
-/// What `status` says of a peer: its id and its address, thrice, three reasons, and numbers.
-const STATUS_BYTES_PER_PEER_MAX: usize = 3 * 2 * NAME_BYTES_MAX + 3 * REASON_BYTES_MAX + 900;
+/// What `status` says of a peer: its id, four times, its address, twice, three reasons, and
+/// numbers.
+const STATUS_BYTES_PER_PEER_MAX: usize = 6 * NAME_BYTES_MAX + 3 * REASON_BYTES_MAX + 1000;
 /// Of hints: targets with their reasons, dirty ranges, and the oldest ones.
 const STATUS_BYTES_OF_HINTS_MAX: usize = HINT_TARGETS_LISTED_MAX
     * (NAME_BYTES_MAX + REASON_BYTES_MAX + 32)
     + DIRTY_RANGES_LISTED_MAX * (NAME_BYTES_MAX + 16)
     + MISSED_LISTED_MAX * (NAME_BYTES_MAX + 128);
-/// And of the store, its scrub, and the rest.
-const STATUS_BYTES_ELSE_MAX: usize = (SCRUB_DAMAGED_NAMED_MAX + 8) * (REASON_BYTES_MAX + 64) + 2048;
+/// And of the store, its scrub, and the rest, with the names of the numbers.
+const STATUS_BYTES_ELSE_MAX: usize = (SCRUB_DAMAGED_NAMED_MAX + 8) * (REASON_BYTES_MAX + 64) + 6144;
 const _: () = assert!(
     MEMBERS_MAX * STATUS_BYTES_PER_PEER_MAX + STATUS_BYTES_OF_HINTS_MAX + STATUS_BYTES_ELSE_MAX
         <= MESSAGE_BYTES_MAX,

@@ -5,10 +5,12 @@
 //! outlives us however we end.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::pin::pin;
+use std::process::{ExitStatus, Stdio};
+use std::task::Poll;
 use std::time::Duration;
 
 use gitstratum_cluster::client::{Client, ClientOptions};
@@ -16,7 +18,9 @@ use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 use gitstratum_host::Net;
 use gitstratum_host::signal::Terminations;
-use tokio::time::Instant;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::{Instant, timeout_at};
 
 use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
@@ -29,7 +33,6 @@ use crate::transfer::import::ImportOptions;
 
 /// Below the ports that systems give to outgoing connections.
 const PORT_FIRST: u16 = 7401;
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// One node: its configuration file and its process.
@@ -38,7 +41,15 @@ struct Node {
     address: SocketAddr,
     config: PathBuf,
     /// None while it is dead.
-    child: Option<Child>,
+    process: Option<Process>,
+}
+
+/// A process that runs a node.
+struct Process {
+    pid: u32,
+    child: Child,
+    /// The node stops when this is dropped. Apart from the child, of which waiting drops it.
+    stdin: ChildStdin,
 }
 
 /// Runs the cluster until it is told to stop.
@@ -54,10 +65,7 @@ pub(super) async fn dev(asked: Dev) -> Result<(), Failure> {
 
 async fn run(asked: &Dev, nodes: &mut [Node], requests: &mut Terminations) -> Result<(), Failure> {
     for node in nodes.iter_mut() {
-        let child = start(node, &asked.data).await?;
-        let line = format!("node {} {} pid {}\n", node.id, node.address, child.id());
-        node.child = Some(child);
-        show(&line)?;
+        start_and_say(node, &asked.data).await?;
     }
     let peers: Vec<String> = nodes.iter().map(|node| node.address.to_string()).collect();
     show(&next_steps(&peers, nodes))?;
@@ -96,7 +104,7 @@ fn prepare(data: &Path, count: u16) -> Result<Vec<Node>, Failure> {
             let config = config_of(n);
             let loaded = Config::load(Some(&config), ConfigOverrides::default());
             let LoadedConfig { config: node, .. } = loaded.map_err(wrong_configuration)?;
-            Ok(Node { id: node.node_id, address: node.listen, config, child: None })
+            Ok(Node { id: node.node_id, address: node.listen, config, process: None })
         })
         .collect()
 }
@@ -149,8 +157,16 @@ fn free_addresses(count: u16) -> std::io::Result<Vec<SocketAddr>> {
     free.iter().map(TcpListener::local_addr).collect()
 }
 
+/// Starts a node, and says so when it listens.
+async fn start_and_say(node: &mut Node, data: &Path) -> Result<(), Failure> {
+    let process = start(node, data).await?;
+    let line = format!("node {} {} pid {}\n", node.id, node.address, process.pid);
+    node.process = Some(process);
+    show(&line)
+}
+
 /// Starts a node and waits until it listens.
-async fn start(node: &Node, data: &Path) -> Result<Child, Failure> {
+async fn start(node: &Node, data: &Path) -> Result<Process, Failure> {
     let log_path = data.join(node.id.as_str()).join("log");
     let starting = || Failure::operation(format!("start node {}", node.id));
     let log = File::options().create(true).append(true).open(&log_path).map_err(starting())?;
@@ -162,20 +178,18 @@ async fn start(node: &Node, data: &Path) -> Result<Child, Failure> {
         .stderr(log)
         .spawn()
         .map_err(starting())?;
-    let stdout = child.stdout.take().expect("it was piped");
-    let listening = tokio::task::spawn_blocking(move || {
-        let mut lines = BufReader::new(stdout).lines();
-        lines.any(|line| line.is_ok_and(|line| line.starts_with("listening ")))
-    });
-    match listening.await {
-        Ok(true) => Ok(child),
-        _ => {
-            let ended = child.wait().map_err(starting())?;
-            let log = std::fs::read_to_string(&log_path).unwrap_or_default();
-            let last = log.lines().last().unwrap_or_default();
-            Err(Failure::Operation(format!("node {} did not start ({ended}): {last}", node.id)))
+    let mut lines = BufReader::new(child.stdout.take().expect("it was piped")).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if line.starts_with("listening ") {
+            let pid = child.id().expect("nobody waited for it");
+            let stdin = child.stdin.take().expect("it was piped");
+            return Ok(Process { pid, child, stdin });
         }
     }
+    let ended = child.wait().await.map_err(starting())?;
+    let log = std::fs::read_to_string(&log_path).unwrap_or_default();
+    let last = log.lines().last().unwrap_or_default();
+    Err(Failure::Operation(format!("node {} did not start ({ended}): {last}", node.id)))
 }
 
 fn next_steps(peers: &[String], nodes: &[Node]) -> String {
@@ -201,40 +215,48 @@ fn next_steps(peers: &[String], nodes: &[Node]) -> String {
 /// Says when a node dies, and starts it again if that was asked for. Ends only by an error.
 async fn watch(asked: &Dev, nodes: &mut [Node]) -> Result<(), Failure> {
     loop {
-        tokio::time::sleep(POLL_INTERVAL).await;
-        for node in nodes.iter_mut() {
-            let watching = Failure::operation(format!("watch node {}", node.id));
-            let Some(child) = &mut node.child else { continue };
-            let Some(ended) = child.try_wait().map_err(watching)? else { continue };
-            node.child = None;
-            show(&format!("node {} died: {ended}\n", node.id))?;
-            if asked.restart {
-                tokio::time::sleep(RESTART_PAUSE).await;
-                let child = start(node, &asked.data).await?;
-                let line = format!("node {} {} pid {}\n", node.id, node.address, child.id());
-                node.child = Some(child);
-                show(&line)?;
-            }
+        let (node, ended) = next_death(nodes).await;
+        let watching = Failure::operation(format!("watch node {}", node.id));
+        show(&format!("node {} died: {}\n", node.id, ended.map_err(watching)?))?;
+        if asked.restart {
+            tokio::time::sleep(RESTART_PAUSE).await;
+            start_and_say(node, &asked.data).await?;
         }
     }
 }
 
+/// The next node whose process ends, and how. Loses nothing when it is dropped.
+async fn next_death(nodes: &mut [Node]) -> (&mut Node, std::io::Result<ExitStatus>) {
+    let (place, ended) = poll_fn(|context| {
+        for (place, node) in nodes.iter_mut().enumerate() {
+            let Some(process) = &mut node.process else { continue };
+            if let Poll::Ready(ended) = pin!(process.child.wait()).poll(context) {
+                return Poll::Ready((place, ended));
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+    let node = &mut nodes[place];
+    node.process = None;
+    (node, ended)
+}
+
 /// Lets every node finish what is in flight, then ends the ones that do not.
 async fn stop(nodes: &mut [Node]) {
-    for child in nodes.iter_mut().filter_map(|node| node.child.as_mut()) {
-        drop(child.stdin.take());
-    }
+    let running = nodes.iter_mut().filter_map(|node| Some((&node.id, node.process.take()?)));
+    // All are told before one is waited for.
+    let stopping: Vec<_> = running
+        .map(|(id, Process { child, stdin, .. })| {
+            drop(stdin);
+            (id, child)
+        })
+        .collect();
     let deadline = Instant::now() + limits::SHUTDOWN_TIMEOUT + Duration::from_secs(2);
-    for node in nodes {
-        let Some(mut child) = node.child.take() else { continue };
-        while let Ok(None) = child.try_wait() {
-            if Instant::now() >= deadline {
-                note(format_args!("node {} did not stop in time and is killed", node.id));
-                let _ = child.kill();
-                let _ = child.wait();
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    for (id, mut child) in stopping {
+        if timeout_at(deadline, child.wait()).await.is_err() {
+            note(format_args!("node {id} did not stop in time and is killed"));
+            let _ = child.kill().await;
         }
     }
 }

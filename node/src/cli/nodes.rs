@@ -8,7 +8,7 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_core::placement::{Member, MemberState};
 use gitstratum_core::replica::NodeError;
 use gitstratum_proto::v1::{HintTarget, StatusResponse};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::arguments::ClientArguments;
 use super::{Failure, connect_for_status, note, show};
@@ -91,23 +91,72 @@ pub(super) fn write_each<T>(
     Ok(())
 }
 
-/// The same, for programs.
-pub(super) fn each_as_json<T>(answers: &[Answered<T>], described: impl Fn(&T) -> Value) -> Value {
-    let nodes = answers.iter().map(|(member, answer)| match answer {
-        Ok(status) => described(status),
-        Err(error) => {
-            let (node, state) = (member.node_id.as_str(), member.state.word());
-            let overloaded = error.is_overload();
-            json!({
-                "node": node,
-                "member": state,
-                "reachable": overloaded,
-                "overloaded": overloaded,
-                "error": error.to_string(),
-            })
+/// What all nodes say, for programs.
+#[derive(Serialize)]
+pub(super) struct AllNodes<'a, T> {
+    partial: bool,
+    nodes: Vec<Said<'a, T>>,
+}
+
+/// What a node says, or that it could not be asked.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said<'a, T> {
+    Answer(T),
+    Silence(Silence<'a>),
+}
+
+#[derive(Serialize)]
+struct Silence<'a> {
+    node: &'a str,
+    address: &'a str,
+    member: &'static str,
+    reachable: bool,
+    overloaded: bool,
+    error: String,
+}
+
+impl<'a, T> AllNodes<'a, T> {
+    /// What these nodes say, described.
+    pub(super) fn of<S>(
+        answers: &'a [Answered<S>],
+        described: impl Fn(&'a Member, &'a S) -> T,
+    ) -> Self {
+        let nodes = answers.iter().map(|(member, answer)| match answer {
+            Ok(said) => Said::Answer(described(member, said)),
+            Err(error) => Said::Silence(Silence {
+                node: member.node_id.as_str(),
+                address: &member.address,
+                member: member.state.word(),
+                reachable: error.is_overload(),
+                overloaded: error.is_overload(),
+                error: error.to_string(),
+            }),
+        });
+        AllNodes { partial: is_partial(answers), nodes: nodes.collect() }
+    }
+}
+
+/// The hints that a node keeps for another, for programs.
+#[derive(Serialize)]
+pub(super) struct HintsFor<'s> {
+    node: &'s str,
+    pending: u64,
+    oldest_age_ms: u64,
+    last_error: &'s str,
+    eta_ms: Option<u64>,
+}
+
+impl<'s> From<&'s HintTarget> for HintsFor<'s> {
+    fn from(target: &'s HintTarget) -> Self {
+        HintsFor {
+            node: &target.node_id,
+            pending: target.pending,
+            oldest_age_ms: target.oldest_age_ms,
+            last_error: &target.last_error,
+            eta_ms: target.eta_ms,
         }
-    });
-    nodes.collect()
+    }
 }
 
 /// Why hints wait, after what says that they do; nothing where nobody knows.

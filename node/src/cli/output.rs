@@ -8,6 +8,8 @@
 use std::fmt;
 use std::io::{self, Write as _};
 
+use serde::Serialize;
+
 use super::Failure;
 
 /// Prints a result, all of it, before this returns.
@@ -15,6 +17,12 @@ pub(super) fn show(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let shown = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     shown.map_err(unwritten)
+}
+
+/// Prints a result for programs.
+pub(super) fn show_json(result: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(result).expect("what is shown has keys that are text");
+    show(&(text + "\n"))
 }
 
 /// A line for whoever watches, on standard error.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use gitstratum_cluster::client::Client;
+use gitstratum_cluster::wire::metrics::metrics_of;
 
 use super::arguments::{Export, Import};
 use super::progress::Shown;
@@ -67,9 +68,10 @@ async fn summarize(client: &Client, report: &ImportReport, shown: &Shown) {
             continue;
         }
         let node_id = member.node_id;
-        match status.map(|status| status.store.unwrap_or_default()) {
-            Ok(store) => {
-                let (objects, bytes) = (store.objects, store.payload_bytes);
+        match status.map(|status| metrics_of(&status)) {
+            Ok(metrics) => {
+                let objects = metrics.count("gitstratum_store_objects");
+                let bytes = metrics.count("gitstratum_store_payload_bytes");
                 note(format_args!("  {node_id}: holds {objects} objects, {bytes} bytes in all"));
             }
             Err(error) => note(format_args!("  {node_id}: cannot say what it holds: {error}")),

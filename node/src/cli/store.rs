@@ -5,9 +5,10 @@ use std::path::Path;
 use gitstratum_host::Disk;
 use gitstratum_store::offline;
 use indicatif::HumanBytes;
-use serde_json::json;
+use serde::Serialize;
 
 use super::arguments::{Store, StoreCommand};
+use super::output::show_json;
 use super::progress::Shown;
 use super::{Failure, note, show};
 use crate::abridge::abridged;
@@ -21,22 +22,35 @@ pub(super) async fn store(asked: Store) -> Result<(), Failure> {
     }
 }
 
+/// What `store stats` says, for programs.
+#[derive(Serialize)]
+struct Stats<'s> {
+    node: &'s str,
+    objects: u64,
+    payload_bytes: u64,
+    large_objects: u64,
+    sealed_segments: u64,
+    unindexed_segments: u64,
+    disk_bytes: u64,
+    garbage_bytes: u64,
+    leftovers: u64,
+}
+
 async fn stats(directory: &Path, as_json: bool) -> Result<(), Failure> {
     let stats = offline::stats(&Disk::new(directory)).await?;
     let owner = stats.owner.as_ref().map_or("", |owner| owner.as_str());
     if as_json {
-        let stats = json!({
-            "node": owner,
-            "objects": stats.objects,
-            "payload_bytes": stats.payload_bytes,
-            "large_objects": stats.large_objects,
-            "sealed_segments": stats.sealed_segments,
-            "unindexed_segments": stats.unindexed_segments,
-            "disk_bytes": stats.disk_bytes,
-            "garbage_bytes": stats.garbage_bytes,
-            "leftovers": stats.leftovers,
+        return show_json(&Stats {
+            node: owner,
+            objects: stats.objects,
+            payload_bytes: stats.payload_bytes,
+            large_objects: stats.large_objects,
+            sealed_segments: stats.sealed_segments,
+            unindexed_segments: stats.unindexed_segments,
+            disk_bytes: stats.disk_bytes,
+            garbage_bytes: stats.garbage_bytes,
+            leftovers: stats.leftovers,
         });
-        return show(&format!("{stats:#}\n"));
     }
     let per_byte = stats.disk_bytes as f64 / stats.payload_bytes.max(1) as f64;
     show(&format!(

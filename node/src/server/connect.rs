@@ -8,7 +8,8 @@ use gitstratum_cluster::service::{
     Compared, NoAgreement, NodeService, RepairJob, ScrubJob, Stores,
 };
 use gitstratum_cluster::transport::server::Requests;
-use gitstratum_cluster::transport::{Connections, Dialler, Pool};
+use gitstratum_cluster::transport::{Connections, Dialler, Pool, register_metrics};
+use gitstratum_core::metrics::{self, Registry};
 use gitstratum_host::Host;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
@@ -32,6 +33,8 @@ pub(super) struct Connected {
     pub(super) reconciled: Arc<Numbers>,
     /// Its part in agreeing on names, unless the configuration says that it has none.
     pub(super) participant: Option<Arc<Participant>>,
+    /// All that the node counts and measures.
+    pub(super) metrics: Arc<Registry>,
 }
 
 impl Connected {
@@ -59,7 +62,7 @@ impl Connected {
                 options: config.catalog.options(),
             })
         });
-        Connected {
+        let mut connected = Connected {
             boot_id,
             connections,
             peers: Arc::new(PeerTable::new(&layout.get(), &config.node_id)),
@@ -68,7 +71,22 @@ impl Connected {
             latency,
             reconciled: Arc::new(Numbers::new(config.repair.compare_interval().is_some())),
             participant,
-        }
+            metrics: Arc::default(),
+        };
+        connected.metrics = Arc::new(connected.registered(opened));
+        connected
+    }
+
+    /// A registry of all that the node counts and measures.
+    fn registered(&self, opened: &Opened) -> Registry {
+        let mut registry = metrics::registry();
+        opened.store.register(&mut registry);
+        self.requests.register(&mut registry);
+        opened.hints.register(&mut registry);
+        register_metrics(&mut registry, self.connections.clone());
+        self.reconciled.register(&mut registry);
+        self.control.budget().register(&mut registry);
+        registry
     }
 
     /// What answers requests.
@@ -84,7 +102,6 @@ impl Connected {
             layout: opened.keeper.clone(),
             stores: Stores::new(refusing, self.latency.clone()),
             jobs: vec![Box::new(repair), Box::new(ScrubJob(store.clone()))],
-            budget: self.control.budget().clone(),
             scrubbed: store.clone(),
             catching_up: opened.catching_up.clone(),
             compared: Compared::new(store.clone()),
@@ -96,7 +113,7 @@ impl Connected {
                 Some(participant) => participant.clone(),
                 None => Arc::new(NoAgreement),
             },
-            requests: self.requests.clone(),
+            metrics: self.metrics.clone(),
             started: Instant::now(),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use gitstratum_core::job::JobOrder;
 use gitstratum_core::limits;
+use gitstratum_core::metrics::{self, Registry};
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::replica::{
     Deleted, Found, LargeReader, LargeWriter, Standing, StoreError, Stored,
@@ -35,7 +36,7 @@ use crate::write::commit;
 use crate::write::delete::delete;
 use crate::write::put::put;
 use crate::write::seal::write_missing_indexes;
-use crate::{Store, StoreStats, upkeep};
+use crate::{Condition, Store, StoreStats, upkeep};
 
 /// The store of one node, in append-only segment files.
 pub struct SegmentStore {
@@ -178,7 +179,26 @@ impl SegmentStore {
         self.shared.damage.make_up_for(known).await
     }
 
-    /// Looks how much room there is before [`Store::stats`] is asked, or gives it up soon.
+    /// What it holds.
+    pub fn stats(&self) -> StoreStats {
+        self.shared.stats()
+    }
+
+    /// What is wrong with it.
+    pub fn condition(&self) -> Condition {
+        self.shared.condition()
+    }
+
+    /// Registers what it counts, and what it holds.
+    pub fn register(&self, registry: &mut Registry) {
+        let shared = self.shared.clone();
+        metrics::register(registry, StoreStats::readings(), move || shared.stats());
+        self.shared.health.register(registry);
+        self.shared.counters.register(registry);
+    }
+
+    /// Looks how much room there is before [`SegmentStore::condition`] is asked, or gives it up
+    /// soon.
     pub async fn look_at_room(&self) {
         // What is not known now is known from the last time.
         let _ = tokio::time::timeout(limits::ROOM_LOOK_TIMEOUT, self.shared.health.look_at_room())
@@ -204,7 +224,7 @@ impl Store for SegmentStore {
     }
 
     async fn get(&self, id: ObjectId) -> Result<Found, StoreError> {
-        self.shared.counters.count_get();
+        self.shared.counters.gets.inc();
         match locate(&self.shared, &id).await? {
             None => Ok(Found::Absent),
             Some(ObjectLocation::Record(location)) => {
@@ -224,7 +244,7 @@ impl Store for SegmentStore {
         if self.shared.naming.is_closed() {
             return Err(StoreError::Closed);
         }
-        self.shared.counters.count_puts(1);
+        self.shared.counters.puts.inc();
         if head.size_bytes <= limits::OBJECT_BYTES_WHOLE_MAX as u64 {
             return Ok(Box::new(SmallWriter::begin(self.shared.clone(), head)?));
         }
@@ -232,7 +252,7 @@ impl Store for SegmentStore {
     }
 
     async fn get_large(&self, id: ObjectId) -> Result<Option<Box<dyn LargeReader>>, StoreError> {
-        self.shared.counters.count_get();
+        self.shared.counters.gets.inc();
         Ok(match locate(&self.shared, &id).await? {
             None => None,
             Some(ObjectLocation::Record(location)) => {
@@ -251,10 +271,6 @@ impl Store for SegmentStore {
 
     async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError> {
         snapshot(&self.shared, name).await
-    }
-
-    fn stats(&self) -> StoreStats {
-        self.shared.stats()
     }
 
     async fn close(&self) {

@@ -17,6 +17,7 @@ mod options;
 mod read;
 mod segment;
 mod state;
+mod stats;
 mod upkeep;
 mod write;
 
@@ -36,47 +37,11 @@ pub use state::intake::PutsRefused;
 pub use state::quarantine::Unidentified;
 pub use state::scrub::memory::ScrubCounts;
 pub use state::scrub::numbers::{LastScrub, ScrubNumbers, ScrubProgress};
+pub use stats::{Condition, StoreStats};
 pub use upkeep::compact::{CompactOptions, Compacted};
 pub use upkeep::maintain::Maintenance;
 pub use upkeep::scrub::Scrubbed;
 pub use upkeep::snapshot::Snapshot;
-
-/// Counters of a store since it was opened, and its size.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoreStats {
-    /// Objects held.
-    pub objects: u64,
-    /// Object data held, without record headers.
-    pub payload_bytes: u64,
-    /// Segment files.
-    pub segments: u64,
-    /// Objects in files of their own.
-    pub large_objects: u64,
-    /// Objects that are known to be damaged and were not put again; and files with records of
-    /// which not even the ids are known: they cannot be read, or the file lost them.
-    pub damaged_objects: u64,
-    /// What is known of files that lost records which cannot all be named: a line each, at most
-    /// `limits::LOST_FILES_NAMED_MAX`.
-    pub lost: Vec<String>,
-    /// Bytes of dead records that compaction would free.
-    pub garbage_bytes: u64,
-    /// Bytes of all segments, indexes and large objects.
-    pub disk_bytes: u64,
-    /// Memory that the indexes of sealed segments take.
-    pub index_memory_bytes: u64,
-    /// `fdatasync` calls since opening.
-    pub syncs: u64,
-    /// Bytes given to the disk since opening.
-    pub bytes_written: u64,
-    /// Objects put since opening, those already present included.
-    pub puts: u64,
-    /// Objects asked for since opening.
-    pub gets: u64,
-    /// Why the store takes no writes, if it does not.
-    pub failed: Option<String>,
-    /// Why it takes no puts for now, if it does not for want of room.
-    pub puts_refused: Option<PutsRefused>,
-}
 
 /// A content-addressed store on one machine.
 #[async_trait]
@@ -122,9 +87,6 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError::Snapshot`] for a name that is none or is taken; as a put.
     async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError>;
-
-    /// Counters and sizes.
-    fn stats(&self) -> StoreStats;
 
     /// Finishes what is queued and refuses the rest.
     async fn close(&self);

@@ -141,10 +141,11 @@ async fn a_layout_version_that_nobody_can_show_stores_nothing_elsewhere_and_keep
         let status = rpc.store_hints(claiming(version, report)).await.unwrap_err();
         assert_eq!(failure(&status), v1::FailureKind::StaleLayout, "{status}");
     }
-    let status = node.status().await;
-    assert_eq!(status.store.unwrap().objects, 0);
-    let hints = status.hints.unwrap();
-    assert_eq!((hints.recorded, hints.pending, hints.dirty_ranges), (0, 0, 0));
+    let metrics = node.metrics().await;
+    assert_eq!(metrics.count("gitstratum_store_objects"), 0);
+    for nothing in ["recorded_total", "pending", "dirty_ranges"] {
+        assert_eq!(metrics.count(&format!("gitstratum_hints_{nothing}")), 0, "{nothing}");
+    }
 
     // What is its own it stores for anyone, and it keeps hints for members.
     let own = objects(&layout, "n1", true).next().unwrap();
@@ -153,7 +154,7 @@ async fn a_layout_version_that_nobody_can_show_stores_nothing_elsewhere_and_keep
         vec![v1::Missed { node_id: "n2".into(), id: own.id, reason: String::new(), class: 0 }];
     rpc.store_hints(claiming(u64::MAX, v1::StoreHintsRequest { missed })).await.unwrap();
     let status = node.status().await;
-    assert_eq!(status.hints.unwrap().pending, 1);
+    assert_eq!(metrics_of(&status).count("gitstratum_hints_pending"), 1);
     assert_eq!(status.layout_version, 1);
     node.stop().await;
 }
@@ -337,9 +338,10 @@ async fn a_node_at_its_bound_of_requests_says_so_and_answers_who_it_is_and_how()
         assert_eq!(refused.code(), Code::ResourceExhausted);
     }
     // Whoever comes now learns who is there, and how it is.
-    let server = node.status().await.server.unwrap();
-    assert!(server.requests_in_flight > server.requests_max && server.requests_max == 1024);
-    assert_eq!(server.requests_refused, 21);
+    let metrics = node.metrics().await;
+    assert!(metrics.count("gitstratum_server_requests_in_flight") > 1024);
+    assert_eq!(metrics.count("gitstratum_server_requests_max"), 1024);
+    assert_eq!(metrics.count("gitstratum_server_requests_refused_total"), 21);
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(logged.matches("overloaded: requests are refused").count(), 1, "{logged}");
     end.cancel();

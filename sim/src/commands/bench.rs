@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use gitstratum_cluster::client::{Client, ClientOptions};
+use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use madsim::runtime::Runtime;
 use rand::RngCore;
@@ -174,7 +175,7 @@ async fn calls(client: &Client) -> u64 {
     let mut calls = 0;
     for (_, status) in client.status().await {
         let status = status.expect("nothing is wrong in a bench");
-        calls += status.server.map_or(0, |server| server.requests_succeeded);
+        calls += metrics_of(&status).count("gitstratum_server_requests_succeeded_total");
     }
     calls
 }

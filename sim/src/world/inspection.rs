@@ -1,6 +1,7 @@
 //! The last look: after every machine lost its power, what do the nodes hold?
 
 use gitstratum_cluster::client::{Client, GetError};
+use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::object::ObjectId;
 use gitstratum_host::Net;
 use tokio::sync::oneshot;
@@ -48,18 +49,18 @@ async fn ask_for_hints(run: &Run, client: &Client) -> Result<(), String> {
     for (member, status) in client.status().await {
         let node = member.node_id.as_str();
         let status = status.map_err(|error| format!("status of {node}: {error}"))?;
-        let hints = status.hints.unwrap_or_default();
+        let metrics = metrics_of(&status);
         let sample = HintSample {
-            pending: hints.pending,
-            recorded: hints.recorded,
-            delivered: hints.delivered,
-            deleted: hints.deleted,
-            replaced: hints.replaced,
-            moved_to_ranges: hints.moved_to_ranges,
-            dirty_ranges: hints.dirty_ranges,
+            pending: metrics.count("gitstratum_hints_pending"),
+            recorded: metrics.count("gitstratum_hints_recorded_total"),
+            delivered: metrics.count("gitstratum_hints_delivered_total"),
+            deleted: metrics.count("gitstratum_hints_deleted_total"),
+            replaced: metrics.count("gitstratum_hints_replaced_total"),
+            moved_to_ranges: metrics.count("gitstratum_hints_moved_to_ranges_total"),
+            dirty_ranges: metrics.count("gitstratum_hints_dirty_ranges"),
         };
         run.recorder.record(node, Event::Hints(sample));
-        let ranges = hints.dirty.iter();
+        let ranges = status.hints.iter().flat_map(|hints| &hints.dirty);
         let ranges: Vec<_> = ranges
             .map(|range| format!("{}:{}", range.node_id, hex::encode(&range.prefix)))
             .collect();
@@ -132,7 +133,7 @@ async fn ask_strangers(
         let client = connect_plainly(run, net.clone(), &[address], rng).await;
         for (_, status) in client.status().await {
             let status = status.map_err(|error| format!("status of {name}: {error}"))?;
-            let objects = status.store.unwrap_or_default().objects;
+            let objects = metrics_of(&status).count("gitstratum_store_objects");
             run.recorder.record(&name, Event::StrangerHolds { objects });
         }
     }

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use gitstratum_core::metrics::Samples;
 use gitstratum_core::object::{Kind, Object, ObjectId};
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{Durability, Found};
@@ -46,7 +47,8 @@ impl Engine for Ours {
     }
 
     fn syncs(&self) -> Option<u64> {
-        Some(self.0.stats().syncs)
+        let counted = Samples::registered_by(|registry| self.0.register(registry));
+        Some(counted.count("gitstratum_store_syncs_total"))
     }
 
     async fn close(self) -> Outcome<()> {

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use gitstratum_core::metrics::{self, Reading, Registry, Unit};
+use gitstratum_core::throttle::Throttle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
@@ -33,8 +35,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct Pace {
-    /// When all bytes that were let pass so far have had their time.
-    free_at: Option<Instant>,
+    throttle: Throttle,
     share: Share,
 }
 
@@ -43,8 +44,6 @@ struct Pace {
 pub struct BudgetNumbers {
     /// What repair may take when clients do not mind.
     pub bytes_per_second: u64,
-    /// How much of it repair takes now, in thousandths.
-    pub share_permille: u32,
     /// An operator has paused it.
     pub paused: bool,
 }
@@ -72,7 +71,8 @@ impl Budget {
 
     fn made(bytes_per_second: u64, operations: usize, latency: Option<Arc<ClientLatency>>) -> Self {
         assert!(bytes_per_second > 0 && operations > 0, "a budget of nothing never ends");
-        let pace = Mutex::new(Pace { free_at: None, share: Share::default() });
+        let pace =
+            Mutex::new(Pace { throttle: Throttle::new(Duration::ZERO), share: Share::default() });
         let operations = Arc::new(Semaphore::new(operations));
         let (paused, resumed) = (AtomicBool::new(false), Notify::new());
         let inner = Inner { bytes_per_second, pace, operations, paused, resumed, latency };
@@ -91,10 +91,8 @@ impl Budget {
             if let Some(latency) = &self.inner.latency {
                 pace.share.look(latency, now, bytes);
             }
-            let at = pace.free_at.map_or(now, |free_at| free_at.max(now));
             let rate = self.inner.bytes_per_second as f64 * pace.share.of_one();
-            pace.free_at = Some(at + Duration::from_secs_f64(bytes as f64 / rate));
-            at
+            pace.throttle.turn(bytes, rate).begin
         };
         if at > Instant::now() {
             sleep_until(at).await;
@@ -141,13 +139,18 @@ impl Budget {
         was_paused
     }
 
+    /// Registers how much of what it may take repair takes now.
+    pub fn register(&self, registry: &mut Registry) {
+        let budget = self.clone();
+        let help = "What repair takes of its rate, giving way to clients";
+        let share = Reading::real("repair_share", help, |share| *share);
+        let share = share.unit(Unit::Other("ratio".to_owned()));
+        metrics::register(registry, vec![share], move || budget.pace().share.of_one());
+    }
+
     /// How it stands.
     pub fn numbers(&self) -> BudgetNumbers {
-        BudgetNumbers {
-            bytes_per_second: self.inner.bytes_per_second,
-            share_permille: (self.pace().share.of_one() * 1000.0) as u32,
-            paused: self.is_paused(),
-        }
+        BudgetNumbers { bytes_per_second: self.inner.bytes_per_second, paused: self.is_paused() }
     }
 }
 

@@ -26,7 +26,7 @@ use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::placement::Arcs;
 use gitstratum_core::replica::{Deleted, Found, LargeReader, LargeWriter, StoreError, Stored};
 use gitstratum_host::Disk;
-use gitstratum_store::{OpenError, Snapshot, Store, StoreStats};
+use gitstratum_store::{OpenError, Snapshot, Store};
 
 /// The file that says it, in the root of the data directory.
 const FILE: &str = "catching-up";
@@ -201,10 +201,6 @@ impl Store for CatchingUpStore {
 
     async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError> {
         self.store.snapshot(name).await
-    }
-
-    fn stats(&self) -> StoreStats {
-        self.store.stats()
     }
 
     async fn close(&self) {

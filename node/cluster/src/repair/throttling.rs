@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::replica::{Deleted, Found, LargeReader, LargeWriter, StoreError, Stored};
-use gitstratum_store::{Snapshot, Store, StoreStats};
+use gitstratum_store::{Snapshot, Store};
 use tokio::time::Instant;
 
 /// Part of the rate that is always left to repair.
@@ -163,10 +163,6 @@ impl Store for LatencyMeter {
 
     async fn snapshot(&self, name: &str) -> Result<Snapshot, StoreError> {
         self.store.snapshot(name).await
-    }
-
-    fn stats(&self) -> StoreStats {
-        self.store.stats()
     }
 
     async fn close(&self) {

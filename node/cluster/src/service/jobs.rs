@@ -33,28 +33,25 @@ impl Job for RepairJob {
 
     fn status(&self) -> JobStatus {
         let (budget, report) = (self.control.budget().numbers(), self.reconciled.report());
-        let hints = self.hints.numbers();
+        let pending = self.hints.numbers().pending;
         let under_way = || report.peers.values().filter_map(|peer| peer.progress.as_ref());
         let state = match (budget.paused, report.off) {
             (true, _) => JobState::Paused,
             (false, true) => JobState::Off,
-            (false, false) if under_way().next().is_some() || hints.pending > 0 => {
-                JobState::Running
-            }
+            (false, false) if under_way().next().is_some() || pending > 0 => JobState::Running,
             (false, false) => JobState::Idle,
         };
         let rates = under_way().filter_map(|progress| {
             let seconds = progress.elapsed.as_secs();
             progress.bytes_transferred.checked_div(seconds)
         });
-        let deliveries = hints.targets.iter().map(|target| target.eta);
         JobStatus {
             state,
             // The one that is least far: none is done before it.
             done_permille: under_way().map(|progress| progress.done_permille).min(),
             bytes_per_second: under_way().next().map(|_| rates.sum()),
             bytes_per_second_max: Some(budget.bytes_per_second),
-            eta: under_way().map(Progress::eta).chain(deliveries).flatten().max(),
+            eta: under_way().map(Progress::eta).chain([self.hints.eta()]).flatten().max(),
             last_error: report.peers.values().find_map(|peer| peer.counts.last_error.clone()),
             ..JobStatus::idle(JobKind::Repair)
         }

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use futures_util::{Stream, StreamExt, stream};
 use gitstratum_core::job::{Job, JobOrder};
 use gitstratum_core::limits;
+use gitstratum_core::metrics::{Registry, Samples};
 use gitstratum_core::object::ObjectId;
 use gitstratum_core::placement::{Layout, LayoutError, NodeId};
 use gitstratum_core::replica::StoreError;
@@ -26,19 +27,16 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::membership::{KeepError, LayoutKeeper, ask_members_until};
 use crate::repair::reconcile::Numbers;
-use crate::repair::{
-    Budget, CatchingUp, ClientLatency, HintError, HintLog, LatencyMeter, PeerTable,
-};
+use crate::repair::{CatchingUp, ClientLatency, HintError, HintLog, LatencyMeter, PeerTable};
 use crate::service::numbers::{
-    budget_to_wire, hints_to_wire, job_to_wire, missed_to_wire, pool_to_wire, reconcile_to_wire,
-    scrub_to_wire, store_to_wire,
+    hints_to_wire, job_to_wire, pool_to_wire, reconcile_to_wire, scrub_to_wire, store_to_wire,
 };
 use crate::service::objects::{
     checked, get_batch, put_batch, receive_large, send_large, within_batch,
 };
 use crate::transport::Connections;
-use crate::transport::server::Requests;
 use crate::wire::codec::{self, Malformed};
+use crate::wire::metrics::metrics_to_wire;
 use crate::wire::status::status_of;
 use crate::wire::words::clean_status;
 use crate::wire::{PROTOCOL_VERSION, compare, stamp};
@@ -82,8 +80,6 @@ pub struct NodeService {
     pub stores: Stores,
     /// What it does by itself, to be asked about and told.
     pub jobs: Vec<Box<dyn Job>>,
-    /// How much repair takes.
-    pub budget: Budget,
     /// The same, to be read and verified.
     pub scrubbed: Arc<SegmentStore>,
     /// Whether what it says is absent proves anything.
@@ -100,8 +96,8 @@ pub struct NodeService {
     pub reconciled: Arc<Numbers>,
     /// Its part in the group that agrees on names.
     pub agreement: Arc<dyn Agreement>,
-    /// Counters of the server loop.
-    pub requests: Arc<Requests>,
+    /// All that the node counts and measures.
+    pub metrics: Arc<Registry>,
     /// When it started.
     pub started: Instant,
 }
@@ -343,7 +339,6 @@ impl Node for NodeService {
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
-        let hints = self.hints.numbers();
         self.scrubbed.look_at_room().await;
         let absence_unproven = self.catching_up.is_pending();
         let mut status = v1::StatusResponse {
@@ -352,13 +347,11 @@ impl Node for NodeService {
             layout_version: self.layout.current().version(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             software_version: self.software_version.to_owned(),
-            store: Some(store_to_wire(self.stores.quiet.stats())),
-            server: Some(self.requests.status()),
-            missed: Some(missed_to_wire(&hints)),
-            hints: Some(hints_to_wire(&hints)),
+            store: Some(store_to_wire(self.scrubbed.condition())),
+            metrics: Some(metrics_to_wire(&Samples::of(&self.metrics))),
+            hints: Some(hints_to_wire(&self.hints.lists())),
             peers: self.peers.status(),
             pool: Some(pool_to_wire(&self.connections.numbers())),
-            repair: Some(budget_to_wire(self.budget.numbers())),
             scrub: Some(scrub_to_wire(&self.scrubbed.scrub_numbers())),
             jobs: self.jobs.iter().map(|job| job_to_wire(job.status())).collect(),
             reconcile: Some(reconcile_to_wire(&self.reconciled.report(), absence_unproven)),

@@ -1,19 +1,17 @@
-//! The numbers of a store and its scrub, of a pool, of a log of hints, and of anti-entropy, as
-//! messages.
+//! What a node says of its store and its scrub, of its pool, of its hints, of anti-entropy and of
+//! its jobs that is no metric, as messages.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use gitstratum_core::job::{JobState, JobStatus};
 use gitstratum_core::placement::NodeId;
-use gitstratum_core::replica::Stage;
 use gitstratum_proto::v1;
-use gitstratum_store::{LastScrub, ScrubCounts, ScrubNumbers, ScrubProgress, StoreStats};
+use gitstratum_store::{Condition, LastScrub, ScrubCounts, ScrubNumbers, ScrubProgress};
 
-use crate::repair::BudgetNumbers;
-use crate::repair::hints::{HintNumbers, Settled};
+use crate::repair::hints::HintLists;
 use crate::repair::reconcile::{PeerReport, Progress, Report};
-use crate::transport::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers};
+use crate::transport::{ConnectionNumbers, PeerNumbers, PoolNumbers};
 use crate::wire::codec::{id_to_wire, reason_to_wire};
 
 fn millis(time: Duration) -> u64 {
@@ -31,20 +29,9 @@ pub fn reconcile_to_wire(report: &Report, absence_unproven: bool) -> v1::Reconci
 }
 
 fn reconciled((node_id, report): (&NodeId, &PeerReport)) -> v1::ReconcilePeer {
-    let counts = report.counts.clone();
     v1::ReconcilePeer {
         node_id: node_id.to_string(),
-        rounds: counts.rounds,
-        rounds_failed: counts.rounds_failed,
-        round_trips: counts.round_trips,
-        differing: counts.differing,
-        pulled: counts.pulled,
-        pushed: counts.pushed,
-        withheld: counts.withheld,
-        bytes_pulled: counts.bytes_pulled,
-        bytes_pushed: counts.bytes_pushed,
-        objects_failed: counts.objects_failed,
-        last_error: counts.last_error.unwrap_or_default(),
+        last_error: report.counts.last_error.clone().unwrap_or_default(),
         compared_ago_ms: report.compared_ago.map(millis),
         progress: report.progress.as_ref().map(progress_to_wire),
     }
@@ -60,11 +47,6 @@ fn progress_to_wire(progress: &Progress) -> v1::ReconcileProgress {
         elapsed_ms: millis(progress.elapsed),
         eta_ms: progress.eta().map(millis),
     }
-}
-
-/// What repair may take, and was told.
-pub fn budget_to_wire(numbers: BudgetNumbers) -> v1::RepairStatus {
-    v1::RepairStatus { share_permille: numbers.share_permille }
 }
 
 /// What all jobs have in common, for the wire.
@@ -88,25 +70,14 @@ pub fn job_to_wire(status: JobStatus) -> v1::JobStatus {
     }
 }
 
-/// Counters and sizes of a store.
-pub fn store_to_wire(stats: StoreStats) -> v1::StoreStatus {
+/// What is wrong with a store.
+pub fn store_to_wire(condition: Condition) -> v1::StoreStatus {
+    let Condition { failed, puts_refused, lost } = condition;
     v1::StoreStatus {
-        objects: stats.objects,
-        payload_bytes: stats.payload_bytes,
-        segments: stats.segments,
-        disk_bytes: stats.disk_bytes,
-        syncs: stats.syncs,
-        bytes_written: stats.bytes_written,
-        puts: stats.puts,
-        gets: stats.gets,
-        failed: stats.failed.unwrap_or_default(),
-        large_objects: stats.large_objects,
-        damaged_objects: stats.damaged_objects,
-        garbage_bytes: stats.garbage_bytes,
-        index_memory_bytes: stats.index_memory_bytes,
-        lost: stats.lost,
-        puts_refused_for_ms: stats.puts_refused.as_ref().map(|refused| millis(refused.since)),
-        puts_refused: stats.puts_refused.map(|refused| refused.reason).unwrap_or_default(),
+        failed: failed.unwrap_or_default(),
+        lost,
+        puts_refused_for_ms: puts_refused.as_ref().map(|refused| millis(refused.since)),
+        puts_refused: puts_refused.map(|refused| refused.reason).unwrap_or_default(),
     }
 }
 
@@ -141,13 +112,9 @@ fn last(scrub: LastScrub) -> v1::LastScrub {
     v1::LastScrub { records, bytes, damaged, ended_ago_ms, took_ms }
 }
 
-/// All of a pool.
+/// The connections of a pool.
 pub fn pool_to_wire(numbers: &PoolNumbers) -> v1::PoolStatus {
-    v1::PoolStatus {
-        connections: numbers.connections as u64,
-        peers: numbers.peers.iter().map(peer).collect(),
-        removed_peers: Some(counts(&numbers.removed_peers)),
-    }
+    v1::PoolStatus { peers: numbers.peers.iter().map(peer).collect() }
 }
 
 fn peer(peer: &PeerNumbers) -> v1::PoolPeer {
@@ -155,11 +122,7 @@ fn peer(peer: &PeerNumbers) -> v1::PoolPeer {
         node_id: peer.node_id.to_string(),
         address: peer.address.clone(),
         connections: peer.connections.iter().map(connection).collect(),
-        requests_in_flight: peer.requests as u64,
-        bytes_in_flight: peer.bytes_in_flight as u64,
-        waiters: peer.waiters as u64,
         backing_off: peer.backing_off.clone().unwrap_or_default(),
-        counts: Some(counts(&peer.counts)),
     }
 }
 
@@ -171,66 +134,29 @@ fn connection(connection: &ConnectionNumbers) -> v1::PoolConnection {
     }
 }
 
-fn counts(counts: &PoolCounts) -> v1::PoolCounts {
-    let tally = |(name, &count): (&'static str, &u64)| v1::Tally { name: name.to_owned(), count };
-    let stages = Stage::ALL.iter().map(|stage| stage.name());
-    let reasons = Eviction::ALL.iter().map(|reason| reason.name());
-    v1::PoolCounts {
-        hits: counts.hits,
-        misses: counts.misses,
-        limited: counts.limited,
-        dials: counts.dials,
-        dialled: counts.dialled,
-        dials_failed: stages.zip(&counts.dials_failed).map(tally).collect(),
-        evictions: reasons.zip(&counts.evictions).map(tally).collect(),
-        retries: counts.retries,
-        retries_refused: counts.retries_refused,
-        backoffs_cut_short: counts.backoffs_cut_short,
-    }
-}
-
-/// What is held, as a list of what others lack.
-pub fn missed_to_wire(numbers: &HintNumbers) -> v1::MissedStatus {
-    let first = numbers.first.iter().map(|hint| v1::Missed {
-        node_id: hint.target.to_string(),
-        id: id_to_wire(hint.id),
-        reason: hint.class.to_string(),
-        class: reason_to_wire(hint.class).into(),
-    });
-    v1::MissedStatus {
-        count: numbers.pending,
-        dropped: numbers.settled.moved_to_ranges,
-        first: first.collect(),
-    }
-}
-
-/// All of a log of hints.
-pub fn hints_to_wire(numbers: &HintNumbers) -> v1::HintStatus {
-    let Settled { delivered, deleted, replaced, moved_to_ranges } = numbers.settled;
-    let dirty = numbers.dirty.iter().map(|range| v1::DirtyRange {
+/// What is held in a log of hints.
+pub fn hints_to_wire(lists: &HintLists) -> v1::HintStatus {
+    let dirty = lists.dirty.iter().map(|range| v1::DirtyRange {
         node_id: range.target.to_string(),
         prefix: Bytes::from(range.prefix.as_bytes()),
     });
-    let targets = numbers.targets.iter().map(|target| v1::HintTarget {
+    let targets = lists.targets.iter().map(|target| v1::HintTarget {
         node_id: target.node_id.to_string(),
         pending: target.pending,
         oldest_age_ms: target.oldest_age_ms,
         last_error: target.last_error.clone(),
         eta_ms: target.eta.map(millis),
     });
+    let oldest = lists.oldest.iter().map(|hint| v1::Missed {
+        node_id: hint.target.to_string(),
+        id: id_to_wire(hint.id),
+        reason: hint.class.to_string(),
+        class: reason_to_wire(hint.class).into(),
+    });
     v1::HintStatus {
-        pending: numbers.pending,
-        bytes: numbers.bytes,
-        bytes_max: numbers.bytes_max,
-        oldest_age_ms: numbers.oldest_age_ms,
-        recorded: numbers.recorded,
-        delivered,
-        deleted,
-        replaced,
-        moved_to_ranges,
-        dirty_ranges: numbers.dirty_ranges,
         dirty: dirty.collect(),
         targets: targets.collect(),
-        targets_total: numbers.targets_total,
+        targets_total: lists.targets_total,
+        oldest: oldest.collect(),
     }
 }

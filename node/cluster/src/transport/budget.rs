@@ -7,20 +7,15 @@
 //! in an outage that lasts, second attempts fall to a fixed share of the first.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use gitstratum_core::limits;
+use gitstratum_core::token_bucket::{TOKEN, TokenBucket};
 use tokio::time::Instant;
-
-/// A token, in the unit of the bucket.
-const TOKEN: u64 = 1000;
-const CAPACITY: u64 = limits::RETRY_TOKENS_MAX * TOKEN;
 
 /// The bucket of one peer.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
-    /// Thousandths of a token.
-    level: AtomicU64,
+    tokens: TokenBucket,
     /// When the trickle was last let in.
     trickled: Mutex<Instant>,
 }
@@ -28,15 +23,13 @@ pub(super) struct RetryBudget {
 impl RetryBudget {
     /// A full bucket.
     pub(super) fn new(now: Instant) -> Self {
-        RetryBudget { level: AtomicU64::new(CAPACITY), trickled: Mutex::new(now) }
+        let tokens = TokenBucket::full(limits::RETRY_TOKENS_MAX);
+        RetryBudget { tokens, trickled: Mutex::new(now) }
     }
 
     /// A request begins.
     pub(super) fn deposit(&self) {
-        // Full nearly always: then nothing is written.
-        if self.level.load(Ordering::Relaxed) < CAPACITY {
-            self.add(TOKEN * limits::RETRY_PERCENT / 100);
-        }
+        self.tokens.earn(TOKEN * limits::RETRY_PERCENT / 100);
     }
 
     /// Takes a token for a second attempt, if there is one.
@@ -46,16 +39,8 @@ impl RetryBudget {
             let ms = now.saturating_duration_since(*trickled).as_millis();
             *trickled = now;
             let per_ms = TOKEN * limits::RETRIES_PER_SECOND_MIN / 1000;
-            self.add(u64::try_from(ms).unwrap_or(u64::MAX).saturating_mul(per_ms));
+            self.tokens.earn(u64::try_from(ms).unwrap_or(u64::MAX).saturating_mul(per_ms));
         }
-        let taken = self
-            .level
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| level.checked_sub(TOKEN));
-        taken.is_ok()
-    }
-
-    fn add(&self, amount: u64) {
-        let raised = |level: u64| Some(level.saturating_add(amount).min(CAPACITY));
-        let _ = self.level.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised);
+        self.tokens.spend()
     }
 }

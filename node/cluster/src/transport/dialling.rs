@@ -108,7 +108,7 @@ impl Inner {
             back_off.next_look = now + limits::DIAL_LOOK_INTERVAL;
             look = Some(back_off.tried.clone());
         }
-        let slot = self.slot().inspect_err(|_| peer.numbers.limited.up())?;
+        let slot = self.slot().inspect_err(|_| _ = peer.numbers.limited.inc())?;
         dialling.looks = look.is_some();
         let task =
             tokio::spawn(self.clone().dial(peer.clone(), dialling.address.clone(), slot, look));
@@ -167,7 +167,7 @@ impl Inner {
     ) -> Result<Connection, Failed> {
         let candidates = match look {
             None => {
-                peer.numbers.dials.up();
+                peer.numbers.dials.inc();
                 let resolved = self.dialler.resolve(address).await;
                 resolved.map_err(|error| Some((counted(peer, error), Vec::new())))?
             }
@@ -176,8 +176,8 @@ impl Inner {
                 let found = tokio::time::timeout(limits::DIAL_LOOK_TIMEOUT, looking).await;
                 match found {
                     Ok(Ok(found)) if found.iter().any(|place| !tried.contains(place)) => {
-                        peer.numbers.backoffs_cut_short.up();
-                        peer.numbers.dials.up();
+                        peer.numbers.backoffs_cut_short.inc();
+                        peer.numbers.dials.inc();
                         found
                     }
                     // Nothing new: the back-off stays as it is.
@@ -200,7 +200,7 @@ impl Inner {
         // A connection that is yet to prove itself does not make the next back-off short.
         dialling.failures = dialling.stillborn;
         dialling.back_off = None;
-        peer.numbers.dialled.up();
+        peer.numbers.dialled.inc();
         let age_max = self.options.age_max.mul_f64(self.draw(0.8, 1.0));
         let entry = Arc::new(Entry::new(connection, slot, age_max));
         self.watch(peer, &entry);

@@ -42,7 +42,9 @@ pub use connection::{Channel, Connection, End, Identity, Rpc, bounded};
 pub use connections::{Connections, Lease, Want};
 pub use dial::{Dialler, Keepalive};
 pub use life::{Life, Watched};
-pub use numbers::{ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers};
+pub use numbers::{
+    ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers, register_metrics,
+};
 pub use options::PoolOptions;
 
 use connections::silent;
@@ -121,11 +123,11 @@ impl Connections for Pool {
         let room = peer.room_for(want.bytes, inner.options.bytes_in_flight_per_peer_max)?;
         let entry = match peer.take(want, inner.options.streams_per_connection_max) {
             Some(entry) => {
-                peer.numbers.hits.up();
+                peer.numbers.hits.inc();
                 entry
             }
             None => {
-                peer.numbers.misses.up();
+                peer.numbers.misses.inc();
                 inner.wait(&peer, want).await?
             }
         };
@@ -152,9 +154,9 @@ impl Connections for Pool {
         let Some(peer) = peers.get(peer) else { return false };
         let may = peer.budget.withdraw(Instant::now());
         if may {
-            peer.numbers.retries.up()
+            peer.numbers.retries.inc();
         } else {
-            peer.numbers.retries_refused.up()
+            peer.numbers.retries_refused.inc();
         }
         may
     }
@@ -260,7 +262,7 @@ impl Inner {
             }
             dialling.address = address.to_owned();
             if dialling.back_off.take().is_some() {
-                peer.numbers.backoffs_cut_short.up();
+                peer.numbers.backoffs_cut_short.inc();
             }
             dialling.failures = 0;
         }

@@ -1,10 +1,14 @@
 //! What a pool counts: for each peer since the pool was made, kept in the pool's own value.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use gitstratum_core::metrics::{self, Counter, Encoder, Labels, Reading, Registry, Unit};
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::Stage;
+
+use super::Connections;
 
 /// Why a connection left the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,107 +63,93 @@ impl Eviction {
     }
 }
 
-/// One counter that many tasks raise.
-#[derive(Debug, Default)]
-pub(super) struct Count(AtomicU64);
+/// Declares what is counted of a peer: each counter once, its help text being its comment.
+macro_rules! counters {
+    ($(#[doc = $help:literal] $name:ident,)+) => {
+        /// The counters of one peer.
+        #[derive(Debug, Default)]
+        pub(super) struct Numbers {
+            $(pub(super) $name: Counter,)+
+            dials_failed: [Counter; Stage::ALL.len()],
+            evictions: [Counter; Eviction::ALL.len()],
+        }
 
-impl Count {
-    pub(super) fn up(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
+        /// What happened so far.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct PoolCounts {
+            $(#[doc = $help] pub $name: u64,)+
+            /// Dials that failed, in the order of [`Stage::ALL`].
+            pub dials_failed: [u64; Stage::ALL.len()],
+            /// Connections that left the pool, in the order of [`Eviction::ALL`].
+            pub evictions: [u64; Eviction::ALL.len()],
+        }
 
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+        impl Numbers {
+            pub(super) fn read(&self) -> PoolCounts {
+                PoolCounts {
+                    $($name: self.$name.get(),)+
+                    dials_failed: std::array::from_fn(|at| self.dials_failed[at].get()),
+                    evictions: std::array::from_fn(|at| self.evictions[at].get()),
+                }
+            }
+        }
+
+        impl std::ops::AddAssign for PoolCounts {
+            fn add_assign(&mut self, other: PoolCounts) {
+                $(self.$name += other.$name;)+
+                let add = |sums: &mut [u64], more: &[u64]| {
+                    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+                };
+                add(&mut self.dials_failed, &other.dials_failed);
+                add(&mut self.evictions, &other.evictions);
+            }
+        }
+
+        impl PoolCounts {
+            fn readings() -> Vec<Reading<PoolCounts>> {
+                vec![$(Reading::counter(
+                    concat!("pool_", stringify!($name)),
+                    $help.trim(),
+                    |counts: &PoolCounts| counts.$name,
+                ),)+]
+            }
+        }
+    };
 }
 
-/// The counters of one peer.
-#[derive(Debug, Default)]
-pub(super) struct Numbers {
-    pub(super) hits: Count,
-    pub(super) misses: Count,
-    pub(super) limited: Count,
-    pub(super) dials: Count,
-    pub(super) dialled: Count,
-    dials_failed: [Count; Stage::ALL.len()],
-    evictions: [Count; Eviction::ALL.len()],
-    pub(super) retries: Count,
-    pub(super) retries_refused: Count,
-    pub(super) backoffs_cut_short: Count,
+counters! {
+    /// Leases that were given at once
+    hits,
+    /// Leases that waited, or were not given
+    misses,
+    /// Leases refused at a bound
+    limited,
+    /// Dials begun
+    dials,
+    /// Dials that gave a connection
+    dialled,
+    /// Requests that were allowed a second attempt
+    retries,
+    /// Requests that were not allowed one: the budget was used up
+    retries_refused,
+    /// Back-offs that ended early because the peer's address changed
+    backoffs_cut_short,
 }
 
 impl Numbers {
     pub(super) fn dial_failed(&self, stage: Stage) {
-        self.dials_failed[stage as usize].up();
+        self.dials_failed[stage as usize].inc();
     }
 
     pub(super) fn evicted(&self, reason: Eviction) {
-        self.evictions[reason as usize].up();
+        self.evictions[reason as usize].inc();
     }
-
-    pub(super) fn read(&self) -> PoolCounts {
-        PoolCounts {
-            hits: self.hits.get(),
-            misses: self.misses.get(),
-            limited: self.limited.get(),
-            dials: self.dials.get(),
-            dialled: self.dialled.get(),
-            dials_failed: std::array::from_fn(|at| self.dials_failed[at].get()),
-            evictions: std::array::from_fn(|at| self.evictions[at].get()),
-            retries: self.retries.get(),
-            retries_refused: self.retries_refused.get(),
-            backoffs_cut_short: self.backoffs_cut_short.get(),
-        }
-    }
-}
-
-/// What happened so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PoolCounts {
-    /// Leases that were given at once.
-    pub hits: u64,
-    /// Leases that waited, or were not given.
-    pub misses: u64,
-    /// Leases refused at a bound.
-    pub limited: u64,
-    /// Dials begun.
-    pub dials: u64,
-    /// Of those, the ones that gave a connection.
-    pub dialled: u64,
-    /// And the ones that failed, in the order of [`Stage::ALL`].
-    pub dials_failed: [u64; Stage::ALL.len()],
-    /// Connections that left the pool, in the order of [`Eviction::ALL`].
-    pub evictions: [u64; Eviction::ALL.len()],
-    /// Requests that were allowed a second attempt.
-    pub retries: u64,
-    /// Requests that were not: the budget was used up.
-    pub retries_refused: u64,
-    /// Back-offs that ended early because the peer's address changed.
-    pub backoffs_cut_short: u64,
 }
 
 impl PoolCounts {
     /// Connections that left the pool for this reason.
     pub fn evicted(&self, reason: Eviction) -> u64 {
         self.evictions[reason as usize]
-    }
-}
-
-impl std::ops::AddAssign for PoolCounts {
-    fn add_assign(&mut self, other: PoolCounts) {
-        self.hits += other.hits;
-        self.misses += other.misses;
-        self.limited += other.limited;
-        self.dials += other.dials;
-        self.dialled += other.dialled;
-        self.retries += other.retries;
-        self.retries_refused += other.retries_refused;
-        self.backoffs_cut_short += other.backoffs_cut_short;
-        let add = |sums: &mut [u64], more: &[u64]| {
-            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-        };
-        add(&mut self.dials_failed, &other.dials_failed);
-        add(&mut self.evictions, &other.evictions);
     }
 }
 
@@ -195,7 +185,7 @@ pub struct PeerNumbers {
     pub counts: PoolCounts,
 }
 
-/// All of a pool, as `status` reports it.
+/// All of a pool.
 #[derive(Clone, Debug, Default)]
 pub struct PoolNumbers {
     /// Connections that are open, those that only finish their requests among them.
@@ -213,4 +203,57 @@ impl PoolNumbers {
         self.peers.iter().for_each(|peer| sum += peer.counts);
         sum
     }
+}
+
+/// Registers all of these connections' numbers, which a peer labels; those of peers that the
+/// layout has no longer stand together under a peer without a name.
+pub fn register_metrics(registry: &mut Registry, connections: Arc<dyn Connections>) {
+    let help = "Connections that are open, those that only finish their requests among them";
+    let of_pool = vec![Reading::gauge("pool_connections", help, |open: &u64| *open)];
+    let of_peers = vec![
+        Reading::gauge("pool_requests_in_flight", "Requests that hold a lease", |peer| {
+            let peer: &PeerNumbers = peer;
+            peer.requests as u64
+        }),
+        Reading::gauge("pool_waiters", "Callers that wait for a connection", |peer| {
+            peer.waiters as u64
+        }),
+        Reading::gauge(
+            "pool_in_flight",
+            "Object data of requests that hold a lease, or wait for one",
+            |peer: &PeerNumbers| peer.bytes_in_flight as u64,
+        )
+        .unit(Unit::Bytes),
+    ];
+    let counted = PoolCounts::readings();
+    metrics::register_encoded(registry, move |encoder| {
+        let numbers = connections.numbers();
+        metrics::encode(encoder, &of_pool, &[(Labels::new(), numbers.connections as u64)])?;
+        let named = |peer: &PeerNumbers| vec![("peer", peer.node_id.to_string())];
+        let mut counts: Vec<_> =
+            numbers.peers.iter().map(|peer| (named(peer), peer.counts)).collect();
+        counts.push((vec![("peer", String::new())], numbers.removed_peers));
+        let peers = numbers.peers.into_iter().map(|peer| (named(&peer), peer));
+        metrics::encode(encoder, &of_peers, &peers.collect::<Vec<_>>())?;
+        metrics::encode(encoder, &counted, &counts)?;
+        encode_tallies(encoder, &counts)
+    });
+}
+
+/// Dials that failed, by their stage, and connections that left the pool, by the reason.
+fn encode_tallies(encoder: &mut Encoder<'_>, counts: &[(Labels, PoolCounts)]) -> fmt::Result {
+    let mut stages = Vec::new();
+    let mut reasons = Vec::new();
+    for (peer, counts) in counts {
+        let labels = |name, value: &str| [&peer[..], &[(name, value.to_owned())]].concat();
+        let failed = Stage::ALL.iter().zip(counts.dials_failed);
+        stages.extend(failed.map(|(stage, count)| (labels("stage", stage.name()), count)));
+        let evicted = Eviction::ALL.iter().zip(counts.evictions);
+        reasons.extend(evicted.map(|(reason, count)| (labels("reason", reason.name()), count)));
+    }
+    let failed = Reading::counter("pool_dials_failed", "Dials that failed", |count: &u64| *count);
+    let evicted =
+        Reading::counter("pool_evictions", "Connections that left the pool", |count: &u64| *count);
+    metrics::encode(encoder, &[failed], &stages)?;
+    metrics::encode(encoder, &[evicted], &reasons)
 }

@@ -227,7 +227,7 @@ impl Peer {
         };
         if bytes > 0 && self.bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_err()
         {
-            self.numbers.limited.up();
+            self.numbers.limited.inc();
             return Err(NodeError::Limited { bound: "bytes in flight to one peer", limit: max });
         }
         Ok(Room { peer: self.clone(), bytes })
@@ -237,7 +237,7 @@ impl Peer {
     pub(super) fn wait(&self, max: usize) -> Result<Waiting<'_>, NodeError> {
         let more = |waiters: usize| (waiters < max).then_some(waiters + 1);
         if self.waiters.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_err() {
-            self.numbers.limited.up();
+            self.numbers.limited.inc();
             let bound = "callers that wait for a connection to one peer";
             return Err(NodeError::Limited { bound, limit: max });
         }

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gitstratum_core::limits;
+use gitstratum_core::metrics::{self, Reading, Registry};
 use gitstratum_core::placement::CurrentLayout;
 use gitstratum_core::seldom::Seldom;
 use gitstratum_host::net::{Listener, Stream};
-use gitstratum_proto::v1::ServerStatus;
 use gitstratum_proto::v1::node_server::{Node, NodeServer};
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
@@ -34,7 +34,7 @@ use tower_service::Service;
 use super::rt::{TaskExecutor, TaskTimer};
 use crate::wire::stamp;
 
-/// Requests of a server, as `status` reports them.
+/// Requests of a server.
 #[derive(Debug, Default)]
 pub struct Requests {
     counts: Mutex<Counts>,
@@ -51,23 +51,57 @@ struct Counts {
     refused: u64,
 }
 
-impl Requests {
-    fn update(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.counts.lock().expect("nothing panics while it counts"));
+impl Counts {
+    fn in_flight(&self) -> u64 {
+        self.attempted - self.succeeded - self.failed
     }
 
-    /// The counters now.
-    pub fn status(&self) -> ServerStatus {
-        let counts = *self.counts.lock().expect("nothing panics while it counts");
-        ServerStatus {
-            connections: counts.connections,
-            requests_in_flight: counts.attempted - counts.succeeded - counts.failed,
-            requests_attempted: counts.attempted,
-            requests_succeeded: counts.succeeded,
-            requests_failed: counts.failed,
-            requests_refused: counts.refused,
-            requests_max: limits::SERVER_REQUESTS_MAX as u64,
-        }
+    /// All of it as metrics.
+    fn readings() -> Vec<Reading<Counts>> {
+        type Metric = Reading<Counts>;
+        vec![
+            Metric::gauge("server_connections", "Connections that are open", |counts| {
+                counts.connections
+            }),
+            Metric::gauge("server_requests_in_flight", "Requests in flight", Counts::in_flight),
+            Metric::counter("server_requests_attempted", "Requests that came", |counts| {
+                counts.attempted
+            }),
+            Metric::counter(
+                "server_requests_succeeded",
+                "Requests that were answered well",
+                |counts| counts.succeeded,
+            ),
+            Metric::counter("server_requests_failed", "Requests that failed", |counts| {
+                counts.failed
+            }),
+            Metric::counter(
+                "server_requests_refused",
+                "Requests that failed because too many were in flight",
+                |counts| counts.refused,
+            ),
+            Metric::gauge(
+                "server_requests_max",
+                "With so many requests in flight, more are refused",
+                |_| limits::SERVER_REQUESTS_MAX as u64,
+            ),
+        ]
+    }
+}
+
+impl Requests {
+    /// Registers them; they are read at once, so that they add up.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        let requests = self.clone();
+        metrics::register(registry, Counts::readings(), move || requests.read());
+    }
+
+    fn read(&self) -> Counts {
+        *self.counts.lock().expect("nothing panics while it counts")
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts.lock().expect("nothing panics while it counts"));
     }
 
     /// Counts a request that is refused because too many are in flight.
@@ -191,7 +225,7 @@ pub async fn run<S: Node>(
     connections.close();
     stop.cancel();
     if tokio::time::timeout(limits::SHUTDOWN_TIMEOUT, connections.wait()).await.is_err() {
-        let left = requests.status().requests_in_flight;
+        let left = requests.read().in_flight();
         tracing::warn!(requests = left, "shutdown did not wait for all requests");
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod codec;
 pub mod compare;
+pub mod metrics;
 pub mod stamp;
 pub mod status;
 pub(crate) mod words;

@@ -10,10 +10,11 @@ use gitstratum_cluster::client::Answered;
 use gitstratum_core::job::{JobKind, JobOrder};
 use gitstratum_proto::v1::{JobState, JobStatus, StatusResponse};
 use indicatif::HumanBytes;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::arguments::{ClientArguments, JobCommand};
 use super::nodes::{self, left, percent, time};
+use super::output::show_json;
 use super::{Failure, connect, show};
 
 /// Does what the arguments say.
@@ -28,12 +29,12 @@ pub(super) async fn job(kind: JobKind, asked: JobCommand) -> Result<(), Failure>
 
 async fn status(kind: JobKind, json: bool, client: &ClientArguments) -> Result<(), Failure> {
     let answers = nodes::ask(client).await?;
-    show(&match (kind, json) {
-        (JobKind::Repair, false) => repair::as_text(&answers)?,
-        (JobKind::Repair, true) => format!("{:#}\n", repair::as_json(&answers)),
-        (JobKind::Scrub, false) => scrub::as_text(&answers)?,
-        (JobKind::Scrub, true) => format!("{:#}\n", scrub::as_json(&answers)),
-    })
+    match (kind, json) {
+        (JobKind::Repair, false) => show(&repair::as_text(&answers)?),
+        (JobKind::Repair, true) => show_json(&repair::as_json(&answers)),
+        (JobKind::Scrub, false) => show(&scrub::as_text(&answers)?),
+        (JobKind::Scrub, true) => show_json(&scrub::as_json(&answers)),
+    }
 }
 
 async fn order(kind: JobKind, order: JobOrder, client: &ClientArguments) -> Result<(), Failure> {
@@ -69,17 +70,31 @@ fn state(job: &JobStatus) -> &'static str {
 }
 
 /// What all jobs have in common, for programs.
-pub(super) fn common_as_json(job: &JobStatus) -> Value {
-    json!({
-        "job": job.job,
-        "state": state(job),
-        "done_permille": job.done_permille,
-        "bytes_per_second": job.bytes_per_second,
-        "bytes_per_second_max": job.bytes_per_second_max,
-        "eta_ms": job.eta_ms,
-        "next_in_ms": job.next_in_ms,
-        "last_error": job.last_error,
-    })
+#[derive(Serialize)]
+pub(super) struct Common<'s> {
+    job: &'s str,
+    state: &'static str,
+    done_permille: Option<u32>,
+    bytes_per_second: Option<u64>,
+    bytes_per_second_max: Option<u64>,
+    eta_ms: Option<u64>,
+    next_in_ms: Option<u64>,
+    last_error: &'s str,
+}
+
+impl<'s> From<&'s JobStatus> for Common<'s> {
+    fn from(job: &'s JobStatus) -> Self {
+        Common {
+            job: &job.job,
+            state: state(job),
+            done_permille: job.done_permille,
+            bytes_per_second: job.bytes_per_second,
+            bytes_per_second_max: job.bytes_per_second_max,
+            eta_ms: job.eta_ms,
+            next_in_ms: job.next_in_ms,
+            last_error: &job.last_error,
+        }
+    }
 }
 
 /// The same, for people: a line, and another for its last error.

@@ -3,44 +3,52 @@
 use std::fmt::{self, Write as _};
 
 use gitstratum_cluster::client::Answered;
+use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::job::JobKind;
+use gitstratum_core::metrics::Samples;
 use gitstratum_proto::v1::{ReconcileProgress, StatusResponse};
 use indicatif::{HumanBytes, HumanCount};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 
-use super::{common_as_json, of, write_nodes};
-use crate::cli::nodes::{self, left, percent};
+use super::{Common, of, write_nodes};
+use crate::cli::nodes::{self, AllNodes, left, percent};
 
 /// What is known to be on fewer replicas than it should be.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Lacking {
     /// Pairs of an object and a replica that lacks it, about.
     objects: u64,
+    #[serde(serialize_with = "rounded")]
     bytes: f64,
     dirty_ranges: u64,
     /// The longest of what is known of the comparisons and deliveries under way.
     eta_ms: Option<u64>,
     /// There are hints of which none was delivered lately.
+    #[serde(skip)]
     hints_wait: bool,
+}
+
+fn rounded<S: Serializer>(bytes: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(bytes.round() as u64)
 }
 
 impl Lacking {
     fn of(answers: &[Answered<StatusResponse>]) -> Self {
         let mut lacking = Lacking::default();
         for status in answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()) {
-            let hints = status.hints.as_ref();
-            let pending = hints.map_or(0, |hints| hints.pending);
-            lacking.dirty_ranges += hints.map_or(0, |hints| hints.dirty_ranges);
+            let metrics = metrics_of(status);
+            let pending = metrics.count("gitstratum_hints_pending");
+            lacking.dirty_ranges += metrics.count("gitstratum_hints_dirty_ranges");
             lacking.objects += pending;
-            lacking.bytes += pending as f64 * usual_bytes(status);
-            for target in hints.iter().flat_map(|hints| &hints.targets) {
+            lacking.bytes += pending as f64 * usual_bytes(&metrics);
+            for target in status.hints.iter().flat_map(|hints| &hints.targets) {
                 lacking.eta_ms = lacking.eta_ms.max(target.eta_ms);
                 lacking.hints_wait |= target.eta_ms.is_none();
             }
             for progress in under_way(status).map(|(_, progress)| progress) {
                 let objects = progress.missing_locally + progress.missing_remotely;
                 lacking.objects += objects;
-                lacking.bytes += objects as f64 * bytes_each(status, progress);
+                lacking.bytes += objects as f64 * bytes_each(&metrics, progress);
                 lacking.eta_ms = lacking.eta_ms.max(progress.eta_ms);
             }
         }
@@ -58,73 +66,102 @@ fn under_way(status: &StatusResponse) -> impl Iterator<Item = (&str, &ReconcileP
     peers.filter_map(|peer| Some((peer.node_id.as_str(), peer.progress.as_ref()?)))
 }
 
-fn usual_bytes(status: &StatusResponse) -> f64 {
-    let store = status.store.as_ref();
-    store.map_or(0.0, |store| store.payload_bytes as f64 / store.objects.max(1) as f64)
+fn usual_bytes(metrics: &Samples) -> f64 {
+    let objects = metrics.get("gitstratum_store_objects").max(1.0);
+    metrics.get("gitstratum_store_payload_bytes") / objects
+}
+
+/// How much of what it may take repair takes on a node.
+fn share_permille(metrics: &Samples) -> u32 {
+    (metrics.get("gitstratum_repair_share_ratio") * 1000.0) as u32
 }
 
 /// What an object has on average: of those that came, or else of those that are there.
-fn bytes_each(status: &StatusResponse, progress: &ReconcileProgress) -> f64 {
+fn bytes_each(metrics: &Samples, progress: &ReconcileProgress) -> f64 {
     match progress.transferred {
-        0 => usual_bytes(status),
+        0 => usual_bytes(metrics),
         transferred => progress.bytes_transferred as f64 / transferred as f64,
     }
 }
 
+#[derive(Serialize)]
+struct Report<'s> {
+    #[serde(flatten)]
+    nodes: AllNodes<'s, Node<'s>>,
+    lacking: Lacking,
+}
+
+/// What one node says.
+#[derive(Serialize)]
+struct Node<'s> {
+    node: &'s str,
+    reachable: bool,
+    job: Option<Common<'s>>,
+    share_permille: u32,
+    catching_up: bool,
+    absence_unproven: bool,
+    hints_pending: u64,
+    hints: Vec<nodes::HintsFor<'s>>,
+    dirty_ranges: u64,
+    comparisons: Vec<Comparison<'s>>,
+    errors: Vec<LastError<'s>>,
+}
+
+#[derive(Serialize)]
+struct Comparison<'s> {
+    peer: &'s str,
+    done_permille: u32,
+    missing_locally: u64,
+    missing_remotely: u64,
+    transferred: u64,
+    bytes_transferred: u64,
+    elapsed_ms: u64,
+    eta_ms: Option<u64>,
+}
+
+/// Why the last comparison with a peer failed.
+#[derive(Serialize)]
+struct LastError<'s> {
+    peer: &'s str,
+    error: &'s str,
+}
+
 /// For programs.
-pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
-    let lacking = Lacking::of(answers);
-    let nodes = nodes::each_as_json(answers, |status| {
-        let repair = status.repair.unwrap_or_default();
-        let reconcile = status.reconcile.clone().unwrap_or_default();
-        let hints = status.hints.clone().unwrap_or_default();
-        let comparisons = under_way(status).map(|(peer, progress)| {
-            json!({
-                "peer": peer,
-                "done_permille": progress.done_permille,
-                "missing_locally": progress.missing_locally,
-                "missing_remotely": progress.missing_remotely,
-                "transferred": progress.transferred,
-                "bytes_transferred": progress.bytes_transferred,
-                "elapsed_ms": progress.elapsed_ms,
-                "eta_ms": progress.eta_ms,
-            })
-        });
-        let targets = hints.targets.iter().map(|target| {
-            json!({
-                "node": target.node_id,
-                "pending": target.pending,
-                "eta_ms": target.eta_ms,
-                "last_error": target.last_error,
-            })
-        });
-        let failed = reconcile.peers.iter().filter(|peer| !peer.last_error.is_empty());
-        json!({
-            "node": status.node_id,
-            "reachable": true,
-            "job": of(JobKind::Repair, status).map(common_as_json),
-            "share_permille": repair.share_permille,
-            "catching_up": reconcile.catching_up,
-            "absence_unproven": reconcile.absence_unproven,
-            "hints_pending": hints.pending,
-            "hints": targets.collect::<Vec<_>>(),
-            "dirty_ranges": hints.dirty_ranges,
-            "comparisons": comparisons.collect::<Vec<_>>(),
-            "errors": failed
-                .map(|peer| json!({ "peer": peer.node_id, "error": peer.last_error }))
-                .collect::<Vec<_>>(),
-        })
+pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> impl Serialize {
+    let nodes = AllNodes::of(answers, |_, status| node(status));
+    Report { nodes, lacking: Lacking::of(answers) }
+}
+
+fn node(status: &StatusResponse) -> Node<'_> {
+    let metrics = metrics_of(status);
+    let reconcile = status.reconcile.as_ref();
+    let comparisons = under_way(status).map(|(peer, progress)| Comparison {
+        peer,
+        done_permille: progress.done_permille,
+        missing_locally: progress.missing_locally,
+        missing_remotely: progress.missing_remotely,
+        transferred: progress.transferred,
+        bytes_transferred: progress.bytes_transferred,
+        elapsed_ms: progress.elapsed_ms,
+        eta_ms: progress.eta_ms,
     });
-    json!({
-        "partial": nodes::is_partial(answers),
-        "lacking": {
-            "objects": lacking.objects,
-            "bytes": lacking.bytes.round() as u64,
-            "dirty_ranges": lacking.dirty_ranges,
-            "eta_ms": lacking.eta_ms,
-        },
-        "nodes": nodes,
-    })
+    let peers = reconcile.iter().flat_map(|reconcile| &reconcile.peers);
+    let failed = peers.filter(|peer| !peer.last_error.is_empty());
+    let errors = failed.map(|peer| LastError { peer: &peer.node_id, error: &peer.last_error });
+    let hints = status.hints.iter().flat_map(|hints| &hints.targets);
+    Node {
+        node: &status.node_id,
+        reachable: true,
+        job: of(JobKind::Repair, status).map(Common::from),
+        share_permille: share_permille(&metrics),
+        catching_up: reconcile.is_some_and(|reconcile| reconcile.catching_up),
+        absence_unproven: reconcile.is_some_and(|reconcile| reconcile.absence_unproven),
+        hints_pending: metrics.count("gitstratum_hints_pending"),
+        hints: hints.map(nodes::HintsFor::from).collect(),
+        dirty_ranges: metrics.count("gitstratum_hints_dirty_ranges"),
+        comparisons: comparisons.collect(),
+        errors: errors.collect(),
+    }
 }
 
 /// For people.
@@ -150,14 +187,15 @@ pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fm
 }
 
 fn describe(out: &mut String, status: &StatusResponse) -> fmt::Result {
-    let repair = status.repair.unwrap_or_default();
+    let metrics = metrics_of(status);
+    let share = share_permille(&metrics);
     let reconcile = status.reconcile.clone().unwrap_or_default();
     let hints = status.hints.clone().unwrap_or_default();
     if reconcile.catching_up && !reconcile.off {
         writeln!(out, "  catches up: not compared with every peer since it started")?;
     }
-    if repair.share_permille < 1000 {
-        let share = percent(repair.share_permille);
+    if share < 1000 {
+        let share = percent(share);
         writeln!(out, "  gives way to clients: takes {share} of its rate now")?;
     }
     for target in &hints.targets {
@@ -168,8 +206,9 @@ fn describe(out: &mut String, status: &StatusResponse) -> fmt::Result {
             None => writeln!(out, "  {hints} hints for {node_id}, time left unknown{waits}")?,
         }
     }
-    if hints.dirty_ranges > 0 {
-        writeln!(out, "  {} dirty ranges", hints.dirty_ranges)?;
+    let dirty_ranges = metrics.count("gitstratum_hints_dirty_ranges");
+    if dirty_ranges > 0 {
+        writeln!(out, "  {dirty_ranges} dirty ranges")?;
     }
     for (peer, progress) in under_way(status) {
         let ReconcileProgress { done_permille, missing_locally, missing_remotely, .. } = *progress;

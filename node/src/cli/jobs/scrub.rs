@@ -3,52 +3,89 @@
 use std::fmt::{self, Write as _};
 
 use gitstratum_cluster::client::Answered;
+use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::job::JobKind;
 use gitstratum_proto::v1::{JobState, JobStatus, LastScrub, ScrubStatus, StatusResponse};
 use indicatif::{HumanBytes, HumanCount};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::{common_as_json, of, write_nodes};
+use super::{Common, of, write_nodes};
 use crate::abridge::abridged;
-use crate::cli::nodes::{self, id, time};
+use crate::cli::nodes::{self, AllNodes, id, time};
+
+/// What one node says.
+#[derive(Serialize)]
+struct Node<'s> {
+    node: &'s str,
+    reachable: bool,
+    job: Option<Common<'s>>,
+    interval_ms: Option<u64>,
+    present: Option<Present>,
+    last: Option<Last>,
+    damaged_now: u64,
+    damaged: Vec<Damaged<'s>>,
+}
+
+/// The scrub that is under way, or was interrupted.
+#[derive(Serialize)]
+struct Present {
+    records: u64,
+    bytes: u64,
+    bytes_total: u64,
+    damaged: u64,
+    began_ago_ms: Option<u64>,
+}
+
+/// The last one that came to its end.
+#[derive(Serialize)]
+struct Last {
+    records: u64,
+    bytes: u64,
+    damaged: u64,
+    ended_ago_ms: Option<u64>,
+    took_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Damaged<'s> {
+    object: String,
+    reason: &'s str,
+}
 
 /// For programs.
-pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> Value {
-    let nodes = nodes::each_as_json(answers, |status| {
-        let scrub = status.scrub.clone().unwrap_or_default();
-        let present = scrub.present.map(|progress| {
-            json!({
-                "records": progress.records,
-                "bytes": progress.bytes,
-                "bytes_total": progress.bytes_total,
-                "damaged": progress.damaged,
-                "began_ago_ms": progress.began_ago_ms,
-            })
-        });
-        let last = scrub.last.map(|last| {
-            json!({
-                "records": last.records,
-                "bytes": last.bytes,
-                "damaged": last.damaged,
-                "ended_ago_ms": last.ended_ago_ms,
-                "took_ms": last.took_ms,
-            })
-        });
-        let damaged = scrub.damaged.iter();
-        let damaged =
-            damaged.map(|damaged| json!({ "object": id(&damaged.id), "reason": damaged.reason }));
-        json!({
-            "node": status.node_id,
-            "reachable": true,
-            "job": of(JobKind::Scrub, status).map(common_as_json),
-            "interval_ms": scrub.interval_ms,
-            "present": present,
-            "last": last,
-            "damaged_now": status.store.as_ref().map(|store| store.damaged_objects),
-            "damaged": damaged.collect::<Vec<_>>(),
-        })
+pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> impl Serialize {
+    AllNodes::of(answers, |_, status| node(status))
+}
+
+fn node(status: &StatusResponse) -> Node<'_> {
+    let scrub = status.scrub.as_ref();
+    let present = scrub.and_then(|scrub| scrub.present).map(|progress| Present {
+        records: progress.records,
+        bytes: progress.bytes,
+        bytes_total: progress.bytes_total,
+        damaged: progress.damaged,
+        began_ago_ms: progress.began_ago_ms,
     });
-    json!({ "partial": nodes::is_partial(answers), "nodes": nodes })
+    let last = scrub.and_then(|scrub| scrub.last).map(|last| Last {
+        records: last.records,
+        bytes: last.bytes,
+        damaged: last.damaged,
+        ended_ago_ms: last.ended_ago_ms,
+        took_ms: last.took_ms,
+    });
+    let damaged = scrub.iter().flat_map(|scrub| &scrub.damaged);
+    let damaged =
+        damaged.map(|damaged| Damaged { object: id(&damaged.id), reason: &damaged.reason });
+    Node {
+        node: &status.node_id,
+        reachable: true,
+        job: of(JobKind::Scrub, status).map(Common::from),
+        interval_ms: scrub.and_then(|scrub| scrub.interval_ms),
+        present,
+        last,
+        damaged_now: metrics_of(status).count("gitstratum_store_damaged_objects"),
+        damaged: damaged.collect(),
+    }
 }
 
 /// For people.
@@ -56,8 +93,8 @@ pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fm
     let mut out = String::new();
     write_nodes(&mut out, JobKind::Scrub, answers, |out, status, job| {
         let scrub = status.scrub.clone().unwrap_or_default();
-        let damaged = status.store.as_ref().map(|store| store.damaged_objects);
-        describe(out, job, &scrub, damaged.unwrap_or_default())
+        let damaged = metrics_of(status).count("gitstratum_store_damaged_objects");
+        describe(out, job, &scrub, damaged)
     })?;
     nodes::write_partial(&mut out, answers)?;
     Ok(out)

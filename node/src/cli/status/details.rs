@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
-use gitstratum_proto::v1::HintStatus;
+use gitstratum_cluster::wire::metrics::metrics_of;
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{Answer, reconcile};
@@ -24,8 +24,9 @@ pub(super) fn list(out: &mut String, answers: &[Answer]) -> fmt::Result {
 fn nodes(out: &mut String, answers: &[Answer]) -> fmt::Result {
     for (member, answer) in answers {
         let Ok(status) = answer else { continue };
-        let store = status.store.clone().unwrap_or_default();
-        let server = status.server.unwrap_or_default();
+        let metrics = metrics_of(status);
+        let count = |name| HumanCount(metrics.count(name));
+        let bytes = |name| HumanBytes(metrics.count(name));
         writeln!(
             out,
             "{} at {}: version {}, layout {}; {} segments, {} on disk, {} garbage; {} requests, \
@@ -34,12 +35,12 @@ fn nodes(out: &mut String, answers: &[Answer]) -> fmt::Result {
             member.address,
             status.software_version,
             status.layout_version,
-            HumanCount(store.segments),
-            HumanBytes(store.disk_bytes),
-            HumanBytes(store.garbage_bytes),
-            HumanCount(server.requests_attempted),
-            HumanCount(server.requests_failed),
-            HumanCount(server.requests_refused)
+            count("gitstratum_store_segments"),
+            bytes("gitstratum_store_disk_bytes"),
+            bytes("gitstratum_store_garbage_bytes"),
+            count("gitstratum_server_requests_attempted_total"),
+            count("gitstratum_server_requests_failed_total"),
+            count("gitstratum_server_requests_refused_total")
         )?;
     }
     Ok(())
@@ -48,10 +49,10 @@ fn nodes(out: &mut String, answers: &[Answer]) -> fmt::Result {
 /// What nodes keep for others, and what became of it.
 fn hints(out: &mut String, answers: &[Answer]) -> fmt::Result {
     for (member, answer) in answers {
-        let Some(hints) = answer.as_ref().ok().and_then(|status| status.hints.as_ref()) else {
-            continue;
-        };
-        let node = &member.node_id;
+        let Ok(status) = answer else { continue };
+        let Some(hints) = status.hints.as_ref() else { continue };
+        let (node, metrics) = (&member.node_id, metrics_of(status));
+        let count = |name| metrics.count(name);
         for target in &hints.targets {
             let (pending, age_s) = (target.pending, target.oldest_age_ms / 1000);
             writeln!(
@@ -65,21 +66,27 @@ fn hints(out: &mut String, answers: &[Answer]) -> fmt::Result {
         if more > 0 {
             writeln!(out, "{node} keeps hints for {more} more nodes, none older")?;
         }
-        if hints.recorded > 0 {
-            let HintStatus { recorded, delivered, deleted, replaced, moved_to_ranges, .. } = hints;
-            let (pending, bytes) = (hints.pending, hints.bytes);
+        let recorded = count("gitstratum_hints_recorded_total");
+        if recorded > 0 {
             writeln!(
                 out,
-                "{node} recorded {recorded} hints: {pending} kept ({bytes} bytes), {delivered} \
-                 delivered, {deleted} deleted, {replaced} replaced, {moved_to_ranges} in dirty ranges"
+                "{node} recorded {recorded} hints: {} kept ({} bytes), {} delivered, {} deleted, \
+                 {} replaced, {} in dirty ranges",
+                count("gitstratum_hints_pending"),
+                count("gitstratum_hints_bytes"),
+                count("gitstratum_hints_delivered_total"),
+                count("gitstratum_hints_deleted_total"),
+                count("gitstratum_hints_replaced_total"),
+                count("gitstratum_hints_moved_to_ranges_total"),
             )?;
         }
-        if hints.dirty_ranges > 0 {
+        let dirty_ranges = count("gitstratum_hints_dirty_ranges");
+        if dirty_ranges > 0 {
             let named = hints.dirty.iter().take(DIRTY_RANGES_SHOWN);
             let named: Vec<_> = named
                 .map(|range| format!("{}:{}*", range.node_id, hex::encode(&range.prefix)))
                 .collect();
-            let more = hints.dirty_ranges - named.len() as u64;
+            let more = dirty_ranges.saturating_sub(named.len() as u64);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             writeln!(out, "{node} knows dirty ranges: {}{more}", named.join(" "))?;
         }
@@ -88,11 +95,10 @@ fn hints(out: &mut String, answers: &[Answer]) -> fmt::Result {
 }
 
 fn missed(out: &mut String, answers: &[Answer]) -> fmt::Result {
-    let records = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()?.missed.as_ref());
     let (mut count, mut listed) = (0, 0);
-    for record in records {
-        count += record.count;
-        for missed in &record.first {
+    for status in answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()) {
+        count += metrics_of(status).count("gitstratum_hints_pending");
+        for missed in status.hints.iter().flat_map(|hints| &hints.oldest) {
             if listed == 0 {
                 writeln!(out, "replica writes that were missed:")?;
             }

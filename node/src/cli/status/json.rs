@@ -1,168 +1,208 @@
-//! What every node says of itself, for programs.
+//! What every node says of itself, for programs: the types are the contract.
 
-use gitstratum_proto::v1::{HintStatus, PoolCounts, PoolStatus, Tally};
-use serde_json::{Value, json};
+use gitstratum_cluster::wire::metrics::metrics_of;
+use gitstratum_core::metrics::Samples;
+use gitstratum_proto::v1::{HintStatus, Missed, PoolStatus, StatusResponse, StoreStatus};
+use serde::Serialize;
 
+use super::numbers::Numbers;
 use super::{Answer, is_overloaded, reconcile};
-use crate::cli::jobs::common_as_json;
-use crate::cli::nodes::id;
+use crate::cli::jobs::Common;
+use crate::cli::nodes::{AllNodes, HintsFor, id};
+
+/// What one node says.
+#[derive(Serialize)]
+struct Node<'s> {
+    node: &'s str,
+    address: &'s str,
+    member: &'static str,
+    reachable: bool,
+    overloaded: bool,
+    boot_id: String,
+    cluster: &'s str,
+    layout_version: u64,
+    uptime_ms: u64,
+    version: &'s str,
+    store: Store<'s>,
+    server: Numbers,
+    missed: MissedWrites<'s>,
+    jobs: Vec<Common<'s>>,
+    hints: Hints<'s>,
+    peers: Vec<Peer<'s>>,
+    pool: Pool<'s>,
+    reconcile: reconcile::Reconcile<'s>,
+}
+
+#[derive(Serialize)]
+struct Store<'s> {
+    #[serde(flatten)]
+    numbers: Numbers,
+    failed: &'s str,
+    puts_refused: &'s str,
+    puts_refused_for_ms: Option<u64>,
+    lost: &'s [String],
+}
+
+#[derive(Serialize)]
+struct MissedWrites<'s> {
+    count: u64,
+    dropped: u64,
+    first: Vec<MissedWrite<'s>>,
+}
+
+#[derive(Serialize)]
+struct MissedWrite<'s> {
+    node: &'s str,
+    object: String,
+    reason: &'s str,
+}
+
+#[derive(Serialize)]
+struct Hints<'s> {
+    #[serde(flatten)]
+    numbers: Numbers,
+    dirty: Vec<DirtyRange<'s>>,
+    targets: Vec<HintsFor<'s>>,
+    targets_total: u64,
+}
+
+#[derive(Serialize)]
+struct DirtyRange<'s> {
+    node: &'s str,
+    prefix: String,
+}
+
+#[derive(Serialize)]
+struct Peer<'s> {
+    node: &'s str,
+    address: &'s str,
+    reachable: bool,
+    error: &'s str,
+    round_trip_us: u64,
+}
+
+#[derive(Serialize)]
+struct Pool<'s> {
+    #[serde(flatten)]
+    numbers: Numbers,
+    peers: Vec<PoolPeer<'s>>,
+    removed_peers: Numbers,
+}
+
+#[derive(Serialize)]
+struct PoolPeer<'s> {
+    node: &'s str,
+    address: &'s str,
+    connections: Vec<Connection>,
+    backing_off: &'s str,
+    #[serde(flatten)]
+    numbers: Numbers,
+    counts: Numbers,
+}
+
+#[derive(Serialize)]
+struct Connection {
+    boot_id: String,
+    age_ms: u64,
+    requests_in_flight: u32,
+}
 
 /// All of it.
-pub(super) fn as_json((member, answer): &Answer) -> Value {
-    let status = match answer {
-        Ok(status) => status,
-        Err(error) => {
-            return json!({
-                "node": member.node_id.as_str(),
-                "address": member.address,
-                "member": member.state.word(),
-                "reachable": error.is_overload(),
-                "overloaded": error.is_overload(),
-                "error": error.to_string(),
-            });
+pub(super) fn as_json(answers: &[Answer]) -> impl Serialize {
+    // What a message leaves out is as its default.
+    AllNodes::of(answers, |member, status| {
+        let metrics = metrics_of(status);
+        Node {
+            node: &status.node_id,
+            address: &member.address,
+            member: member.state.word(),
+            reachable: true,
+            overloaded: is_overloaded(&metrics),
+            boot_id: format!("{:016x}", status.boot_id),
+            cluster: &status.cluster_id,
+            layout_version: status.layout_version,
+            uptime_ms: status.uptime_ms,
+            version: &status.software_version,
+            store: store(&metrics, status.store.as_ref()),
+            server: Numbers::of_node(&metrics, "server"),
+            missed: missed(&metrics, status.hints.as_ref()),
+            jobs: status.jobs.iter().map(Common::from).collect(),
+            hints: hints(&metrics, status.hints.as_ref()),
+            peers: peers(status),
+            pool: pool(&metrics, status.pool.as_ref()),
+            reconcile: reconcile::as_json(&metrics, status.reconcile.as_ref()),
         }
+    })
+}
+
+fn store<'s>(metrics: &Samples, store: Option<&'s StoreStatus>) -> Store<'s> {
+    Store {
+        numbers: Numbers::of_node(metrics, "store"),
+        failed: store.map_or("", |store| &store.failed),
+        puts_refused: store.map_or("", |store| &store.puts_refused),
+        puts_refused_for_ms: store.and_then(|store| store.puts_refused_for_ms),
+        lost: store.map_or(&[], |store| &store.lost),
+    }
+}
+
+fn missed<'s>(metrics: &Samples, hints: Option<&'s HintStatus>) -> MissedWrites<'s> {
+    let missed = |missed: &'s Missed| MissedWrite {
+        node: &missed.node_id,
+        object: id(&missed.id),
+        reason: &missed.reason,
     };
-    let store = status.store.clone().unwrap_or_default();
-    let server = status.server.unwrap_or_default();
-    let missed = status.missed.clone().unwrap_or_default();
-    let listed = missed
-        .first
-        .iter()
-        .map(|missed| json!({ "node": missed.node_id, "object": id(&missed.id), "reason": missed.reason }));
-    let peers = status.peers.iter().map(|peer| {
-        json!({
-            "node": peer.node_id,
-            "address": peer.address,
-            "reachable": peer.reachable,
-            "error": peer.error,
-            "round_trip_us": peer.round_trip_us,
-        })
-    });
-    json!({
-        "node": status.node_id,
-        "address": member.address,
-        "member": member.state.word(),
-        "reachable": true,
-        "overloaded": is_overloaded(&server),
-        "boot_id": format!("{:016x}", status.boot_id),
-        "cluster": status.cluster_id,
-        "layout_version": status.layout_version,
-        "uptime_ms": status.uptime_ms,
-        "version": status.software_version,
-        "store": {
-            "objects": store.objects,
-            "payload_bytes": store.payload_bytes,
-            "large_objects": store.large_objects,
-            "damaged_objects": store.damaged_objects,
-            "lost": store.lost,
-            "garbage_bytes": store.garbage_bytes,
-            "index_memory_bytes": store.index_memory_bytes,
-            "segments": store.segments,
-            "disk_bytes": store.disk_bytes,
-            "syncs": store.syncs,
-            "bytes_written": store.bytes_written,
-            "puts": store.puts,
-            "gets": store.gets,
-            "failed": store.failed,
-            "puts_refused": store.puts_refused,
-            "puts_refused_for_ms": store.puts_refused_for_ms,
-        },
-        "server": {
-            "connections": server.connections,
-            "requests_in_flight": server.requests_in_flight,
-            "requests_attempted": server.requests_attempted,
-            "requests_succeeded": server.requests_succeeded,
-            "requests_failed": server.requests_failed,
-            "requests_refused": server.requests_refused,
-            "requests_max": server.requests_max,
-        },
-        "missed": {
-            "count": missed.count,
-            "dropped": missed.dropped,
-            "first": listed.collect::<Vec<_>>(),
-        },
-        "jobs": status.jobs.iter().map(common_as_json).collect::<Vec<_>>(),
-        "hints": hints(&status.hints.clone().unwrap_or_default()),
-        "peers": peers.collect::<Vec<_>>(),
-        "pool": pool(&status.pool.clone().unwrap_or_default()),
-        "reconcile": reconcile::as_json(&status.reconcile.clone().unwrap_or_default()),
-    })
+    MissedWrites {
+        count: metrics.count("gitstratum_hints_pending"),
+        dropped: metrics.count("gitstratum_hints_moved_to_ranges_total"),
+        first: hints.iter().flat_map(|hints| &hints.oldest).map(missed).collect(),
+    }
 }
 
-fn hints(hints: &HintStatus) -> Value {
-    let dirty = hints
-        .dirty
-        .iter()
-        .map(|range| json!({ "node": range.node_id, "prefix": hex::encode(&range.prefix) }));
-    let targets = hints.targets.iter().map(|target| {
-        json!({
-            "node": target.node_id,
-            "pending": target.pending,
-            "oldest_age_ms": target.oldest_age_ms,
-            "last_error": target.last_error,
-            "eta_ms": target.eta_ms,
-        })
-    });
-    json!({
-        "pending": hints.pending,
-        "bytes": hints.bytes,
-        "bytes_max": hints.bytes_max,
-        "oldest_age_ms": hints.oldest_age_ms,
-        "recorded": hints.recorded,
-        "delivered": hints.delivered,
-        "deleted": hints.deleted,
-        "replaced": hints.replaced,
-        "moved_to_ranges": hints.moved_to_ranges,
-        "dirty_ranges": hints.dirty_ranges,
-        "dirty": dirty.collect::<Vec<_>>(),
-        "targets": targets.collect::<Vec<_>>(),
-        "targets_total": hints.targets_total,
-    })
+fn hints<'s>(metrics: &Samples, hints: Option<&'s HintStatus>) -> Hints<'s> {
+    let dirty = hints.iter().flat_map(|hints| &hints.dirty);
+    let dirty =
+        dirty.map(|range| DirtyRange { node: &range.node_id, prefix: hex::encode(&range.prefix) });
+    let targets = hints.iter().flat_map(|hints| &hints.targets);
+    Hints {
+        numbers: Numbers::of_node(metrics, "hints"),
+        dirty: dirty.collect(),
+        targets: targets.map(HintsFor::from).collect(),
+        targets_total: hints.map_or(0, |hints| hints.targets_total),
+    }
 }
 
-fn pool(pool: &PoolStatus) -> Value {
-    let peers = pool.peers.iter().map(|peer| {
-        let connections = peer.connections.iter().map(|connection| {
-            json!({
-                "boot_id": format!("{:016x}", connection.boot_id),
-                "age_ms": connection.age_ms,
-                "requests_in_flight": connection.requests_in_flight,
-            })
+fn peers(status: &StatusResponse) -> Vec<Peer<'_>> {
+    let peers = status.peers.iter().map(|peer| Peer {
+        node: &peer.node_id,
+        address: &peer.address,
+        reachable: peer.reachable,
+        error: &peer.error,
+        round_trip_us: peer.round_trip_us,
+    });
+    peers.collect()
+}
+
+fn pool<'s>(metrics: &Samples, pool: Option<&'s PoolStatus>) -> Pool<'s> {
+    let mut gauges = Numbers::gauges_by_peer(metrics, "pool");
+    let mut counts = Numbers::counters_by_peer(metrics, "pool");
+    let peers = pool.iter().flat_map(|pool| &pool.peers).map(|peer| {
+        let connections = peer.connections.iter().map(|connection| Connection {
+            boot_id: format!("{:016x}", connection.boot_id),
+            age_ms: connection.age_ms,
+            requests_in_flight: connection.requests_in_flight,
         });
-        json!({
-            "node": peer.node_id,
-            "address": peer.address,
-            "connections": connections.collect::<Vec<_>>(),
-            "requests_in_flight": peer.requests_in_flight,
-            "bytes_in_flight": peer.bytes_in_flight,
-            "waiters": peer.waiters,
-            "backing_off": peer.backing_off,
-            "counts": pool_counts(&peer.counts.clone().unwrap_or_default()),
-        })
+        PoolPeer {
+            node: &peer.node_id,
+            address: &peer.address,
+            connections: connections.collect(),
+            backing_off: &peer.backing_off,
+            numbers: gauges.remove(&peer.node_id).unwrap_or_default(),
+            counts: counts.remove(&peer.node_id).unwrap_or_default(),
+        }
     });
-    json!({
-        "connections": pool.connections,
-        "peers": peers.collect::<Vec<_>>(),
-        "removed_peers": pool_counts(&pool.removed_peers.clone().unwrap_or_default()),
-    })
-}
-
-fn pool_counts(counts: &PoolCounts) -> Value {
-    let tallies = |tallies: &[Tally]| {
-        Value::Object(
-            tallies.iter().map(|tally| (tally.name.clone(), json!(tally.count))).collect(),
-        )
-    };
-    json!({
-        "hits": counts.hits,
-        "misses": counts.misses,
-        "limited": counts.limited,
-        "dials": counts.dials,
-        "dialled": counts.dialled,
-        "dials_failed": tallies(&counts.dials_failed),
-        "evictions": tallies(&counts.evictions),
-        "retries": counts.retries,
-        "retries_refused": counts.retries_refused,
-        "backoffs_cut_short": counts.backoffs_cut_short,
-    })
+    Pool {
+        numbers: Numbers::of_node(metrics, "pool"),
+        peers: peers.collect(),
+        removed_peers: counts.remove("").unwrap_or_default(),
+    }
 }

@@ -2,16 +2,18 @@
 
 mod details;
 mod json;
+mod numbers;
 mod reconcile;
 mod table;
 
 use std::fmt::{self, Write as _};
 
 use gitstratum_cluster::client::Answered;
-use gitstratum_proto::v1::{ServerStatus, StatusResponse};
-use serde_json::json;
+use gitstratum_core::metrics::Samples;
+use gitstratum_proto::v1::StatusResponse;
 
 use super::arguments::Status;
+use super::output::show_json;
 use super::{Failure, nodes, show};
 
 type Answer = Answered<StatusResponse>;
@@ -20,9 +22,7 @@ type Answer = Answered<StatusResponse>;
 pub(super) async fn status(asked: Status) -> Result<(), Failure> {
     let answers = nodes::ask(&asked.client).await?;
     if asked.json {
-        let nodes: Vec<_> = answers.iter().map(json::as_json).collect();
-        let partial = nodes::is_partial(&answers);
-        return show(&format!("{:#}\n", json!({ "partial": partial, "nodes": nodes })));
+        return show_json(&json::as_json(&answers));
     }
     show(&as_text(&answers, asked.details)?)
 }
@@ -44,6 +44,7 @@ fn as_text(answers: &[Answer], details: bool) -> Result<String, fmt::Error> {
 }
 
 /// Whether as many requests are in flight as may be.
-fn is_overloaded(server: &ServerStatus) -> bool {
-    server.requests_max > 0 && server.requests_in_flight >= server.requests_max
+fn is_overloaded(metrics: &Samples) -> bool {
+    let max = metrics.count("gitstratum_server_requests_max");
+    max > 0 && metrics.count("gitstratum_server_requests_in_flight") >= max
 }

@@ -3,7 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use comfy_table::{CellAlignment, Table, presets};
-use gitstratum_proto::v1::{ServerStatus, StatusResponse, StoreStatus};
+use gitstratum_cluster::wire::metrics::metrics_of;
+use gitstratum_core::metrics::Samples;
+use gitstratum_proto::v1::{StatusResponse, StoreStatus};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{Answer, is_overloaded};
@@ -40,20 +42,19 @@ pub(super) fn write(out: &mut String, answers: &[Answer]) -> fmt::Result {
 }
 
 fn row(name: String, status: &StatusResponse, answers: &[Answer]) -> Vec<String> {
-    let store = status.store.clone().unwrap_or_default();
-    let server = status.server.unwrap_or_default();
-    let pending = status.hints.as_ref().map_or(0, |hints| hints.pending);
+    let metrics = metrics_of(status);
+    let count = |name| metrics.count(name);
     let reached = status.peers.iter().filter(|peer| peer.reachable).count();
     let lacks = lacks(&name, status, answers);
     vec![
         name,
         nodes::time(status.uptime_ms),
-        HumanCount(store.objects).to_string(),
-        HumanBytes(store.payload_bytes).to_string(),
+        HumanCount(count("gitstratum_store_objects")).to_string(),
+        HumanBytes(count("gitstratum_store_payload_bytes")).to_string(),
         HumanCount(lacks).to_string(),
-        HumanCount(pending).to_string(),
+        HumanCount(count("gitstratum_hints_pending")).to_string(),
         format!("{reached}/{}", status.peers.len()),
-        state(status, &store, &server),
+        state(status, &metrics),
     ]
 }
 
@@ -69,11 +70,14 @@ fn lacks(name: &str, status: &StatusResponse, answers: &[Answer]) -> u64 {
 }
 
 /// What is wrong with a node and its store, or that nothing is.
-fn state(status: &StatusResponse, store: &StoreStatus, server: &ServerStatus) -> String {
+fn state(status: &StatusResponse, metrics: &Samples) -> String {
     let mut wrong = Vec::new();
-    if is_overloaded(server) {
-        wrong.push(format!("overloaded: {} requests in flight", server.requests_in_flight));
+    if is_overloaded(metrics) {
+        let in_flight = metrics.count("gitstratum_server_requests_in_flight");
+        wrong.push(format!("overloaded: {in_flight} requests in flight"));
     }
+    let unsaid = StoreStatus::default();
+    let store = status.store.as_ref().unwrap_or(&unsaid);
     if !store.failed.is_empty() {
         wrong.push(format!("takes no writes: {}", store.failed));
     }
@@ -83,8 +87,9 @@ fn state(status: &StatusResponse, store: &StoreStatus, server: &ServerStatus) ->
             .map_or_else(String::new, |ms| format!(" (for {})", nodes::time(ms)));
         wrong.push(format!("takes no puts: {}{since}", store.puts_refused));
     }
-    if store.damaged_objects > 0 {
-        wrong.push(format!("{} damaged objects", store.damaged_objects));
+    let damaged = metrics.count("gitstratum_store_damaged_objects");
+    if damaged > 0 {
+        wrong.push(format!("{damaged} damaged objects"));
     }
     if status.reconcile.as_ref().is_some_and(|reconcile| reconcile.absence_unproven) {
         wrong.push("catches up: its data directory was new".to_owned());
@@ -149,7 +154,7 @@ mod tests {
             ..PoolPeer::default()
         };
         let peers = vec![backing_off("n1"), backing_off("n3")];
-        let pool = Some(PoolStatus { peers, ..PoolStatus::default() });
+        let pool = Some(PoolStatus { peers });
         let answers = [
             (member("n1", MemberState::Removed), Err(NodeError::ShuttingDown)),
             (member("n2", MemberState::Active), Ok(StatusResponse { pool, ..Default::default() })),

@@ -13,7 +13,8 @@ use super::error::ImportError;
 use super::ids::Ids;
 use super::places::Places;
 use super::read::Reader;
-use super::warning::{Warning, named};
+use super::warning::Warning;
+use crate::abridge::in_one_line;
 use crate::transfer::manifest::{Head, Manifest, Target, shown};
 
 /// What HEAD and the references reach and cannot be had.
@@ -93,13 +94,15 @@ impl Lacking {
             .partition(|warning| matches!(warning, Warning::Missing { .. }));
         if !missing.is_empty() {
             let objects = if missing.len() == 1 { "an object" } else { "objects" };
-            problems
-                .push(format!("lacks {objects} that its references reach: {}", named(&missing)));
+            problems.push(format!(
+                "lacks {objects} that its references reach: {}",
+                in_one_line(&missing)
+            ));
         }
         if !malformed.is_empty() {
             problems.push(format!(
                 "has objects that do not say what they refer to: {}",
-                named(&malformed)
+                in_one_line(&malformed)
             ));
         }
         let advice = if is_partial_clone {

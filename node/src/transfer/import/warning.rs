@@ -1,16 +1,13 @@
 //! What an import has to say of a repository that it took all the same.
 //!
-//! A hundred similar things are told as a count and three examples.
+//! A hundred similar things are told as three of them and a count.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use gitstratum_core::object::ObjectId;
 
-/// So many similar things are named one by one; of more, [`EXAMPLES`].
-const NAMED_MAX: usize = 10;
-/// Of very many similar things, those that are named.
-const EXAMPLES: usize = 3;
+use crate::abridge::in_one_line;
 
 /// Something of a repository that Git would warn of too, or that was asked to be let pass.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,14 +102,8 @@ pub fn lines(warnings: &[Warning]) -> Vec<String> {
             None => sorts.push((heading, vec![warning])),
         }
     }
-    sorts.into_iter().map(|(heading, of_sort)| format!("{heading}: {}", named(&of_sort))).collect()
-}
-
-/// The things, or how many there are and some of them.
-pub(super) fn named(things: &[impl fmt::Display]) -> String {
-    let several = things.len() > NAMED_MAX;
-    let shown = if several { &things[..EXAMPLES] } else { things };
-    let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
-    let count = if several { format!("{} in all, such as ", things.len()) } else { String::new() };
-    format!("{count}{}", shown.join(", "))
+    sorts
+        .into_iter()
+        .map(|(heading, of_sort)| format!("{heading}: {}", in_one_line(&of_sort)))
+        .collect()
 }

@@ -1,32 +1,21 @@
 //! Counters of requests since the store was opened.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use gitstratum_core::metrics::{Counter, Registry};
 
 /// Puts and gets.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    puts: AtomicU64,
-    gets: AtomicU64,
+    pub(crate) puts: Counter,
+    pub(crate) gets: Counter,
 }
 
 impl Counters {
-    /// So many objects are put.
-    pub(crate) fn count_puts(&self, objects: u64) {
-        self.puts.fetch_add(objects, Ordering::Relaxed);
-    }
-
-    /// An object is asked for.
-    pub(crate) fn count_get(&self) {
-        self.gets.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Objects put.
-    pub(crate) fn puts(&self) -> u64 {
-        self.puts.load(Ordering::Relaxed)
-    }
-
-    /// Objects asked for.
-    pub(crate) fn gets(&self) -> u64 {
-        self.gets.load(Ordering::Relaxed)
+    /// Registers them.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let Counters { puts, gets } = self;
+        let help = "Objects put since the store was opened, those already present included";
+        registry.register("store_puts", help, puts.clone());
+        let help = "Objects asked for since the store was opened";
+        registry.register("store_gets", help, gets.clone());
     }
 }

@@ -5,8 +5,8 @@
 //! stays.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use gitstratum_core::metrics::{Counter, Registry, Unit};
 use gitstratum_core::replica::StoreError;
 use gitstratum_core::seldom::Seldom;
 use gitstratum_host::Disk;
@@ -26,8 +26,8 @@ pub(crate) struct Health {
     intake: Intake,
     /// Refusals that are logged once in a while.
     refusals: Seldom,
-    syncs: AtomicU64,
-    bytes_written: AtomicU64,
+    syncs: Counter,
+    written: Counter,
 }
 
 impl Health {
@@ -39,8 +39,8 @@ impl Health {
             failed: Mutex::default(),
             intake: Intake::default(),
             refusals: Seldom::default(),
-            syncs: AtomicU64::default(),
-            bytes_written: AtomicU64::default(),
+            syncs: Counter::default(),
+            written: Counter::default(),
         }
     }
 
@@ -138,21 +138,20 @@ impl Health {
 
     /// Counts what was written.
     pub(crate) fn count_write(&self, bytes: u64, syncs: u64) {
-        self.bytes_written.fetch_add(bytes, Ordering::Relaxed);
-        self.syncs.fetch_add(syncs, Ordering::Relaxed);
+        self.written.inc_by(bytes);
+        self.syncs.inc_by(syncs);
         if bytes > 0 {
             self.intake.wrote(Instant::now());
         }
     }
 
-    /// `fdatasync` calls since opening.
-    pub(crate) fn syncs(&self) -> u64 {
-        self.syncs.load(Ordering::Relaxed)
-    }
-
-    /// Bytes given to the disk since opening.
-    pub(crate) fn bytes_written(&self) -> u64 {
-        self.bytes_written.load(Ordering::Relaxed)
+    /// Registers the counts of what was written.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let help = "Calls of fdatasync since the store was opened";
+        registry.register("store_syncs", help, self.syncs.clone());
+        let help = "Bytes given to the disk since the store was opened";
+        let written = self.written.clone();
+        registry.register_with_unit("store_written", help, Unit::Bytes, written);
     }
 
     /// Why puts are refused for want of room, if they are.

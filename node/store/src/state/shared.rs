@@ -19,10 +19,10 @@ use super::queue::{Request, WriteQueue};
 use super::scrub::memory::Memory;
 use super::scrub::orders::Scrubs;
 use super::view::{CurrentView, View};
-use crate::StoreStats;
 use crate::codec::Codecs;
 use crate::format::large::large_size_of;
 use crate::options::{Fsync, StoreOptions};
+use crate::{Condition, StoreStats};
 
 /// What is known of what a store should hold, apart from the view.
 pub(crate) struct Ledgers {
@@ -124,14 +124,12 @@ impl Shared {
         self.current.lock()
     }
 
-    /// Counters and sizes.
+    /// What it holds.
     pub(crate) fn stats(&self) -> StoreStats {
         let view = self.view();
         let live = view.live();
         let damaged = view.bad.values().filter(|bad| !bad.healed).count();
         let damaged = (damaged + view.doubtful_files()) as u64;
-        let lost = view.lost.iter().take(limits::LOST_FILES_NAMED_MAX);
-        let lost = lost.map(|(path, lost)| format!("{path}: {lost}")).collect();
         let (large, large_bytes) = (view.large.len() as u64, view.large.values().sum::<u64>());
         let large_payload: u64 = view.large.values().map(|len| large_size_of(*len)).sum();
         // What damaged accounts say is anything, and ends no process.
@@ -155,16 +153,17 @@ impl Shared {
             segments,
             large_objects: large,
             damaged_objects: damaged,
-            lost,
             garbage_bytes: garbage,
             disk_bytes: disk_bytes + large_bytes,
             index_memory_bytes,
-            syncs: self.health.syncs(),
-            bytes_written: self.health.bytes_written(),
-            puts: self.counters.puts(),
-            gets: self.counters.gets(),
-            failed: self.health.failure(),
-            puts_refused: self.health.puts_refused(),
         }
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn condition(&self) -> Condition {
+        let lost = |(path, lost): (&String, &_)| format!("{path}: {lost}");
+        let lost = self.view().lost.iter().take(limits::LOST_FILES_NAMED_MAX).map(lost).collect();
+        let (failed, puts_refused) = (self.health.failure(), self.health.puts_refused());
+        Condition { failed, puts_refused, lost }
     }
 }

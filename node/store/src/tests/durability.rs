@@ -29,12 +29,12 @@ async fn concurrent_puts_share_their_syncs() {
     let objects = blobs(65);
     // A segment is begun for the first.
     put_all(&store, &objects[..1]).await;
-    let before = store.stats().syncs;
+    let before = counted(&store, "gitstratum_store_syncs_total");
     let puts = objects[1..].iter().map(|object| store.put(vec![object.clone()]));
     for stored in join_all(puts).await {
         assert!(stored[0].is_ok());
     }
-    let syncs = store.stats().syncs - before;
+    let syncs = counted(&store, "gitstratum_store_syncs_total") - before;
     assert!(syncs <= 4, "{syncs} syncs for 64 puts");
 }
 
@@ -66,9 +66,9 @@ async fn a_second_put_of_an_object_writes_nothing() {
     let twice = vec![blob("same"), blob("same")];
     let stored: Vec<_> = store.put(twice).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(stored.iter().filter(|stored| stored.already_present).count(), 1);
-    let written = store.stats().bytes_written;
+    let written = counted(&store, "gitstratum_store_written_bytes_total");
     assert!(store.put(vec![blob("same")]).await[0].as_ref().unwrap().already_present);
-    assert_eq!(store.stats().bytes_written, written);
+    assert_eq!(counted(&store, "gitstratum_store_written_bytes_total"), written);
     assert_eq!(store.stats().objects, 1);
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gitstratum_core::limits;
+use gitstratum_core::metrics::Samples;
 use gitstratum_core::object::{HashAlgorithm, Kind};
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{Durability, Found, StoreError, Stored};
@@ -38,6 +39,11 @@ async fn open(disk: &Disk) -> Arc<SegmentStore> {
     SegmentStore::open(disk.clone(), StoreOptions::new(NodeId::new("n1"), Fsync::Always))
         .await
         .unwrap()
+}
+
+/// What a store counts under a name.
+fn counted(store: &SegmentStore, name: &str) -> u64 {
+    Samples::registered_by(|registry| store.register(registry)).count(name)
 }
 
 async fn put_all(store: &SegmentStore, objects: &[Object]) {

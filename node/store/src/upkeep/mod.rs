@@ -2,6 +2,6 @@
 
 pub(crate) mod compact;
 pub(crate) mod maintain;
+pub(crate) mod pace;
 pub(crate) mod scrub;
 pub(crate) mod snapshot;
-pub(crate) mod throttle;

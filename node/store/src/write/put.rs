@@ -15,7 +15,7 @@ pub(crate) async fn put(
     shared: &Arc<Shared>,
     objects: Vec<Object>,
 ) -> Vec<Result<Stored, StoreError>> {
-    shared.counters.count_puts(objects.len() as u64);
+    shared.counters.puts.inc_by(objects.len() as u64);
     let ids: Vec<_> = objects.iter().map(Object::id).collect();
     let seen = shared.view().seen();
     let held = which_held(shared, &ids).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gitstratum_core::limits;
+use gitstratum_core::metrics::Samples;
 use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::Durability;
@@ -57,7 +58,10 @@ async fn a_small_group_behind_a_flight_is_flushed_on_the_spot_and_the_next_over_
     let big = Object::hash(HashAlgorithm::Sha1, Kind::Blob, big).unwrap();
     // It is packed: what decides is the length of its record.
     let many: Vec<Object> = (0..2_000).map(|n| object(5 * n)).chain([big]).collect();
-    let written = |store: &SegmentStore| store.stats().bytes_written;
+    let written = |store: &SegmentStore| {
+        let counted = Samples::registered_by(|registry| store.register(registry));
+        counted.count("gitstratum_store_written_bytes_total")
+    };
     let flying = {
         let store = store.clone();
         tokio::spawn(async move { store.put(many).await })

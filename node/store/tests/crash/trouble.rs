@@ -112,7 +112,7 @@ async fn after_a_failed_sync_nothing_is_written_until_reopened() {
         disk.set_fault(broken, None);
         let second = put(&store, &object(2)).await;
         assert!(matches!(second, Err(StoreError::Failed { .. })), "{second:?}");
-        assert!(store.stats().failed.is_some());
+        assert!(store.condition().failed.is_some());
         assert!(held(&store, &object(0)).await);
         store.close().await;
         let store = open(&disk).await;
@@ -166,7 +166,7 @@ async fn descriptors_that_are_wanting_are_overload_wherever_a_file_is_opened_and
             }
         }
         assert!(refused > 0, "a new segment was needed");
-        assert_eq!(store.stats().failed, None);
+        assert_eq!(store.condition().failed, None);
         disk.clear_faults();
         let object = object(2000 + round);
         put(&store, &object).await.unwrap();
@@ -191,7 +191,7 @@ async fn descriptors_that_are_wanting_are_overload_wherever_a_file_is_opened_and
     }
     assert!(store.compact(all).await.unwrap().segments > 0);
     store.snapshot("now").await.unwrap();
-    assert_eq!(store.stats().failed, None);
+    assert_eq!(store.condition().failed, None);
     drop(store);
     disk.power_lost();
     let store = SegmentStore::open(disk.clone(), options).await.unwrap();

@@ -111,7 +111,7 @@ async fn through_trouble(
             Err(Problem::Refused(_)) => {
                 counts.refused += 1;
                 let closed = matches!(operation, Operation::Reopen);
-                if closed || open_store.stats().failed.is_some() {
+                if closed || open_store.condition().failed.is_some() {
                     open_store.close().await;
                     store = None;
                 }
@@ -155,7 +155,7 @@ async fn one_room(
         Some(store) => store,
         None => open(&disk).await.map_err(opening)?,
     };
-    if let Some(reason) = store.stats().failed {
+    if let Some(reason) = store.condition().failed {
         return Err(format!("a full disk ended all writing: {reason}"));
     }
     log.now().check_all(&*store).await?;

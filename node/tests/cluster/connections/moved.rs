@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gitstratum_cluster::transport::Dialler;
+use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::limits::{DIAL_BACKOFF_MAX, IDENTIFY_TIMEOUT};
 use gitstratum_core::replica::{DialProblem, NodeError, Stage};
 use gitstratum_host::Net;
@@ -72,7 +73,8 @@ async fn what_answers_at_a_nodes_address_gets_nothing_unless_it_is_the_node() {
     assert_answered(&load, Instant::now(), wrong_peer);
     let asked = Dialler::new(Net::new(), "").open(&address, None).await.unwrap();
     let status = asked.rpc().status(StatusRequest {}).await.unwrap().into_inner();
-    assert_eq!((status.node_id.as_str(), status.store.unwrap().objects), ("n9", 0));
+    let objects = metrics_of(&status).count("gitstratum_store_objects");
+    assert_eq!((status.node_id.as_str(), objects), ("n9", 0));
     another.kill();
     cluster.start_node(1);
     assert_back(&load, "another node", Instant::now(), DIAL_BACKOFF_MAX);

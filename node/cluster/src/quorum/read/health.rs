@@ -13,12 +13,10 @@ use std::time::Duration;
 
 use gitstratum_core::limits;
 use gitstratum_core::placement::{NodeId, Placement};
+use gitstratum_core::token_bucket::{TOKEN, TokenBucket};
 use tokio::time::Instant;
 
 use crate::quorum::decorate::Latencies;
-
-/// A request asked early for, in the unit of the budget.
-const TOKEN: u64 = 100;
 
 /// How a reader chooses.
 #[derive(Clone, Default)]
@@ -34,8 +32,8 @@ pub(super) struct Health {
     preference: Preference,
     /// Replicas that failed lately, and until when they are asked last.
     suspects: Mutex<BTreeMap<NodeId, Instant>>,
-    /// What may be asked early: hundredths of a request.
-    early: AtomicU64,
+    /// Requests that may be asked early.
+    early: TokenBucket,
     asked: AtomicU64,
 }
 
@@ -44,7 +42,7 @@ impl Health {
         Health {
             preference,
             suspects: Mutex::default(),
-            early: AtomicU64::new(limits::HEDGES_MAX * TOKEN),
+            early: TokenBucket::full(limits::HEDGES_MAX),
             asked: AtomicU64::new(0),
         }
     }
@@ -94,16 +92,12 @@ impl Health {
 
     /// A replica is asked because it is the next: a twentieth of another may be asked early.
     pub(super) fn earn(&self) {
-        let most = limits::HEDGES_MAX * TOKEN;
-        let earned = TOKEN * limits::HEDGE_PERCENT / 100;
-        let raised = |early: u64| (early < most).then(|| (early + earned).min(most));
-        let _ = self.early.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised);
+        self.early.earn(TOKEN * limits::HEDGE_PERCENT / 100);
     }
 
     /// Whether one may be asked early; it counts as asked.
     pub(super) fn may_ask_early(&self) -> bool {
-        let spent = |early: u64| early.checked_sub(TOKEN);
-        self.early.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).is_ok()
+        self.early.spend()
     }
 }
 

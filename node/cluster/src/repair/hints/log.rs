@@ -31,7 +31,7 @@ mod open;
 mod plan;
 mod writer;
 
-pub use numbers::{HintNumbers, TargetNumbers};
+pub use numbers::{HintLists, HintNumbers, TargetNumbers};
 use writer::Writer;
 
 /// Bounds of a log.

@@ -38,7 +38,7 @@ use gitstratum_core::replica::ReasonClass;
 pub use deliver::{Delivery, Targets};
 pub use dirty::{DirtyRange, DirtyRanges, IdPrefix};
 pub use entry::Settled;
-pub use log::{HintLog, HintNumbers, HintOptions, TargetNumbers};
+pub use log::{HintLists, HintLog, HintNumbers, HintOptions, TargetNumbers};
 
 /// The log's file, in the root of the data directory.
 const FILE: &str = "hints.log";

@@ -406,7 +406,7 @@ async fn the_nodes_of_the_oldest_hints_are_listed_and_all_are_counted() {
     let log = open(&scratch.disk).await;
     let all: Vec<_> = (0..300).map(|n| missed(&format!("n{n:03}"), "a")).collect();
     log.record(all, 1).await.unwrap();
-    let numbers = log.numbers();
-    assert_eq!((numbers.targets.len(), numbers.targets_total), (256, 300));
-    assert!(numbers.targets.is_sorted_by_key(|target| target.node_id.clone()));
+    let lists = log.lists();
+    assert_eq!((lists.targets.len(), lists.targets_total), (256, 300));
+    assert!(lists.targets.is_sorted_by_key(|target| target.node_id.clone()));
 }

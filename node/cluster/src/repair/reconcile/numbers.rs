@@ -1,9 +1,10 @@
 //! What anti-entropy did, by peer; kept per node value, since it started.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use gitstratum_core::metrics::{self, Reading, Registry, Unit};
 use gitstratum_core::placement::NodeId;
 use tokio::time::Instant;
 
@@ -32,6 +33,57 @@ pub struct Counts {
     pub objects_failed: u64,
     /// The last thing that went wrong.
     pub last_error: Option<String>,
+}
+
+impl Counts {
+    /// All of it as metrics.
+    fn readings() -> Vec<Reading<Counts>> {
+        type Metric = Reading<Counts>;
+        vec![
+            Metric::counter("reconcile_rounds", "Comparisons that came to their end", |counts| {
+                counts.rounds
+            }),
+            Metric::counter(
+                "reconcile_rounds_failed",
+                "Comparisons that did not come to their end, and are gone on with",
+                |counts| counts.rounds_failed,
+            ),
+            Metric::counter("reconcile_round_trips", "Questions that were answered", |counts| {
+                counts.round_trips
+            }),
+            Metric::counter("reconcile_differing", "Ids that one side alone had", |counts| {
+                counts.differing
+            }),
+            Metric::counter(
+                "reconcile_pulled",
+                "Objects that this node lacked and has now",
+                |counts| counts.pulled,
+            ),
+            Metric::counter(
+                "reconcile_pushed",
+                "Objects that the peer lacked and has now",
+                |counts| counts.pushed,
+            ),
+            Metric::counter(
+                "reconcile_withheld",
+                "Objects that were not brought to where they were deleted",
+                |counts| counts.withheld,
+            ),
+            Metric::counter("reconcile_pulled", "Object data that came", |counts| {
+                counts.bytes_pulled
+            })
+            .unit(Unit::Bytes),
+            Metric::counter("reconcile_pushed", "Object data that went", |counts| {
+                counts.bytes_pushed
+            })
+            .unit(Unit::Bytes),
+            Metric::counter(
+                "reconcile_objects_failed",
+                "Objects that one side could not give, or not take",
+                |counts| counts.objects_failed,
+            ),
+        ]
+    }
 }
 
 /// One peer's part of a [`Report`].
@@ -153,6 +205,18 @@ impl Numbers {
     /// Of a node that compares itself, or of one that was told not to.
     pub fn new(on: bool) -> Self {
         Numbers { on, known: Mutex::default() }
+    }
+
+    /// Registers the counts, which a peer labels.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        let (numbers, readings) = (self.clone(), Counts::readings());
+        metrics::register_encoded(registry, move |encoder| {
+            let counts = |(peer, known): (&NodeId, &Peer)| {
+                (vec![("peer", peer.to_string())], known.counts.clone())
+            };
+            let counts: Vec<_> = numbers.lock().peers.iter().map(counts).collect();
+            metrics::encode(encoder, &readings, &counts)
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {

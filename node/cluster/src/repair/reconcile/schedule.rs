@@ -28,7 +28,7 @@ use std::time::Duration;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{Arcs, CurrentLayout, NodeId, Placement};
 use gitstratum_core::replica::compare::Key;
-use gitstratum_store::{SegmentStore, Store, Unidentified};
+use gitstratum_store::{SegmentStore, Unidentified};
 use rand_chacha::ChaCha12Rng;
 use tokio::time::{Instant, sleep_until};
 

@@ -19,7 +19,7 @@ use crate::segment::scan::{Reader, read_accounts};
 use crate::segment::sealed::{Sealed, parts};
 use crate::state::shared::Shared;
 use crate::state::view::{Bad, BadPlace, RecordLocation};
-use crate::upkeep::throttle::Throttle;
+use crate::upkeep::pace::Pace;
 
 /// Copies what lives of a segment of a run.
 ///
@@ -30,7 +30,7 @@ pub(super) async fn copy_segment(
     run: &[Arc<Sealed>],
     sealed: &Arc<Sealed>,
     output: &mut Output,
-    throttle: &mut Throttle,
+    pace: &mut Pace,
 ) -> Result<(), StoreError> {
     let path = segment_path(sealed.id());
     let read = |error| read_failed(&path, &error);
@@ -41,7 +41,7 @@ pub(super) async fn copy_segment(
     while let Some(record) = reader.next().await.map_err(read)? {
         met.push(record.offset);
         let RecordHead { id, content, .. } = record.head;
-        throttle.pass(record.head.record_len()).await;
+        pace.pass(record.head.record_len()).await;
         match content {
             Content::Object { size, .. } => {
                 let latest = is_latest(shared, &id, sealed.id(), record.offset).await?;
@@ -54,7 +54,7 @@ pub(super) async fn copy_segment(
                 match record.data {
                     Some(data) if latest && !known_bad() => {
                         // Copied as it is: neither unpacked nor hashed.
-                        throttle.pass(record.head.record_len()).await;
+                        pace.pass(record.head.record_len()).await;
                         output.push(shared, EncodedRecord::new(record.head, data)).await?;
                     }
                     _ if latest => {
@@ -73,7 +73,7 @@ pub(super) async fn copy_segment(
             Content::Void { .. } => {}
             Content::Tombstone { victim } => {
                 if still_needed(shared, run, &id).await? {
-                    throttle.pass(record.head.record_len()).await;
+                    pace.pass(record.head.record_len()).await;
                     let encoded = match record.data {
                         Some(data) => EncodedRecord::new(record.head, data),
                         None => again(id, victim),

@@ -25,7 +25,7 @@ use crate::format::segment::SegmentId;
 use crate::segment::sealed::{Sealed, write_index};
 use crate::state::shared::Shared;
 use crate::state::view::BadPlace;
-use crate::upkeep::throttle::Throttle;
+use crate::upkeep::pace::Pace;
 use copy::copy_segment;
 use output::Output;
 
@@ -68,7 +68,7 @@ pub(crate) async fn compact(
 ) -> Result<Compacted, StoreError> {
     let _alone = shared.maintenance.lock().await;
     let mut compacted = Compacted::default();
-    let mut throttle = Throttle::new(options.bytes_per_second);
+    let mut pace = Pace::new(options.bytes_per_second);
     // Where nobody can tell, it is tried.
     let room = shared.disk.available_bytes().await.unwrap_or(u64::MAX);
     let Runs { runs, crowded } = runs(shared, options, room);
@@ -76,7 +76,7 @@ pub(crate) async fn compact(
     for run in runs {
         shared.health.check_writable()?;
         let before: u64 = run.iter().map(|sealed| sealed.disk_bytes()).sum();
-        let after = match rewrite(shared, &run, &mut throttle).await {
+        let after = match rewrite(shared, &run, &mut pace).await {
             Err(error @ StoreError::Io { .. }) => {
                 tracing::warn!(%error, "a segment is not compacted");
                 left.get_or_insert(error);
@@ -167,7 +167,7 @@ fn runs(shared: &Shared, options: CompactOptions, room: u64) -> Runs {
 async fn rewrite(
     shared: &Arc<Shared>,
     run: &[Arc<Sealed>],
-    throttle: &mut Throttle,
+    pace: &mut Pace,
 ) -> Result<u64, StoreError> {
     let (first, last) = (run[0].id(), run[run.len() - 1].id());
     let generation = run.iter().map(|sealed| sealed.id().generation).max().unwrap_or(0) + 1;
@@ -176,7 +176,7 @@ async fn rewrite(
     let written = async {
         let mut output = Output::begin(shared, run, id, &path).await?;
         for sealed in run {
-            copy_segment(shared, run, sealed, &mut output, throttle).await?;
+            copy_segment(shared, run, sealed, &mut output, pace).await?;
         }
         output.finish(shared).await?;
         publish(shared, run, output).await

@@ -26,7 +26,7 @@ use crate::segment::unsealed::Unsealed;
 use crate::state::scrub::memory::{Mark, ScrubCounts};
 use crate::state::shared::Shared;
 use crate::state::view::{Bad, BadPlace, RecordLocation};
-use crate::upkeep::throttle::Throttle;
+use crate::upkeep::pace::Pace;
 
 /// Why a pass ended before its end.
 pub(super) enum Stop {
@@ -44,7 +44,7 @@ impl From<StoreError> for Stop {
 /// One reading of everything, or of what an interrupted one left.
 pub(super) struct Pass<'a> {
     shared: &'a Arc<Shared>,
-    throttle: Throttle,
+    pace: Pace,
     counts: ScrubCounts,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Pass<'a> {
         bytes_per_second: Option<u64>,
         counts: ScrubCounts,
     ) -> Self {
-        Pass { shared, throttle: Throttle::new(bytes_per_second), counts }
+        Pass { shared, pace: Pace::new(bytes_per_second), counts }
     }
 
     /// What was met so far.
@@ -88,7 +88,7 @@ impl<'a> Pass<'a> {
         tokio::select! {
             biased;
             () = self.shared.scrubs.stopped() => Err(Stop::Told),
-            () = self.throttle.pass(bytes) => Ok(()),
+            () = self.pace.pass(bytes) => Ok(()),
         }
     }
 

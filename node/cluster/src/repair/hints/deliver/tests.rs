@@ -103,7 +103,7 @@ async fn hints_are_delivered_oldest_first_in_bounded_batches_and_what_is_there_i
         (0..4).map(|n| object(&format!("object {n}"), 400_000)).chain([there.clone()]).collect();
     bench.target.insert(there);
     bench.missed(&objects).await;
-    let left = || bench.delivery.log.numbers().targets[0].eta;
+    let left = || bench.delivery.log.lists().targets[0].eta;
     assert_eq!(left(), None, "none was delivered yet");
     bench.step().await.unwrap();
     assert_eq!(bench.settled().delivered, 3, "two that fill a batch, and the one that was there");

@@ -1,0 +1,228 @@
+//! Metrics: a node's registry, in the types of `prometheus-client`, and what can be read from it.
+//!
+//! A metric is declared once, with its name, help text and unit, in the room that counts it. What
+//! happens on the way of a request is a [`Counter`]: an atomic add. What is found by looking, or
+//! must be read together with other numbers to make sense, is a [`Reading`], taken when somebody
+//! asks. Everyone who shows numbers reads the registry.
+//!
+//! Invariant: a registry is a value that a node owns. It lists counters and then readings, both in
+//! the order in which they were registered. (`Family` of the library is not used: it has the order
+//! of a hash map.)
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::exemplar::Exemplar;
+
+pub use prometheus_client::encoding::DescriptorEncoder as Encoder;
+pub use prometheus_client::metrics::counter::Counter;
+pub use prometheus_client::registry::{Registry, Unit};
+
+#[cfg(test)]
+mod tests;
+
+/// What all names begin with.
+const PREFIX: &str = "gitstratum";
+
+/// A registry without metrics. It puts `gitstratum_` before each name, and the unit and, for
+/// counters, `_total` behind it.
+pub fn registry() -> Registry {
+    Registry::with_prefix(PREFIX)
+}
+
+/// A metric whose value is read from a `T`.
+pub struct Reading<T> {
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    value: Value<T>,
+}
+
+enum Value<T> {
+    Counter(fn(&T) -> u64),
+    Gauge(fn(&T) -> u64),
+    Real(fn(&T) -> f64),
+}
+
+impl<T> Reading<T> {
+    /// Something that only grows while the process runs. `help` is a sentence without its dot.
+    pub fn counter(name: &'static str, help: &'static str, value: fn(&T) -> u64) -> Self {
+        Reading { name, help, unit: None, value: Value::Counter(value) }
+    }
+
+    /// Something that grows and shrinks.
+    pub fn gauge(name: &'static str, help: &'static str, value: fn(&T) -> u64) -> Self {
+        Reading { name, help, unit: None, value: Value::Gauge(value) }
+    }
+
+    /// The same, where it is no whole number.
+    pub fn real(name: &'static str, help: &'static str, value: fn(&T) -> f64) -> Self {
+        Reading { name, help, unit: None, value: Value::Real(value) }
+    }
+
+    /// In this unit.
+    #[must_use]
+    pub fn unit(self, unit: Unit) -> Self {
+        Reading { unit: Some(unit), ..self }
+    }
+
+    fn encode(&self, of: &T, metric: &mut MetricEncoder<'_>) -> fmt::Result {
+        const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, f64>> = None;
+        match self.value {
+            Value::Counter(value) => metric.encode_counter(&value(of), NO_EXEMPLAR),
+            Value::Gauge(value) => metric.encode_gauge(&value(of)),
+            Value::Real(value) => metric.encode_gauge(&value(of)),
+        }
+    }
+}
+
+/// Names and values of labels.
+pub type Labels = Vec<(&'static str, String)>;
+
+/// Encodes each of these readings of every `T`, which its labels tell from the others.
+///
+/// # Errors
+/// Those of the encoder.
+pub fn encode<T>(
+    encoder: &mut DescriptorEncoder<'_>,
+    readings: &[Reading<T>],
+    of: &[(Labels, T)],
+) -> fmt::Result {
+    for reading in readings {
+        let kind = match reading.value {
+            Value::Counter(_) => MetricType::Counter,
+            Value::Gauge(_) | Value::Real(_) => MetricType::Gauge,
+        };
+        let (help, unit) = (format!("{}.", reading.help), reading.unit.as_ref());
+        let mut metric = encoder.encode_descriptor(reading.name, &help, unit, kind)?;
+        for (labels, of) in of {
+            match labels.is_empty() {
+                true => reading.encode(of, &mut metric)?,
+                false => reading.encode(of, &mut metric.encode_family(labels)?)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Registers readings of what `read` returns, which is called once for all of them whenever
+/// somebody asks.
+pub fn register<T: 'static>(
+    registry: &mut Registry,
+    readings: Vec<Reading<T>>,
+    read: impl Fn() -> T + Send + Sync + 'static,
+) {
+    register_encoded(registry, move |encoder| {
+        encode(encoder, &readings, &[(Labels::new(), read())])
+    });
+}
+
+/// Registers what `encode` tells the encoder whenever somebody asks.
+pub fn register_encoded(
+    registry: &mut Registry,
+    encode: impl Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static,
+) {
+    registry.register_collector(Box::new(Encoded(encode)));
+}
+
+struct Encoded<F>(F);
+
+impl<F> fmt::Debug for Encoded<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded").finish_non_exhaustive()
+    }
+}
+
+impl<F> Collector for Encoded<F>
+where
+    F: Fn(&mut DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static,
+{
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        (self.0)(&mut encoder)
+    }
+}
+
+/// A metric's value at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// The whole name, with its unit and suffix.
+    pub name: String,
+    /// What tells it from others of the name, in the order of the registry.
+    pub labels: Vec<(String, String)>,
+    /// As all of them in this format, a floating-point number: exact below 2^53.
+    pub value: f64,
+}
+
+/// The values of all metrics of one node at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Samples(pub Vec<Sample>);
+
+impl Samples {
+    /// What a registry has now. The text format is all that the library gives to read, so
+    /// nobody can read from a registry anything else than what a scraper would.
+    pub fn of(registry: &Registry) -> Self {
+        let mut encoded = String::new();
+        text::encode(&mut encoded, registry).expect("a string takes everything");
+        let lines = encoded.lines().filter(|line| !line.starts_with('#'));
+        Samples(lines.map(|line| parse(line).expect("the text format")).collect())
+    }
+
+    /// What `register` registers has now; for tests and benchmarks, which have no node.
+    pub fn registered_by(register: impl FnOnce(&mut Registry)) -> Self {
+        let mut registry = registry();
+        register(&mut registry);
+        Samples::of(&registry)
+    }
+
+    /// The value of a metric without labels; 0 of one that the node does not have.
+    pub fn get(&self, name: &str) -> f64 {
+        let mut named = self.0.iter().filter(|sample| sample.name == name);
+        named.find(|sample| sample.labels.is_empty()).map_or(0.0, |sample| sample.value)
+    }
+
+    /// The value of a metric that a peer labels, and nothing else; 0 where there is none.
+    pub fn of_peer(&self, name: &str, peer: &str) -> f64 {
+        let mut named = self.0.iter().filter(|sample| sample.name == name);
+        let is_of = |labels: &[_]| matches!(labels, [(label, of)] if label == "peer" && of == peer);
+        named.find(|sample| is_of(&sample.labels)).map_or(0.0, |sample| sample.value)
+    }
+
+    /// As [`Samples::get`], of a metric that is a whole number.
+    pub fn count(&self, name: &str) -> u64 {
+        self.get(name) as u64
+    }
+}
+
+/// `name value` or `name{label="value",…} value`.
+fn parse(line: &str) -> Option<Sample> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let value = value.parse().ok()?;
+    let Some((name, mut rest)) = series.split_once('{') else {
+        return Some(Sample { name: series.to_owned(), labels: Vec::new(), value });
+    };
+    let mut labels = Vec::new();
+    while rest != "}" {
+        let (label, quoted) = rest.trim_start_matches(',').split_once("=\"")?;
+        let (value, behind) = unquote(quoted)?;
+        labels.push((label.to_owned(), value));
+        rest = behind;
+    }
+    Some(Sample { name: name.to_owned(), labels, value })
+}
+
+/// What stands before the closing quotation mark, and what behind it.
+fn unquote(text: &str) -> Option<(String, &str)> {
+    let (mut value, mut characters) = (String::new(), text.chars());
+    loop {
+        match characters.next()? {
+            '"' => return Some((value, characters.as_str())),
+            '\\' => value.push(match characters.next()? {
+                'n' => '\n',
+                escaped => escaped,
+            }),
+            character => value.push(character),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What is registered is read back: names, labels and values.
+
+use super::*;
+
+fn sample(name: &str, labels: &[(&str, &str)], value: f64) -> Sample {
+    let labels = labels.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    Sample { name: name.to_owned(), labels: labels.collect(), value }
+}
+
+#[test]
+fn what_was_registered_is_read_in_its_order() {
+    let mut registry = registry();
+    let puts: Counter = Counter::default();
+    registry.register("puts", "Objects put", puts.clone());
+    let readings = vec![
+        Reading::gauge("store", "What it holds", |of: &(u64, f64)| of.0).unit(Unit::Bytes),
+        Reading::real("age", "Since when", |of: &(u64, f64)| of.1).unit(Unit::Seconds),
+    ];
+    register(&mut registry, readings, || (7, 0.25));
+    puts.inc_by(3);
+    let read = Samples::of(&registry);
+    let expected = [
+        sample("gitstratum_puts_total", &[], 3.0),
+        sample("gitstratum_store_bytes", &[], 7.0),
+        sample("gitstratum_age_seconds", &[], 0.25),
+    ];
+    assert_eq!(read.0, expected);
+    assert_eq!((read.count("gitstratum_puts_total"), read.count("no such metric")), (3, 0));
+}
+
+#[test]
+fn labels_tell_readings_of_one_name_apart_whatever_is_in_them() {
+    let odd = "a\"} b{c=\"1\\,\nd";
+    let mut registry = registry();
+    register_encoded(&mut registry, move |encoder| {
+        let readings = [Reading::counter("dials", "Dials begun", |dials| *dials)];
+        let of = [
+            (vec![("peer", "n2".to_owned())], 5),
+            (vec![("peer", odd.to_owned()), ("stage", String::new())], 6),
+            (vec![], 7),
+        ];
+        encode(encoder, &readings, &of)
+    });
+    let read = Samples::of(&registry);
+    let expected = [
+        sample("gitstratum_dials_total", &[("peer", "n2")], 5.0),
+        sample("gitstratum_dials_total", &[("peer", odd), ("stage", "")], 6.0),
+        sample("gitstratum_dials_total", &[], 7.0),
+    ];
+    assert_eq!(read.0, expected);
+    assert_eq!(read.count("gitstratum_dials_total"), 7);
+}
