@@ -17,6 +17,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
 use gitstratum_catalog::encode::{decode_command, decode_query, encode_answer};
+use gitstratum_catalog::ids::ClientId;
 use gitstratum_cluster::service::Agreement;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{Group, OpenError, Opening, Options, ProposeError};
@@ -87,11 +88,11 @@ impl Participant {
     /// Takes part until it is dropped, or cannot go on. `rng` seeds the engine.
     pub(crate) async fn run(self: Arc<Self>, mut rng: ChaCha12Rng) {
         match self.take_part(&mut rng).await {
-            Ok(group) => {
+            Ok((group, client)) => {
                 let stopped = tokio::select! {
                     biased;
                     stopped = group.stopped() => stopped,
-                    () = voters::tend(&self.node, &group, &self.peers.layout) => return,
+                    () = voters::tend(&self.node, client, &group, &self.peers.layout) => return,
                 };
                 tracing::error!(reason = stopped, "the catalog's engine has stopped here");
                 self.is_in_trouble(format!("its engine has stopped: {stopped}"));
@@ -103,7 +104,10 @@ impl Participant {
         }
     }
 
-    async fn take_part(&self, rng: &mut ChaCha12Rng) -> Result<Arc<Group<Catalog>>, Trouble> {
+    async fn take_part(
+        &self,
+        rng: &mut ChaCha12Rng,
+    ) -> Result<(Arc<Group<Catalog>>, ClientId), Trouble> {
         let identity = Identity::keep(&self.disk, rng).await?;
         let (member, founds) = match identity.member {
             Some(member) => (member, false),
@@ -124,7 +128,7 @@ impl Participant {
         tracing::info!(node = %self.node, member, "takes part in the catalog");
         self.group.store(Some(group.clone()));
         self.enter(identity, &group).await;
-        Ok(group)
+        Ok((group, ClientId(identity.directory.0)))
     }
 
     fn is_in_trouble(&self, trouble: String) {

@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use gitstratum_catalog::encode::{decode_reply, encode_command};
 use gitstratum_catalog::entity::NodeState;
-use gitstratum_consensus::{Group, GroupStatus, Member, MembersError};
+use gitstratum_catalog::ids::ClientId;
+use gitstratum_catalog::{Command, Operation, Request};
+use gitstratum_consensus::{Group, GroupStatus, Member};
+use gitstratum_core::limits;
 use gitstratum_core::placement::{CurrentLayout, Layout, MemberState, NodeId};
+use gitstratum_host::unix_time_ms;
 
-use super::Catalog;
+use super::{Catalog, GROUP};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -16,8 +21,13 @@ const VOTERS_MAX: usize = 7;
 /// A learner that lacks no more entries than this can vote.
 const LAG_MAX: u64 = 100;
 
-/// Looks after the members while this one leads. Never ends.
-pub(super) async fn tend(node: &NodeId, group: &Group<Catalog>, layout: &CurrentLayout) {
+/// Looks after the members while this one leads. Never ends. `client` is who its commands are from.
+pub(super) async fn tend(
+    node: &NodeId,
+    client: ClientId,
+    group: &Group<Catalog>,
+    layout: &CurrentLayout,
+) {
     loop {
         tokio::time::sleep(PAUSE).await;
         let status = group.status();
@@ -26,16 +36,18 @@ pub(super) async fn tend(node: &NodeId, group: &Group<Catalog>, layout: &Current
         }
         let known = group.with_local(known);
         let step = next_step(&status, &known, &layout.get());
-        if let Err(error) = take(group, &step).await {
-            tracing::warn!(%node, ?step, %error, "the members of the catalog stay as they are");
+        if let Err(error) = take(node, client, group, &step).await {
+            tracing::warn!(%node, ?step, error, "the members of the catalog stay as they are");
         }
     }
 }
 
-/// Nodes that the catalog knows and that were not removed, by member.
-fn known(catalog: &Catalog) -> BTreeMap<u64, NodeId> {
+/// Nodes that the catalog knows and that were not removed, by member, with what it says of them.
+type Known = BTreeMap<u64, (NodeId, NodeState)>;
+
+fn known(catalog: &Catalog) -> Known {
     let nodes = catalog.0.nodes().filter(|(_, node)| node.state != NodeState::Removed);
-    nodes.map(|(id, node)| (node.raft.0, id.clone())).collect()
+    nodes.map(|(id, node)| (node.raft.0, (id.clone(), node.state))).collect()
 }
 
 /// What is to be done next.
@@ -46,27 +58,59 @@ enum Step {
     Vote(BTreeSet<u64>),
     HandOver(u64),
     Forget(BTreeSet<u64>),
+    /// The catalog is to say what part a node has.
+    Note(NodeId, NodeState),
 }
 
-async fn take(group: &Group<Catalog>, step: &Step) -> Result<(), MembersError> {
-    match step {
+async fn take(
+    node: &NodeId,
+    client: ClientId,
+    group: &Group<Catalog>,
+    step: &Step,
+) -> Result<(), String> {
+    let changed = match step {
         Step::Nothing => return Ok(()),
-        Step::Add(member) => group.add_learner(member.clone()).await?,
-        Step::Vote(voters) => group.set_voters(voters.clone()).await?,
-        Step::HandOver(to) => group.hand_over(*to).await?,
-        Step::Forget(members) => group.remove_learners(members.clone()).await?,
-    }
+        Step::Add(member) => group.add_learner(member.clone()).await,
+        Step::Vote(voters) => group.set_voters(voters.clone()).await,
+        Step::HandOver(to) => group.hand_over(*to).await,
+        Step::Forget(members) => group.remove_learners(members.clone()).await,
+        Step::Note(of, state) => return note(node, client, group, of, *state).await,
+    };
+    changed.map_err(|error| error.to_string())?;
     tracing::info!(?step, "the members of the catalog changed");
     Ok(())
 }
 
-fn next_step(status: &GroupStatus, known: &BTreeMap<u64, NodeId>, layout: &Layout) -> Step {
+async fn note(
+    node: &NodeId,
+    client: ClientId,
+    group: &Group<Catalog>,
+    of: &NodeId,
+    state: NodeState,
+) -> Result<(), String> {
+    let now = unix_time_ms();
+    let command = Command {
+        group: GROUP,
+        // A later note is another one.
+        request: Request { client, number: now },
+        at_ms: now,
+        who: node.to_string(),
+        operation: Operation::SetNodeState { node: of.to_string(), state },
+    };
+    let command = encode_command(&command).map_err(|error| error.to_string())?;
+    let proposed = group.propose(command.into(), limits::CATALOG_REQUEST_TIMEOUT).await;
+    let reply = proposed.map_err(|error| error.to_string())?.reply;
+    let done = decode_reply(&reply).map_err(|error| error.to_string())?.into_result();
+    done.map(drop).map_err(|refused| refused.to_string())
+}
+
+fn next_step(status: &GroupStatus, known: &Known, layout: &Layout) -> Step {
     let [voters] = &status.voters[..] else {
         // A change is under way.
         return Step::Nothing;
     };
     let missing = known.iter().find(|(id, _)| !status.nodes.contains_key(id));
-    if let Some((id, node)) = missing {
+    if let Some((id, (node, _))) = missing {
         return Step::Add(Member { id: *id, node: node.to_string() });
     }
     let wanted = wanted(voters, known, layout);
@@ -89,18 +133,22 @@ fn next_step(status: &GroupStatus, known: &BTreeMap<u64, NodeId>, layout: &Layou
     }
     let forgotten = |id: &&u64| !known.contains_key(id) && !voters.contains(id);
     let forgotten: BTreeSet<u64> = status.nodes.keys().filter(forgotten).copied().collect();
-    match forgotten.is_empty() {
-        true => Step::Nothing,
-        false => Step::Forget(forgotten),
+    if !forgotten.is_empty() {
+        return Step::Forget(forgotten);
     }
+    let part = |id| if voters.contains(id) { NodeState::Voter } else { NodeState::Learner };
+    let wrong = known.iter().filter(|(id, (_, said))| part(id) != *said);
+    // Who votes first, so that there is a voter at every moment.
+    let wrong = wrong.min_by_key(|(id, _)| !voters.contains(id));
+    wrong.map_or(Step::Nothing, |(id, (node, _))| Step::Note(node.clone(), part(id)))
 }
 
 /// Who is to vote: an odd number of the active members, those that do already first.
-fn wanted(voters: &BTreeSet<u64>, known: &BTreeMap<u64, NodeId>, layout: &Layout) -> BTreeSet<u64> {
+fn wanted(voters: &BTreeSet<u64>, known: &Known, layout: &Layout) -> BTreeSet<u64> {
     let is_active = |node: &NodeId| {
         layout.member(node).is_some_and(|member| member.state == MemberState::Active)
     };
-    let active = known.iter().filter(|(_, node)| is_active(node)).map(|(id, _)| *id);
+    let active = known.iter().filter(|(_, (node, _))| is_active(node)).map(|(id, _)| *id);
     let mut active: Vec<u64> = active.collect();
     active.sort_by_key(|id| (!voters.contains(id), *id));
     let most = active.len().min(VOTERS_MAX);

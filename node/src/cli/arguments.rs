@@ -14,7 +14,8 @@ use catalog::REPO_HELP;
 use jobs::{REPAIR_HELP, SCRUB_HELP};
 
 pub use catalog::{
-    Events, ObjectFormat, RepoCommand, RepoCreate, RepoList, Scope, TokenCommand, TokenCreate,
+    Events, NodeCommand, ObjectFormat, RepoCommand, RepoCreate, RepoList, Scope, TokenCommand,
+    TokenCreate,
 };
 pub use jobs::JobCommand;
 
@@ -75,6 +76,9 @@ pub enum Command {
     /// Make, list, show, rename and delete repositories
     #[command(subcommand, after_help = REPO_HELP)]
     Repo(RepoCommand),
+    /// List the nodes that agree on names
+    #[command(subcommand)]
+    Node(NodeCommand),
     /// Print what changed, in order, as JSON lines: repositories, refs, members, tokens
     Events(Events),
     /// Make, list and revoke access tokens

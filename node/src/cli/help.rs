@@ -6,7 +6,7 @@ use super::arguments::Arguments;
 
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Run nodes", &["serve", "check-config", "dev"]),
-    ("Name repositories", &["repo", "events", "token"]),
+    ("Name repositories", &["repo", "token", "events", "node"]),
     ("Keep repositories and objects", &["import", "export", "put", "get", "has"]),
     ("See and change a cluster", &["status", "layout", "repair", "scrub", "snapshot"]),
     ("Look at files without a node", &["store"]),

@@ -136,6 +136,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Serve(asked) => serve::serve(asked).await,
             Command::Dev(asked) => dev::dev(asked).await,
             Command::Repo(asked) => catalog::repo(asked).await,
+            Command::Node(asked) => catalog::node(asked).await,
             Command::Events(asked) => catalog::events(asked).await,
             Command::Token(asked) => catalog::token(asked).await,
             Command::Put(asked) => objects::put(asked).await,

@@ -10,6 +10,7 @@ mod descriptors;
 mod full_disk;
 mod identity;
 mod layout;
+mod names;
 mod output;
 mod repair;
 mod scrub;

@@ -1,11 +1,12 @@
 //! Steps, from one state of the members to the next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use gitstratum_catalog::entity::NodeState;
 use gitstratum_consensus::{GroupStatus, Member};
 use gitstratum_core::placement::{Layout, MemberState, NodeId};
 
-use super::{Step, next_step};
+use super::{Known, Step, next_step};
 use gitstratum_core::placement::Member as LayoutMember;
 
 fn layout(states: &[(u64, MemberState)]) -> Layout {
@@ -21,8 +22,9 @@ fn active(ids: impl IntoIterator<Item = u64>) -> Layout {
     layout(&ids.into_iter().map(|id| (id, MemberState::Active)).collect::<Vec<_>>())
 }
 
-fn known(ids: impl IntoIterator<Item = u64>) -> BTreeMap<u64, NodeId> {
-    ids.into_iter().map(|id| (id, NodeId::new(format!("n{id}")))).collect()
+/// All of them are said to be voters.
+fn known(ids: impl IntoIterator<Item = u64>) -> Known {
+    ids.into_iter().map(|id| (id, (NodeId::new(format!("n{id}")), NodeState::Voter))).collect()
 }
 
 /// Member 1 leads these voters, and has these members besides; all have the whole log.
@@ -56,7 +58,8 @@ fn a_group_grows_from_one_to_three_and_to_seven_at_most() {
     assert_eq!(added, Step::Add(Member { id: 2, node: "n2".to_owned() }));
     // Two voters are no safer than one, and stop with either.
     let two = status(&[1], &[1, 2]);
-    assert_eq!(next_step(&two, &known([1, 2]), &active([1, 2])), Step::Nothing);
+    let noted = Step::Note(NodeId::new("n2"), NodeState::Learner);
+    assert_eq!(next_step(&two, &known([1, 2]), &active([1, 2])), noted);
     let three = status(&[1], &[1, 2, 3]);
     assert_eq!(next_step(&three, &known(1..=3), &active(1..=3)), vote(1..=3));
     let nine: Vec<u64> = (1..=9).collect();
@@ -84,7 +87,14 @@ fn who_is_behind_does_not_vote_and_nothing_changes_while_a_change_is_under_way()
 #[test]
 fn voters_that_vote_already_stay_though_another_comes_first() {
     let grown = status(&[1, 3, 4], &[1, 2, 3, 4]);
-    assert_eq!(next_step(&grown, &known(1..=4), &active(1..=4)), Step::Nothing);
+    let mut said = known(1..=4);
+    said.get_mut(&2).unwrap().1 = NodeState::Learner;
+    assert_eq!(next_step(&grown, &said, &active(1..=4)), Step::Nothing);
+    // What the catalog says follows: first of those that vote.
+    said.get_mut(&2).unwrap().1 = NodeState::Voter;
+    said.get_mut(&3).unwrap().1 = NodeState::Joining;
+    let noted = next_step(&grown, &said, &active(1..=4));
+    assert_eq!(noted, Step::Note(NodeId::new("n3"), NodeState::Voter));
 }
 
 #[test]

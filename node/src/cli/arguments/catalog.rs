@@ -1,4 +1,5 @@
-//! What `repo`, `events` and `token` accept: names, who follows them, and who may use them.
+//! What `repo`, `token`, `events` and `node` accept: names, who may use them, who follows them, and
+//! who agrees on them.
 
 use std::time::Duration;
 
@@ -112,6 +113,20 @@ pub struct RepoList {
     /// The cluster
     #[command(flatten)]
     pub client: ClientArguments,
+}
+
+/// What `node` can do.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List the nodes that agree on names, and what part each has
+    List {
+        /// Print a JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
 }
 
 /// `events`

@@ -1,6 +1,7 @@
-//! Names: `repo`, `events` and `token`.
+//! Names: `repo`, `token`, `events` and `node`.
 
 mod events;
+mod nodes;
 mod repositories;
 mod tokens;
 
@@ -13,6 +14,7 @@ use super::{Failure, connect, seeded_by_the_system};
 use crate::catalog::{CallError, CatalogClient};
 
 pub(super) use events::events;
+pub(super) use nodes::node;
 pub(super) use repositories::repo;
 pub(super) use tokens::token;
 
