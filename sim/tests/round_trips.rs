@@ -14,8 +14,9 @@ use gitstratum_cluster::client::{Client, ClientOptions, Got};
 use gitstratum_core::limits;
 use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use gitstratum_core::placement::{Layout, Member, NodeId};
+use gitstratum_host::Host;
+use gitstratum_host::signal::Terminations;
 use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
-use gitstratum_host::{Host, signal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::oneshot;
@@ -57,7 +58,8 @@ async fn started(machine: &Machine, name: &str) {
     machine.start(move |host| async move {
         let ready = move |_| ready.send(()).unwrap();
         let rng = ChaCha12Rng::seed_from_u64(1);
-        serve(config, host, rng, ready, signal::termination()).await.unwrap();
+        let mut requests = Terminations::watch();
+        serve(config, host, rng, ready, requests.next()).await.unwrap();
     });
     listens.await.unwrap();
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use html_escape::encode_text;
+
 use super::push;
 use crate::trace::{Event, Outcome, Record};
 use crate::verdict::History;
@@ -65,7 +67,8 @@ pub(super) fn machines(trace: &[Record], history: &History<'_>) -> String {
     let mut contents = String::new();
     for (row, node) in nodes.iter().enumerate() {
         let y = row as f64 * ROW;
-        push(&mut contents, format_args!("<text x=\"4\" y=\"{}\">{node}</text>", y + 15.0));
+        let (below, name) = (y + 15.0, encode_text(node));
+        push(&mut contents, format_args!("<text x=\"4\" y=\"{below}\">{name}</text>"));
         let mut began_us = 0;
         let mut state = NodeState::default();
         for record in trace {

@@ -10,6 +10,8 @@ mod tests;
 
 use std::fmt::Write;
 
+use html_escape::encode_text;
+
 use crate::trace::{Event, Record};
 use crate::verdict::{History, Verdict, Violation};
 
@@ -36,7 +38,7 @@ pub fn page(trace: &[Record], verdict: Verdict, violations: &[Violation], digest
              <title>{0} seed {seed}: {word}</title><style>{STYLE}</style>\
              <h1>{0}, seed {seed}: <span class=\"{word}\">{word}</span></h1>\
              <p>digest <code>{digest}</code></p>",
-            escape(scenario)
+            encode_text(scenario)
         ),
         list_of(violations),
         "<h2>Machines</h2><p class=\"key\"><span><i style=\"background:#8fc79a\"></i>listens\
@@ -64,7 +66,7 @@ fn list_of(violations: &[Violation]) -> String {
     }
     let mut list = format!("<h2>{} violations</h2><ul>", violations.len());
     for violation in violations.iter().take(VIOLATIONS_LISTED_MAX) {
-        push(&mut list, format_args!("<li>{}</li>", escape(&violation.to_string())));
+        push(&mut list, format_args!("<li>{}</li>", encode_text(&violation.to_string())));
     }
     list + "</ul>"
 }
@@ -73,13 +75,15 @@ fn list_of(violations: &[Violation]) -> String {
 fn events(trace: &[Record]) -> String {
     let mut list = "<h2>Events</h2><ul>".to_owned();
     for record in trace {
-        let actor = escape(&record.actor);
+        let actor = encode_text(&record.actor);
         let what = match &record.event {
             Event::Phase { phase } => format!("phase: {phase:?}"),
             Event::Started { address } => format!("{actor} started at {address}"),
             Event::Ready => format!("{actor} listens"),
             Event::Stopped { by } => format!("{actor} stopped: {by:?}"),
-            Event::Exited { reason } => format!("{actor} stopped by itself: {}", escape(reason)),
+            Event::Exited { reason } => {
+                format!("{actor} stopped by itself: {}", encode_text(reason))
+            }
             Event::Cut { to } => format!("{actor} no longer reaches {to}"),
             Event::Mended { to } => format!("{actor} reaches {to} again"),
             Event::Link { to, latency_us: [least, most], loss } => {
@@ -104,7 +108,7 @@ fn events(trace: &[Record]) -> String {
                 format!("{actor}, who speaks {speaks}, answers at {address}")
             }
             Event::Dns { address } => format!("{actor} resolves to {address:?}"),
-            Event::Disk { trouble, .. } => format!("disk of {actor}: {}", escape(trouble)),
+            Event::Disk { trouble, .. } => format!("disk of {actor}: {}", encode_text(trouble)),
             Event::DiskReplaced => format!("disk of {actor}: replaced by an empty one"),
             Event::DiskReleased => format!("disk of {actor}: well again"),
             Event::Rotted { path, bit } => format!("disk of {actor}: bit {bit} of {path} flips"),
@@ -115,15 +119,15 @@ fn events(trace: &[Record]) -> String {
                 format!("disk of {actor}: {left} of {bytes} bytes are left of {path}")
             }
             Event::FaultMissed { wanted } => {
-                format!("disk of {actor}: nothing to damage: {}", escape(wanted))
+                format!("disk of {actor}: nothing to damage: {}", encode_text(wanted))
             }
             Event::Condemned { ids, .. } => format!("{} objects are to be deleted", ids.len()),
             Event::Deleted { objects, .. } => format!("{actor} deleted {objects} objects"),
             Event::NotDeleted { reason, .. } => {
-                format!("{actor} did not delete all: {}", escape(reason))
+                format!("{actor} did not delete all: {}", encode_text(reason))
             }
             Event::CompactionStruck { at, .. } => format!("{actor} compacts: {at:?}"),
-            Event::Panicked { message } => format!("panic: {}", escape(message)),
+            Event::Panicked { message } => format!("panic: {}", encode_text(message)),
             Event::Stuck { phase } => format!("stuck in phase {phase:?}"),
             _ => continue,
         };
@@ -134,10 +138,6 @@ fn events(trace: &[Record]) -> String {
 
 fn seconds(at_us: u64) -> String {
     format!("{:.3}", at_us as f64 / 1e6)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Adds text to a string, which cannot fail.

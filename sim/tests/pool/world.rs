@@ -12,8 +12,9 @@ use gitstratum_cluster::transport::{
 };
 use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
 use gitstratum_core::replica::NodeError;
+use gitstratum_host::Host;
+use gitstratum_host::signal::Terminations;
 use gitstratum_host::simulated::{DiskProfile, Link, Machine, Network};
-use gitstratum_host::{Host, signal};
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::oneshot;
@@ -93,7 +94,8 @@ impl World {
         self.machine(number).start(move |host| async move {
             let ready = move |_| ready.send(()).unwrap();
             let rng = ChaCha12Rng::seed_from_u64(1);
-            serve(config, host, rng, ready, signal::termination()).await.unwrap();
+            let mut requests = Terminations::watch();
+            serve(config, host, rng, ready, requests.next()).await.unwrap();
         });
         listens.await.unwrap();
     }

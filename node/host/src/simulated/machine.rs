@@ -141,7 +141,7 @@ impl Machine {
         self.end_process(None);
     }
 
-    /// Asks the process to stop, as `SIGTERM` does: see [`crate::signal::termination`]. A
+    /// Asks the process to stop, as `SIGTERM` does: see [`crate::signal::Terminations`]. A
     /// process that does not watch for it dies at once.
     pub fn terminate(&self) {
         let node = self.state().process.as_ref().map(|process| process.node);

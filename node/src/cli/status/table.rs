@@ -72,6 +72,9 @@ fn lacks(name: &str, status: &StatusResponse, answers: &[Answer]) -> u64 {
 /// What is wrong with a node and its store, or that nothing is.
 fn state(status: &StatusResponse, metrics: &Samples) -> String {
     let mut wrong = Vec::new();
+    if status.metrics.is_none() {
+        wrong.push("tells no numbers: its program is an earlier one".to_owned());
+    }
     if is_overloaded(metrics) {
         let in_flight = metrics.count("gitstratum_server_requests_in_flight");
         wrong.push(format!("overloaded: {in_flight} requests in flight"));

@@ -160,7 +160,7 @@ impl Model {
     }
 
     /// Compares the store's own count with what it holds.
-    pub async fn check_count(&self, store: &dyn Store) -> Result<(), String> {
+    pub async fn check_count(&self, store: &SegmentStore) -> Result<(), String> {
         let held = self.check_all(store).await?;
         let there = held.iter().filter(|held| **held).count() as u64;
         let counted = store.stats().objects;

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::disk::OpenMode;
+use crate::signal::Terminations;
 
 /// A server that echoes, and a client with a connection to it that works.
 async fn connected(network: &Network) -> (Machine, Machine, Stream, Host) {
@@ -319,7 +320,7 @@ fn two_machines_cannot_have_one_address() {
 fn a_process_can_be_asked_to_stop() {
     simulate(34, |network| async move {
         let server = machine(&network, "server", SERVER);
-        server.start(|_| crate::signal::termination());
+        server.start(|_| async { Terminations::watch().next().await });
         sleep(Duration::from_secs(1)).await;
         assert!(server.is_running());
         server.terminate();
