@@ -1,3 +1,5 @@
+//! Simulation runner.
+//!
 //! One run: scenario and seed in, trace out.
 //!
 //! Invariant: a run shares nothing with any other. It has a thread of its own, because

@@ -1,3 +1,5 @@
+//! Local replica.
+//!
 //! A replica in the same process: the engine takes part like any other node.
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! TOML field locations.
+//!
 //! Where in a TOML text a field stands, and which field stands at a place.
 //!
 //! An operator needs both of every error: the line to go to and the field's full name.

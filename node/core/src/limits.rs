@@ -1,3 +1,5 @@
+//! Limits.
+//!
 //! Every bound of the node in one place, with units in the names and the relations
 //! between them checked when the crate is compiled.
 

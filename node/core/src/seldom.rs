@@ -1,3 +1,5 @@
+//! Log rate limiting.
+//!
 //! Log lines that are due once in a while, with a count of what they stand for.
 //!
 //! What is refused at a bound is refused often: a line for each would fill the disk that the

@@ -1,3 +1,5 @@
+//! Wall clock.
+//!
 //! The time of day, for what must be told across a restart.
 //!
 //! Nothing is ordered or timed out by it: it may jump, and it differs between machines. In a

@@ -1,3 +1,5 @@
+//! CPU-bound work.
+//!
 //! Work that keeps a processor busy for long.
 
 #[cfg(not(madsim))]

@@ -1,3 +1,5 @@
+//! Dedicated threads.
+//!
 //! Tasks that wait for the disk so often that a thread of their own pays.
 
 use tokio::task::JoinHandle;

@@ -1,3 +1,5 @@
+//! File descriptor limit.
+//!
 //! How many files and sockets the process may have open.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -1,3 +1,5 @@
+//! Low-priority work.
+//!
 //! Work that can wait, on a thread of its own.
 
 /// Lets others go first that want this processor: for [`crate::dedicated`] tasks that nobody

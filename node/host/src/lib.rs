@@ -1,3 +1,5 @@
+//! Host abstraction.
+//!
 //! What a machine gives a node: network, disk, processors, the time of day, and the request
 //! to stop.
 //!

@@ -1,3 +1,5 @@
+//! Signals.
+//!
 //! The operator's or the supervisor's requests: to stop, and to read the configuration again.
 
 #[cfg(all(test, not(madsim)))]

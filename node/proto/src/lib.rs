@@ -1,3 +1,5 @@
+//! Protocol buffers.
+//!
 //! The gRPC contract, compiled.
 //!
 //! Only generated code lives here: the conversion between these messages and the

@@ -1,3 +1,5 @@
+//! Command-line grammar.
+//!
 //! What the command line accepts, and the help that teaches it.
 
 mod catalog;

@@ -1,3 +1,5 @@
+//! Atomic output file.
+//!
 //! Where an object's data goes: standard output, or a file that appears only when it is whole.
 //!
 //! Invariant: a file that was there before stays as it was until the new one is complete; what

@@ -1,3 +1,5 @@
+//! Cluster-wide commands.
+//!
 //! What commands have in common that ask every node how it is, or tell every node what to do:
 //! what is partial, who was not told, and how numbers read.
 

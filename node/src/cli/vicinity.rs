@@ -1,3 +1,5 @@
+//! Data directory nesting check.
+//!
 //! What is around a data directory: no store is kept inside another node's.
 //!
 //! A slip of a path (`DIR/segments` for `DIR`) would put one node's files among another's, which

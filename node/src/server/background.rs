@@ -1,3 +1,5 @@
+//! Background tasks.
+//!
 //! Background: what a node does while nobody asks it anything.
 
 use std::future::Future;

@@ -1,3 +1,5 @@
+//! Peer wiring.
+//!
 //! Connecting: how a node reaches its peers, and what its rooms tell each other in memory.
 
 use std::sync::Arc;

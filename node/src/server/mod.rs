@@ -1,3 +1,5 @@
+//! Server assembly.
+//!
 //! A node, assembled: configuration and host in, a running server out.
 //!
 //! Four steps, a room each but for the last: open what it keeps, connect it to its peers, start

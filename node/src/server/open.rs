@@ -1,3 +1,5 @@
+//! Server resources.
+//!
 //! Opening: the port, and everything that a node keeps in its data directory.
 //!
 //! Invariant: nothing is served, and no peer is dialled, before all of it is open.

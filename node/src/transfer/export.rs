@@ -1,3 +1,5 @@
+//! Repository export.
+//!
 //! From the cluster to a bare repository on disk.
 //!
 //! Objects are fetched in batches, several at a time, and written to packs of bounded

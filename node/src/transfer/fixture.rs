@@ -1,3 +1,5 @@
+//! Test fixture.
+//!
 //! For tests of import and export: repositories made by git, and a cluster of one real node.
 
 use std::io::Write;

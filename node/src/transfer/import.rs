@@ -1,3 +1,5 @@
+//! Repository import.
+//!
 //! From a Git repository on disk into the cluster.
 //!
 //! Two workers decode objects in the order of the packs, where a delta is near its base,

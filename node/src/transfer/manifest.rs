@@ -1,3 +1,5 @@
+//! Repository manifest.
+//!
 //! What `import` stores beside the objects so that `export` can rebuild a repository.
 //!
 //! A manifest is a text, stored as a blob in the repository's own hash algorithm; its

@@ -1,3 +1,5 @@
+//! Import and export.
+//!
 //! Whole repositories in and out of the cluster.
 
 pub mod export;

@@ -1,3 +1,5 @@
+//! Progress counters.
+//!
 //! How far a long transfer is, told to whoever shows it.
 
 /// Hears of the progress of an import or export; called from one task.

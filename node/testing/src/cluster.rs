@@ -1,3 +1,5 @@
+//! Scripted cluster.
+//!
 //! Scripted replicas under one layout.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Scripted large object.
+//!
 //! An object in parts, as a scripted replica sends it.
 
 use async_trait::async_trait;

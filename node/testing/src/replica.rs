@@ -164,11 +164,6 @@ impl ScriptedReplica {
         self.state().objects.get(&id).cloned()
     }
 
-    /// Objects that it has.
-    pub fn objects(&self) -> usize {
-        self.state().objects.len()
-    }
-
     /// What it was told that others missed, each once.
     pub fn missed(&self) -> Vec<Missed> {
         self.state().missed.clone()

@@ -1,3 +1,5 @@
+//! Control without hints.
+//!
 //! A replica that says it keeps hints, and keeps none.
 
 use gitstratum_cluster::quorum::decorate::{Layer, StoreHints};

@@ -1,3 +1,5 @@
+//! Pool protections of each control.
+//!
 //! What each broken pool lacks.
 
 use crate::scenario::Control;

@@ -1,3 +1,5 @@
+//! Control without earlier layouts.
+//!
 //! Nodes to whom a layout says nothing of where objects were before.
 //!
 //! They take each layout as if everything had been moved already: members that drain are gone,

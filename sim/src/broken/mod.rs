@@ -1,3 +1,5 @@
+//! Broken pools and controls.
+//!
 //! Pools that lack a protection: what the scenarios are held against.
 //!
 //! A scenario that one of these passes proves nothing about that protection. They stand

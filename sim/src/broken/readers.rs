@@ -1,3 +1,5 @@
+//! Control readers.
+//!
 //! Replicas of which a reader believes too much.
 
 use gitstratum_cluster::quorum::decorate::{Call, Get, GetLarge, Layer};

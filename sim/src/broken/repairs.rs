@@ -1,3 +1,5 @@
+//! Control without read repair.
+//!
 //! Replicas that a read found lacking, and that are given nothing.
 
 use gitstratum_cluster::quorum::decorate::{Layer, Put, PutLarge};

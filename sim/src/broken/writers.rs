@@ -1,3 +1,5 @@
+//! Control writers.
+//!
 //! Writers for which W replicas are enough, and what the others get is nobody's business.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,5 @@
+//! SVG charts.
+//!
 //! The drawings of a page, as inline SVG over one axis of simulated time.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! HTML report.
+//!
 //! A page a person can look at: what happened to each machine, what the clients got, and
 //! what the checkers say. One file, nothing loaded from elsewhere.
 //!

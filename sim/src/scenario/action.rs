@@ -1,3 +1,5 @@
+//! Step actions.
+//!
 //! What a step of a scenario can do.
 //!
 //! Invariant: this is the only list of actions and of their fields. Files are read and written

@@ -1,3 +1,5 @@
+//! Plan validation.
+//!
 //! What must be true of a plan that has the right shape.
 //!
 //! Fields of steps are checked by their names, whatever the action: `nodes` are nodes of the

@@ -1,3 +1,5 @@
+//! Controls.
+//!
 //! The broken pools, repair, writers and readers that a scenario can name as its controls.
 //!
 //! Only their names are here; what they lack is in `broken`.

@@ -1,3 +1,5 @@
+//! Scenario lookup.
+//!
 //! Which file a scenario is in: by its path, by `FILE:NAME`, or by its name in a directory.
 
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! Layout changes.
+//!
 //! What a step changes in the layout.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Scenario language.
+//!
 //! A scenario file, read and checked into a plan, and written back.
 //!
 //! Invariant: a [`Plan`] that was read is runnable as it stands. Every name in it exists, every

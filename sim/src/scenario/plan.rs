@@ -1,3 +1,5 @@
+//! Scenario plan.
+//!
 //! What a scenario asks for: the parts of a plan, each a table of the file.
 //!
 //! Reading and writing is what serde derives; a default here is the value of a field that a

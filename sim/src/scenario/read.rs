@@ -1,3 +1,5 @@
+//! Scenario parser.
+//!
 //! From the text of a file to its plans: errors with line and field.
 
 use std::ops::Range;

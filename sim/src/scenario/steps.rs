@@ -1,3 +1,5 @@
+//! Scenario steps.
+//!
 //! One `[[step]]`: when, which action, and the fields of that.
 //!
 //! A file has all of it in one table, and serde wants the fields of an enum inside a table of

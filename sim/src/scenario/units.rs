@@ -1,3 +1,5 @@
+//! Durations.
+//!
 //! Lengths of time as scenario files write them: `"250ms"`, `"5s"`, `"1m"`, `"2h"`, and
 //! ranges of them. Numbers are whole: a fraction of a second is written in milliseconds.
 

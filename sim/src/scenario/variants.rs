@@ -1,3 +1,5 @@
+//! Scenario variants.
+//!
 //! Scenarios of one file that differ in a few values.
 //!
 //! Each `[[variant]]` holds what is different in it, in the shape of the file: its fields

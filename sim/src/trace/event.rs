@@ -1,3 +1,5 @@
+//! Trace events.
+//!
 //! What can happen in a run.
 
 use serde::Serialize;

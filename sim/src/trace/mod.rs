@@ -1,3 +1,5 @@
+//! Trace.
+//!
 //! What happened in a run, as data.
 //!
 //! Invariant: a trace is all that a checker sees, and it depends on nothing but binary,

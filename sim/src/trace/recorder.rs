@@ -1,3 +1,5 @@
+//! Trace recorder.
+//!
 //! Collects the records of a run.
 //!
 //! The records live outside the simulated world, so that a run that panics leaves what it

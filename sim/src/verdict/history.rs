@@ -1,3 +1,5 @@
+//! Operation history.
+//!
 //! A trace put in order for the checkers: calls with their answers, and which node could
 //! be reached from which client when.
 //!

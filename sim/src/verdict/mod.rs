@@ -1,3 +1,5 @@
+//! Checkers.
+//!
 //! The checkers: pure functions from a trace to what is wrong with it.
 //!
 //! One file a checker, named after the promise of the README that it checks. Safety

@@ -1,3 +1,5 @@
+//! Ledger of acknowledged objects.
+//!
 //! What the clients of a run put, and whether it was acknowledged.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Workload generator.
+//!
 //! Operations drawn from seeded streams, and the workers that carry them out.
 //!
 //! Invariant: every draw comes from a stream named after its purpose, so that a new draw

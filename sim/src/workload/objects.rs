@@ -1,3 +1,5 @@
+//! Object generator.
+//!
 //! Objects made from a seed and a key, sized as Git's are.
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Quiet periods.
+//!
 //! Times in which no worker begins anything.
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,3 +1,5 @@
+//! Seeded random streams.
+//!
 //! One generator per purpose.
 
 use std::ops::RangeInclusive;

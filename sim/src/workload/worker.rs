@@ -1,3 +1,5 @@
+//! Workload worker.
+//!
 //! One line of operations, one after another, on a client.
 
 use std::sync::Arc;

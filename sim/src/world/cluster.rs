@@ -1,3 +1,5 @@
+//! Simulated cluster.
+//!
 //! The machines of a run: nodes, clients, and one to inspect from.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,5 @@
+//! Compaction observer.
+//!
 //! Compaction as it is seen from outside: by the names of the files on a node's disk.
 //!
 //! A segment is called `FIRST-LAST-GENERATION.seg`, and one that compaction wrote has a

@@ -1,3 +1,5 @@
+//! Node configuration.
+//!
 //! What the nodes of a run are configured with: the node's own defaults, but for what the
 //! scenario sets and what a control takes away.
 

@@ -1,3 +1,5 @@
+//! Client connections.
+//!
 //! How clients come to the cluster: over the node's own pool or a broken one, with what a
 //! control, or a step of the scenario, puts around each replica.
 

@@ -1,3 +1,5 @@
+//! Bulk deletion.
+//!
 //! Deletion, as garbage collection would have it: each node is told in its own process which
 //! objects to delete, for over the network nobody deletes.
 

@@ -1,3 +1,5 @@
+//! Disk faults.
+//!
 //! What a scenario does to the disks of nodes.
 
 use gitstratum_host::disk::{Fault, Loss, Operation};

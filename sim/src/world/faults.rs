@@ -1,3 +1,5 @@
+//! Fault schedule.
+//!
 //! The steps of a scenario, taken when the seed says.
 
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Final inspection.
+//!
 //! The last look: after every machine lost its power, what do the nodes hold?
 
 use gitstratum_cluster::client::{Client, GetError};

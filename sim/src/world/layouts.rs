@@ -1,3 +1,5 @@
+//! Layout steps.
+//!
 //! Changes of the layout, told to nodes as `gitstratum layout apply` tells them.
 
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Network faults.
+//!
 //! What a scenario does to links, to the firewall and to the name service.
 
 use std::ops::RangeInclusive;

@@ -1,3 +1,5 @@
+//! World.
+//!
 //! A cluster of simulated machines, and one run of a scenario on it.
 //!
 //! Invariant: the nodes run what production runs, `gitstratum::server::serve` and

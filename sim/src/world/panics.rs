@@ -1,3 +1,5 @@
+//! Panic injection.
+//!
 //! Panics in the code that writes to a replica, when a step asks for them.
 //!
 //! Half of them come before anything was sent, half after the replica took it: then it has

@@ -1,3 +1,5 @@
+//! Process faults.
+//!
 //! What a scenario does to processes without ending them, to the clocks they go by, and their
 //! end in good order.
 

@@ -1,3 +1,5 @@
+//! Verification of held objects.
+//!
 //! Whether a replica that says that it holds an object can give it.
 //!
 //! "I have it" is said by an index, and what rotted is in the index still. Here each replica

@@ -1,3 +1,5 @@
+//! Impostors.
+//!
 //! Who else may answer at an address that a node had.
 
 use std::net::{Ipv4Addr, SocketAddr};

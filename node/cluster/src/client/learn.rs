@@ -1,3 +1,5 @@
+//! Client bootstrap.
+//!
 //! How a client comes to its first layout: from the first peer that answers.
 //!
 //! That layout says which cluster the client talks to for as long as it lives. So the peers

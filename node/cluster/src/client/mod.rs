@@ -1,3 +1,5 @@
+//! Client.
+//!
 //! What a caller uses: the command line, the testbed, any Rust program.
 //!
 //! A client learns the layout from the first peer that answers, then writes and reads
@@ -242,8 +244,8 @@ impl Client {
         self.put_following(objects, skip_present).await
     }
 
-    /// Stores an object of any size from parts of at most `limits::PART_BYTES_MAX` bytes;
-    /// nothing is held whole.
+    /// Stores an object of any size from parts of at most `limits::PART_BYTES_MAX` bytes, of
+    /// which no more than `limits::LARGE_BYTES_KEPT_MAX` bytes are held.
     ///
     /// # Errors
     /// [`PutError`].

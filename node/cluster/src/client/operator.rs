@@ -1,3 +1,5 @@
+//! Administrative fan-out.
+//!
 //! What operators ask of every node at once, beside objects.
 
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Puts across a layout change.
+//!
 //! Puts that meet a change of the layout.
 //!
 //! An attempt goes by one layout from beginning to end. When another one comes, some of its

@@ -1,3 +1,5 @@
+//! Decorator stack of a replica.
+//!
 //! What a client's quorums see of its peers: replicas whose requests are repeated when their
 //! connection failed, traced and counted, with deadlines that follow their latency, behind
 //! circuit breakers.

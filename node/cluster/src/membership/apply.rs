@@ -1,3 +1,5 @@
+//! Layout push.
+//!
 //! Telling nodes a layout, whatever layout they, or we, went by before.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Cluster id.
+//!
 //! Which cluster a node belongs to: made once, kept in its data directory, never changed.
 //!
 //! What the configuration says must be what the directory keeps. Where neither says anything,

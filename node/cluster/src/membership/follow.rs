@@ -1,3 +1,5 @@
+//! Layout pull.
+//!
 //! Catching up: whoever heard of a newer layout asks the members it knows for it.
 //!
 //! Hearing is cheap and goes with every request and answer; asking happens only after it,

@@ -1,3 +1,5 @@
+//! Layout persistence.
+//!
 //! The layout in force, durable in the data directory.
 //!
 //! Invariant: a layout is durable before it is in force, so that no restart goes back behind

@@ -1,3 +1,5 @@
+//! Cluster membership.
+//!
 //! How a node or client comes by newer layouts, how a node keeps the one in force, and which
 //! cluster it belongs to.
 //!

@@ -1,3 +1,5 @@
+//! Quorum reads and writes.
+//!
 //! Writing to and reading from the replicas of an object.
 //!
 //! Nothing under `quorum/` knows what a socket or a file is: replicas are

@@ -1,3 +1,5 @@
+//! Vote counting.
+//!
 //! Counting: what a write's replicas answered, and what a writer did in all.
 //!
 //! Invariant (I4): attempted = succeeded + failed + in flight, at every instant, through

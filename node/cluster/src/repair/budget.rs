@@ -1,3 +1,5 @@
+//! Repair rate limit.
+//!
 //! What repair may take: bytes in a second, and operations at a time; less while clients feel
 //! it, and nothing while an operator has paused it.
 //!

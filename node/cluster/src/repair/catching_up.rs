@@ -1,3 +1,5 @@
+//! Catch-up state.
+//!
 //! Whether a node may have lost what it acknowledged, and what it says "absent" with then.
 //!
 //! A node that was merely down lacks what it did not acknowledge, and "not found" allows for

@@ -1,3 +1,5 @@
+//! Repair control.
+//!
 //! What an operator has repair do: everything now, nothing for now, or not this.
 
 use std::pin::pin;

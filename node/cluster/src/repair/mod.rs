@@ -1,3 +1,5 @@
+//! Repair.
+//!
 //! What a node knows of the health of its cluster, and does for it: hints of writes that
 //! others missed, whether its peers answer, and anti-entropy.
 //!

@@ -1,3 +1,5 @@
+//! Peer health probe.
+//!
 //! Whether this node's peers answer, as its own probe sees it.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Latency-based throttling.
+//!
 //! How repair gives way to clients: less of it while their requests take longer than they do
 //! without it.
 //!

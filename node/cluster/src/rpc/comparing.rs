@@ -1,3 +1,5 @@
+//! Anti-entropy client.
+//!
 //! A peer as the other side of a comparison.
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! gRPC client.
+//!
 //! A replica on another machine: the traits of [`gitstratum_core::replica`] over gRPC.
 //!
 //! As a replica it makes one attempt at each request; who wants a second puts

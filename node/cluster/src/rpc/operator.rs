@@ -1,3 +1,5 @@
+//! Administrative client.
+//!
 //! What operators and peers ask of a node beside objects: who it is, how it is, and that it
 //! take a snapshot, a layout, or an order to one of its jobs.
 

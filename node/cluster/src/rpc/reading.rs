@@ -1,3 +1,5 @@
+//! Read client.
+//!
 //! A peer that is read from, and asked what it holds.
 //!
 //! Each part of a large object comes within the timeout of a request, or its reading ends with

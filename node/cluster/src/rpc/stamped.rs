@@ -1,3 +1,5 @@
+//! Request metadata interceptor.
+//!
 //! A connection whose requests state the layout that the caller goes by.
 
 use std::task::{Context, Poll};

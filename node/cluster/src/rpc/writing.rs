@@ -1,3 +1,5 @@
+//! Write client.
+//!
 //! A peer that is written to.
 
 use std::sync::Arc;

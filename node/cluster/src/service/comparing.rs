@@ -1,3 +1,5 @@
+//! Anti-entropy service.
+//!
 //! Answering a peer that compares what it holds with what we do.
 //!
 //! Invariant: both sides go by the same layouts, those that are not settled included, and so

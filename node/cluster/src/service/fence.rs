@@ -1,3 +1,5 @@
+//! Write fencing.
+//!
 //! Which writes a node refuses because of the layout.
 //!
 //! Invariant (I8): a node stores nothing unless, by its own layout, it is among the object's

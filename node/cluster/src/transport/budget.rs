@@ -1,3 +1,5 @@
+//! Retry budget.
+//!
 //! How many second attempts a peer's requests may have.
 //!
 //! A token bucket, as in Finagle's `RetryBudget` and gRPC's retry throttling (proposal A6):

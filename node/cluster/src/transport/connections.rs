@@ -1,3 +1,5 @@
+//! Connection leases.
+//!
 //! What the rest of a node or client sees of a pool: connections on lease.
 //!
 //! A caller leases a connection for one request, says how the request ended, and drops the

@@ -1,3 +1,5 @@
+//! Connection establishment.
+//!
 //! A dial in its stages: resolve, connect, secure, shake hands, identify.
 //!
 //! Each stage has its own deadline and its own error. Nothing is remembered from one dial

@@ -1,3 +1,5 @@
+//! Single-flight dialling with back-off.
+//!
 //! Opening connections for a peer: one dial at a time, and when not to dial.
 //!
 //! Invariant: a peer is dialled by one task at most. What it comes to is the answer for all

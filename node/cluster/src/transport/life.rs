@@ -1,3 +1,5 @@
+//! Connection liveness.
+//!
 //! The stream under a connection, watched: when it was last heard, and a way to end it.
 //!
 //! A TCP connection can be dead for a quarter of an hour before the kernel says so. Whether

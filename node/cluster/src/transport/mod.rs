@@ -1,3 +1,5 @@
+//! Connection pool.
+//!
 //! Connections to peers: dial, identify, reuse, replace, evict.
 //!
 //! One entry is one identified HTTP/2 connection to one peer. However many callers want a

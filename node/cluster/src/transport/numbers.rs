@@ -1,3 +1,5 @@
+//! Pool statistics.
+//!
 //! What a pool counts: for each peer since the pool was made, kept in the pool's own value.
 
 use std::fmt;

@@ -1,3 +1,5 @@
+//! Pool options.
+//!
 //! How a pool behaves, with the defaults of `limits`.
 
 use std::time::Duration;

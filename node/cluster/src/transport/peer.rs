@@ -1,3 +1,5 @@
+//! Connections of one peer.
+//!
 //! One peer: the connections to it that may be leased, and who holds them.
 //!
 //! Invariant: leasing from a warm peer takes no lock. The list of ready connections is read

@@ -1,3 +1,5 @@
+//! hyper runtime adapter.
+//!
 //! hyper's executor and timer on the aliased `tokio`, so that HTTP/2 runs in both worlds.
 
 use std::future::Future;

@@ -1,3 +1,5 @@
+//! HTTP/2 server.
+//!
 //! The server loop: connections in, requests to the service, a clean end.
 //!
 //! Bounds connections and requests, takes each request's deadline from `grpc-timeout`, and

@@ -1,3 +1,5 @@
+//! Pool maintenance.
+//!
 //! What the pool does unasked: replaces connections that became old, closes those that
 //! nobody uses, and asks the silent ones who is there.
 

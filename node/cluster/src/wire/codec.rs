@@ -1,3 +1,5 @@
+//! Message conversion.
+//!
 //! Messages of the contract ↔ the node's own types.
 //!
 //! What comes from the wire is checked here and nowhere else; past this module an id has

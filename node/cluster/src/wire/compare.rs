@@ -1,3 +1,5 @@
+//! Anti-entropy message conversion.
+//!
 //! The messages of a comparison between replicas ↔ the types of `repair::reconcile`.
 
 use bytes::{Bytes, BytesMut};

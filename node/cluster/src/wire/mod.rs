@@ -1,3 +1,5 @@
+//! Wire format.
+//!
 //! The contract on the wire: messages ↔ values, statuses ↔ errors.
 //!
 //! `rpc` and `service` are the two sides of it: above them nobody sees a protobuf message or a

@@ -1,3 +1,5 @@
+//! Request metadata.
+//!
 //! What goes with requests and answers as metadata: the layout version with all of them, and
 //! with those of repair that they are.
 //!

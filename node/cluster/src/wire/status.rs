@@ -1,3 +1,5 @@
+//! gRPC status mapping.
+//!
 //! The one place where errors become statuses and statuses become errors.
 //!
 //! A failure of the store travels as a `Failure` message: inside the answer for one object

@@ -1,3 +1,5 @@
+//! String sanitizing.
+//!
 //! Words that came over the wire, made fit for a log and for a terminal.
 //!
 //! Peers' reasons and names are shown to people: in errors, in `status`, in the log. What came is

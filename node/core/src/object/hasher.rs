@@ -1,3 +1,5 @@
+//! Object hasher.
+//!
 //! Hashing over Git's framing, whole or in parts.
 //!
 //! Detection of SHA-1 collision attacks costs more than the plain hash, so it is

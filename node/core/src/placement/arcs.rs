@@ -1,3 +1,5 @@
+//! Hash ring ranges.
+//!
 //! Which positions of the ring a node has, or several share: a set of positions as sorted
 //! ranges.
 //!

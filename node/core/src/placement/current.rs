@@ -1,3 +1,5 @@
+//! Layout in force.
+//!
 //! The layout in force: one value that a whole node or client follows.
 //!
 //! It also gathers the history that readers need: a layout that is replaced is kept among

@@ -1,3 +1,5 @@
+//! Layout file.
+//!
 //! The layout as a TOML document: `[cluster]`, `[[node]]`, and what came before.
 //!
 //! The operator writes the first two; the copy that a node keeps, and `layout show` prints,

@@ -1,3 +1,5 @@
+//! Placement.
+//!
 //! Who belongs to the cluster, and which of them hold an object.
 //!
 //! Invariant: pure functions of the layout; every machine that has the same layout

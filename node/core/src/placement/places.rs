@@ -1,3 +1,5 @@
+//! Read and write sets.
+//!
 //! Where an object is written, and where it is looked for, while layouts change.
 //!
 //! An object is written to its N replicas of the layout in force. What was acknowledged

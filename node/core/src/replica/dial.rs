@@ -1,3 +1,5 @@
+//! Dial errors.
+//!
 //! Why a connection could not be opened: the stage of the dial, the address, the cause.
 
 use std::fmt;

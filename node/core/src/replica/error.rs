@@ -1,3 +1,5 @@
+//! Replica errors.
+//!
 //! Why a replica did not answer.
 
 use std::time::Duration;

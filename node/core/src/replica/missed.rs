@@ -1,3 +1,5 @@
+//! Missed writes.
+//!
 //! What a writer says of a replica that should hold an object and did not confirm it, and
 //! what becomes of the report.
 

@@ -1,3 +1,5 @@
+//! Replica traits.
+//!
 //! A replica as others see it: what it is asked, what it answers, and why it does not.
 //!
 //! Whoever writes to replicas, reads from them or compares them knows these traits alone. A

@@ -1,3 +1,5 @@
+//! Replica trait objects.
+//!
 //! A replica that is shared, so that a decorator can stand around one whose type it does not
 //! know.
 

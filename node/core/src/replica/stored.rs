@@ -1,3 +1,5 @@
+//! Store answers and errors.
+//!
 //! What a store answers: what it holds, how durably, and why it did not do as asked.
 
 use async_trait::async_trait;

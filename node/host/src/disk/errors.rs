@@ -1,3 +1,5 @@
+//! Disk error classification.
+//!
 //! What errors of a disk mean: no room, nothing that can be written, or no descriptor or memory
 //! left to open a file with.
 //!

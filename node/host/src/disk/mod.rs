@@ -1,3 +1,5 @@
+//! File system access.
+//!
 //! Files: positioned reads and writes, `fdatasync`, names, directory sync, a lock.
 //!
 //! Paths are relative to the disk's root and use `/`. What was written but not synced

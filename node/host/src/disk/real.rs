@@ -1,3 +1,5 @@
+//! Blocking file I/O.
+//!
 //! A directory of the machine's file system, used off the async threads.
 //!
 //! System calls that may wait for a device run on tokio's blocking threads, unless the task

@@ -1,3 +1,5 @@
+//! Temporary disk.
+//!
 //! A disk of its own for a test, the same way in both worlds.
 
 use super::Disk;

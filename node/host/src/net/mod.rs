@@ -1,3 +1,5 @@
+//! Network abstraction.
+//!
 //! TCP and name resolution.
 //!
 //! Socket errors carry the `io::ErrorKind` that Linux would give: `ConnectionRefused`,

@@ -1,3 +1,5 @@
+//! Real network.
+//!
 //! tokio's TCP and the system's resolver.
 
 use std::io;

@@ -1,3 +1,5 @@
+//! Simulated sockets.
+//!
 //! A simulated machine's sockets, over its own TCP/IP stack.
 //!
 //! Only handles live here: a handle that outlives its process or its machine's power does

@@ -1,3 +1,5 @@
+//! Simulated clock.
+//!
 //! Simulated time, and wake-ups at a moment.
 //!
 //! madsim's sleeps last at least 1 ms and leave a timer behind each time they are polled.

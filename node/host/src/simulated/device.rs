@@ -1,3 +1,5 @@
+//! Simulated network card.
+//!
 //! The machine's network card, as smoltcp sees it: one packet in, any number out.
 //!
 //! Checksums are not computed, because the wire never alters a packet. Buffers of packets

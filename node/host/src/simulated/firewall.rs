@@ -1,3 +1,5 @@
+//! Stateful firewall.
+//!
 //! A firewall or NAT in front of machines: it knows the connections that go through it, and
 //! forgets those on which nothing was said for a while.
 //!

@@ -1,3 +1,5 @@
+//! Simulated kernel.
+//!
 //! The kernel of a machine: one task that drives the stack, and the stack's lock.
 //!
 //! The task runs when it is kicked (a packet came, a process wrote, read or closed) or when

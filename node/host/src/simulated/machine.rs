@@ -1,3 +1,5 @@
+//! Simulated machine.
+//!
 //! One simulated machine: kernel, disk and at most one process.
 
 use std::fmt;

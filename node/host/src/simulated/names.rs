@@ -1,3 +1,5 @@
+//! Simulated DNS.
+//!
 //! The name service: what names resolve to, how late that is answered, and what the
 //! resolver of each machine still remembers.
 //!

@@ -1,3 +1,5 @@
+//! Simulated network.
+//!
 //! The wire between machines and the names they have.
 
 use std::fmt;

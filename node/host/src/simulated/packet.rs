@@ -1,3 +1,5 @@
+//! Packet inspection.
+//!
 //! What the wire and the kernel read off a packet without the stack's help.
 
 use std::net::Ipv4Addr;

@@ -1,3 +1,5 @@
+//! Socket calls.
+//!
 //! What a process does with its sockets: the system calls of [`Stack`].
 //!
 //! Errors are those of Linux. A call on a socket that the process no longer has, because

@@ -1,3 +1,5 @@
+//! TCP/IP stack.
+//!
 //! A machine's TCP/IP stack: smoltcp, and what an operating system keeps around it.
 //!
 //! smoltcp is the protocol. This file adds what it leaves to its host: listeners with a

@@ -1,3 +1,5 @@
+//! Simulated wall clock.
+//!
 //! The time of day on each machine, which may be set ahead of the run's.
 //!
 //! Whoever asks for it has no handle to a machine, only the process that runs: so it is kept

@@ -1,3 +1,5 @@
+//! Simulated links.
+//!
 //! Packets under way: who gets them, when, and which are lost.
 //!
 //! A packet goes to whichever machine has its destination address when it arrives, and to

@@ -1,3 +1,5 @@
+//! Directory lock.
+//!
 //! Whose a directory is: one export at a time, and nothing that something else put there.
 //!
 //! The file [`MARKER`] names the manifest that a directory is an export of. An export holds a lock

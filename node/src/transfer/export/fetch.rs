@@ -1,3 +1,5 @@
+//! Parallel fetch.
+//!
 //! Getting objects: several batches at a time, sized by what objects turned out to be.
 
 use std::collections::VecDeque;

@@ -1,3 +1,5 @@
+//! Bare repository layout.
+//!
 //! The directory of the repository: what is in it beside packs.
 
 use std::fs::{self, File};

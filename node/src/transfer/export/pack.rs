@@ -1,3 +1,5 @@
+//! Pack writer.
+//!
 //! Packs and their indices, version 2 of both, without deltas.
 //!
 //! Invariant: a `.idx` under `objects/pack` has its complete, synced `.pack`: the index

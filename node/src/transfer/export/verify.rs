@@ -1,3 +1,5 @@
+//! Pack verification.
+//!
 //! Packs that an earlier run left behind: read again, whole, before they are counted on.
 //!
 //! An export that was stopped may have been stopped by the very trouble that damaged what it had

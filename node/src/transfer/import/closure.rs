@@ -1,3 +1,5 @@
+//! Reachability closure.
+//!
 //! Proof that a repository is closed under reachability, or what it lacks.
 //!
 //! Readers compare what objects refer to with what is there, as they go by. Only when something

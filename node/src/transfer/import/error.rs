@@ -1,3 +1,5 @@
+//! Import errors.
+//!
 //! Why an import stops.
 
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! Fan-out table.
+//!
 //! A sorted list of object ids that is searched in a few steps.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! Streaming inflate.
+//!
 //! Objects that go in parts: inflated from their file as they are sent.
 //!
 //! Each attempt to put one reads it anew, so nothing is kept for a retry. A pack stays mapped and

@@ -1,3 +1,5 @@
+//! Object references.
+//!
 //! What an object refers to, read off its data as it goes by.
 //!
 //! Commits name a tree and parents, trees name trees and blobs, tags name their target. Submodules

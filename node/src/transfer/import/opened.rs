@@ -1,3 +1,5 @@
+//! Opened repository.
+//!
 //! A repository that is being imported: its references, where its objects are, and what is known
 //! of them so far.
 //!

@@ -1,3 +1,5 @@
+//! Object directories and alternates.
+//!
 //! Where a repository keeps its objects: its own directory and its alternates, packs and loose.
 //!
 //! Git moves objects while others read: from loose files to a pack, from packs to another one, and

@@ -1,3 +1,5 @@
+//! Import plan.
+//!
 //! Which objects there are, each once, in the order in which they are cheap to decode.
 //!
 //! An object belongs to the first place that has it: packs, then loose objects. Within a pack the

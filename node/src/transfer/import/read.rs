@@ -1,3 +1,5 @@
+//! Object decoding.
+//!
 //! Decoding and hashing, on threads that may block.
 //!
 //! Invariant: what leaves here hashes to the id that the repository has it under, or

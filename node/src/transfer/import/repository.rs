@@ -1,3 +1,5 @@
+//! Repository discovery.
+//!
 //! Where a repository is and how it is stored: what Git's `setup.c` finds out.
 //!
 //! The rules are Git's: which directory is a repository, which of its formats and extensions

@@ -1,3 +1,5 @@
+//! Upload pipeline.
+//!
 //! Puts, several at a time, tried again while that can help.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Import warnings.
+//!
 //! What an import has to say of a repository that it took all the same.
 //!
 //! A hundred similar things are told as three of them and a count.

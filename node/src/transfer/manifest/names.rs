@@ -1,3 +1,5 @@
+//! Reference name rules.
+//!
 //! Which names a manifest can hold: one set of rules for what writes it and what reads it.
 
 use gitstratum_core::limits;

@@ -1,3 +1,5 @@
+//! Large puts across a layout change.
+//!
 //! Large objects whose put meets a change of the layout.
 //!
 //! They are tried by the newer layout as small ones are, but their parts come once. What the next

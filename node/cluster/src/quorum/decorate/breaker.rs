@@ -1,3 +1,5 @@
+//! Circuit breaker layer.
+//!
 //! The layer of a circuit breaker.
 //!
 //! Requests that a quorum can do without are refused while the circuit is open; whoever

@@ -1,3 +1,5 @@
+//! Request types.
+//!
 //! A request on its way through layers: what a layer sees of it, and what it may do to it.
 //!
 //! One type for each request that a replica takes. None is copied on its way, but where a

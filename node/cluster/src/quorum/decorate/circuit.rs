@@ -1,3 +1,5 @@
+//! Circuit breaker.
+//!
 //! The circuit of each replica: closed, open, half-open with one trial.
 //!
 //! Invariant: while half-open, one request at a time is on trial; the others wait for what

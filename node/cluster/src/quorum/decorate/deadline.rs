@@ -1,3 +1,5 @@
+//! Adaptive deadline layer.
+//!
 //! The layer of deadlines that follow what a replica usually takes.
 //!
 //! Invariant: a request never has longer than its caller gave it. Below that, a replica that

@@ -1,3 +1,5 @@
+//! Decaying latency histograms.
+//!
 //! What replicas take to answer, as histograms that forget.
 //!
 //! Invariant: what was long ago counts less and less. Kept for [`super::Deadline`] and for

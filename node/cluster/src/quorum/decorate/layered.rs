@@ -1,3 +1,5 @@
+//! Decorator.
+//!
 //! A replica with a layer around it: the one place where a decorator is a replica.
 //!
 //! Invariant: each request goes through the layer exactly once, and so does each that is asked of

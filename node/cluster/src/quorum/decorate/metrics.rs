@@ -1,3 +1,5 @@
+//! Metrics layer.
+//!
 //! The layer of metrics: requests are counted: how many, how they ended, and how long they took.
 
 use std::collections::BTreeMap;

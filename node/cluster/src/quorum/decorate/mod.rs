@@ -1,3 +1,5 @@
+//! Decorators.
+//!
 //! Replicas with something around them that makes their trouble cheap for callers, or seen.
 //!
 //! What a decorator adds to a request is a [`Layer`], alone in its file; [`Layered`] puts it

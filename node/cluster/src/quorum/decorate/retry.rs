@@ -1,3 +1,5 @@
+//! Retry layer.
+//!
 //! The layer of second attempts: a request whose connection failed is sent once more.
 //!
 //! Invariant: a request is sent twice at most, the second time on a connection that was opened

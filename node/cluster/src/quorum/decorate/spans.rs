@@ -1,3 +1,5 @@
+//! Tracing layer.
+//!
 //! The layer of tracing: requests are spans of the trace, at the level "debug": who was asked
 //! for what, and how it ended.
 

@@ -1,3 +1,5 @@
+//! Replica selection and hedging.
+//!
 //! Which replica is asked first, and when the next one is asked too.
 //!
 //! First come those that did not fail lately, among them those that are not much slower than

@@ -1,3 +1,5 @@
+//! Read failover.
+//!
 //! A large object from one replica after another.
 //!
 //! Invariant (I2): the end is told only when all that was delivered, by whichever replicas,

@@ -1,3 +1,5 @@
+//! Streaming quorum write.
+//!
 //! Writing one large object: its parts to all replicas at once, as they come.
 //!
 //! A large object is put by one attempt or more, as small ones are. Its caller's parts come once,
@@ -172,7 +174,7 @@ impl Inner {
             };
             replicas.push(begin(node_id.clone(), 1, write));
         }
-        // Large objects pass every circuit, because their parts cannot be sent again.
+        // Large objects pass every circuit, because their parts come once.
         let reserve = Reserve::new(sinks.len(), sinks.len());
         let pump = async {
             pump(&mut source, sinks, self.timeout).await;

@@ -1,3 +1,5 @@
+//! Deferred writes behind an open circuit.
+//!
 //! Replicas that are not sent to because their circuit is open, and when they are after all.
 //!
 //! Invariant: no write fails for want of a replica that was not asked. A replica in reserve

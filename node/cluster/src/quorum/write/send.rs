@@ -1,3 +1,5 @@
+//! Replica write.
+//!
 //! One replica's part of a write.
 //!
 //! A replica whose circuit is open is sent to when the write cannot do without it. How the

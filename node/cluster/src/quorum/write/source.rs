@@ -1,3 +1,5 @@
+//! Replay buffer.
+//!
 //! Where the parts of a large object come from: from whoever puts it, once, or from a replica that
 //! stored it.
 //!

@@ -1,3 +1,5 @@
+//! Hinted handoff.
+//!
 //! Delivery: a node sends what its hints are about, from its own store, to whoever lacks it.
 //!
 //! There is a worker for each target that there are hints for. It waits until the target

@@ -1,3 +1,5 @@
+//! Dirty ranges.
+//!
 //! Ranges of ids of which a node may lack objects that nobody lists one by one.
 //!
 //! Invariant: a range stays dirty over any crash until somebody reconciled it and said so,

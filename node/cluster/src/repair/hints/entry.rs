@@ -1,3 +1,5 @@
+//! Hint log format.
+//!
 //! What a hint log is made of: entries in frames.
 //!
 //! A frame is what one append writes: a mark, its length, its number, a checksum of all that

@@ -1,3 +1,5 @@
+//! In-memory hint index.
+//!
 //! What a hint log holds, in memory: hints by target in the order of their age, dirty
 //! ranges, and what became of the rest.
 //!

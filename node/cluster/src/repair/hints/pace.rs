@@ -1,3 +1,5 @@
+//! Delivery rate estimate.
+//!
 //! How fast the hints of each target are settled, as was lately seen.
 
 use std::collections::{BTreeMap, VecDeque};

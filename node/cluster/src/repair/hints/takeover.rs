@@ -1,3 +1,5 @@
+//! Migration of an older hint log.
+//!
 //! The record of an earlier version, `missed.log`: lines of text, `<crc32c> <node id>
 //! <object id> <reason>`. It listed what others missed and delivered nothing.
 //!

@@ -1,3 +1,5 @@
+//! Anti-entropy responder.
+//!
 //! The answering side: it keeps nothing, so any number of sessions may ask it.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! Anti-entropy transfer.
+//!
 //! Bringing objects to where they lack, in both directions.
 //!
 //! Invariant: nothing is sent to a store that knows it deleted it, or that has it by now: the

@@ -1,3 +1,5 @@
+//! Windowed id listing.
+//!
 //! What a side can list of what it holds, and a window over it that moves forward.
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Anti-entropy statistics.
+//!
 //! What anti-entropy did, by peer; kept per node value, since it started.
 
 use std::collections::BTreeMap;

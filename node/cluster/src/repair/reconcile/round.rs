@@ -1,3 +1,5 @@
+//! Anti-entropy round.
+//!
 //! One comparison with one peer, and the exchange of what differs.
 
 use std::time::Duration;

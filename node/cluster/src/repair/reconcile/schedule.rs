@@ -1,3 +1,5 @@
+//! Anti-entropy scheduler.
+//!
 //! When a node compares itself with whom, and over what.
 //!
 //! With every peer that it shares objects with by any layout that is not settled, members that

@@ -1,3 +1,5 @@
+//! Set reconciliation session.
+//!
 //! The asking side: which ranges are still to be compared.
 //!
 //! Invariant: the ranges on the stack are in order, the lowest on top, and everything below

@@ -1,3 +1,5 @@
+//! Set fingerprints.
+//!
 //! Tags of ids under a session's key, and their sums.
 
 use gitstratum_core::object::ObjectId;

@@ -1,3 +1,5 @@
+//! Keyed fingerprints.
+//!
 //! The key of a comparison, and the tags of ids under it.
 
 use std::hash::Hasher;

@@ -1,3 +1,5 @@
+//! Anti-entropy protocol messages.
+//!
 //! What the two sides of a comparison say to each other.
 //!
 //! Invariant: a question's ranges are in ascending order and do not overlap, and no message

@@ -1,3 +1,5 @@
+//! Anti-entropy protocol.
+//!
 //! Two replicas compare what they hold: what they ask each other, and what they answer.
 //!
 //! How a comparison goes on from answer to answer is repair's.

@@ -1,3 +1,5 @@
+//! Key ranges.
+//!
 //! Ranges of positions, and their parts.
 
 use std::ops::RangeInclusive;

@@ -1,3 +1,5 @@
+//! File I/O.
+//!
 //! Positional reads, vectored writes and `fdatasync` of one open file.
 
 use std::fs;

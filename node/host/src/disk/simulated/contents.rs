@@ -1,3 +1,5 @@
+//! Copy-on-write pages.
+//!
 //! Bytes of a file in pages that copies share until one of them is written.
 //!
 //! So a copy of a disk costs little, and so do zeros that nobody wrote. Invariant: what a

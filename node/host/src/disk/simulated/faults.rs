@@ -1,3 +1,5 @@
+//! Disk fault injection.
+//!
 //! Faults of a disk while it runs, and damage at rest.
 //!
 //! Errors, slowness and stalls are what a store has to bear: whatever it acknowledged

@@ -1,3 +1,5 @@
+//! Simulated file.
+//!
 //! An open file: positioned reads and writes on an inode, each a step of the disk.
 
 use std::io;

@@ -1,3 +1,5 @@
+//! Simulated inode.
+//!
 //! A file's content: what the cache holds, what the medium holds, and what lies between.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,3 +1,5 @@
+//! Torn and lost writes.
+//!
 //! What a power loss leaves of what was not synced.
 //!
 //! # What may happen

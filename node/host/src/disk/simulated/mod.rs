@@ -1,3 +1,5 @@
+//! Simulated disk.
+//!
 //! A disk in memory that knows which of its bytes would survive a power loss.
 //!
 //! A file holds its content as the cache has it, as the medium has it, and the changes

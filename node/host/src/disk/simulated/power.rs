@@ -1,3 +1,5 @@
+//! Power loss.
+//!
 //! The end of a process or of the power, and what is found afterwards.
 //!
 //! A machine can be stopped at any of its counted operations: that one takes effect in the

@@ -1,3 +1,5 @@
+//! Disk latency model.
+//!
 //! How long the operations of a disk take.
 
 use std::ops::RangeInclusive;

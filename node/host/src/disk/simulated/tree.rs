@@ -1,3 +1,5 @@
+//! Simulated directory tree.
+//!
 //! Names: which files there are, and which there would be after a power loss.
 //!
 //! Directories are durable from the start, because `create_dir_all` syncs; only files

@@ -1,3 +1,5 @@
+//! Loose references.
+//!
 //! References that have a file of their own, under `refs/`.
 
 use std::ffi::OsStr;

@@ -1,3 +1,5 @@
+//! Packed references.
+//!
 //! References that share the file `packed-refs`, a line for each (`refs/packed-backend.c`).
 
 use std::collections::BTreeSet;

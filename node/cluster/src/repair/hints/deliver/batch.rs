@@ -1,3 +1,5 @@
+//! Hint delivery batch.
+//!
 //! One batch of hints: who has what, what is read here, what is sent, what is settled.
 
 use std::collections::BTreeSet;

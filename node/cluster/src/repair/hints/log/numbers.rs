@@ -1,3 +1,5 @@
+//! Hint log statistics.
+//!
 //! What a log says of itself: counts, sizes and ages, and lists.
 
 use std::cmp::Reverse;

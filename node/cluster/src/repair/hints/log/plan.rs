@@ -1,3 +1,5 @@
+//! Hint admission.
+//!
 //! What a report or a replacement comes to: hints while there is room, dirty ranges past
 //! that. Pure.
 

@@ -1,3 +1,5 @@
+//! Append-only hint file.
+//!
 //! The log's file: frames appended in place, and the whole of it replaced.
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Schedule of one peer.
+//!
 //! One peer: what it is compared over next, and when.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! Dirty range tracking.
+//!
 //! Dirty ranges, and the peers that each is still to be compared with.
 //!
 //! A range of a peer that owns now all that it may ever have held is compared with that peer
