@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use rand_chacha::ChaCha12Rng;
 
-use super::core::{Core, Opening};
+use super::core::Opening;
+use super::member::{self, Engine};
 use super::members::GroupStatus;
 use crate::entry::MemberId;
 use crate::error::{MembersError, OpenError, ProposeError, ReadError};
@@ -16,7 +17,7 @@ use crate::message::{Member, Proposed};
 
 /// A member of a group whose machine is an `M`.
 pub struct Group<M> {
-    core: Core,
+    core: Box<dyn Engine>,
     machine: PhantomData<fn() -> M>,
 }
 
@@ -26,13 +27,15 @@ impl<M: Machine> Group<M> {
     /// # Errors
     /// [`OpenError`]: what is damaged is never opened as far as it goes.
     pub async fn open(opening: Opening<'_>, rng: &mut ChaCha12Rng) -> Result<Self, OpenError> {
-        let core = Core::open(opening, loader_of::<M>, rng).await?;
+        let core = member::open(opening, loader_of::<M>, rng).await?;
         Ok(Group { core, machine: PhantomData })
     }
 
     /// The state as this member has it: what was agreed on lately may be missing.
     pub fn with_local<T>(&self, look: impl FnOnce(&M) -> T) -> T {
-        self.core.applier.with(|machine| look(own(machine)))
+        let (mut look, mut seen) = (Some(look), None);
+        self.core.with(&mut |machine| seen = look.take().map(|look| look(own(machine))));
+        seen.expect("the engine lets us look once")
     }
 
     /// Looks at a state that has everything which was acknowledged before this was called.

@@ -9,6 +9,7 @@ mod group;
 mod incoming;
 mod link;
 mod log;
+mod member;
 mod members;
 mod propose;
 mod read;
