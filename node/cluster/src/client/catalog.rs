@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gitstratum_core::limits;
-use gitstratum_core::placement::MemberState;
+use gitstratum_core::placement::{MemberState, NodeId};
 use gitstratum_proto::v1::catalog_response::Answer;
 use gitstratum_proto::v1::{CatalogFailureKind, CatalogRequest, catalog_request};
 use tokio::time::Instant;
@@ -47,6 +47,12 @@ impl Client {
         self.ask_catalog(catalog_request::Request::Query(query), local).await
     }
 
+    /// The same client, which asks this node first about the catalog, for whoever is near to one.
+    #[must_use]
+    pub fn asking_first(&self, node: &NodeId) -> Self {
+        Client { asked_first: Some(node.clone()), ..self.clone() }
+    }
+
     async fn ask_catalog(
         &self,
         request: catalog_request::Request,
@@ -55,7 +61,10 @@ impl Client {
         let until = Instant::now() + self.options.request_timeout;
         let layout = self.layout();
         let (mut reasons, mut unknown, mut not_done) = (Vec::new(), None, None);
-        for member in layout.members.iter().filter(|m| m.state != MemberState::Removed) {
+        let members = layout.members.iter().filter(|m| m.state != MemberState::Removed);
+        let mut members: Vec<_> = members.collect();
+        members.sort_by_key(|member| self.asked_first.as_ref() != Some(&member.node_id));
+        for member in members {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
