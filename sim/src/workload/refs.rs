@@ -342,8 +342,8 @@ fn is_refusal(error: &CallError) -> bool {
 fn is_unknown(error: &CallError) -> bool {
     match error {
         CallError::Refused(_) | CallError::Encoding(_) => false,
-        CallError::Asking(AskError::NotDone(_) | AskError::Invalid(_)) => false,
-        CallError::Asking(AskError::Unknown(_) | AskError::NoMember(_)) | CallError::Other => true,
+        CallError::Asking(AskError::Unknown(_)) | CallError::Other => true,
+        CallError::Asking(_) => false,
     }
 }
 
