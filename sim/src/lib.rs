@@ -10,6 +10,7 @@
 pub mod broken;
 #[cfg(madsim)]
 pub mod commands;
+pub mod linearizable;
 pub mod report;
 #[cfg(madsim)]
 pub mod runner;

@@ -23,7 +23,7 @@ mod snapshot;
 pub use engine::{Group, GroupStatus, Opening, create};
 pub use error::{MembersError, OpenError, ProposeError, ReadError};
 pub use journal::{Identity, JournalError};
-pub use machine::{LoadError, Loader, Machine, PART_BYTES_MAX};
+pub use machine::{Applied, LoadError, Loader, Machine, Observer, PART_BYTES_MAX};
 pub use message::{Member, Proposed};
 pub use options::{Options, OptionsError};
 pub use peers::{PeerError, Peers};

@@ -6,6 +6,7 @@ use gitstratum_catalog::encode::{
 use gitstratum_catalog::ids::ClientId;
 use gitstratum_catalog::{Answer, CatalogError, Command, Operation, Outcome, Query, Request};
 use gitstratum_cluster::client::{CatalogError as AskError, Client};
+use gitstratum_core::placement::NodeId;
 use gitstratum_host::unix_time_ms;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
@@ -43,6 +44,11 @@ impl CatalogClient {
         let mut id = [0; 16];
         rng.fill_bytes(&mut id);
         CatalogClient { client, id: ClientId(id), number: 0, who: who.to_owned() }
+    }
+
+    /// Asks this node first from here on, and others only where it does not answer.
+    pub fn ask_first(&mut self, node: &NodeId) {
+        self.client = self.client.asking_first(node);
     }
 
     /// Has the catalog do something.

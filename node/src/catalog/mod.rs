@@ -10,17 +10,20 @@ mod machine;
 mod peers;
 mod voters;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
+use gitstratum_catalog::State;
 use gitstratum_catalog::encode::{decode_command, decode_query, encode_answer};
 use gitstratum_catalog::ids::ClientId;
 use gitstratum_cluster::service::Agreement;
 use gitstratum_cluster::transport::Connections;
-use gitstratum_consensus::{Group, OpenError, Opening, Options, ProposeError};
+use gitstratum_consensus::{
+    Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError,
+};
 use gitstratum_core::placement::{CurrentLayout, NodeId};
 use gitstratum_host::Disk;
 use gitstratum_proto::v1::catalog_response::Answer;
@@ -49,7 +52,7 @@ pub(crate) struct Parts {
 }
 
 /// A node's part in the catalog.
-pub(crate) struct Participant {
+pub struct Participant {
     node: NodeId,
     disk: Disk,
     peers: PooledPeers,
@@ -57,6 +60,8 @@ pub(crate) struct Participant {
     group: ArcSwapOption<Group<Catalog>>,
     /// Why there is no group, or why it does nothing.
     trouble: Mutex<String>,
+    /// Who is told of the commands that are applied here.
+    observer: OnceLock<Observer>,
     /// It is about to make the group: for others there is one already.
     founding: std::sync::atomic::AtomicBool,
 }
@@ -81,8 +86,25 @@ impl Participant {
             options,
             group: ArcSwapOption::empty(),
             trouble: Mutex::new("it has not joined the others yet".to_owned()),
+            observer: OnceLock::new(),
             founding: false.into(),
         })
+    }
+
+    /// Has somebody told of the commands that are applied here from the next start of the engine
+    /// on; the first to ask, and nobody else.
+    pub fn observe(&self, observer: Observer) {
+        let _ = self.observer.set(observer);
+    }
+
+    /// What this node knows of the group; nothing where it is no member.
+    pub fn status(&self) -> Option<GroupStatus> {
+        self.group.load_full().map(|group| group.status())
+    }
+
+    /// Looks at the state as this node has it; not where it is no member.
+    pub fn with_local<T>(&self, look: impl FnOnce(&State) -> T) -> Option<T> {
+        self.group.load_full().map(|group| group.with_local(|catalog| look(&catalog.0)))
     }
 
     /// Takes part until it is dropped, or cannot go on. `rng` seeds the engine.
@@ -119,6 +141,7 @@ impl Participant {
             identity: gitstratum_consensus::Identity { group: GROUP, member },
             options: &self.options,
             peers: Arc::new(self.peers.clone()),
+            observer: self.observer.get().cloned(),
         };
         let group = Arc::new(Group::open(opening, rng).await?);
         if founds || member == join::FOUNDER {

@@ -20,6 +20,7 @@ use gitstratum_host::Host;
 use gitstratum_store::{OpenError, Store};
 use rand_chacha::ChaCha12Rng;
 
+use crate::catalog::Participant;
 use crate::config::Config;
 use background::Background;
 use connect::Connected;
@@ -61,6 +62,8 @@ pub struct Serving {
     pub store: Arc<dyn Store>,
     /// Whether what the node lacks counts as absent.
     pub catching_up: Arc<CatchingUp>,
+    /// The node's part in the catalog, unless the configuration says that it has none.
+    pub catalog: Option<Arc<Participant>>,
 }
 
 /// Runs a node until `shutdown` completes and what was in flight is done, or
@@ -87,7 +90,8 @@ pub async fn serve(
     let Opened { listener, address, store, catching_up, cluster, keeper, hints } = opened;
     tracing::info!(node = %config.node_id, %cluster, %address, "serving");
     let layout = keeper.current().clone();
-    ready(Serving { address, layout: keeper, store: store.clone(), catching_up });
+    let catalog = participant.clone();
+    ready(Serving { address, layout: keeper, store: store.clone(), catching_up, catalog });
     server::run(listener, service, requests, layout, shutdown).await;
 
     drop(background);

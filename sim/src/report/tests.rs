@@ -24,6 +24,7 @@ fn trace() -> Vec<Record> {
         converge_within_us: None,
         compares: true,
         finds_rot: false,
+        catalog: None,
     };
     let wanted = Wanted {
         id: "ab".into(),

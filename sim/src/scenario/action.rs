@@ -300,6 +300,26 @@ pub enum Action {
 }
 
 impl Action {
+    /// The nodes that it names and does something to once, if it does so to several.
+    pub fn nodes_mut(&mut self) -> Option<&mut Vec<String>> {
+        match self {
+            Action::Cut { nodes, .. }
+            | Action::Link { nodes, .. }
+            | Action::Crash { nodes }
+            | Action::PowerOff { nodes }
+            | Action::Restart { nodes, .. }
+            | Action::Clock { nodes, .. }
+            | Action::Pause { nodes }
+            | Action::Throttle { nodes, .. }
+            | Action::Wipe { nodes }
+            | Action::Slow { nodes, .. }
+            | Action::Stall { nodes, .. }
+            | Action::Fill { nodes, .. }
+            | Action::Exhaust { nodes } => Some(nodes),
+            _ => None,
+        }
+    }
+
     /// Its name, and its fields as a file has them.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use gitstratum_core::limits;
 use toml::Value;
 
 use super::{
-    Action, ClusterPlan, DiskPlan, Expectations, Plan, RepairPlan, Step, StorePlan, When,
-    WorkloadPlan, layouts,
+    Action, ClusterPlan, DiskPlan, Expectations, FOLLOWER, LEADER, Plan, RepairPlan, Step,
+    StorePlan, When, WorkloadPlan, layouts,
 };
 
 /// Workers of a client; numbers of operations leave room for so many, and bursts take one.
@@ -36,7 +36,7 @@ impl Problem {
     }
 }
 
-type Checked = Result<(), Problem>;
+pub(super) type Checked = Result<(), Problem>;
 
 /// Refuses a plan that cannot be run as it stands, or not be written.
 pub(super) fn check(plan: &Plan) -> Checked {
@@ -48,9 +48,14 @@ pub(super) fn check(plan: &Plan) -> Checked {
     disk(&plan.disk)?;
     store(&plan.store)?;
     repair(&plan.repair)?;
+    plan.catalog.as_ref().map_or(Ok(()), super::CatalogPlan::check)?;
     workload(&plan.workload, plan.cluster.zones)?;
     expect(&plan.expect)?;
-    let names = Names { nodes: plan.cluster.nodes, clients: plan.workload.clients };
+    let names = Names {
+        nodes: plan.cluster.nodes,
+        clients: plan.workload.clients,
+        catalog_clients: plan.catalog.as_ref().map(|catalog| catalog.clients),
+    };
     if let Some(firewall) = &plan.firewall {
         let unknown = firewall.nodes.iter().find(|name| !names.is_node(name));
         unknown.map_or(Ok(()), |name| Err(Problem::new("firewall.nodes", names.no_node(name))))?;
@@ -151,13 +156,16 @@ fn check_field(field: &str, value: &Value, names: Names) -> Result<(), String> {
     match field {
         "nodes" | "tell" if texts().is_empty() => Err("names no node".to_owned()),
         "clients" if texts().is_empty() => Err("names no client".to_owned()),
-        "nodes" | "node" | "takes_address_of" | "drain" | "remove" | "activate" | "tell"
-        | "weights" | "zones" => all(&|name| names.is_node(name), &|name| names.no_node(name)),
+        "nodes" => {
+            all(&|name| names.is_node(name) || names.is_part(name), &|name| names.no_node(name))
+        }
+        "node" | "takes_address_of" | "drain" | "remove" | "activate" | "tell" | "weights"
+        | "zones" => all(&|name| names.is_node(name), &|name| names.no_node(name)),
         "clients" => all(&|name| names.is_client(name), &|name| {
             format!("no client {name:?}: c1 to c{}", names.clients)
         }),
-        "from" => all(&|name| names.is_node(name) || names.is_client(name), &|name| {
-            let Names { nodes, clients } = names;
+        "from" => all(&|name| names.is_machine(name), &|name| {
+            let Names { nodes, clients, .. } = names;
             format!("no machine {name:?}: n1 to n{nodes}, c1 to c{clients}")
         }),
         "times" | "factor" | "bits" | "callers" => match value.as_integer() {
@@ -177,6 +185,11 @@ fn action_rules(action: &Action) -> Result<(), (&'static str, &'static str)> {
         Action::Link { latency: None, loss: None, .. } => {
             Err(("latency_ms", "one of latency_ms and loss is needed by \"link\""))
         }
+        Action::Start { nodes } | Action::Resume { nodes } | Action::Release { nodes }
+            if nodes.iter().any(|node| node == LEADER || node == FOLLOWER) =>
+        {
+            Err(("nodes", "who leads now is not who led when it was struck: name the nodes"))
+        }
         Action::Move { node, takes_address_of: Some(other), .. } if node == other => {
             Err(("takes_address_of", "is the node itself"))
         }
@@ -194,11 +207,25 @@ fn action_rules(action: &Action) -> Result<(), (&'static str, &'static str)> {
 struct Names {
     nodes: usize,
     clients: usize,
+    /// Those of the catalog, if there is one.
+    catalog_clients: Option<usize>,
 }
 
 impl Names {
     fn is_node(self, name: &str) -> bool {
         (1..=self.nodes).any(|number| name == format!("n{number}"))
+    }
+
+    /// Whether it is the name of a part that a node has in the catalog.
+    fn is_part(self, name: &str) -> bool {
+        self.catalog_clients.is_some() && [LEADER, FOLLOWER].contains(&name)
+    }
+
+    fn is_machine(self, name: &str) -> bool {
+        let catalog_clients = self.catalog_clients.unwrap_or_default();
+        self.is_node(name)
+            || self.is_client(name)
+            || (1..=catalog_clients).any(|number| name == format!("r{number}"))
     }
 
     fn is_client(self, name: &str) -> bool {
@@ -211,21 +238,26 @@ impl Names {
 }
 
 /// Accepts whole numbers from `least` to `most`.
-fn within<T: PartialOrd + std::fmt::Display>(field: &str, number: T, least: T, most: T) -> Checked {
+pub(super) fn within<T: PartialOrd + std::fmt::Display>(
+    field: &str,
+    number: T,
+    least: T,
+    most: T,
+) -> Checked {
     if least <= number && number <= most {
         return Ok(());
     }
     Err(Problem::new(field, format!("{number} is not from {least} to {most}")))
 }
 
-fn not_zero<T: Default + PartialEq>(field: &str, value: Option<T>) -> Checked {
+pub(super) fn not_zero<T: Default + PartialEq>(field: &str, value: Option<T>) -> Checked {
     match value {
         Some(value) if value == T::default() => Err(Problem::new(field, "must not be zero")),
         _ => Ok(()),
     }
 }
 
-fn share(field: &str, number: f64) -> Checked {
+pub(super) fn share(field: &str, number: f64) -> Checked {
     is_share(number).map_err(|what| Problem::new(field, what))
 }
 

@@ -65,6 +65,12 @@ pub enum Control {
     EmptyAsProof,
     /// A reader to whom an object that a replica calls damaged is absent there.
     DamagedAsAbsent,
+    /// A client of the catalog that takes what one node has for what the cluster agreed on.
+    LocalReads,
+    /// A client of the catalog that gives a command another number when it sends it again.
+    RenumberedRetry,
+    /// Nodes whose disks do not sync the log of the catalog, and say that they did.
+    UnsyncedLog,
 }
 
 /// What a control lacks something of.
@@ -80,7 +86,7 @@ pub enum Weakens {
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 25] = [
+    pub const ALL: [Control; 28] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -106,6 +112,9 @@ impl Control {
         Control::ErrorsAsAbsent,
         Control::EmptyAsProof,
         Control::DamagedAsAbsent,
+        Control::LocalReads,
+        Control::RenumberedRetry,
+        Control::UnsyncedLog,
     ];
 
     /// As scenario files and the command line have it.
@@ -137,6 +146,9 @@ impl Control {
             Control::ErrorsAsAbsent => "errors-as-absent",
             Control::EmptyAsProof => "empty-as-proof",
             Control::DamagedAsAbsent => "damaged-as-absent",
+            Control::LocalReads => "local-reads",
+            Control::RenumberedRetry => "renumbered-retry",
+            Control::UnsyncedLog => "unsynced-log",
         }
     }
 
@@ -161,14 +173,17 @@ impl Control {
             | Control::NoReadRepair
             | Control::ErrorsAsAbsent
             | Control::EmptyAsProof
-            | Control::DamagedAsAbsent => Weakens::Client,
+            | Control::DamagedAsAbsent
+            | Control::LocalReads
+            | Control::RenumberedRetry => Weakens::Client,
             Control::NoDelivery
             | Control::NoAntiEntropy
             | Control::ActivePeersOnly
             | Control::NoScrub
             | Control::NoCompaction
             | Control::UnsyncedCompaction
-            | Control::NoClusterId => Weakens::Nodes,
+            | Control::NoClusterId
+            | Control::UnsyncedLog => Weakens::Nodes,
         }
     }
 

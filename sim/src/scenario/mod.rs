@@ -9,6 +9,7 @@
 //! here.
 
 mod action;
+mod catalog;
 mod check;
 mod control;
 mod files;
@@ -26,6 +27,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use action::{Action, Direction, DiskOperations, Speech, StoreFile, Stray};
+pub use catalog::{CatalogPlan, FOLLOWER, LEADER};
 pub use control::{Control, Weakens};
 pub use files::{load_all, load_named};
 pub use layouts::{LayoutChange, first_layout};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Control, MillisRange, Step, Stray, Time, TimeRange, is_default};
+use super::{Action, CatalogPlan, Control, MillisRange, Step, Stray, Time, TimeRange, is_default};
 
 /// What a scenario asks for, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,8 @@ pub struct Plan {
     /// How nodes repair one another.
     #[serde(default)]
     pub repair: RepairPlan,
+    /// How nodes agree on names, and who asks them to; they do not if not given.
+    pub catalog: Option<CatalogPlan>,
     /// Who asks for what.
     pub workload: WorkloadPlan,
     /// What must hold besides the invariants.

@@ -186,6 +186,25 @@ fn trouble_with_disks_is_checked_like_all_else() {
 }
 
 #[test]
+fn a_catalog_is_checked_like_all_else() {
+    let workload = "\n[workload]";
+    let with = |fields: &str| format!("\n[catalog]\n{fields}\n[workload]");
+    refused(workload, &with("refs = 1"), "toml:21: catalog.refs: 1 is not from 2 to 100");
+    refused(workload, &with("update_share = 2.0"), "toml:21: catalog.update_share: 2 is no share");
+    refused(workload, &with("heartbeat_ms = 100"), "catalog: heartbeat_ms and election_timeout_ms");
+    let close = "heartbeat_ms = 100\nelection_timeout_ms = 299";
+    refused(workload, &with(close), "toml:22: catalog.election_timeout_ms: must be at least three");
+
+    let (cut, part) = ("[\"n5\"]", "[\"leader\", \"follower\", \"n5\"]");
+    refused(cut, part, "step[0].nodes: no node \"leader\"");
+    let agreeing = GOOD.replacen(workload, &with(""), 1);
+    assert!(parse(&agreeing.replacen(cut, part, 1)).is_ok());
+    let start = agreeing.replacen("\"heal\"", "\"start\"\nnodes = [\"leader\"]", 1);
+    let error = parse(&start).expect_err("who leads when it is started is another");
+    assert!(error.contains("step[1].nodes: who leads now"), "{error}");
+}
+
+#[test]
 fn a_name_that_is_not_the_file_s_is_refused() {
     refused("name = \"good\"", "name = \"better\"", "toml:1: name:");
 }

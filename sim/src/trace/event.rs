@@ -4,7 +4,10 @@
 
 use serde::Serialize;
 
-use super::{Call, HintSample, Outcome, Phase, Progress, Setting, Stop, Wanted, WriterSample};
+use super::{
+    Call, CatalogCall, CatalogOutcome, HintSample, Outcome, Phase, Progress, Setting, Stop, Wanted,
+    WriterSample,
+};
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -280,6 +283,40 @@ pub enum Event {
         /// Why.
         error: String,
     },
+    /// A client begins to ask the catalog something.
+    CatalogAsked {
+        /// Number of the call, unique in the run.
+        op: u64,
+        /// The repository that it is about.
+        repository: String,
+        /// What it asks.
+        call: CatalogCall,
+    },
+    /// It has an answer, or gave up.
+    CatalogAnswered {
+        /// Number of the call.
+        op: u64,
+        /// What it was told.
+        outcome: CatalogOutcome,
+    },
+    /// The actor applied a command of the catalog.
+    Applied {
+        /// The command's position in the log.
+        index: u64,
+        /// A hash of the command.
+        command: String,
+        /// A hash of the reply.
+        reply: String,
+    },
+    /// The catalog as the actor has it, when all nodes should have the same.
+    CatalogState {
+        /// The position of the last command.
+        position: u64,
+        /// A hash of all of it.
+        digest: String,
+    },
+    /// The actor has no catalog then, or has it no longer.
+    NoCatalog,
     /// The run came to its end.
     Ended,
     /// A machine's code panicked; nothing follows.

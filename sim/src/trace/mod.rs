@@ -7,6 +7,7 @@
 //! anything in the memory of this process. One record is one JSON line; the digest is
 //! taken over those lines.
 
+mod catalog;
 mod event;
 mod recorder;
 
@@ -16,6 +17,7 @@ mod tests;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use catalog::{CatalogCall, CatalogOutcome, Expected, RefUpdate, RefVerdict};
 pub use event::Event;
 pub use recorder::{Recorder, Records};
 
@@ -72,6 +74,20 @@ pub struct Setting {
     pub compares: bool,
     /// Whether what rotted is found by scrub, and replaced, before convergence is looked at.
     pub finds_rot: bool,
+    /// What the catalog has to come to, where nodes have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<CatalogSetting>,
+}
+
+/// What the catalog has to come to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CatalogSetting {
+    /// `catalog.agree_within` in microseconds.
+    pub agree_within_us: u64,
+    /// `catalog.updates_min`.
+    pub updates_min: u64,
+    /// `catalog.snapshots_min`.
+    pub snapshots_min: u64,
 }
 
 /// The parts of a run, in order.

@@ -7,6 +7,7 @@
 //! checkers say that something that should have gone on did not. A checker sees the trace
 //! and nothing else, so a trace made by hand can plant the fault that proves it works.
 
+mod agreed;
 mod available;
 mod convergent;
 mod deleted;
@@ -18,6 +19,7 @@ mod finished;
 mod fresh;
 mod history;
 mod intact;
+mod linearizable;
 mod replicated;
 mod truthful;
 mod visible;
@@ -100,13 +102,15 @@ impl Verdict {
 /// Every violation of a trace, safety first, each class in the order of time.
 pub fn judge(trace: &[Record]) -> Vec<Violation> {
     let history = History::of(trace);
-    let checkers: [fn(&History<'_>) -> Vec<Violation>; 12] = [
+    let checkers: [fn(&History<'_>) -> Vec<Violation>; 14] = [
         durable::check,
         deleted::check,
         intact::check,
         visible::check,
         truthful::check,
         fenced::check,
+        agreed::check,
+        linearizable::check,
         finished::check,
         available::check,
         replicated::check,

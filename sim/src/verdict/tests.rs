@@ -1,5 +1,6 @@
 //! Each checker is shown a good trace and one with a fault planted by hand.
 
+mod agreed;
 mod available;
 mod convergent;
 mod deleted;
@@ -8,6 +9,7 @@ mod expected;
 mod fenced;
 mod fresh;
 mod hints;
+mod linearizable;
 
 use crate::trace::{
     Call, Event, HintSample, Outcome, Phase, Record, Setting, Stop, Wanted, WriterSample,
@@ -85,6 +87,7 @@ impl Trace {
                 converge_within_us: None,
                 compares: true,
                 finds_rot: false,
+                catalog: None,
             }),
         );
         for node in ["n1", "n2", "n3"] {

@@ -10,6 +10,7 @@
 mod ledger;
 mod objects;
 mod quiet;
+mod refs;
 mod streams;
 mod worker;
 
@@ -19,5 +20,6 @@ mod tests;
 pub use ledger::{Known, Ledger};
 pub use objects::{Blueprint, ContentHash, SIZE_QUANTILES};
 pub use quiet::Quiet;
+pub use refs::RefWorker;
 pub use streams::{draw_duration, stream};
 pub use worker::{Worker, read_object, writer_sample};

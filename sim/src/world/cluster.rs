@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
+use gitstratum::catalog::Participant;
 use gitstratum::config::{CatalogConfig, Config, PoolConfig, RepairConfig, StoreConfig};
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
@@ -20,8 +21,8 @@ use tokio::time::{sleep, timeout};
 
 use super::deletions::{self, Deletions};
 use super::strangers::Stranger;
-use super::{Run, compactions, configs, disks};
-use crate::scenario::Control;
+use super::{Run, catalog, compactions, configs, disks};
+use crate::scenario::{CatalogPlan, Control};
 use crate::trace::{Event, Recorder, Stop};
 use crate::workload::stream;
 
@@ -45,6 +46,8 @@ pub struct Cluster {
     repair: RepairConfig,
     /// How nodes store.
     store: StoreConfig,
+    /// How nodes agree on names.
+    catalog: CatalogConfig,
     /// Whether nodes are told what to delete.
     deletes: bool,
     pub(super) nodes: BTreeMap<String, Machine>,
@@ -59,6 +62,8 @@ pub struct Cluster {
 pub(super) struct Changes {
     /// Whether what each node lacks counts as absent, as it was started last.
     catching_up: BTreeMap<String, Arc<CatchingUp>>,
+    /// The part of each node in the catalog, as it was started last.
+    pub(super) participants: BTreeMap<String, Weak<Participant>>,
     /// Where each node is told what to delete, as it was started last.
     pub(super) deletions: BTreeMap<String, Deletions>,
     /// How often each node was started; no process draws what one before it drew.
@@ -103,6 +108,9 @@ impl Cluster {
             if run.control == Some(Control::UnsyncedCompaction) {
                 machine.disk().inject(compactions::unsynced());
             }
+            if run.control == Some(Control::UnsyncedLog) {
+                machine.disk().inject(catalog::unsynced_log());
+            }
             machine
         };
         let numbered = |names: Vec<String>, subnet: u8| -> BTreeMap<String, Machine> {
@@ -115,6 +123,8 @@ impl Cluster {
         };
         let nodes = numbered(plan.node_names(), 1);
         let mut others = numbered(plan.client_names(), 2);
+        let catalog_clients = plan.catalog.as_ref().map(CatalogPlan::client_names);
+        others.extend(numbered(catalog_clients.unwrap_or_default(), 5));
         others.extend(numbered(
             [super::inspection::MACHINE, super::layouts::MACHINE, super::inspection::OBSERVER]
                 .map(str::to_owned)
@@ -128,6 +138,7 @@ impl Cluster {
             strangers: configs::strangers(run),
             repair: configs::repair(run),
             store: configs::store(run),
+            catalog: configs::catalog(plan),
             deletes: plan.deletes(),
             nodes,
             others,
@@ -184,7 +195,7 @@ impl Cluster {
             store: self.store.clone(),
             pool: PoolConfig::default(),
             repair: self.repair.clone(),
-            catalog: CatalogConfig { enabled: false, ..CatalogConfig::default() },
+            catalog: self.catalog.clone(),
             layout: self.layout.clone(),
             alone: false,
         };
@@ -204,6 +215,10 @@ impl Cluster {
                         changes.deletions.insert(node.clone(), deletions::of(serving.store));
                     }
                     changes.catching_up.insert(node.clone(), serving.catching_up);
+                    if let Some(participant) = serving.catalog {
+                        participant.observe(catalog::observer(recorder, node.clone()));
+                        changes.participants.insert(node.clone(), Arc::downgrade(&participant));
+                    }
                     ready.send_modify(|ready| {
                         ready.insert(node);
                     });

@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use gitstratum::config::{RepairConfig, StoreConfig};
+use gitstratum::config::{CatalogConfig, RepairConfig, StoreConfig};
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 
 use super::Run;
@@ -56,6 +56,16 @@ pub(super) fn store(run: &Run) -> StoreConfig {
         store.scrub_interval_days = 0;
     }
     store
+}
+
+/// How the nodes of a run agree on names: not at all where the plan says nothing of it.
+pub(super) fn catalog(plan: &Plan) -> CatalogConfig {
+    let mut config = CatalogConfig { enabled: plan.catalog.is_some(), ..CatalogConfig::default() };
+    let Some(plan) = &plan.catalog else { return config };
+    config.heartbeat_ms = plan.heartbeat_ms.unwrap_or(config.heartbeat_ms);
+    config.election_timeout_ms = plan.election_timeout_ms.unwrap_or(config.election_timeout_ms);
+    config.snapshot_bytes = plan.snapshot_bytes.unwrap_or(config.snapshot_bytes);
+    config
 }
 
 /// The first layout of a run.

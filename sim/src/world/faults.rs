@@ -47,7 +47,11 @@ struct World<'a> {
 impl World<'_> {
     async fn take(self, action: &Action, rng: &mut ChaCha12Rng) {
         let World { run, cluster, clients, .. } = self;
-        match action {
+        let mut action = action.clone();
+        if let Some(nodes) = action.nodes_mut() {
+            *nodes = cluster.resolved(nodes);
+        }
+        match &action {
             Action::Cut { nodes, from, direction } => {
                 let cut = |from: &str, to: &str| cluster.cut(from, to);
                 self.each_direction((nodes, from), *direction, cut);
@@ -69,6 +73,7 @@ impl World<'_> {
             }
             Action::Flap { nodes, times, down_for, up_for } => {
                 for _ in 0..*times {
+                    let nodes = &cluster.resolved(nodes);
                     each(nodes, |node| cluster.stop(node, Stop::Crash));
                     sleep(draw_duration(rng, down_for)).await;
                     each(nodes, |node| cluster.start(node));
@@ -133,7 +138,7 @@ impl World<'_> {
                 }
                 clients.burst(on, *callers).await;
             }
-            Action::Move { .. } => self.relocate(action, rng).await,
+            Action::Move { .. } => self.relocate(&action, rng).await,
         }
     }
 
@@ -191,7 +196,9 @@ impl World<'_> {
         act: impl Fn(&str, &str),
     ) {
         let from = if from.is_empty() { self.cluster.all_but(nodes) } else { from.to_vec() };
-        for (inside, outside) in pairs(nodes, &from) {
+        let is_apart =
+            |(inside, outside): &(&String, &String)| inside != outside && !nodes.contains(outside);
+        for (inside, outside) in pairs(nodes, &from).filter(is_apart) {
             if matches!(direction, Direction::Both | Direction::Outgoing) {
                 act(inside, outside);
             }

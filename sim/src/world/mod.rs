@@ -7,6 +7,7 @@
 //! comes from streams of the run's seed. Whatever goes wrong in the cluster is recorded;
 //! judging it is left to `verdict`.
 
+mod catalog;
 mod clients;
 mod cluster;
 mod compactions;
@@ -25,11 +26,13 @@ mod strangers;
 
 use std::time::Duration;
 
+use catalog::CatalogClients;
+use futures_util::future::join;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::broken::Followers;
 use crate::scenario::{Control, Plan, Time};
-use crate::trace::{Event, Phase, Recorder, Records, Setting};
+use crate::trace::{CatalogSetting, Event, Phase, Recorder, Records, Setting};
 use crate::workload::{Ledger, Quiet};
 
 pub use clients::Clients;
@@ -38,6 +41,9 @@ pub use panics::Panics;
 
 /// A start that takes longer has failed.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Updates of refs by each client when all faults are over.
+const SETTLED_UPDATES: usize = 3;
 
 /// What the parts of a world share. Cheap to clone.
 #[derive(Clone)]
@@ -88,13 +94,20 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     if !cluster.all_ready(START_TIMEOUT).await || !cluster.all_caught_up(START_TIMEOUT).await {
         return;
     }
+    let agrees = run.plan.catalog.as_ref().map(|catalog| *catalog.agree_within);
+    if agrees.is_some() && !cluster.catalog_formed(START_TIMEOUT).await {
+        return;
+    }
     let clients = Clients::start(run, cluster).await;
+    let catalog_clients = CatalogClients::start(run, cluster).await;
 
     enter(Phase::Load);
     let began = Instant::now();
     let load = clients.load(began + *run.plan.workload.duration);
+    let catalog_load = catalog_clients.load(began + *run.plan.workload.duration);
     faults::take_steps(run, cluster, &clients, began).await;
     load.await;
+    catalog_load.await;
     clients.rejoined().await;
 
     enter(Phase::Recover);
@@ -121,21 +134,33 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
         }
     }
 
+    if let Some(within) = agrees {
+        cluster.record_catalog_states(within).await;
+    }
+
     enter(Phase::Settled);
     let settled = Instant::now();
+    catalog_clients.update(SETTLED_UPDATES).await;
     clients.put_and_drain(run.plan.workload.settled_puts).await;
     // A replica that has not received these after a request's time never will.
     sleep_until(settled + *run.plan.workload.request_timeout).await;
     // No time passes between the last acknowledgement and the power loss: what was
     // acknowledged before it was safe is gone.
-    clients.put_one_each().await;
+    join(catalog_clients.update(1), clients.put_one_each()).await;
 
     enter(Phase::Inspect);
     cluster.power_cycle();
     if !cluster.all_ready(START_TIMEOUT).await {
         return;
     }
-    match inspection::inspect(run, cluster).await {
+    if let Some(within) = agrees {
+        cluster.record_catalog_states(within).await;
+    }
+    let looked = match catalog::read_catalog(run, cluster).await {
+        Ok(()) => inspection::inspect(run, cluster).await,
+        failed => failed,
+    };
+    match looked {
         Ok(()) => run.recorder.record("world", Event::Ended),
         Err(reason) => run.recorder.record("inspector", Event::InspectionFailed { reason }),
     }
@@ -162,5 +187,10 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
         converge_within_us: plan.expect.converge_within.map(micros),
         compares: plan.repair.compares,
         finds_rot: plan.finds_rot(),
+        catalog: plan.catalog.as_ref().map(|catalog| CatalogSetting {
+            agree_within_us: micros(catalog.agree_within),
+            updates_min: catalog.updates_min,
+            snapshots_min: catalog.snapshots_min,
+        }),
     }
 }

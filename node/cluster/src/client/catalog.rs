@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use gitstratum_core::limits;
-use gitstratum_core::placement::MemberState;
+use gitstratum_core::placement::{MemberState, NodeId};
+use gitstratum_core::replica::NodeError;
 use gitstratum_proto::v1::catalog_response::Answer;
-use gitstratum_proto::v1::{CatalogFailureKind, CatalogRequest, catalog_request};
+use gitstratum_proto::v1::{CatalogFailure, CatalogFailureKind, CatalogRequest, catalog_request};
 use tokio::time::Instant;
 
 use super::Client;
@@ -47,6 +48,12 @@ impl Client {
         self.ask_catalog(catalog_request::Request::Query(query), local).await
     }
 
+    /// The same client, which asks this node first about the catalog, for whoever is near to one.
+    #[must_use]
+    pub fn asking_first(&self, node: &NodeId) -> Self {
+        Client { asked_first: Some(node.clone()), ..self.clone() }
+    }
+
     async fn ask_catalog(
         &self,
         request: catalog_request::Request,
@@ -54,8 +61,12 @@ impl Client {
     ) -> Result<Bytes, CatalogError> {
         let until = Instant::now() + self.options.request_timeout;
         let layout = self.layout();
-        let (mut reasons, mut unknown, mut not_done) = (Vec::new(), None, None);
-        for member in layout.members.iter().filter(|m| m.state != MemberState::Removed) {
+        let is_query = matches!(request, catalog_request::Request::Query(_));
+        let mut failures = Failures::default();
+        let members = layout.members.iter().filter(|m| m.state != MemberState::Removed);
+        let mut members: Vec<_> = members.collect();
+        members.sort_by_key(|member| self.asked_first.as_ref() != Some(&member.node_id));
+        for member in members {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -64,42 +75,105 @@ impl Client {
             let request = CatalogRequest { request: Some(request.clone()), local };
             let within = left.min(2 * limits::CATALOG_REQUEST_TIMEOUT);
             let name = &member.node_id;
-            let failure = match node.catalog(request, within).await {
+            match node.catalog(request, within).await {
                 Ok(response) => match response.answer {
                     Some(Answer::Reply(reply)) => return Ok(reply),
-                    Some(Answer::Failure(failure)) => failure,
-                    None => {
-                        unknown = Some(format!("{name} says nothing"));
-                        continue;
-                    }
+                    Some(Answer::Failure(failure)) => failures.take(name, failure)?,
+                    None => failures.unknown = Some(format!("{name} says nothing")),
                 },
-                Err(error) => {
-                    // It may have been done there; another answers for the same command.
-                    unknown = Some(format!("{name}: {error}"));
-                    reasons.push(format!("{name}: {error}"));
-                    continue;
-                }
-            };
-            let message = format!("{name}: {}", failure.message);
-            match failure.kind() {
-                CatalogFailureKind::NoMember => reasons.push(failure.message),
-                CatalogFailureKind::Invalid => return Err(CatalogError::Invalid(failure.message)),
-                CatalogFailureKind::NotDone => not_done = Some(message),
-                CatalogFailureKind::Unknown | CatalogFailureKind::Unspecified => {
-                    unknown = Some(message);
-                }
+                Err(error) => failures.take_error(name, &error),
             }
         }
-        let is_query = matches!(request, catalog_request::Request::Query(_));
-        match (unknown, not_done) {
-            (Some(reason), None) if is_query => Err(CatalogError::NotDone(reason)),
-            (_, Some(reason)) if is_query => Err(CatalogError::NotDone(reason)),
-            (Some(_), _) if reasons.len() == layout.members.len() => {
-                Err(CatalogError::NoMember(reasons))
+        Err(failures.into_error(is_query))
+    }
+}
+
+/// What members said that gave no answer.
+#[derive(Default)]
+struct Failures {
+    /// Why nothing was asked of the catalog there.
+    reasons: Vec<String>,
+    /// The last one that may have done it all the same, and why that is not known.
+    unknown: Option<String>,
+    /// The last one that did nothing, and why.
+    not_done: Option<String>,
+}
+
+impl Failures {
+    fn take(&mut self, name: &NodeId, failure: CatalogFailure) -> Result<(), CatalogError> {
+        let kind = failure.kind();
+        let message = format!("{name}: {}", failure.message);
+        match kind {
+            CatalogFailureKind::NoMember => self.reasons.push(failure.message),
+            CatalogFailureKind::Invalid => return Err(CatalogError::Invalid(failure.message)),
+            CatalogFailureKind::NotDone => self.not_done = Some(message),
+            CatalogFailureKind::Unknown | CatalogFailureKind::Unspecified => {
+                self.unknown = Some(message);
             }
-            (Some(reason), _) => Err(CatalogError::Unknown(reason)),
-            (None, Some(reason)) => Err(CatalogError::NotDone(reason)),
-            (None, None) => Err(CatalogError::NoMember(reasons)),
         }
+        Ok(())
+    }
+
+    fn take_error(&mut self, name: &NodeId, error: &NodeError) {
+        let message = format!("{name}: {error}");
+        match error {
+            NodeError::Dial(_)
+            | NodeError::Limited { .. }
+            | NodeError::CircuitOpen { .. }
+            | NodeError::NotMember(_)
+            | NodeError::Overloaded { .. } => self.reasons.push(message),
+            // It may have been done there; another answers for the same command.
+            _ => self.unknown = Some(message),
+        }
+    }
+
+    fn into_error(self, is_query: bool) -> CatalogError {
+        match (self.unknown, self.not_done) {
+            // A question changes nothing, whatever became of it.
+            (Some(reason), None) | (_, Some(reason)) if is_query => CatalogError::NotDone(reason),
+            (Some(reason), _) => CatalogError::Unknown(reason),
+            (None, Some(reason)) => CatalogError::NotDone(reason),
+            (None, None) => CatalogError::NoMember(self.reasons),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost() -> NodeError {
+        NodeError::ConnectionLost { address: "n1:7000".into(), reason: "reset".into() }
+    }
+
+    fn after(errors: &[NodeError], failures: &[CatalogFailureKind]) -> Failures {
+        let mut all = Failures::default();
+        let name = NodeId::new("n1");
+        errors.iter().for_each(|error| all.take_error(&name, error));
+        for kind in failures {
+            let failure = CatalogFailure { kind: (*kind).into(), message: String::new() };
+            all.take(&name, failure).expect("it is not invalid");
+        }
+        all
+    }
+
+    #[test]
+    fn a_command_whose_answer_got_lost_may_have_been_done_whatever_others_say() {
+        use CatalogFailureKind::{NoMember, NotDone};
+        for others in [&[][..], &[NoMember], &[NotDone], &[NoMember, NotDone]] {
+            let error = after(&[lost()], others).into_error(false);
+            assert!(matches!(error, CatalogError::Unknown(_)), "{others:?}: {error}");
+        }
+        let error = after(&[lost(), lost()], &[]).into_error(true);
+        assert!(matches!(error, CatalogError::NotDone(_)), "a question: {error}");
+    }
+
+    #[test]
+    fn what_was_sent_to_nobody_was_not_done() {
+        let overloaded = || NodeError::Overloaded { reason: "full".into() };
+        let error = after(&[overloaded()], &[CatalogFailureKind::NoMember]).into_error(false);
+        assert!(matches!(error, CatalogError::NoMember(reasons) if reasons.len() == 2));
+        let error = after(&[overloaded()], &[CatalogFailureKind::NotDone]).into_error(false);
+        assert!(matches!(error, CatalogError::NotDone(_)), "{error}");
     }
 }

@@ -134,6 +134,8 @@ pub struct Client {
     writer: QuorumWriter,
     reader: QuorumReader,
     options: ClientOptions,
+    /// Who is asked first about the catalog; else it is the first member.
+    asked_first: Option<NodeId>,
     /// Held while the members are asked for a newer layout.
     catching_up: Arc<tokio::sync::Mutex<()>>,
 }
@@ -210,7 +212,17 @@ impl Client {
         let reader =
             QuorumReader::repairing(layout.clone(), readers, repaired, timeout, preference);
         let catching_up = Arc::default();
-        Ok(Client { layout, connections, breakers, meters, writer, reader, options, catching_up })
+        Ok(Client {
+            layout,
+            connections,
+            breakers,
+            meters,
+            writer,
+            reader,
+            options,
+            asked_first: None,
+            catching_up,
+        })
     }
 
     /// The layout in use now.

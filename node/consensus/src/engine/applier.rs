@@ -15,7 +15,7 @@ use super::types::{
     Command, LogId, Membership, Payload, SnapshotMeta, StoredMembership, Types, membership,
 };
 use crate::entry::Position;
-use crate::machine::{AnyMachine, NewLoader};
+use crate::machine::{AnyMachine, Applied, NewLoader, Observer};
 use crate::snapshot::{self, Head, Snapshot, SnapshotError};
 
 /// The engine's form of a snapshot.
@@ -23,7 +23,11 @@ pub(crate) type RaftSnapshot = openraft::type_config::alias::SnapshotOf<Types, S
 
 /// The state machine with what the engine wants to know of it. Clones are the same one.
 #[derive(Clone)]
-pub(crate) struct Applier(Arc<Shared>);
+pub(crate) struct Applier {
+    shared: Arc<Shared>,
+    /// Who is told of what is applied.
+    observer: Option<Observer>,
+}
 
 struct Shared {
     disk: Disk,
@@ -68,7 +72,7 @@ impl Applier {
             what: format!("there is no state to begin with: {error}"),
         })?;
         let state = State { machine, applied: None, membership: StoredMembership::default() };
-        Ok(Applier(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             disk,
             directory: directory.to_owned(),
             group,
@@ -78,13 +82,19 @@ impl Applier {
             unsaved: AtomicU64::new(0),
             saved: AtomicU64::new(0),
             grown: Notify::new(),
-        })))
+        });
+        Ok(Applier { shared, observer: None })
+    }
+
+    /// The same state machine, of which somebody is told what it applies.
+    pub(crate) fn observed_by(self, observer: Option<Observer>) -> Self {
+        Applier { observer, ..self }
     }
 
     /// Completes when so much was applied since the last snapshot, or as much as that one takes;
     /// counts anew from then on.
     pub(crate) async fn snapshot_due(&self, bytes_min: u64) {
-        let Shared { unsaved, saved, grown, .. } = &*self.0;
+        let Shared { unsaved, saved, grown, .. } = &*self.shared;
         loop {
             let more = grown.notified();
             if unsaved.load(Ordering::Relaxed) >= saved.load(Ordering::Relaxed).max(bytes_min) {
@@ -101,11 +111,11 @@ impl Applier {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn in_force(&self) -> Result<Option<RaftSnapshot>, io::Error> {
-        let Shared { disk, directory, group, .. } = &*self.0;
+        let Shared { disk, directory, group, .. } = &*self.shared;
         let current = snapshot::current(disk, directory, *group).await?;
         current.map(raft_snapshot).transpose()
     }
@@ -143,7 +153,7 @@ impl RaftStateMachine<Types> for Applier {
                 match &entry.payload {
                     Payload::Blank => Bytes::new(),
                     Payload::Normal(Command(command)) => {
-                        self.0.unsaved.fetch_add(command.len() as u64, Ordering::Relaxed);
+                        self.shared.unsaved.fetch_add(command.len() as u64, Ordering::Relaxed);
                         state.machine.apply(entry.log_id.index, command)
                     }
                     Payload::Membership(membership) => {
@@ -153,11 +163,16 @@ impl RaftStateMachine<Types> for Applier {
                     }
                 }
             };
+            if let (Some(observer), Payload::Normal(Command(command))) =
+                (&self.observer, &entry.payload)
+            {
+                observer(Applied { index: entry.log_id.index, command, reply: &reply });
+            }
             if let Some(responder) = responder {
                 responder.send(reply);
             }
         }
-        self.0.grown.notify_waiters();
+        self.shared.grown.notify_waiters();
         Ok(())
     }
 
@@ -170,11 +185,11 @@ impl RaftStateMachine<Types> for Applier {
         meta: &SnapshotMeta,
         snapshot: Snapshot,
     ) -> Result<(), io::Error> {
-        let Shared { disk, directory, snapshots, new_loader, .. } = &*self.0;
+        let Shared { disk, directory, snapshots, new_loader, .. } = &*self.shared;
         let mut position = snapshots.lock().await;
         let machine = snapshot::load(&snapshot, new_loader()).await?;
         *position = snapshot.head.position;
-        self.0.saved.store(snapshot.bytes, Ordering::Relaxed);
+        self.shared.saved.store(snapshot.bytes, Ordering::Relaxed);
         snapshot::put_in_force(disk, directory, snapshot).await?;
         let membership = meta.last_membership.clone();
         *self.state() = State { machine, applied: meta.last_log_id, membership };
@@ -182,7 +197,7 @@ impl RaftStateMachine<Types> for Applier {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot>, io::Error> {
-        let _whole = self.0.snapshots.lock().await;
+        let _whole = self.shared.snapshots.lock().await;
         self.in_force().await
     }
 }
@@ -197,7 +212,7 @@ impl RaftSnapshotBuilder<Types> for Saver {
     type SnapshotData = Snapshot;
 
     async fn build_snapshot(&mut self) -> Result<RaftSnapshot, io::Error> {
-        let Shared { disk, directory, group, snapshots, .. } = &*self.applier.0;
+        let Shared { disk, directory, group, snapshots, .. } = &*self.applier.shared;
         let position = self.state.applied.as_ref().map(Position::from);
         let mut in_force = snapshots.lock().await;
         if *in_force >= position
@@ -213,7 +228,7 @@ impl RaftSnapshotBuilder<Types> for Saver {
         let written = snapshot::write(disk, aside, head, self.state.machine.save()).await?;
         let snapshot = snapshot::put_in_force(disk, directory, written).await?;
         *in_force = position;
-        self.applier.0.saved.store(snapshot.bytes, Ordering::Relaxed);
+        self.applier.shared.saved.store(snapshot.bytes, Ordering::Relaxed);
         raft_snapshot(snapshot)
     }
 }

@@ -18,7 +18,7 @@ use super::types::Types;
 use crate::entry::MemberId;
 use crate::error::OpenError;
 use crate::journal::{Identity, Journal};
-use crate::machine::NewLoader;
+use crate::machine::{NewLoader, Observer};
 use crate::message::Member;
 use crate::options::Options;
 use crate::peers::Peers;
@@ -40,6 +40,8 @@ pub struct Opening<'a> {
     pub options: &'a Options,
     /// The way to the other members.
     pub peers: Arc<dyn Peers>,
+    /// Who is told of the commands that are applied here.
+    pub observer: Option<Observer>,
 }
 
 /// A member of a group, whatever its machine.
@@ -78,12 +80,13 @@ impl Core {
         new_loader: NewLoader,
         rng: &mut ChaCha12Rng,
     ) -> Result<Self, OpenError> {
-        let Opening { disk, directory, identity, options, peers } = opening;
+        let Opening { disk, directory, identity, options, peers, observer } = opening;
         options.check()?;
         let salts = ChaCha12Rng::seed_from_u64(rng.next_u64());
         let (journal, replay) = Journal::open(disk, directory, identity, salts).await?;
         let log = Log::new(journal, replay).map_err(engine)?;
         let applier = Applier::new(disk.clone(), directory, identity.group, new_loader)?;
+        let applier = applier.observed_by(observer);
         let links = Links { identity, peers };
         let config = Arc::new(config(options)?);
         // All that the engine spawns draws from this.

@@ -3,6 +3,7 @@
 mod erased;
 
 use std::error::Error;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -25,6 +26,21 @@ pub trait Machine: Clone + Send + Sync + 'static {
     /// The state in parts of at most [`PART_BYTES_MAX`] bytes each.
     fn save(&self) -> Box<dyn Iterator<Item = Bytes> + Send + '_>;
 }
+
+/// A command that was applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Applied<'a> {
+    /// Its index in the log.
+    pub index: u64,
+    /// The command.
+    pub command: &'a Bytes,
+    /// What the machine replied.
+    pub reply: &'a Bytes,
+}
+
+/// Is told of every command that a member applies, in their order, and is not to take long. What a
+/// snapshot brings is not applied, and what was applied before a restart may be applied again.
+pub type Observer = Arc<dyn Fn(Applied<'_>) + Send + Sync>;
 
 /// The longest part of a saved state.
 pub const PART_BYTES_MAX: usize = 8 << 20;

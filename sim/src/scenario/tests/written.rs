@@ -63,7 +63,7 @@ tell = ["n1"]
 "#;
 
 /// Everything outside steps that a file may leave out, with a value that is not the default.
-const OPTIONAL: [(&str, &str); 8] = [
+const OPTIONAL: [(&str, &str); 10] = [
     ("name = \"good\"", "controls = [\"no-eviction\", \"first-w\"]"),
     ("zones = 1", ""),
     (
@@ -79,6 +79,11 @@ const OPTIONAL: [(&str, &str); 8] = [
     (
         "\n[expect]",
         "\n[repair]\nhint_bytes = 1\ncompares = false\ncompare_interval = \"2m\"\nhint_age = \"12h\"\nscrub_interval_days = 7\n[expect]",
+    ),
+    ("\n[workload]", "\n[catalog]\n[workload]"),
+    (
+        "\n[workload]",
+        "\n[catalog]\nclients = 1\nrepositories = 3\nrefs = 2\npace_ms = [0, 5]\nupdate_share = 1.0\natomic_share = 0.0\nheartbeat_ms = 1000\nelection_timeout_ms = 3000\nsnapshot_bytes = 1\nagree_within = \"2s\"\nupdates_min = 0\nsnapshots_min = 2\n[workload]",
     ),
     (
         "stuck_after = \"5m\"",

@@ -104,6 +104,7 @@ impl Cluster {
             identity: Identity { group: 0, member: id },
             options: &self.options,
             peers: Arc::new(self.switchboard.clone()),
+            observer: None,
         };
         let mut rng = ChaCha12Rng::seed_from_u64(100 + id);
         let group = Arc::new(Group::open(opening, &mut rng).await.unwrap());
