@@ -69,6 +69,7 @@ impl World {
             reader,
             options,
             catching_up: Arc::default(),
+            asked_first: None,
         };
         World { order, first, layout, client }
     }
