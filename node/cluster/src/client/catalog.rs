@@ -160,7 +160,8 @@ mod tests {
     #[test]
     fn a_command_whose_answer_got_lost_may_have_been_done_whatever_others_say() {
         use CatalogFailureKind::{NoMember, NotDone};
-        for others in [&[][..], &[NoMember], &[NotDone], &[NoMember, NotDone]] {
+        let all: [&[CatalogFailureKind]; 4] = [&[], &[NoMember], &[NotDone], &[NoMember, NotDone]];
+        for others in all {
             let error = after(&[lost()], others).into_error(false);
             assert!(matches!(error, CatalogError::Unknown(_)), "{others:?}: {error}");
         }
