@@ -106,7 +106,8 @@ impl Beside {
         let (store, kept, stopped) = (store.clone(), kept.clone(), stop.clone());
         let (putting, halted) = (store.clone(), stop.clone());
         // Other objects than those of earlier rows.
-        let first = Samples::registered_by(|registry| store.register(registry)).count("gitstratum_store_puts_total");
+        let first = Samples::registered_by(|registry| store.register(registry))
+            .count("gitstratum_store_puts_total");
         let gets = tokio::spawn(async move {
             let mut latencies = Vec::new();
             for at in (0_usize..).map(|n| n.wrapping_mul(0x9e37_79b1) % kept.len()) {
