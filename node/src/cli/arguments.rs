@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitstratum_core::object::{Kind, ObjectId};
 
-use catalog::REPO_HELP;
+use catalog::{REPO_HELP, TOKEN_HELP};
 use jobs::{REPAIR_HELP, SCRUB_HELP};
 
 pub use catalog::{
@@ -84,7 +84,7 @@ pub enum Command {
     /// Print what changed, in order, as JSON lines: repositories, refs, members, tokens
     Events(Events),
     /// Make, list and revoke access tokens
-    #[command(subcommand)]
+    #[command(subcommand, after_help = TOKEN_HELP)]
     Token(TokenCommand),
     /// Store files as objects; prints each id, as `git hash-object` would
     Put(Put),

@@ -255,3 +255,24 @@ fn bounds_of_hints_that_cannot_be_meant_are_refused() {
         assert!(error.to_string().ends_with(expected), "{error}");
     }
 }
+
+#[test]
+fn a_catalog_that_could_not_keep_a_leader_is_refused_by_name() {
+    refused(
+        "heartbeat_ms = 150",
+        "heartbeat_ms = 5",
+        "config.toml:121: catalog.heartbeat_ms: 5 is not between 10 ms and an hour",
+    );
+    refused(
+        "election_timeout_ms = 500",
+        "election_timeout_ms = 449",
+        "config.toml:122: catalog.election_timeout_ms: 449 is less than three heartbeats of 150 ms",
+    );
+    refused(
+        "snapshot_bytes = 16_777_216",
+        "snapshot_bytes = 1",
+        "config.toml:125: catalog.snapshot_bytes: 1 is less than 65536",
+    );
+    // What the example says are the defaults.
+    assert_eq!(load(EXAMPLE).unwrap().config.catalog, CatalogConfig::default());
+}

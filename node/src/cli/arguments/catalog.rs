@@ -18,6 +18,13 @@ pub(super) const REPO_HELP: &str = "\
 Names are paths of letters, digits, - _ and . in parts between slashes; no part begins with a dot
 or ends in .git or .lock, and no repository lies beneath another.";
 
+/// What `token --help` adds.
+pub(super) const TOKEN_HELP: &str = "\
+Nothing asks for tokens yet: whoever reaches a node's port may do everything there. They are kept
+now, so that they are there when the doors are.
+
+  gitstratum token create ci --scope write --prefix team --expires-days 90";
+
 /// What `repo` can do.
 #[derive(Debug, Subcommand)]
 pub enum RepoCommand {
