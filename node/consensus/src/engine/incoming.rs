@@ -29,7 +29,7 @@ pub(crate) enum Taken {
     /// It does not follow what arrived before.
     Restart,
     /// All of it arrived, and is durable.
-    Whole(Snapshot),
+    Whole(Box<Snapshot>),
 }
 
 impl Incoming {
@@ -66,6 +66,7 @@ impl Incoming {
         }
         under_way.file.sync_data().await?;
         *transfer = None;
-        snapshot::open(&self.disk, self.path.clone(), group).await.map(Taken::Whole)
+        let snapshot = snapshot::open(&self.disk, self.path.clone(), group).await?;
+        Ok(Taken::Whole(Box::new(snapshot)))
     }
 }

@@ -82,7 +82,7 @@ impl Core {
             // Brought under an old vote: the leader that made it is a later one.
             return Err(Refusal::Invalid("the snapshot is newer than who sends it".to_owned()));
         }
-        let snapshot = raft_snapshot(snapshot).map_err(|error| invalid(&error))?;
+        let snapshot = raft_snapshot(*snapshot).map_err(|error| invalid(&error))?;
         let installed = self.raft.install_full_snapshot(Vote::from(ballot), snapshot).await;
         let vote = installed.map_err(|fatal| Refusal::Stopped(fatal.to_string()))?.vote;
         Ok(Response::Snapshot(SnapshotTaken::Installed(Ballot::from(&vote))))
