@@ -91,7 +91,9 @@ async fn without_another_layout_a_large_put_is_made_once() {
         replica.behave(Behaviour::Fails(NodeError::ShuttingDown));
     }
     let error = put(&world, &object).await.unwrap_err();
-    assert_eq!((error.stored.len(), error.failed.len()), (1, 2));
-    let asked: usize = world.order.iter().map(|replica| replica.requests().len()).sum();
-    assert_eq!(asked, 3 + 1, "to each of three, and a hint");
+    // The third may have answered by then, or not yet.
+    assert_eq!(error.failed.len(), 2);
+    world.client.drain().await;
+    let asked: usize = world.order.iter().map(|replica| replica.count(Asked::PutLarge)).sum();
+    assert_eq!(asked, 3, "once to each of three");
 }
