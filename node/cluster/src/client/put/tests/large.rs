@@ -47,7 +47,8 @@ async fn a_large_put_that_is_refused_as_stale_is_tried_by_the_newer_layout() {
             let expected = [0, 2 + drained];
             assert_eq!(world.places(&report), expected, "a quorum of the last layout");
             assert_eq!(world.holders(object.id()), expected, "and nobody who is not its replica");
-            assert_eq!(world.order[0].count(Asked::PutLarge), 1, "it had it");
+            // Once, unless the next attempt began before it had it.
+            assert!((1..=drained + 1).contains(&world.order[0].count(Asked::PutLarge)));
             assert_eq!(counted(world.client.stats()), (1, 1, 0, 0));
         }
     }
@@ -79,7 +80,13 @@ async fn parts_that_nobody_took_are_sent_again() {
         let report = put(&world, &object).await.unwrap();
         world.client.drain().await;
         assert!(report.stored.len() >= 2, "{report:?}");
-        assert_eq!(world.holders(object.id()), [0, 3, 4]);
+        // Who answered first decides which attempt the failure meets: it may be the last one's.
+        let holders = world.holders(object.id());
+        let missed: Vec<_> = world.order.iter().flat_map(ScriptedReplica::missed).collect();
+        let told = |place: &usize| missed.iter().any(|m| m.node_id == *world.order[*place].id());
+        let accounted = [0, 3, 4].iter().filter(|place| holders.contains(place) || told(place));
+        assert_eq!(accounted.count(), 3, "{holders:?} {missed:?}");
+        assert!(holders.iter().all(|place| [0, 3, 4].contains(place)), "{holders:?}");
     }
 }
 
