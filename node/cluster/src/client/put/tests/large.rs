@@ -80,13 +80,11 @@ async fn parts_that_nobody_took_are_sent_again() {
         let report = put(&world, &object).await.unwrap();
         world.client.drain().await;
         assert!(report.stored.len() >= 2, "{report:?}");
-        // Who answered first decides which attempt the failure meets: it may be the last one's.
         let holders = world.holders(object.id());
-        let missed: Vec<_> = world.order.iter().flat_map(ScriptedReplica::missed).collect();
-        let told = |place: &usize| missed.iter().any(|m| m.node_id == *world.order[*place].id());
-        let accounted = [0, 3, 4].iter().filter(|place| holders.contains(place) || told(place));
-        assert_eq!(accounted.count(), 3, "{holders:?} {missed:?}");
-        assert!(holders.iter().all(|place| [0, 3, 4].contains(place)), "{holders:?}");
+        // Two replicas of the second layout may have it before the third one says that there is yet
+        // another; then somebody was told that that one missed it.
+        let missed = world.order.iter().any(|replica| !replica.missed().is_empty());
+        assert!(holders == [0, 3, 4] || (holders == [0, 3] && missed), "{holders:?}");
     }
 }
 
