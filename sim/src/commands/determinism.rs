@@ -85,13 +85,19 @@ pub(super) fn determinism(
     Ok(Verdict::Fail.exit_code())
 }
 
-/// Runs the seed in another process and takes the digest from its verdict line.
+/// Runs the seed in another process and takes the digest from its verdict line. A run that does not
+/// pass is an error: nobody else may run this seed.
 fn digest_elsewhere(plan: &Plan, seed: u64) -> Result<String, CommandError> {
     let output = elsewhere(plan, seed, &[])?;
-    let digest = output.lines().last().and_then(|line| line.split_once("digest="));
-    digest.map(|(_, digest)| digest.to_owned()).ok_or_else(|| {
-        CommandError::OtherProcess(format!("printed no digest for seed {seed}: {output:?}"))
-    })
+    let verdict = output.lines().last().unwrap_or_default();
+    let Some((_, digest)) = verdict.split_once("digest=") else {
+        let printed = format!("printed no digest for seed {seed}: {output:?}");
+        return Err(CommandError::OtherProcess(printed));
+    };
+    match verdict.starts_with("verdict=pass ") {
+        true => Ok(digest.to_owned()),
+        false => Err(CommandError::OtherProcess(format!("seed {seed} does not pass: {verdict}"))),
+    }
 }
 
 fn elsewhere(plan: &Plan, seed: u64, more: &[&str]) -> Result<String, CommandError> {
