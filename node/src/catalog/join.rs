@@ -32,14 +32,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 const ASK_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Participant {
-    /// Makes the group, or has this directory let in; says which member it is, and whether it made
-    /// the group. Tries for as long as it takes.
+    /// Makes the group, or has this directory let in; says which member it is. Tries for as long as
+    /// it takes.
     pub(super) async fn become_member(
         &self,
         identity: Identity,
         rng: &mut ChaCha12Rng,
-    ) -> Result<(u64, bool), Trouble> {
-        let (member, founds) = loop {
+    ) -> Result<u64, Trouble> {
+        let member = loop {
             match self.look_for_group(identity).await {
                 Ok(found) => break found,
                 Err(reason) => {
@@ -53,10 +53,10 @@ impl Participant {
         let log = gitstratum_consensus::Identity { group: GROUP, member };
         create(&self.disk, DIRECTORY, log, rng).await?;
         identity.became(&self.disk, member).await?;
-        Ok((member, founds))
+        Ok(member)
     }
 
-    async fn look_for_group(&self, identity: Identity) -> Result<(u64, bool), String> {
+    async fn look_for_group(&self, identity: Identity) -> Result<u64, String> {
         let layout = self.peers.layout.get();
         let members = layout.members.iter().filter(|m| m.state != MemberState::Removed);
         let members: Vec<&NodeId> = members.map(|member| &member.node_id).collect();
@@ -71,7 +71,10 @@ impl Participant {
         if let Some((through, _)) = answers.iter().find(|(_, answer)| matches!(answer, Ok(Some(_))))
         {
             self.founding.store(false, Ordering::SeqCst);
-            return self.ask_to_join(through, identity).await.map(|member| (member, false));
+            return match self.ask_to_join(through, identity).await? {
+                FOUNDER => Err(format!("{through} gave this node the id of the founder")),
+                member => Ok(member),
+            };
         }
         if !is_first {
             return Err("none of the others has the catalog yet".to_owned());
@@ -81,7 +84,7 @@ impl Participant {
             Some((id, error)) => {
                 Err(format!("{id} does not say whether it has the catalog: {error}"))
             }
-            None => Ok((FOUNDER, true)),
+            None => Ok(FOUNDER),
         }
     }
 
@@ -100,28 +103,34 @@ impl Participant {
         }
     }
 
-    /// Has the catalog know where this member is.
+    /// Has the catalog know where this member is, of the founder that it is one at all. Tries for
+    /// as long as it takes.
     pub(super) async fn enter(&self, identity: Identity, group: &Group<Catalog>) {
-        let known = group.with_local(|catalog| {
-            let node = catalog.0.node(&self.node)?;
-            (node.directory == identity.directory).then(|| node.address.clone())
-        });
-        let layout = self.peers.layout.get();
-        let address = layout.member(&self.node).map(|member| &member.address);
-        if known.is_some() && known.as_ref() == address {
-            return;
-        }
-        let Some(command) = self.join_command(identity) else { return };
-        match group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await {
-            Ok(proposed) => {
-                if let Err(reason) = member_of(&proposed.reply) {
-                    tracing::error!(reason, "the catalog does not take this node's address");
+        while !self.is_known_at_its_address(identity, group) {
+            let Some(command) = self.join_command(identity) else { return };
+            match group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await {
+                Ok(proposed) => {
+                    if let Err(reason) = member_of(&proposed.reply) {
+                        tracing::error!(reason, "the catalog does not take this node's address");
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the catalog does not have this node's address yet");
                 }
             }
-            Err(error) => {
-                tracing::warn!(%error, "the catalog does not have this node's address yet")
-            }
+            tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    fn is_known_at_its_address(&self, identity: Identity, group: &Group<Catalog>) -> bool {
+        let layout = self.peers.layout.get();
+        let address = layout.member(&self.node).map(|member| &member.address);
+        group.with_local(|catalog| {
+            catalog.0.node(&self.node).is_some_and(|node| {
+                node.directory == identity.directory && Some(&node.address) == address
+            })
+        })
     }
 
     fn join_command(&self, identity: Identity) -> Option<Bytes> {

@@ -8,6 +8,8 @@ mod identity;
 mod join;
 mod machine;
 mod peers;
+#[cfg(all(test, not(madsim)))]
+mod tests;
 mod voters;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -110,11 +112,16 @@ impl Participant {
     /// Takes part until it is dropped, or cannot go on. `rng` seeds the engine.
     pub(crate) async fn run(self: Arc<Self>, mut rng: ChaCha12Rng) {
         match self.take_part(&mut rng).await {
-            Ok((group, client)) => {
+            Ok((group, identity)) => {
+                let client = ClientId(identity.directory.0);
+                let work = async {
+                    self.enter(identity, &group).await;
+                    voters::tend(&self.node, client, &group, &self.peers.layout).await;
+                };
                 let stopped = tokio::select! {
                     biased;
                     stopped = group.stopped() => stopped,
-                    () = voters::tend(&self.node, client, &group, &self.peers.layout) => return,
+                    () = work => return,
                 };
                 tracing::error!(reason = stopped, "the catalog's engine has stopped here");
                 self.is_in_trouble(format!("its engine has stopped: {stopped}"));
@@ -129,10 +136,10 @@ impl Participant {
     async fn take_part(
         &self,
         rng: &mut ChaCha12Rng,
-    ) -> Result<(Arc<Group<Catalog>>, ClientId), Trouble> {
+    ) -> Result<(Arc<Group<Catalog>>, Identity), Trouble> {
         let identity = Identity::keep(&self.disk, rng).await?;
-        let (member, founds) = match identity.member {
-            Some(member) => (member, false),
+        let member = match identity.member {
+            Some(member) => member,
             None => self.become_member(identity, rng).await?,
         };
         let opening = Opening {
@@ -144,14 +151,23 @@ impl Participant {
             observer: self.observer.get().cloned(),
         };
         let group = Arc::new(Group::open(opening, rng).await?);
-        if founds || member == join::FOUNDER {
+        if member == join::FOUNDER {
             // Nothing, where it was done before.
             group.found(self.node.as_str()).await?;
         }
         tracing::info!(node = %self.node, member, "takes part in the catalog");
         self.group.store(Some(group.clone()));
-        self.enter(identity, &group).await;
-        Ok((group, ClientId(identity.directory.0)))
+        Ok((group, identity))
+    }
+
+    /// Whether the catalog has this member. Until then it takes no commands of others: who joins
+    /// first is given the id of the founder, so that has to be the founder.
+    async fn has_entered(&self, group: &Group<Catalog>, within: Duration) -> bool {
+        let has_us = |catalog: &Catalog| {
+            catalog.0.node(&self.node).is_some_and(|node| node.raft.0 == group.member())
+        };
+        // What this node knows may be old: it has started a moment ago.
+        group.with_local(has_us) || group.read(within, has_us).await.unwrap_or(false)
     }
 
     fn is_in_trouble(&self, trouble: String) {
@@ -184,6 +200,10 @@ impl Participant {
             let message = format!("{} is no member of the catalog: {}", self.node, self.trouble());
             return Err(failure(NoMember, message));
         };
+        if !self.has_entered(&group, within).await {
+            let message = format!("{} does not have the catalog yet", self.node);
+            return Err(failure(NoMember, message));
+        }
         let invalid = |error: &dyn std::error::Error| failure(Invalid, error.to_string());
         match request.request {
             Some(catalog_request::Request::Command(command)) => {
