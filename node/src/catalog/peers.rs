@@ -9,7 +9,6 @@ use gitstratum_cluster::rpc::RemoteNode;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{Member, PeerError, Peers};
 use gitstratum_core::placement::{CurrentLayout, NodeId};
-use gitstratum_core::replica::NodeError;
 
 /// Members by the node that each is.
 #[derive(Clone)]
@@ -35,13 +34,7 @@ impl Peers for PooledPeers {
         match self.node(&NodeId::new(to.node.as_str())).agree(request, deadline).await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(PeerError::NotSent("it is no member of the group yet".into())),
-            Err(
-                error @ (NodeError::Dial(_)
-                | NodeError::Limited { .. }
-                | NodeError::CircuitOpen { .. }
-                | NodeError::NotMember(_)
-                | NodeError::Overloaded { .. }),
-            ) => Err(PeerError::NotSent(error.into())),
+            Err(error) if error.was_not_begun() => Err(PeerError::NotSent(error.into())),
             Err(error) => Err(PeerError::NoAnswer(error.into())),
         }
     }

@@ -116,14 +116,10 @@ impl Failures {
 
     fn take_error(&mut self, name: &NodeId, error: &NodeError) {
         let message = format!("{name}: {error}");
-        match error {
-            NodeError::Dial(_)
-            | NodeError::Limited { .. }
-            | NodeError::CircuitOpen { .. }
-            | NodeError::NotMember(_)
-            | NodeError::Overloaded { .. } => self.reasons.push(message),
+        match error.was_not_begun() {
+            true => self.reasons.push(message),
             // It may have been done there; another answers for the same command.
-            _ => self.unknown = Some(message),
+            false => self.unknown = Some(message),
         }
     }
 

@@ -124,8 +124,8 @@ impl Requests {
 #[derive(Clone)]
 struct Bounds {
     requests: Arc<Semaphore>,
-    /// Of those that ask who a node is, and how it is, beside the others: or an overloaded node
-    /// would look like one that is gone.
+    /// Of those that ask who a node is, and how it is, and of the members of the catalog's group,
+    /// beside the others: or an overloaded node would look like one that is gone.
     questions: Arc<Semaphore>,
 }
 

@@ -83,6 +83,19 @@ pub enum NodeError {
 }
 
 impl NodeError {
+    /// Whether it is certain that the node did nothing: the request never left, or was turned away
+    /// at the door.
+    pub fn was_not_begun(&self) -> bool {
+        matches!(
+            self,
+            NodeError::Dial(_)
+                | NodeError::Limited { .. }
+                | NodeError::CircuitOpen { .. }
+                | NodeError::NotMember(_)
+                | NodeError::Overloaded { .. }
+        )
+    }
+
     /// Whether the node, or the way to it, is at a bound: it is there, and has too much to do.
     pub fn is_overload(&self) -> bool {
         match self {
