@@ -117,6 +117,18 @@ pub(crate) mod cbor_bytes {
     }
 }
 
+/// The format of what begins with its number, in whatever version: of a newer one only that is
+/// known.
+pub(crate) fn format_of(body: &[u8]) -> Result<u32, minicbor::decode::Error> {
+    #[derive(Decode)]
+    #[cbor(array)]
+    struct First {
+        #[n(0)]
+        format: u32,
+    }
+    minicbor::decode::<First>(body).map(|first| first.format)
+}
+
 /// Encodes a value whose writing cannot fail: it goes to memory.
 pub(crate) fn encode_to(into: &mut Vec<u8>, value: &impl Encode<()>) {
     minicbor::encode(value, into).expect("memory takes all that is written to it");

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Decoder, Encode};
 
 use super::JournalError;
-use crate::entry::{Ballot, Entry, MemberId, Position, encode_to};
+use crate::entry::{Ballot, Entry, MemberId, Position, encode_to, format_of};
 
 /// The format that this program writes.
 pub(crate) const FORMAT: u32 = 1;
@@ -79,20 +79,10 @@ pub(crate) fn decode(file: &str, body: &Bytes) -> Result<Vec<Record>, JournalErr
 
 /// The head of a file.
 pub(crate) fn decode_head(file: &str, body: &Bytes) -> Result<Head, JournalError> {
-    // Of a newer format only its number is known.
-    let format = Decoder::new(body).array().and_then(|_| minicbor::decode::<First>(body));
-    match format.map_err(|source| unreadable(file, source))?.format {
+    match format_of(body).map_err(|source| unreadable(file, source))? {
         FORMAT => minicbor::decode(body).map_err(|source| unreadable(file, source)),
         format => Err(JournalError::Format { file: file.to_owned(), format }),
     }
-}
-
-/// What every format's head begins with.
-#[derive(Decode)]
-#[cbor(array)]
-struct First {
-    #[n(0)]
-    format: u32,
 }
 
 fn unreadable(file: &str, source: minicbor::decode::Error) -> JournalError {

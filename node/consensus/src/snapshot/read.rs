@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use gitstratum_host::disk::File;
-use minicbor::{Decode, Decoder};
+use minicbor::Decoder;
 
 use super::{End, FORMAT, Head, Snapshot, SnapshotError};
+use crate::entry::format_of;
 use crate::frame::{self, At, Frame, HEADER_BYTES};
 use crate::machine::{AnyLoader, AnyMachine, PART_BYTES_MAX};
 
@@ -19,15 +20,8 @@ pub(super) async fn head(
     group: u32,
 ) -> Result<Head, SnapshotError> {
     let frame = Input { file, bytes, path, offset: 0, sequence: 0 }.next().await?;
-    /// What every format's head begins with.
-    #[derive(Decode)]
-    #[cbor(array)]
-    struct First {
-        #[n(0)]
-        format: u32,
-    }
     let unreadable = |error: minicbor::decode::Error| damaged(path, error.to_string());
-    let First { format } = minicbor::decode(&frame.body).map_err(unreadable)?;
+    let format = format_of(&frame.body).map_err(unreadable)?;
     if format != FORMAT {
         return Err(SnapshotError::Format { path: path.to_owned(), format });
     }
