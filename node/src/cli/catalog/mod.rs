@@ -64,25 +64,12 @@ fn line(value: &impl Serialize) -> Result<String, Failure> {
 
 /// A time as UTC, such as 2031-05-04 03:02:01.
 fn utc(ms: u64) -> String {
-    let seconds = ms / 1000;
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-}
+    use gix::date::Time;
+    use gix::date::time::format::ISO8601;
 
-/// The date of a day since the epoch, by the Gregorian calendar: years are counted from March, so
-/// that a leap day is the last of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let leaps = day_of_era / 1_460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leaps) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+    let seconds = i64::try_from(ms / 1000).unwrap_or(i64::MAX);
+    let text = Time::new(seconds, 0).format_or_unix(ISO8601);
+    text.strip_suffix(" +0000").unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
