@@ -10,19 +10,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use gitstratum_catalog::command::JoinNode;
-use gitstratum_catalog::encode::{decode_reply, encode_command};
+use gitstratum_catalog::encode::decode_reply;
 use gitstratum_catalog::ids::ClientId;
-use gitstratum_catalog::{Command, Operation, Outcome, Reply, Request};
+use gitstratum_catalog::{Operation, Outcome, Reply};
 use gitstratum_consensus::{Group, create};
 use gitstratum_core::limits;
 use gitstratum_core::placement::{MemberState, NodeId};
-use gitstratum_host::unix_time_ms;
 use gitstratum_proto::v1::catalog_response::Answer;
 use gitstratum_proto::v1::{CatalogRequest, catalog_request};
 use rand_chacha::ChaCha12Rng;
 
 use super::identity::{DIRECTORY, Identity};
-use super::{Catalog, GROUP, Participant, Trouble};
+use super::{Catalog, GROUP, Participant, Trouble, command_of};
 
 /// The member that makes the group.
 pub(super) const FOUNDER: u64 = 1;
@@ -137,17 +136,9 @@ impl Participant {
         let layout = self.peers.layout.get();
         let address = layout.member(&self.node)?.address.clone();
         let node = self.node.to_string();
-        let join = JoinNode { node: node.clone(), directory: identity.directory, address };
-        let now = unix_time_ms();
-        let command = Command {
-            group: GROUP,
-            // A later question of the same directory is another one.
-            request: Request { client: ClientId(identity.directory.0), number: now },
-            at_ms: now,
-            who: node,
-            operation: Operation::JoinNode(join),
-        };
-        Some(encode_command(&command).expect("an address is short").into())
+        let join = JoinNode { node, directory: identity.directory, address };
+        let client = ClientId(identity.directory.0);
+        Some(command_of(&self.node, client, Operation::JoinNode(join)))
     }
 }
 

@@ -8,7 +8,7 @@ mod identity;
 mod join;
 mod machine;
 mod peers;
-#[cfg(all(test, not(madsim)))]
+#[cfg(test)]
 mod tests;
 mod voters;
 
@@ -18,16 +18,16 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use gitstratum_catalog::State;
-use gitstratum_catalog::encode::{decode_command, decode_query, encode_answer};
+use gitstratum_catalog::encode::{decode_command, decode_query, encode_answer, encode_command};
 use gitstratum_catalog::ids::ClientId;
+use gitstratum_catalog::{Command, Operation, Request, State};
 use gitstratum_cluster::service::Agreement;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{
     Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError,
 };
 use gitstratum_core::placement::{CurrentLayout, NodeId};
-use gitstratum_host::Disk;
+use gitstratum_host::{Disk, unix_time_ms};
 use gitstratum_proto::v1::catalog_response::Answer;
 use gitstratum_proto::v1::{
     CatalogFailure, CatalogFailureKind, CatalogRequest, CatalogResponse, catalog_request,
@@ -75,6 +75,19 @@ enum Trouble {
     Identity(#[from] IdentityError),
     #[error("{0}")]
     Open(#[from] OpenError),
+}
+
+/// A command of the node itself, which is another one whenever it is made later.
+fn command_of(node: &NodeId, client: ClientId, operation: Operation) -> Bytes {
+    let now = unix_time_ms();
+    let command = Command {
+        group: GROUP,
+        request: Request { client, number: now },
+        at_ms: now,
+        who: node.to_string(),
+        operation,
+    };
+    encode_command(&command).expect("a node says little of itself").into()
 }
 
 impl Participant {

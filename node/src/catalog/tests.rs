@@ -1,12 +1,12 @@
 //! A node that makes the group, before and after it is in the catalog itself.
 
 use gitstratum_catalog::command::JoinNode;
-use gitstratum_catalog::encode::{decode_reply, encode_command};
+use gitstratum_catalog::encode::decode_reply;
 use gitstratum_catalog::ids::{DirectoryId, RaftId};
-use gitstratum_catalog::{Command, Operation, Outcome, Reply, Request};
-use gitstratum_cluster::transport::{Dialler, Pool, PoolOptions};
+use gitstratum_catalog::{Outcome, Reply};
+use gitstratum_cluster::transport::{Lease, Want};
 use gitstratum_core::placement::{Layout, Member};
-use gitstratum_host::Net;
+use gitstratum_core::replica::NodeError;
 use gitstratum_host::disk::scratch;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -18,14 +18,28 @@ fn rng() -> ChaCha12Rng {
     ChaCha12Rng::seed_from_u64(3)
 }
 
+/// There are no others.
+struct Nobody;
+
+#[async_trait]
+impl Connections for Nobody {
+    async fn lease(&self, peer: &NodeId, _: Want) -> Result<Lease, NodeError> {
+        Err(NodeError::NotMember(peer.clone()))
+    }
+
+    fn ended(&self, _: &NodeId, _: &Lease, _: Result<(), &NodeError>) {}
+
+    fn may_retry(&self, _: &NodeId) -> bool {
+        false
+    }
+}
+
 /// The only node of its layout.
 fn alone(disk: &Disk) -> Arc<Participant> {
     let node = NodeId::new("n1");
     let member = Member::active(node.clone(), "127.0.0.1:7400".to_owned(), "z".to_owned(), 1);
     let layout = CurrentLayout::new(Layout::first((1, 1, 1), vec![member]).validated().unwrap());
-    let dialler = Dialler::new(Net::new(), node.as_str());
-    let pool = Pool::new(dialler, &layout, rng(), PoolOptions::default());
-    let (disk, connections) = (disk.clone(), Arc::new(pool));
+    let (disk, connections) = (disk.clone(), Arc::new(Nobody));
     Participant::new(Parts { node, disk, connections, layout, options: Options::default() })
 }
 

@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gitstratum_catalog::encode::{decode_reply, encode_command};
+use gitstratum_catalog::Operation;
+use gitstratum_catalog::encode::decode_reply;
 use gitstratum_catalog::entity::NodeState;
 use gitstratum_catalog::ids::ClientId;
-use gitstratum_catalog::{Command, Operation, Request};
 use gitstratum_consensus::{Group, GroupStatus, Member};
 use gitstratum_core::limits;
 use gitstratum_core::placement::{CurrentLayout, Layout, MemberState, NodeId};
-use gitstratum_host::unix_time_ms;
 
-use super::{Catalog, GROUP};
+use super::{Catalog, command_of};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -88,17 +87,9 @@ async fn note(
     of: &NodeId,
     state: NodeState,
 ) -> Result<(), String> {
-    let now = unix_time_ms();
-    let command = Command {
-        group: GROUP,
-        // A later note is another one.
-        request: Request { client, number: now },
-        at_ms: now,
-        who: node.to_string(),
-        operation: Operation::SetNodeState { node: of.to_string(), state },
-    };
-    let command = encode_command(&command).map_err(|error| error.to_string())?;
-    let proposed = group.propose(command.into(), limits::CATALOG_REQUEST_TIMEOUT).await;
+    let operation = Operation::SetNodeState { node: of.to_string(), state };
+    let command = command_of(node, client, operation);
+    let proposed = group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await;
     let reply = proposed.map_err(|error| error.to_string())?.reply;
     let done = decode_reply(&reply).map_err(|error| error.to_string())?.into_result();
     done.map(drop).map_err(|refused| refused.to_string())
@@ -118,8 +109,7 @@ fn next_step(status: &GroupStatus, known: &Known, layout: &Layout) -> Step {
         return Step::Nothing;
     }
     if wanted != *voters {
-        let is_behind = |id: &&u64| !voters.contains(id) && !can_vote(status, **id);
-        if wanted.iter().any(|id| is_behind(&id)) {
+        if wanted.difference(voters).any(|id| !can_vote(status, *id)) {
             return Step::Nothing;
         }
         return match wanted.contains(&status.member) {
@@ -159,9 +149,8 @@ fn wanted(voters: &BTreeSet<u64>, known: &Known, layout: &Layout) -> BTreeSet<u6
 /// Whether a member has nearly all of the log.
 fn can_vote(status: &GroupStatus, id: u64) -> bool {
     let matched = status.matched.get(&id).copied().flatten();
-    let matched = matched.map_or(0, |position| position.index + 1);
-    let last = status.last_index.map_or(0, |index| index + 1);
-    status.matched.contains_key(&id) && matched + LAG_MAX >= last && matched > 0
+    let last = status.last_index.unwrap_or(0);
+    matched.is_some_and(|matched| matched.index + LAG_MAX >= last)
 }
 
 #[cfg(test)]
