@@ -7,3 +7,4 @@
 
 pub mod object;
 pub mod service;
+pub mod walk;
