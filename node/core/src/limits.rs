@@ -7,6 +7,7 @@ mod catalog;
 mod pool;
 mod reconcile;
 mod repair;
+mod walk;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub use catalog::*;
 pub use pool::*;
 pub use reconcile::*;
 pub use repair::*;
+pub use walk::*;
 
 /// Data of an object that travels and is held whole. Larger ones go in parts.
 pub const OBJECT_BYTES_WHOLE_MAX: usize = 1 << 20;

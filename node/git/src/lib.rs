@@ -9,3 +9,4 @@ pub mod chunk;
 pub mod names;
 pub mod object;
 pub mod service;
+pub mod walk;

@@ -1,0 +1,13 @@
+//! Bounds of walks over the objects of a repository.
+
+/// Objects that one walk can know: each takes about 40 bytes of memory.
+pub const WALK_OBJECTS_MAX: usize = 50_000_000;
+/// Trees that are asked for together, as far as a walk knows which ones come next.
+pub const WALK_TREES_AHEAD_MAX: usize = 32;
+/// Once so many bytes of trees were read before their turn, no more are asked for together.
+pub const WALK_TREE_BYTES_AHEAD_MAX: usize = 4 << 20;
+/// After so many steps a walk tells how far it has come and lets other tasks go first.
+pub const WALK_STEPS_BETWEEN_YIELDS: u64 = 1024;
+
+/// Objects are numbered by 32 bits, of which the last number stands for none.
+const _: () = assert!(WALK_OBJECTS_MAX < u32::MAX as usize);

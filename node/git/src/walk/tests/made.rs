@@ -1,0 +1,136 @@
+//! Walks over objects that are made here: depth, damage, cancellation.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::FutureExt;
+use gitstratum_core::object::{Kind, ObjectId};
+
+use super::fixture::{Known, request};
+use crate::service::{Filter, PackRequest, RepositoryError};
+use crate::walk::select;
+
+const TREE: &str = "40000";
+const FILE: &str = "100644";
+
+/// A commit whose tree has 10,000 others in each other.
+fn deep() -> (Known, ObjectId) {
+    let mut objects = Known::new();
+    let blob = objects.make(Kind::Blob, b"bottom");
+    let mut tree = objects.tree(&[(FILE, "file", blob)]);
+    for _ in 0..10_000 {
+        tree = objects.tree(&[(TREE, "d", tree)]);
+    }
+    let commit = objects.commit(tree, &[], 1);
+    objects.number();
+    (objects, commit)
+}
+
+#[tokio::test]
+async fn trees_ten_thousand_deep_are_walked_without_a_deep_stack() {
+    let (mut objects, commit) = deep();
+    let selection = select(&objects, &request(&[commit], &[]), &[], &|_| {}).await.unwrap();
+    assert_eq!(selection.len(), 10_003);
+    let empty = objects.tree(&[]);
+    let next = objects.commit(empty, &[commit], 2);
+    objects.number();
+    let selection = select(&objects, &request(&[next], &[commit]), &[], &|_| {}).await.unwrap();
+    assert_eq!((selection.len(), selection.edges().count()), (2, 10_002));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_with_what_needs_it() {
+    let mut whole = Known::new();
+    let blob = whole.make(Kind::Blob, b"data");
+    let inner = whole.tree(&[(FILE, "file", blob)]);
+    let tree = whole.tree(&[(TREE, "dir", inner)]);
+    let parent = whole.commit(tree, &[], 1);
+    let child = whole.commit(inner, &[parent], 2);
+    let tag = whole.make(Kind::Tag, format!("object {child}\ntype commit\ntag v\n").as_bytes());
+    whole.number();
+    let cases = [
+        (blob, format!("tree {inner} needs blob {blob}, which is not there")),
+        (inner, format!("commit {child} needs tree {inner}, which is not there")),
+        (tree, format!("commit {parent} needs tree {tree}, which is not there")),
+        (parent, format!("commit {child} needs commit {parent}, which is not there")),
+        (child, format!("tag {tag} needs object {child}, which is not there")),
+        (tag, format!("not our ref {tag}")),
+    ];
+    for (missing, expected) in cases {
+        let mut objects = Known::new();
+        let left = whole.objects.iter().filter(|(id, _)| **id != missing);
+        left.for_each(|(id, (kind, data))| objects.insert(*id, *kind, data.clone()));
+        objects.number();
+        let error = select(&objects, &request(&[tag], &[]), &[], &|_| {}).await.unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_another_kind_than_its_tree_says_is_damage() {
+    let mut objects = Known::new();
+    let blob = objects.make(Kind::Blob, b"data");
+    let inner = objects.tree(&[(FILE, "file", blob)]);
+    for (entry, needs, is) in
+        [((TREE, "d", blob), "tree", "blob"), ((FILE, "f", inner), "blob", "tree")]
+    {
+        let tree = objects.tree(&[entry]);
+        let commit = objects.commit(tree, &[], 1);
+        objects.number();
+        let error = select(&objects, &request(&[commit], &[]), &[], &|_| {}).await.unwrap_err();
+        let expected = format!("tree {tree} needs {needs} {}, which is a {is}", entry.2);
+        assert_eq!(error.to_string(), expected);
+        assert!(matches!(error, RepositoryError::Damaged(_)));
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_has_and_the_repository_lacks_is_passed_by() {
+    let mut objects = Known::new();
+    let blob = objects.make(Kind::Blob, b"data");
+    let tree = objects.tree(&[(FILE, "file", blob)]);
+    let absent: ObjectId = "12".repeat(20).parse().unwrap();
+    // Its history was collected, and so was a part of its tree.
+    let broken = objects.tree(&[(FILE, "file", blob), (TREE, "gone", absent)]);
+    let had = objects.commit(broken, &[absent], 1);
+    let want = objects.commit(tree, &[had], 2);
+    objects.number();
+    let request = request(&[want], &[had, absent]);
+    let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
+    let sent: Vec<ObjectId> = selection.iter().map(|object| object.id).collect();
+    assert_eq!(sent, [want, tree]);
+    assert!(selection.client_has(&had) && selection.client_has(&blob));
+}
+
+#[tokio::test]
+async fn a_partial_client_is_not_taken_to_have_what_its_filter_leaves_out() {
+    let mut objects = Known::new();
+    let blob = objects.make(Kind::Blob, b"data");
+    let inner = objects.tree(&[(FILE, "file", blob)]);
+    let had = objects.commit(inner, &[], 1);
+    let tree = objects.tree(&[(TREE, "dir", inner)]);
+    let want = objects.commit(tree, &[had], 2);
+    objects.number();
+    for (filter, bases) in [
+        (None, [true, true]),
+        (Some(Filter::BlobNone), [true, false]),
+        (Some(Filter::TreeDepth(1)), [false, false]),
+    ] {
+        let request = PackRequest { filter, ..request(&[want], &[had]) };
+        let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
+        assert_eq!([inner, blob].map(|id| selection.client_has(&id)), bases, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_walk_tells_how_far_it_is_and_lets_others_run() {
+    let (objects, commit) = deep();
+    let steps = AtomicU64::new(0);
+    let progress = |count| steps.store(count, Ordering::Relaxed);
+    let request = request(&[commit], &[]);
+    let mut walk = Box::pin(select(&objects, &request, &[], &progress));
+    assert!(walk.as_mut().now_or_never().is_none(), "it gives way though nothing made it wait");
+    let early = steps.load(Ordering::Relaxed);
+    assert!((1000..5000).contains(&early), "{early}");
+    walk.await.unwrap();
+    assert_eq!(steps.load(Ordering::Relaxed), 10_003);
+}
