@@ -5,5 +5,7 @@
 //! [`object`] reads what Git objects say; [`service`] is what the protocol asks of repositories.
 //! This crate knows of storage and of the catalog only what its traits say.
 
+pub mod fsck;
 pub mod object;
+pub mod pack;
 pub mod service;
