@@ -4,6 +4,7 @@
 //! between them checked when the crate is compiled.
 
 mod catalog;
+mod git;
 mod pool;
 mod reconcile;
 mod repair;
@@ -12,6 +13,7 @@ mod walk;
 use std::time::Duration;
 
 pub use catalog::*;
+pub use git::*;
 pub use pool::*;
 pub use reconcile::*;
 pub use repair::*;

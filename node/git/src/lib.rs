@@ -6,7 +6,9 @@
 //! This crate knows of storage and of the catalog only what its traits say.
 
 pub mod chunk;
+pub mod fsck;
 pub mod names;
 pub mod object;
+pub mod pack;
 pub mod service;
 pub mod walk;
