@@ -5,6 +5,7 @@
 //! [`object`] reads what Git objects say; [`service`] is what the protocol asks of repositories.
 //! This crate knows of storage and of the catalog only what its traits say.
 
+mod cache;
 pub mod chunk;
 pub mod fsck;
 pub mod names;

@@ -53,7 +53,7 @@ pub(super) async fn resolve<O: Objects + ?Sized>(
                 Some(Kind::Blob) => tips.blobs.push(*id),
                 Some(Kind::Tag) => tags.push(*id),
                 None if absent == Absent::Skip => {}
-                None => return Err(not_there(*id, *owner)),
+                None | Some(Kind::Chunk) => return Err(not_there(*id, *owner)),
             }
         }
         level = targets(objects, &tags, absent).await?;
