@@ -74,13 +74,11 @@ pub enum PackError {
         /// How far before it the base should be.
         distance: u64,
     },
-    /// An entry's compressed data is no zlib stream.
-    #[error("the entry at offset {offset} cannot be inflated: {reason}")]
+    /// An entry's compressed data is no zlib stream, or one that is damaged or wants a dictionary.
+    #[error("the entry at offset {offset} cannot be inflated")]
     Inflate {
         /// Where.
         offset: u64,
-        /// What zlib says.
-        reason: String,
     },
     /// An entry inflates to more or less than its header says.
     #[error(

@@ -8,6 +8,10 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use gitstratum_core::object::{HashAlgorithm, Kind, ObjectHasher, ObjectId};
 
+use super::checksum::Checksum;
+use super::entry::EntryKind;
+use super::scan::PackHeader;
+
 /// The id of an object.
 pub(crate) fn id_of(algorithm: HashAlgorithm, kind: Kind, data: &[u8]) -> ObjectId {
     let mut hasher = ObjectHasher::plain(algorithm, kind, data.len() as u64);
@@ -129,4 +133,77 @@ impl GitRepository {
         std::fs::write(&path, pack).unwrap();
         path
     }
+}
+
+/// A pack that is put together by hand, with whatever headers and data.
+pub(crate) struct PackBuilder {
+    pub(crate) algorithm: HashAlgorithm,
+    pub(crate) objects: u32,
+    pub(crate) body: Vec<u8>,
+}
+
+impl PackBuilder {
+    pub(crate) fn new(algorithm: HashAlgorithm) -> Self {
+        PackBuilder { algorithm, objects: 0, body: Vec::new() }
+    }
+
+    /// Adds an entry that claims to be of some size. Returns its offset.
+    pub(crate) fn raw(&mut self, kind: EntryKind, size: u64, packed: &[u8]) -> u64 {
+        let offset = self.body.len() as u64;
+        kind.write_header(offset, size, &mut self.body);
+        self.body.extend_from_slice(packed);
+        self.objects += 1;
+        offset
+    }
+
+    pub(crate) fn entry(&mut self, kind: EntryKind, data: &[u8]) -> u64 {
+        self.raw(kind, data.len() as u64, &deflated(data))
+    }
+
+    /// Adds a whole object. Returns its offset and its id.
+    pub(crate) fn object(&mut self, kind: Kind, data: &[u8]) -> (u64, ObjectId) {
+        let id = id_of(self.algorithm, kind, data);
+        (self.entry(EntryKind::Whole(kind), data), id)
+    }
+
+    /// The pack, with a checksum that is right.
+    pub(crate) fn pack(&self) -> Vec<u8> {
+        sealed(self.algorithm, self.objects, &self.body)
+    }
+}
+
+/// A pack of this body, with a checksum that is right.
+pub(crate) fn sealed(algorithm: HashAlgorithm, objects: u32, body: &[u8]) -> Vec<u8> {
+    let mut pack = [&PackHeader::bytes(objects)[..], body].concat();
+    let mut checksum = Checksum::new(algorithm);
+    checksum.update(&pack);
+    pack.extend_from_slice(checksum.finish().as_bytes());
+    pack
+}
+
+fn delta_size(mut size: usize, out: &mut Vec<u8>) {
+    while size >= 0x80 {
+        out.push(size as u8 | 0x80);
+        size >>= 7;
+    }
+    out.push(size as u8);
+}
+
+/// A delta to a base of so many bytes: copies `(offset, length)` of at most 64 KiB, then bytes of
+/// its own.
+pub(crate) fn delta(base_len: usize, copies: &[(usize, usize)], literal: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    delta_size(base_len, &mut out);
+    delta_size(copies.iter().map(|copy| copy.1).sum::<usize>() + literal.len(), &mut out);
+    for (offset, len) in copies {
+        assert!((1..=0x1_0000).contains(len));
+        out.push(0xbf);
+        out.extend_from_slice(&(*offset as u32).to_le_bytes());
+        out.extend_from_slice(&(*len as u16).to_le_bytes());
+    }
+    for part in literal.chunks(127) {
+        out.push(part.len() as u8);
+        out.extend_from_slice(part);
+    }
+    out
 }

@@ -11,11 +11,15 @@
 //! The way of a fetch: [`write::PackWriter`] puts a pack together from entries of stored bodies.
 
 mod checksum;
+mod deflate;
 pub mod delta;
 pub mod entry;
 mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod index;
+mod inflate;
 pub mod scan;
+pub mod write;
 
 pub use error::PackError;
