@@ -4,6 +4,7 @@
 //! between them checked when the crate is compiled.
 
 mod catalog;
+mod git_protocol;
 mod pool;
 mod reconcile;
 mod repair;
@@ -11,6 +12,7 @@ mod repair;
 use std::time::Duration;
 
 pub use catalog::*;
+pub use git_protocol::*;
 pub use pool::*;
 pub use reconcile::*;
 pub use repair::*;
