@@ -2,9 +2,13 @@
 //!
 //! What a node needs to be pushed to and cloned from with stock Git.
 //!
-//! [`object`] reads what Git objects say; [`pkt_line`] frames what is said; [`service`] is what the protocol asks of repositories.
-//! This crate knows of storage and of the catalog only what its traits say.
+//! [`object`] reads what Git objects say. Clients are served by the exchanges of
+//! [`protocol`], which are framed by [`pkt_line`]; [`service`] is what the protocol asks of
+//! repositories. This crate knows of storage and of the catalog only what its traits say.
 
+#[cfg(test)]
+mod fixture;
 pub mod object;
 pub mod pkt_line;
+pub mod protocol;
 pub mod service;
