@@ -2,12 +2,13 @@
 //!
 //! What a node needs to be pushed to and cloned from with stock Git.
 //!
-//! [`object`] reads what Git objects say. Clients are served by the exchanges of
+//! [`object`] reads what Git objects say. [`http`] serves clients, by the exchanges of
 //! [`protocol`], which are framed by [`pkt_line`]; [`service`] is what the protocol asks of
 //! repositories. This crate knows of storage and of the catalog only what its traits say.
 
 #[cfg(test)]
 mod fixture;
+pub mod http;
 pub mod object;
 pub mod pkt_line;
 pub mod protocol;
