@@ -3,6 +3,7 @@
 //!
 //! Nothing here opens a file or a connection.
 
+pub mod accept;
 pub mod backoff;
 pub mod config_text;
 pub mod job;

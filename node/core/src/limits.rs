@@ -5,6 +5,7 @@
 
 mod catalog;
 mod git;
+mod git_protocol;
 mod pool;
 mod reconcile;
 mod repair;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use catalog::*;
 pub use git::*;
+pub use git_protocol::*;
 pub use pool::*;
 pub use reconcile::*;
 pub use repair::*;

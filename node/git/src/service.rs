@@ -30,8 +30,6 @@ pub struct Caller {
     pub credentials: Option<(String, String)>,
     /// Its address, for logs.
     pub address: String,
-    /// The session id that the client made up, for logs.
-    pub session: Option<String>,
 }
 
 /// Why a repository is not opened.

@@ -1,7 +1,7 @@
 //! Host abstraction.
 //!
 //! What a machine gives a node: network, disk, processors, the time of day, and the request
-//! to stop.
+//! to stop; and hyper's view of tasks and timers.
 //!
 //! This crate is the seam between the two worlds. In a normal build [`Net`] is tokio's
 //! TCP and [`Disk`] a directory; under `--cfg madsim` both belong to a simulated machine
@@ -18,6 +18,7 @@ mod descriptors;
 pub mod disk;
 mod give_way;
 pub mod net;
+pub mod rt;
 pub mod signal;
 #[cfg(madsim)]
 pub mod simulated;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, NodeId, OtherCluster};
 use gitstratum_core::replica::{DialError, DialProblem, NodeError, Stage};
+use gitstratum_host::rt::{TaskExecutor, TaskTimer};
 use gitstratum_host::{Net, net};
 use gitstratum_proto::v1;
 use hyper::client::conn::http2;
@@ -22,7 +23,6 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::{Channel, Connection, End, Ending, Identity};
 use super::life::Watched;
-use crate::transport::rt::{TaskExecutor, TaskTimer};
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::held_layout_from_wire;
 use crate::wire::status::{chain, node_error_of};

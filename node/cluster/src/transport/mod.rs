@@ -20,7 +20,6 @@ mod life;
 mod numbers;
 mod options;
 mod peer;
-mod rt;
 pub mod server;
 mod upkeep;
 

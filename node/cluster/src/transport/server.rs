@@ -14,11 +14,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gitstratum_core::limits;
 use gitstratum_core::metrics::{self, Reading, Registry};
 use gitstratum_core::placement::CurrentLayout;
 use gitstratum_core::seldom::Seldom;
+use gitstratum_core::{accept, limits};
 use gitstratum_host::net::{Listener, Stream};
+use gitstratum_host::rt::{TaskExecutor, TaskTimer};
 use gitstratum_proto::v1::node_server::{Node, NodeServer};
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
@@ -28,12 +29,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tonic::body::Body;
 use tower_service::Service;
 
-use super::rt::{TaskExecutor, TaskTimer};
 use crate::wire::stamp;
 
 /// Requests of a server.
@@ -168,7 +167,7 @@ impl Drop for InFlight {
 /// Accepts connections until `shutdown` says so, then lets what is in flight finish, for
 /// at most `limits::SHUTDOWN_TIMEOUT`.
 pub async fn run<S: Node>(
-    mut listener: Listener,
+    listener: Listener,
     service: S,
     requests: Arc<Requests>,
     layout: CurrentLayout,
@@ -178,56 +177,13 @@ pub async fn run<S: Node>(
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
     let bounds = Bounds::new();
-    let (waiting, refused) = (Seldom::default(), Seldom::default());
-    let slots = Arc::new(Semaphore::new(limits::SERVER_CONNECTIONS_MAX));
-    // Not a `watch` channel: that wakes its waiters in an order that a counter of the whole
-    // process decides.
-    let stop = CancellationToken::new();
-    let connections = TaskTracker::new();
-    let mut shutdown = std::pin::pin!(shutdown);
-    loop {
-        // A slot first: at the bound, connections wait in the listener's backlog.
-        if slots.available_permits() == 0
-            && let Some(count) = waiting.count()
-        {
-            let limit = limits::SERVER_CONNECTIONS_MAX;
-            tracing::warn!(count, limit, "overloaded: connections wait, as many are open");
-        }
-        let accepted = async {
-            let slot = slots.clone().acquire_owned().await.expect("the semaphore is not closed");
-            (listener.accept().await, slot)
-        };
-        tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            (accepted, slot) = accepted => match accepted {
-                Ok((stream, peer)) => {
-                    tracing::trace!(%peer, "connection accepted");
-                    let token = connections.token();
-                    let serving = serve_connection(
-                        stream, service.clone(), requests.clone(), layout.clone(), bounds.clone(),
-                        stop.clone(),
-                    );
-                    tokio::spawn(async move {
-                        serving.await;
-                        drop((slot, token));
-                    });
-                }
-                Err(error) => {
-                    // Out of descriptors, most likely; accepting again at once would spin.
-                    if let Some(count) = refused.count() {
-                        tracing::warn!(count, %error, "overloaded: no connection is accepted");
-                    }
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    connections.close();
-    stop.cancel();
-    if tokio::time::timeout(limits::SHUTDOWN_TIMEOUT, connections.wait()).await.is_err() {
-        let left = requests.read().in_flight();
+    let counted = requests.clone();
+    let serve = move |stream, _peer, stop| {
+        let (service, requests) = (service.clone(), requests.clone());
+        serve_connection(stream, service, requests, layout.clone(), bounds.clone(), stop)
+    };
+    if !accept::run(listener, limits::SERVER_CONNECTIONS_MAX, shutdown, serve).await {
+        let left = counted.read().in_flight();
         tracing::warn!(requests = left, "shutdown did not wait for all requests");
     }
 }

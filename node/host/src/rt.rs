@@ -1,6 +1,6 @@
 //! hyper runtime adapter.
 //!
-//! hyper's executor and timer on the aliased `tokio`, so that HTTP/2 runs in both worlds.
+//! hyper's executor and timer on the aliased `tokio`, so that its HTTP runs in both worlds.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ where
     }
 }
 
-/// Times hyper's pings.
+/// Times hyper's pings, and how long it waits for a request.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskTimer;
 

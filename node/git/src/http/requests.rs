@@ -1,0 +1,204 @@
+//! Counters of the Git server.
+
+use std::sync::{Arc, Mutex};
+
+use gitstratum_core::limits;
+use gitstratum_core::metrics::{self, Reading, Registry, Unit};
+use gitstratum_core::seldom::Seldom;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::protocol::Service;
+
+/// Requests and connections of a server.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    counts: Mutex<Counts>,
+    /// Refusals for want of room, of which the log tells once in a while.
+    refusals: Seldom,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    connections: u64,
+    attempted: u64,
+    succeeded: u64,
+    rejected: u64,
+    failed: u64,
+    overloaded: u64,
+    fetches: u64,
+    pushes: u64,
+    received_bytes: u64,
+    sent_bytes: u64,
+}
+
+impl Counts {
+    pub fn in_flight(&self) -> u64 {
+        self.attempted - self.succeeded - self.rejected - self.failed
+    }
+
+    /// All of it as metrics.
+    fn readings() -> Vec<Reading<Counts>> {
+        type Metric = Reading<Counts>;
+        vec![
+            Metric::gauge(
+                "git_connections",
+                "Connections of Git clients that are open",
+                |counts| counts.connections,
+            ),
+            Metric::gauge(
+                "git_requests_in_flight",
+                "Requests of Git clients in flight",
+                Counts::in_flight,
+            ),
+            Metric::counter("git_requests_attempted", "Requests of Git clients", |counts| {
+                counts.attempted
+            }),
+            Metric::counter(
+                "git_requests_succeeded",
+                "Requests of Git clients that were answered well",
+                |counts| counts.succeeded,
+            ),
+            Metric::counter(
+                "git_requests_rejected",
+                "Requests of Git clients that asked for what is not there, is not allowed or makes \
+                 no sense",
+                |counts| counts.rejected,
+            ),
+            Metric::counter(
+                "git_requests_failed",
+                "Requests of Git clients that failed here, or whose client went away",
+                |counts| counts.failed,
+            ),
+            Metric::counter(
+                "git_requests_overloaded",
+                "Requests of Git clients that failed because too many were in flight",
+                |counts| counts.overloaded,
+            ),
+            Metric::counter("git_fetches", "Exchanges of fetches that began", |counts| {
+                counts.fetches
+            }),
+            Metric::counter("git_pushes", "Exchanges of pushes that began", |counts| counts.pushes),
+            Metric::counter("git_received", "Of bodies of Git clients' requests", |counts| {
+                counts.received_bytes
+            })
+            .unit(Unit::Bytes),
+            Metric::counter("git_sent", "Of bodies of answers to Git clients", |counts| {
+                counts.sent_bytes
+            })
+            .unit(Unit::Bytes),
+            Metric::gauge(
+                "git_requests_max",
+                "With so many requests of Git clients in flight, more are refused",
+                |_| limits::GIT_REQUESTS_MAX as u64,
+            ),
+        ]
+    }
+}
+
+impl Requests {
+    /// Registers them; they are read at once, so that they add up.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        let requests = self.clone();
+        metrics::register(registry, Counts::readings(), move || requests.read());
+    }
+
+    pub fn read(&self) -> Counts {
+        *self.counts.lock().expect("nothing panics while it counts")
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts.lock().expect("nothing panics while it counts"));
+    }
+
+    /// Counts a connection while the value lives.
+    pub fn connection(self: &Arc<Self>) -> OpenConnection {
+        self.update(|counts| counts.connections += 1);
+        OpenConnection(self.clone())
+    }
+
+    /// Counts a request that is refused because too many are in flight.
+    pub fn refuse(&self) {
+        self.update(|counts| {
+            counts.attempted += 1;
+            counts.failed += 1;
+            counts.overloaded += 1;
+        });
+        if let Some(count) = self.refusals.count() {
+            let limit = limits::GIT_REQUESTS_MAX;
+            tracing::warn!(
+                count,
+                limit,
+                "overloaded: Git requests are refused, as many are in flight"
+            );
+        }
+    }
+
+    /// Counts a request while the value lives, and then how it ended.
+    pub fn begin(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> InFlight {
+        self.update(|counts| counts.attempted += 1);
+        InFlight { requests: self.clone(), outcome: Outcome::Failed, _permit: permit }
+    }
+
+    /// Counts an exchange.
+    pub fn exchange(&self, service: Service) {
+        self.update(|counts| match service {
+            Service::UploadPack => counts.fetches += 1,
+            Service::ReceivePack => counts.pushes += 1,
+        });
+    }
+
+    /// Counts what came.
+    pub fn received(&self, bytes: usize) {
+        self.update(|counts| counts.received_bytes += bytes as u64);
+    }
+
+    /// Counts what went.
+    pub fn sent(&self, bytes: usize) {
+        self.update(|counts| counts.sent_bytes += bytes as u64);
+    }
+}
+
+/// A connection that is open.
+pub(super) struct OpenConnection(Arc<Requests>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.update(|counts| counts.connections -= 1);
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was answered well.
+    Succeeded,
+    /// It was the client's fault.
+    Rejected,
+    /// It was not, or the client went away.
+    Failed,
+}
+
+/// One request from its headers to the end of its answer. Dropped undecided (the client went away,
+/// something panicked), it counts as failed.
+pub(super) struct InFlight {
+    requests: Arc<Requests>,
+    pub outcome: Outcome,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl InFlight {
+    /// Where it is counted.
+    pub fn requests(&self) -> &Arc<Requests> {
+        &self.requests
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.requests.update(|counts| match self.outcome {
+            Outcome::Succeeded => counts.succeeded += 1,
+            Outcome::Rejected => counts.rejected += 1,
+            Outcome::Failed => counts.failed += 1,
+        });
+    }
+}

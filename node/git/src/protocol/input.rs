@@ -1,0 +1,79 @@
+//! Packets of a request's body.
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use super::error::{ProtocolError, shown};
+use crate::pkt_line::{Decoder, LENGTH_BYTES, Packet};
+use crate::service::PackBody;
+
+/// Reads a body packet by packet, up to a number of bytes.
+pub(super) struct Input {
+    body: PackBody,
+    decoder: Decoder,
+    taken_bytes: u64,
+    bytes_max: u64,
+}
+
+impl Input {
+    /// Reads packets of no more than `bytes_max` bytes in all.
+    pub fn new(body: PackBody, bytes_max: u64) -> Self {
+        Input { body, decoder: Decoder::new(), taken_bytes: 0, bytes_max }
+    }
+
+    /// The next packet; none where the body ends.
+    ///
+    /// # Errors
+    /// [`ProtocolError`], where the body does not come, is cut off, or is no packets or too many.
+    pub async fn next(&mut self) -> Result<Option<Packet>, ProtocolError> {
+        loop {
+            if let Some(packet) = self.decoder.next_packet()? {
+                let carried = match &packet {
+                    Packet::Data(data) => data.len(),
+                    Packet::Flush | Packet::Delimiter | Packet::ResponseEnd => 0,
+                };
+                self.taken_bytes += (LENGTH_BYTES + carried) as u64;
+                if self.taken_bytes > self.bytes_max {
+                    return Err(ProtocolError::TooLarge { bytes_max: self.bytes_max });
+                }
+                return Ok(Some(packet));
+            }
+            match self.body.next().await {
+                Some(Ok(bytes)) => self.decoder.feed(&bytes),
+                Some(Err(error)) => return Err(ProtocolError::Body(error)),
+                None => {
+                    self.decoder.finish()?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// The next line of a list that ends with a flush packet; none at its end.
+    ///
+    /// # Errors
+    /// As [`Input::next`]; and where the body, or its section, ends before the list does.
+    pub async fn line(&mut self, list: &str) -> Result<Option<Bytes>, ProtocolError> {
+        match self.next().await? {
+            Some(Packet::Data(data)) => Ok(Some(data.slice(..Packet::line(&data).len()))),
+            Some(Packet::Flush) => Ok(None),
+            Some(Packet::Delimiter | Packet::ResponseEnd) | None => {
+                Err(ProtocolError::Malformed(format!("expected flush after {list}")))
+            }
+        }
+    }
+
+    /// What follows the last packet that was taken.
+    pub fn into_rest(self) -> PackBody {
+        let rest = self.decoder.into_rest();
+        if rest.is_empty() {
+            return self.body;
+        }
+        Box::pin(futures_util::stream::iter([Ok(rest)]).chain(self.body))
+    }
+}
+
+/// What is said of a line that has no place where it stands.
+pub(super) fn unexpected(line: &[u8]) -> ProtocolError {
+    ProtocolError::Malformed(format!("unexpected line: '{}'", shown(line)))
+}

@@ -1,0 +1,1 @@
+//! HTTP as other clients may speak it, right and wrong.

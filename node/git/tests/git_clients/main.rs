@@ -1,0 +1,8 @@
+//! Stock git as the client of this server, in one process: repositories are on disk and handled by
+//! git itself, so that what goes wrong is the protocol's or the HTTP server's doing.
+#![cfg(not(madsim))]
+
+mod directory;
+mod http;
+mod stock;
+mod support;
