@@ -52,8 +52,8 @@ pub(super) async fn resolve<O: Objects + ?Sized>(
                 Some(Kind::Tree) => tips.trees.push(*id),
                 Some(Kind::Blob) => tips.blobs.push(*id),
                 Some(Kind::Tag) => tags.push(*id),
-                None if absent == Absent::Skip => {}
-                None => return Err(not_there(*id, *owner)),
+                Some(Kind::Chunk) | None if absent == Absent::Skip => {}
+                Some(Kind::Chunk) | None => return Err(not_there(*id, *owner)),
             }
         }
         level = targets(objects, &tags, absent).await?;
