@@ -15,6 +15,8 @@
 //! throughout, answers are exact whatever the clocks of those who committed said. Without them a
 //! commit whose time is wrong can make a pack larger than it need be, never smaller.
 
+mod ahead;
+mod boundary;
 mod deepen;
 mod graph;
 mod id_table;

@@ -6,6 +6,9 @@ pub const WALK_OBJECTS_MAX: usize = 50_000_000;
 pub const WALK_TREES_AHEAD_MAX: usize = 32;
 /// Once so many bytes of trees were read before their turn, no more are asked for together.
 pub const WALK_TREE_BYTES_AHEAD_MAX: usize = 4 << 20;
+/// Up to so many commits a pack's boundary is looked at only where they changed something: their
+/// changed trees are then opened twice, and the boundary's others not at all.
+pub const WALK_ALONG_PATHS_COMMITS_MAX: usize = 1024;
 /// After so many steps a walk tells how far it has come and lets other tasks go first.
 pub const WALK_STEPS_BETWEEN_YIELDS: u64 = 1024;
 

@@ -2,9 +2,11 @@
 //!
 //! As `git rev-list --objects wants --not common`, with what shallow clones and partial ones change
 //! of that. First the commits; then the *boundary*, which is commits that the client has and that
-//! are parents of commits in the pack: all that their trees reach is marked as what the client has;
+//! are parents of commits in the pack: what their trees reach is marked as what the client has;
 //! then whatever the commits' trees reach and is not marked. What lies behind the boundary is not
-//! looked at, so an object that was there long ago and came back is sent again.
+//! looked at, so an object that was there long ago and came back is sent again. For few commits the
+//! boundary is marked along their paths, because to open all its trees could take longer than all
+//! the rest.
 //!
 //! Shallow clones: whatever is shallow for the client, before or after this request, has no parents
 //! here, on either side. Where the client is to get parents that it lacked, those are wanted like
@@ -12,16 +14,17 @@
 
 use std::collections::BTreeSet;
 
-use gitstratum_core::limits::WALK_TREES_AHEAD_MAX;
+use gitstratum_core::limits::{WALK_ALONG_PATHS_COMMITS_MAX, WALK_TREES_AHEAD_MAX};
 use gitstratum_core::object::{Kind, ObjectId};
 
+use super::boundary::{mark_all, mark_along_paths};
 use super::graph::Graph;
 use super::objects::{Objects, commits, lacking};
 use super::pace::Pace;
 use super::paint::{HAD, paint};
 use super::selection::{CLIENT, SENT, Seen, Selection};
 use super::tips::{Absent, Tips, resolve};
-use super::trees::{Entry, TreeWalk, mark_client};
+use super::trees::{Entry, TreeWalk};
 use crate::service::{PackRequest, RepositoryError};
 
 /// The objects of the pack that answers a request. `tags` are the annotated tags that
@@ -37,6 +40,26 @@ pub async fn select<O: Objects + ?Sized>(
     tags: &[(ObjectId, ObjectId)],
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Selection, RepositoryError> {
+    select_by(objects, request, tags, progress, None).await
+}
+
+/// How the boundary is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marking {
+    /// With all that its trees reach.
+    All,
+    /// Where the pack has changed trees.
+    AlongPaths,
+}
+
+/// As [`select`], with the boundary marked in one way.
+pub(super) async fn select_by<O: Objects + ?Sized>(
+    objects: &O,
+    request: &PackRequest,
+    tags: &[(ObjectId, ObjectId)],
+    progress: &(dyn Fn(u64) + Send + Sync),
+    marking: Option<Marking>,
+) -> Result<Selection, RepositoryError> {
     let pace = &mut Pace::new(progress);
     let (wants, had) = tips(objects, request).await?;
     let shallow = request.client_shallow.iter().chain(&request.shallow.shallow);
@@ -49,11 +72,24 @@ pub async fn select<O: Objects + ?Sized>(
     let order = paint(&mut graph, &tips, &had_tips, 0, pace).await?;
 
     let mut seen = Seen::new(objects.algorithm());
+    let marking = marking.unwrap_or(match order.len() {
+        ..=WALK_ALONG_PATHS_COMMITS_MAX => Marking::AlongPaths,
+        _ => Marking::All,
+    });
     if !order.is_empty() || !wants.trees.is_empty() {
         // Few commits are left between the tips of shallow clones, and none may be a parent here.
         let more = if is_shallow { &had_tips[..] } else { &[] };
         let roots = boundary(&graph, &order, more, &had.trees, &mut seen)?;
-        mark_client(objects, &mut seen, roots, pace).await?;
+        // What stands at no path cannot be looked for along paths.
+        if marking == Marking::All || !(had.trees.is_empty() && wants.trees.is_empty()) {
+            mark_all(objects, &mut seen, roots, pace).await?;
+        } else {
+            let mut new = Vec::with_capacity(order.len());
+            for &number in &order {
+                new.push(seen.name(&graph.tree(number), Kind::Tree)?);
+            }
+            mark_along_paths(objects, &mut seen, roots, new, pace).await?;
+        }
     }
     for (ids, kind) in [(&had.blobs, Kind::Blob), (&had.tags, Kind::Tag)] {
         for id in ids {

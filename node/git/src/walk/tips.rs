@@ -54,6 +54,8 @@ pub(super) async fn resolve<O: Objects + ?Sized>(
                 Some(Kind::Tag) => tags.push(*id),
                 None if absent == Absent::Skip => {}
                 None | Some(Kind::Chunk) => return Err(not_there(*id, *owner)),
+                Some(Kind::Chunk) | None if absent == Absent::Skip => {}
+                Some(Kind::Chunk) | None => return Err(not_there(*id, *owner)),
             }
         }
         level = targets(objects, &tags, absent).await?;

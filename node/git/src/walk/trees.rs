@@ -2,23 +2,19 @@
 //!
 //! Depth first, in the order of paths, on a stack of its own. A tree is opened once, also if many
 //! commits share it; with a limit of depth once more whenever it is met higher up than before.
-//! The next trees on the stack are read together with the one that is needed.
+//! What the boundary marked as the client's is passed by, with all that it reaches.
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use gitstratum_core::limits::{WALK_TREE_BYTES_AHEAD_MAX, WALK_TREES_AHEAD_MAX};
 use gitstratum_core::object::{Kind, ObjectId};
 
+use super::ahead::{Ahead, LOOK_AHEAD};
 use super::name_hash;
 use super::objects::{Objects, heads, lacking, unreadable};
 use super::pace::Pace;
 use super::selection::{CHECKED, CLIENT, OMITTED, SENT, Seen};
 use crate::object::tree_entries;
 use crate::service::{Filter, RepositoryError};
-
-/// Entries of the stack that are looked through for trees to read ahead.
-const LOOK_AHEAD: usize = 8 * WALK_TREES_AHEAD_MAX;
 
 /// Who needs an object.
 #[derive(Clone, Copy, Debug)]
@@ -66,78 +62,6 @@ impl Entry {
             _ => self.depth.saturating_add(1),
         }
     }
-}
-
-/// Trees that were read before their turn.
-#[derive(Default)]
-struct Ahead {
-    trees: BTreeMap<u32, Option<(Kind, Bytes)>>,
-    bytes: usize,
-}
-
-impl Ahead {
-    /// Reads a tree, and with it those of `next` that fit.
-    async fn read<O: Objects + ?Sized>(
-        &mut self,
-        objects: &O,
-        seen: &Seen,
-        number: u32,
-        next: impl Iterator<Item = u32>,
-    ) -> Result<Option<(Kind, Bytes)>, RepositoryError> {
-        if let Some(found) = self.trees.remove(&number) {
-            self.bytes -= found.as_ref().map_or(0, |(_, data)| data.len());
-            return Ok(found);
-        }
-        let mut numbers = vec![number];
-        if self.bytes < WALK_TREE_BYTES_AHEAD_MAX && self.trees.len() < LOOK_AHEAD {
-            let unread = next.filter(|other| !self.trees.contains_key(other));
-            numbers.extend(unread.take(WALK_TREES_AHEAD_MAX - 1));
-            numbers[1..].sort_unstable();
-            numbers.dedup();
-        }
-        let ids: Vec<ObjectId> = numbers.iter().map(|&number| seen.id(number)).collect();
-        let mut answer = objects.read(&ids).await?.into_iter();
-        let first = answer.next().expect("at least the first is answered");
-        for (&number, found) in numbers[1..].iter().zip(answer) {
-            self.bytes += found.as_ref().map_or(0, |(_, data)| data.len());
-            self.trees.insert(number, found);
-        }
-        Ok(first)
-    }
-}
-
-/// Marks trees, and all that they reach, as what the client has. What cannot be read is passed by:
-/// what is not marked is sent.
-pub(super) async fn mark_client<O: Objects + ?Sized>(
-    objects: &O,
-    seen: &mut Seen,
-    roots: Vec<u32>,
-    pace: &mut Pace<'_>,
-) -> Result<(), RepositoryError> {
-    let mut ahead = Ahead::default();
-    let mut stack = roots;
-    stack.retain(|&root| !seen.has(root, CLIENT));
-    stack.iter().for_each(|&root| seen.mark(root, CLIENT));
-    while let Some(number) = stack.pop() {
-        pace.step().await;
-        let next = stack.iter().rev().copied();
-        let Some((Kind::Tree, data)) = ahead.read(objects, seen, number, next).await? else {
-            continue;
-        };
-        for entry in tree_entries(objects.algorithm(), &data) {
-            let Ok(entry) = entry else { break };
-            let Some(kind) = entry.kind() else { continue };
-            let child = seen.name(&entry.id, kind)?;
-            if seen.has(child, CLIENT) {
-                continue;
-            }
-            seen.mark(child, CLIENT);
-            if kind == Kind::Tree {
-                stack.push(child);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Walks over trees and puts what the client lacks into a pack.

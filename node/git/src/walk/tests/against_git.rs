@@ -6,10 +6,12 @@ use gitstratum_core::object::{Kind, ObjectId};
 
 use super::fixture::{Clocks, Disk, Known, Random, ids, request};
 use crate::service::{Filter, PackRequest};
+use crate::walk::select::{Marking, select_by};
 use crate::walk::{Selection, select};
 
+/// What is selected when the whole boundary is looked at.
 async fn selected(objects: &Known, request: &PackRequest) -> Selection {
-    select(objects, request, &[], &|_| {}).await.unwrap()
+    select_by(objects, request, &[], &|_| {}, Some(Marking::All)).await.unwrap()
 }
 
 fn in_pack(selection: &Selection) -> BTreeSet<ObjectId> {
@@ -66,6 +68,29 @@ async fn a_pack_has_what_rev_list_says_in_its_order() {
             assert_eq!(order[order.len() - others.len()..], others, "{context}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_pack_of_few_commits_has_what_pack_objects_packs() {
+    let mut larger = 0;
+    for seed in 0..12 {
+        let disk = Disk::random(seed, 60, Clocks::Right);
+        let objects = disk.objects();
+        let random = &mut Random::new(seed);
+        for _ in 0..8 {
+            let (wants, common) = (random.some(&disk.commits, 2), random.some(&disk.commits, 2));
+            let request = request(&wants, &common);
+            let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
+            assert_closed(&objects, &selection, &common);
+            let sent = in_pack(&selection);
+            let context = format!("seed {seed}: {wants:?} not {common:?}");
+            objects.assert_same(&sent, &disk.pack_objects(&wants, &common), &context);
+            let exact = in_pack(&selected(&objects, &request).await);
+            assert!(sent.is_superset(&exact), "{context}");
+            larger += usize::from(sent.len() > exact.len());
+        }
+    }
+    assert!(larger > 0, "nothing was moved");
 }
 
 /// Git's name hash of a whole path.

@@ -219,6 +219,19 @@ impl Disk {
         git(self.path(), &[&["rev-list", "--stdin"], args].concat(), &input)
     }
 
+    /// What `git pack-objects` packs for a client, as Git's server calls it.
+    pub(super) fn pack_objects(&self, wants: &[ObjectId], not: &[ObjectId]) -> BTreeSet<ObjectId> {
+        let mut input = String::new();
+        wants.iter().for_each(|id| writeln!(input, "{id}").unwrap());
+        not.iter().for_each(|id| writeln!(input, "^{id}").unwrap());
+        let args = ["pack-objects", "--revs", "--sparse", "--quiet", "packed"];
+        let name = git(self.path(), &args, &input);
+        let index = format!("packed-{}.idx", name.trim());
+        let listed = git(self.path(), &["verify-pack", "-v", &index], "");
+        let first = listed.lines().filter_map(|line| line.split(' ').next()?.parse().ok());
+        first.collect()
+    }
+
     /// The annotated tags that refs point to, each with what it peels to.
     pub(super) fn peeled_tags(&self) -> Vec<(ObjectId, ObjectId)> {
         let peeled = |tag: &ObjectId| {

@@ -39,8 +39,13 @@ fn history(commits: usize) -> Known {
 async fn a_million_objects_are_walked_in_seconds() {
     let objects = history(250_000);
     let newest = objects.nodes.iter().max_by_key(|(_, node)| node.committed_at).unwrap();
-    let older = objects.nodes.iter().find(|(_, node)| node.committed_at == 249_000).unwrap();
-    for (what, common) in [("all", vec![]), ("the last thousand commits", vec![*older.0])] {
+    let at = |time| *objects.nodes.iter().find(|(_, node)| node.committed_at == time).unwrap().0;
+    for (what, common) in [
+        ("all", vec![]),
+        ("100,000 commits", vec![at(149_999)]),
+        ("1000 commits", vec![at(248_999)]),
+        ("one commit", vec![at(249_998)]),
+    ] {
         let calls = objects.calls.load(Ordering::Relaxed);
         let begun = tokio::time::Instant::now();
         let request = request(&[*newest.0], &common);

@@ -8,33 +8,60 @@ use gitstratum_core::object::{Kind, ObjectId};
 use super::fixture::{Known, request};
 use crate::service::{Filter, PackRequest, RepositoryError};
 use crate::walk::select;
+use crate::walk::select::{Marking, select_by};
 
 const TREE: &str = "40000";
 const FILE: &str = "100644";
 
 /// A commit whose tree has 10,000 others in each other.
-fn deep() -> (Known, ObjectId) {
-    let mut objects = Known::new();
-    let blob = objects.make(Kind::Blob, b"bottom");
+fn deep(objects: &mut Known, bottom: &str, parents: &[ObjectId]) -> ObjectId {
+    let blob = objects.make(Kind::Blob, bottom.as_bytes());
     let mut tree = objects.tree(&[(FILE, "file", blob)]);
     for _ in 0..10_000 {
         tree = objects.tree(&[(TREE, "d", tree)]);
     }
-    let commit = objects.commit(tree, &[], 1);
+    let commit = objects.commit(tree, parents, 1);
     objects.number();
-    (objects, commit)
+    commit
 }
 
 #[tokio::test]
 async fn trees_ten_thousand_deep_are_walked_without_a_deep_stack() {
-    let (mut objects, commit) = deep();
-    let selection = select(&objects, &request(&[commit], &[]), &[], &|_| {}).await.unwrap();
-    assert_eq!(selection.len(), 10_003);
-    let empty = objects.tree(&[]);
-    let next = objects.commit(empty, &[commit], 2);
+    let mut objects = Known::new();
+    let first = deep(&mut objects, "one", &[]);
+    let second = deep(&mut objects, "two", &[first]);
+    for (common, edges) in [(&[][..], 0), (&[first], 10_002)] {
+        for marking in [Marking::All, Marking::AlongPaths] {
+            let request = request(&[second], common);
+            let selection =
+                select_by(&objects, &request, &[], &|_| {}, Some(marking)).await.unwrap();
+            let all = 10_003 * (2 - common.len());
+            assert_eq!((selection.len(), selection.edges().count()), (all, edges), "{marking:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_small_change_opens_no_more_trees_than_it_changes() {
+    let mut objects = Known::new();
+    let blob = objects.make(Kind::Blob, b"data");
+    let names: Vec<String> = (1000..2000).map(|name| name.to_string()).collect();
+    let mut root = Vec::new();
+    for name in &names {
+        root.push((TREE, &name[..], objects.tree(&[(FILE, name, blob)])));
+    }
+    let tree = objects.tree(&root);
+    let had = objects.commit(tree, &[], 1);
+    root[500].2 = objects.tree(&[(FILE, "new", blob)]);
+    let tree = objects.tree(&root);
+    let want = objects.commit(tree, &[had], 2);
     objects.number();
-    let selection = select(&objects, &request(&[next], &[commit]), &[], &|_| {}).await.unwrap();
-    assert_eq!((selection.len(), selection.edges().count()), (2, 10_002));
+    objects.answer_max = 1;
+    let selection = select(&objects, &request(&[want], &[had]), &[], &|_| {}).await.unwrap();
+    assert_eq!(selection.len(), 3);
+    assert!(selection.client_has(&root[400].2) && selection.client_has(&blob));
+    let calls = objects.calls.load(Ordering::Relaxed);
+    assert!(calls < 20, "{calls} calls");
 }
 
 #[tokio::test]
@@ -123,7 +150,8 @@ async fn a_partial_client_is_not_taken_to_have_what_its_filter_leaves_out() {
 
 #[tokio::test]
 async fn a_long_walk_tells_how_far_it_is_and_lets_others_run() {
-    let (objects, commit) = deep();
+    let mut objects = Known::new();
+    let commit = deep(&mut objects, "one", &[]);
     let steps = AtomicU64::new(0);
     let progress = |count| steps.store(count, Ordering::Relaxed);
     let request = request(&[commit], &[]);
