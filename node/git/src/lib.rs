@@ -8,14 +8,13 @@
 
 mod cache;
 pub mod chunk;
+#[cfg(test)]
+mod fixture;
 pub mod fsck;
+pub mod http;
 pub mod names;
 pub mod object;
 pub mod pack;
-#[cfg(test)]
-mod fixture;
-pub mod http;
-pub mod object;
 pub mod pkt_line;
 pub mod protocol;
 pub mod service;

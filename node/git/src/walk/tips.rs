@@ -53,7 +53,6 @@ pub(super) async fn resolve<O: Objects + ?Sized>(
                 Some(Kind::Blob) => tips.blobs.push(*id),
                 Some(Kind::Tag) => tags.push(*id),
                 None if absent == Absent::Skip => {}
-                None | Some(Kind::Chunk) => return Err(not_there(*id, *owner)),
                 Some(Kind::Chunk) | None if absent == Absent::Skip => {}
                 Some(Kind::Chunk) | None => return Err(not_there(*id, *owner)),
             }
