@@ -4,6 +4,7 @@
 //! between them checked when the crate is compiled.
 
 mod catalog;
+mod gateway;
 mod git;
 mod git_protocol;
 mod pool;
@@ -14,6 +15,7 @@ mod walk;
 use std::time::Duration;
 
 pub use catalog::*;
+pub use gateway::*;
 pub use git::*;
 pub use git_protocol::*;
 pub use pool::*;

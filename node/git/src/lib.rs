@@ -17,5 +17,6 @@ pub mod object;
 pub mod pack;
 pub mod pkt_line;
 pub mod protocol;
+pub mod repository;
 pub mod service;
 pub mod walk;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use gitstratum_catalog::ids::{PackId, RepositoryId};
-use gitstratum_core::object::ObjectId;
+use gitstratum_core::object::{Object, ObjectId};
 
-use super::{CHUNK_DATA_BYTES_MAX, ChunkHead, ChunkStore, Part};
+use super::{CHUNK_DATA_BYTES_MAX, CHUNK_HEAD_BYTES, ChunkHead, ChunkStore, Part};
 use crate::cache::Cache;
 use crate::service::RepositoryError;
 
@@ -51,9 +51,15 @@ impl ChunkReader {
         ChunkReader { store, kept: Cache::new(kept_bytes_max) }
     }
 
-    /// Where it reads from.
-    pub fn store(&self) -> &Arc<dyn ChunkStore> {
-        &self.store
+    /// Stores a chunk, and keeps it as one that was read.
+    ///
+    /// # Errors
+    /// [`RepositoryError`].
+    pub async fn put(&self, chunk: Object) -> Result<(), RepositoryError> {
+        let (id, data) = (chunk.id(), chunk.data().slice(CHUNK_HEAD_BYTES..));
+        self.store.put(chunk).await?;
+        self.kept.insert(id, data);
+        Ok(())
     }
 
     /// The data of one chunk.

@@ -18,7 +18,8 @@ mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod index;
-mod inflate;
+pub(crate) mod inflate;
+pub mod meta;
 pub mod scan;
 pub mod write;
 

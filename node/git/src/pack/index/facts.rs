@@ -164,7 +164,7 @@ impl Facts {
         match kind {
             Kind::Commit => self.commit(entry, number, data, false),
             Kind::Tag => self.tag(entry, number, data, false),
-            Kind::Blob | Kind::Tree => Ok(()),
+            Kind::Blob | Kind::Tree | Kind::Chunk => Ok(()),
         }
     }
 
@@ -185,6 +185,7 @@ impl Facts {
                 Ok(())
             }
             Kind::Tree => self.tree(id, data),
+            Kind::Chunk => unreachable!("no entry of a pack is a chunk"),
             Kind::Commit => {
                 check_commit(&self.policy, id, data, &mut self.found);
                 self.judge()?;
