@@ -19,6 +19,7 @@ mod error;
 pub(crate) mod fixture;
 pub mod index;
 mod inflate;
+pub mod meta;
 pub mod scan;
 pub mod write;
 
