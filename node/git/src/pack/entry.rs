@@ -130,13 +130,15 @@ impl EntryKind {
     /// Appends the header of an entry of this kind at `offset`, whose data inflates to `size` bytes.
     ///
     /// # Panics
-    /// When the base of an `OFS_DELTA` is not before `offset`.
+    /// When the base of an `OFS_DELTA` is not before `offset`, or for a chunk, which is no object of
+    /// Git.
     pub fn write_header(&self, offset: u64, size: u64, out: &mut Vec<u8>) {
         let code = match self {
             EntryKind::Whole(Kind::Commit) => 1,
             EntryKind::Whole(Kind::Tree) => 2,
             EntryKind::Whole(Kind::Blob) => 3,
             EntryKind::Whole(Kind::Tag) => 4,
+            EntryKind::Whole(Kind::Chunk) => panic!("a chunk is no object of Git"),
             EntryKind::OfsDelta { .. } => OFS_DELTA,
             EntryKind::RefDelta { .. } => REF_DELTA,
         };

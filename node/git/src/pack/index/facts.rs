@@ -164,7 +164,7 @@ impl Facts {
         match kind {
             Kind::Commit => self.commit(entry, number, data, false),
             Kind::Tag => self.tag(entry, number, data, false),
-            Kind::Blob | Kind::Tree => Ok(()),
+            Kind::Blob | Kind::Tree | Kind::Chunk => Ok(()),
         }
     }
 
@@ -184,6 +184,7 @@ impl Facts {
                 }
                 Ok(())
             }
+            Kind::Chunk => Ok(()),
             Kind::Tree => self.tree(id, data),
             Kind::Commit => {
                 check_commit(&self.policy, id, data, &mut self.found);

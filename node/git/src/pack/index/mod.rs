@@ -227,6 +227,7 @@ impl Indexer {
             Kind::Tree => (self.limits.structured_bytes, "tree"),
             Kind::Commit => (self.limits.structured_bytes, "commit"),
             Kind::Tag => (self.limits.structured_bytes, "tag"),
+            Kind::Chunk => (0, "chunk, which is no object of Git,"),
         }
     }
 
