@@ -130,7 +130,8 @@ impl EntryKind {
     /// Appends the header of an entry of this kind at `offset`, whose data inflates to `size` bytes.
     ///
     /// # Panics
-    /// When the base of an `OFS_DELTA` is not before `offset`, or for a chunk, which no pack holds.
+    /// When the base of an `OFS_DELTA` is not before `offset`, or for a chunk, which is no object of
+    /// Git.
     pub fn write_header(&self, offset: u64, size: u64, out: &mut Vec<u8>) {
         let code = match self {
             EntryKind::Whole(Kind::Commit) => 1,

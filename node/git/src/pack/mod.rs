@@ -8,7 +8,8 @@
 //!
 //! The way of a push: [`scan::Splitter`] takes the stream apart, [`index::Indexer`] reads the
 //! entries, resolves deltas and names every object, [`meta`] is what is kept of that beside the body.
-//! The way of a fetch: [`write::PackWriter`] puts a pack together from entries of stored bodies.
+//! The way of a fetch: [`write::PackWriter`] puts a pack together from entries of stored bodies,
+//! and [`read`] makes single objects of them.
 
 mod checksum;
 mod deflate;
@@ -20,6 +21,7 @@ pub(crate) mod fixture;
 pub mod index;
 pub(crate) mod inflate;
 pub mod meta;
+pub mod read;
 pub mod scan;
 pub mod write;
 

@@ -184,6 +184,7 @@ impl Facts {
                 }
                 Ok(())
             }
+            Kind::Chunk => Ok(()),
             Kind::Tree => self.tree(id, data),
             Kind::Chunk => unreachable!("no entry of a pack is a chunk"),
             Kind::Commit => {

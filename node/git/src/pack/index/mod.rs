@@ -86,7 +86,8 @@ pub enum Step {
     Read {
         /// Where they begin.
         offset: u64,
-        /// How many would be of use. Fewer do, and so do more.
+        /// How many would be of use. Fewer do, and so do more: what is brought is kept until something
+        /// else is asked for, so a chunk up to its end saves questions.
         len: usize,
     },
     /// Objects on which deltas of the pack build and that were not found in it. Answer for each, or
@@ -162,6 +163,9 @@ struct Resolve {
     goal: Vec<u32>,
     /// The goal is a blob that is to be checked by its name.
     special: Option<u32>,
+    /// Blobs that are to be checked so, after everything else.
+    specials: VecDeque<u32>,
+    specials_listed: bool,
     reading: Option<Reading>,
     /// A part of the body, and its offset.
     window: Option<(u64, Bytes)>,
@@ -223,7 +227,7 @@ impl Indexer {
             Kind::Tree => (self.limits.structured_bytes, "tree"),
             Kind::Commit => (self.limits.structured_bytes, "commit"),
             Kind::Tag => (self.limits.structured_bytes, "tag"),
-            Kind::Chunk => (0, "chunk, which no pack holds"),
+            Kind::Chunk => (0, "chunk, which is no object of Git,"),
         }
     }
 

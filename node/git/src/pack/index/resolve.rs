@@ -163,14 +163,16 @@ impl Indexer {
                 None => self.lacking_bases().map(Some),
             };
         }
-        let mut unchecked = self.facts.special_unchecked();
-        let at_hand =
-            unchecked.find_map(|(number, _)| Some((number, self.facts.entry_of(number)?)));
-        drop(unchecked);
-        let Some((number, entry)) = at_hand else {
+        if !self.resolve.specials_listed {
+            let unchecked = self.facts.special_unchecked();
+            self.resolve.specials = unchecked.map(|(number, _)| number).collect();
+            self.resolve.specials_listed = true;
+        }
+        let Some(number) = self.resolve.specials.pop_front() else {
             self.resolve.done = true;
             return Ok(Some(Step::Done));
         };
+        let Some(entry) = self.facts.entry_of(number) else { return Ok(None) };
         if self.entries[entry as usize].found.is_some_and(|found| {
             found.size > self.limits.structured_bytes.min(self.limits.delta_bytes)
         }) {
@@ -196,9 +198,18 @@ impl Indexer {
             self.resolve.asked = true;
         }
         // Some may have been found among what was resolved meanwhile.
-        let facts = &self.facts;
-        self.resolve.lacking.retain(|(_, number)| facts.entry_of(*number).is_none());
-        if self.resolve.lacking.is_empty() {
+        let (mut asked, mut found) = (Vec::new(), Vec::new());
+        for place in &self.resolve.lacking {
+            if self.facts.entry_of(place.1).is_some() {
+                found.push(*place);
+                continue;
+            }
+            asked.push(self.facts.ids.id(place.1));
+            if asked.len() == PACK_BASES_AT_ONCE {
+                break;
+            }
+        }
+        if asked.is_empty() {
             let missing: Vec<u32> =
                 self.waiting.base_ids().filter(lacking).map(|(number, _)| number).collect();
             let named = missing.iter().take(MISSING_BASES_NAMED_MAX);
@@ -208,8 +219,10 @@ impl Indexer {
                 deltas: self.waiting.count,
             });
         }
-        let asked = self.resolve.lacking.iter().take(PACK_BASES_AT_ONCE);
-        Ok(Step::Bases(asked.map(|(_, number)| self.facts.ids.id(*number)).collect()))
+        for place in found {
+            self.resolve.lacking.remove(&place);
+        }
+        Ok(Step::Bases(asked))
     }
 
     fn push_frame(&mut self, entry: u32) {

@@ -153,7 +153,7 @@ impl MetaBuilder {
             push_u40(offset, "a body of this length", &mut out)?;
             push_u40(len, "a body of this length", &mut out)?;
         }
-        self.write_links(&order, &outside, &mut out);
+        self.write_links(&order, &outside, &mut out)?;
         self.chunk_ids.iter().for_each(|id| out.extend_from_slice(id));
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -180,7 +180,7 @@ impl MetaBuilder {
                 StoredForm::RefDelta => FORM_REF,
             };
             let appended = if object.appended { APPENDED } else { 0 };
-            out.push(kind_code(object.kind) | form << FORM_SHIFT | appended);
+            out.push(kind_code(object.kind)? | form << FORM_SHIFT | appended);
         }
         for object in &self.objects {
             out.extend_from_slice(&object.base.unwrap_or(NO_BASE).to_le_bytes());
@@ -189,7 +189,12 @@ impl MetaBuilder {
         Ok(())
     }
 
-    fn write_links(&self, order: &[u32], outside: &[ObjectId], out: &mut Vec<u8>) {
+    fn write_links(
+        &self,
+        order: &[u32],
+        outside: &[ObjectId],
+        out: &mut Vec<u8>,
+    ) -> Result<(), MetaError> {
         let link = |id: &ObjectId| {
             let number = self.find(order, id).unwrap_or_else(|| {
                 let row = outside.binary_search(id).expect("what is not inside is outside");
@@ -208,8 +213,9 @@ impl MetaBuilder {
         for tag in &self.tags {
             out.extend_from_slice(&tag.position.to_le_bytes());
             out.extend_from_slice(&link(&tag.target));
-            out.push(kind_code(tag.target_kind));
+            out.push(kind_code(tag.target_kind)?);
         }
+        Ok(())
     }
 
     fn find(&self, order: &[u32], id: &ObjectId) -> Option<u32> {

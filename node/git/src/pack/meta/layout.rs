@@ -176,13 +176,13 @@ impl Layout {
     }
 }
 
-pub(super) fn kind_code(kind: Kind) -> u8 {
+pub(super) fn kind_code(kind: Kind) -> Result<u8, MetaError> {
     match kind {
-        Kind::Blob => 0,
-        Kind::Tree => 1,
-        Kind::Commit => 2,
-        Kind::Tag => 3,
-        Kind::Chunk => panic!("no pack holds a chunk"),
+        Kind::Blob => Ok(0),
+        Kind::Tree => Ok(1),
+        Kind::Commit => Ok(2),
+        Kind::Tag => Ok(3),
+        Kind::Chunk => Err(MetaError::Invalid("a chunk among objects of Git")),
     }
 }
 

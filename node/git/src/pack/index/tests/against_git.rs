@@ -187,3 +187,62 @@ fn a_thin_pack_whose_bases_are_nowhere_is_refused_and_says_which() {
     assert!(count >= 1 && ids.len() == count && deltas >= count);
     assert!(ids.iter().all(|id| objects(&repository).contains_key(id)));
 }
+
+/// Entries of a pack of deltas by id in any order, some of them twice or not at all.
+#[test]
+fn it_takes_entries_in_any_order_where_git_takes_them() {
+    let algorithm = HashAlgorithm::Sha1;
+    let repository = history(algorithm, 6);
+    let pack = repository.pack(&["--all"], &[]);
+    let stored = index(algorithm, &pack, &Objects::new(), Feed::default()).unwrap();
+    let entries: Vec<&[u8]> = stored
+        .indexed
+        .objects
+        .iter()
+        .map(|object| &stored.body[object.offset as usize..][..object.packed_len as usize])
+        .collect();
+    let fresh = GitRepository::new(algorithm);
+    let mut state = 1u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % below
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for round in 0..60 {
+        let mut chosen: Vec<&[u8]> = entries.clone();
+        for at in (1..chosen.len()).rev() {
+            chosen.swap(at, random(at + 1));
+        }
+        if round % 3 == 1 {
+            (0..5).for_each(|_| chosen.push(entries[random(entries.len())]));
+        }
+        if round % 3 == 2 {
+            (0..1 + round % 4 * 3).for_each(|_| {
+                chosen.swap_remove(random(chosen.len()));
+            });
+        }
+        let pack = sealed(algorithm, chosen.len() as u32, &chosen.concat());
+        fresh.pack_file(&pack);
+        let git = fresh.run(&["index-pack", "-o", "test.idx", "test.pack"], b"");
+        let limits = IndexLimits { cache_bytes: 5000, ..IndexLimits::default() };
+        let ours = index(algorithm, &pack, &Objects::new(), Feed { limits, ..Feed::default() });
+        // A base that comes twice is where git gives up.
+        let same =
+            git.ok == ours.is_ok() || round % 3 == 1 && git.stderr.contains("duplicate base");
+        assert!(same, "{} {:?}", git.stderr, ours.err());
+        match ours {
+            Ok(found) => {
+                taken += 1;
+                let ids = |objects: &[super::IndexedObject]| -> BTreeSet<ObjectId> {
+                    objects.iter().map(|object| object.id).collect()
+                };
+                if round % 3 < 2 {
+                    assert_eq!(ids(&found.indexed.objects), ids(&stored.indexed.objects));
+                }
+                assert_eq!(found.indexed.duplicates, if round % 3 == 1 { 5 } else { 0 });
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(taken > 20 && refused > 3);
+}
