@@ -40,6 +40,7 @@ impl ProtocolError {
             ProtocolError::Repository(error @ RepositoryError::NotOurRef(_)) => {
                 format!("upload-pack: {error}")
             }
+            ProtocolError::Body(error) => one_line(&format!("{self}{}", causes(error))),
             error => one_line(&error.to_string()),
         }
     }
@@ -57,6 +58,12 @@ impl ProtocolError {
             | ProtocolError::TooLarge { .. } => true,
         }
     }
+}
+
+/// What is behind an error, each cause after a colon.
+fn causes(error: &dyn std::error::Error) -> String {
+    let behind = std::iter::successors(error.source(), |cause| cause.source());
+    behind.map(|cause| format!(": {cause}")).collect()
 }
 
 /// An exchange that ended early.

@@ -3,6 +3,5 @@
 #![cfg(not(madsim))]
 
 mod directory;
-mod http;
 mod stock;
 mod support;

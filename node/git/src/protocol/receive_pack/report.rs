@@ -31,7 +31,9 @@ impl Verdicts {
                 Some("another ref has multiple updates")
             } else if command.name.len() > REF_NAME_BYTES_MAX {
                 Some("the name of the ref is too long")
-            } else if std::str::from_utf8(&command.name).is_err() {
+            } else if !command.name.starts_with(b"refs/")
+                || std::str::from_utf8(&command.name).is_err()
+            {
                 Some("funny refname")
             } else {
                 None

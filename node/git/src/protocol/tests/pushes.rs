@@ -120,6 +120,10 @@ async fn refs_that_make_no_sense_are_refused_without_asking_the_repository() {
     assert_eq!(report(&answer), expected);
     assert!(repository.asked.lock().unwrap().pushes.is_empty());
 
+    let command = format!("{}\0report-status", create("HEAD"));
+    let (answer, _) = push(&repository, &[&command, "0000"], b"PACK").await;
+    assert_eq!(answer, ["unpack ok", "ng HEAD funny refname", "0000"]);
+
     for (capabilities, other) in [("", "ok refs/b"), (" atomic", "ng refs/b atomic push failure")] {
         let mut command = create("refs/heads/").into_bytes();
         command.extend_from_slice(b"\xff\0report-status");

@@ -73,10 +73,20 @@ impl Bare {
         Ok(Refs { head, refs })
     }
 
-    /// Commits that these reach, with their parents; fewer by `arguments`.
-    pub fn graph(&self, arguments: &[String]) -> Answer<BTreeMap<ObjectId, Vec<ObjectId>>> {
-        let input = arguments.join("\n") + "\n";
-        let text = self.text(&["rev-list", "--parents", "--stdin"], &input)?;
+    /// Commits that these reach, with their parents.
+    pub fn graph(&self, revisions: &[String]) -> Answer<BTreeMap<ObjectId, Vec<ObjectId>>> {
+        self.graph_since(0, revisions)
+    }
+
+    /// As [`Bare::graph`], none of them before this.
+    fn graph_since(
+        &self,
+        since: u64,
+        revisions: &[String],
+    ) -> Answer<BTreeMap<ObjectId, Vec<ObjectId>>> {
+        let input = revisions.join("\n") + "\n";
+        let since = format!("--max-age={since}");
+        let text = self.text(&["rev-list", &since, "--parents", "--stdin"], &input)?;
         let commits = text.lines().map(|line| {
             let mut ids = line.split(' ').map(|id| id.parse().map_err(broken));
             let commit = ids.next().ok_or_else(|| broken("an empty line"))??;
@@ -103,12 +113,9 @@ impl Bare {
             Depth::Commits(depth) => within(&all, &tips, *depth),
             Depth::Relative(more) => within(&all, client, *more + 1),
             Depth::Since { since, not } => {
-                let mut arguments = words;
-                if *since > 0 {
-                    arguments.insert(0, format!("--since={since}"));
-                }
-                arguments.extend(not.iter().map(|id| format!("^{id}")));
-                let listed = self.graph(&arguments)?;
+                let excluded = not.iter().map(|id| format!("^{id}"));
+                let revisions: Vec<_> = words.into_iter().chain(excluded).collect();
+                let listed = self.graph_since(*since, &revisions)?;
                 let cut = |commit: &&ObjectId| {
                     all[*commit].iter().any(|parent| !listed.contains_key(parent))
                 };

@@ -1,1 +1,0 @@
-//! HTTP as other clients may speak it, right and wrong.
