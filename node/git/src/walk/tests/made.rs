@@ -7,8 +7,11 @@ use gitstratum_core::object::{Kind, ObjectId};
 
 use super::fixture::{Known, request};
 use crate::service::{Filter, PackRequest, RepositoryError};
-use crate::walk::select;
+use crate::walk::pace::Pace;
 use crate::walk::select::{Marking, select_by};
+use crate::walk::selection::Seen;
+use crate::walk::trees::{Entry, TreeWalk};
+use crate::walk::{Objects, select};
 
 const TREE: &str = "40000";
 const FILE: &str = "100644";
@@ -62,6 +65,52 @@ async fn a_small_change_opens_no_more_trees_than_it_changes() {
     assert!(selection.client_has(&root[400].2) && selection.client_has(&blob));
     let calls = objects.calls.load(Ordering::Relaxed);
     assert!(calls < 20, "{calls} calls");
+}
+
+/// A commit with trees that have each other twice: 40 of them, and 2^40 paths.
+fn doubled(objects: &mut Known, bottom: &str, parents: &[ObjectId]) -> ObjectId {
+    let blob = objects.make(Kind::Blob, bottom.as_bytes());
+    let mut tree = objects.tree(&[(FILE, "file", blob)]);
+    for _ in 0..40 {
+        tree = objects.tree(&[(TREE, "a", tree), (TREE, "b", tree)]);
+    }
+    let commit = objects.commit(tree, parents, 1);
+    objects.number();
+    commit
+}
+
+#[tokio::test]
+async fn trees_with_more_paths_than_could_be_followed_are_opened_once() {
+    let mut objects = Known::new();
+    let first = doubled(&mut objects, "one", &[]);
+    let second = doubled(&mut objects, "two", &[first]);
+    for filter in [None, Some(Filter::BlobNone), Some(Filter::TreeDepth(30))] {
+        let sent = match &filter {
+            None => 43,
+            Some(Filter::TreeDepth(depth)) => 1 + *depth as usize,
+            _ => 42,
+        };
+        let request = PackRequest { filter, ..request(&[second], &[first]) };
+        let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
+        assert_eq!(selection.len(), sent, "{:?}", request.filter);
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_is_bounded() {
+    let mut objects = Known::new();
+    let blobs: Vec<ObjectId> = (0..10).map(|number| objects.make(Kind::Blob, &[number])).collect();
+    let names: Vec<String> = (0..10).map(|name| name.to_string()).collect();
+    let entries = names.iter().zip(&blobs).map(|(name, blob)| (FILE, &name[..], *blob));
+    let entries: Vec<_> = entries.collect();
+    let tree = objects.tree(&entries);
+    for (stack_max, fits) in [(10, true), (9, false)] {
+        let mut walk = TreeWalk::new(&objects, Seen::new(objects.algorithm()), None);
+        walk.stack_max = stack_max;
+        let root = Entry::root(walk.seen.name(&tree, Kind::Tree).unwrap(), 0);
+        let walked = walk.walk(vec![root], &|_| tree, &mut Pace::quiet()).await;
+        assert_eq!(walked.is_ok(), fits, "{stack_max}: {walked:?}");
+    }
 }
 
 #[tokio::test]
