@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use gitstratum_core::object::{Kind, ObjectId};
 
 use super::fixture::{Known, request};
-use crate::service::{Filter, PackRequest, RepositoryError};
+use crate::service::{Filter, PackRequest, RepositoryError, Shallow};
 use crate::walk::pace::Pace;
 use crate::walk::select::{Marking, select_by};
 use crate::walk::selection::Seen;
@@ -195,6 +195,43 @@ async fn a_partial_client_is_not_taken_to_have_what_its_filter_leaves_out() {
         let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
         assert_eq!([inner, blob].map(|id| selection.client_has(&id)), bases, "{request:?}");
     }
+}
+
+#[tokio::test]
+async fn a_tree_is_opened_again_where_it_stands_higher_up() {
+    let mut objects = Known::new();
+    let blob = objects.make(Kind::Blob, b"data");
+    let inner = objects.tree(&[(FILE, "file", blob)]);
+    let outer = objects.tree(&[(TREE, "inner", inner)]);
+    let above = objects.tree(&[(TREE, "outer", outer)]);
+    // The file is at 4 by the first way, and at 3 by the second.
+    let root = objects.tree(&[(TREE, "above", above), (TREE, "outer", outer)]);
+    let commit = objects.commit(root, &[], 1);
+    objects.number();
+    for (limit, expected) in [(3, false), (4, true)] {
+        let filter = Some(Filter::TreeDepth(limit));
+        let request = PackRequest { filter, ..request(&[commit], &[]) };
+        let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
+        assert_eq!(selection.contains(&blob), expected, "{limit}");
+        assert_eq!(selection.len(), 5 + usize::from(expected), "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_deepens_is_not_sent_again_what_its_old_boundary_has() {
+    let mut objects = Known::new();
+    let blob = objects.make(Kind::Blob, b"data");
+    let tree = objects.tree(&[(FILE, "file", blob)]);
+    let parent = objects.commit(tree, &[], 1);
+    let child = objects.commit(tree, &[parent], 2);
+    objects.number();
+    let shallow = Shallow { shallow: vec![parent], unshallow: vec![child] };
+    let request =
+        PackRequest { client_shallow: vec![child], shallow, ..request(&[child], &[child]) };
+    let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
+    let sent: Vec<ObjectId> = selection.iter().map(|object| object.id).collect();
+    assert_eq!(sent, [parent]);
+    assert!(selection.client_has(&tree));
 }
 
 #[tokio::test]
