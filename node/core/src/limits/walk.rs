@@ -9,6 +9,11 @@ pub const WALK_TREE_BYTES_AHEAD_MAX: usize = 4 << 20;
 /// Up to so many commits a pack's boundary is looked at only where they changed something: their
 /// changed trees are then opened twice, and the boundary's others not at all.
 pub const WALK_ALONG_PATHS_COMMITS_MAX: usize = 1024;
+/// Once so many trees were opened for that, the whole boundary is looked at after all.
+pub const WALK_ALONG_PATHS_TREES_MAX: usize = 32_768;
+/// Entries of one tree, of all trees in which it is, and so on, that wait for their turn: 24 bytes
+/// each. Only trees that are deep and wide at once come near it.
+pub const WALK_STACK_ENTRIES_MAX: usize = 8_000_000;
 /// After so many steps a walk tells how far it has come and lets other tasks go first.
 pub const WALK_STEPS_BETWEEN_YIELDS: u64 = 1024;
 

@@ -7,19 +7,21 @@
 //! - [`mark_all`] opens every tree of the boundary, and so finds what was moved to another place.
 //! - [`mark_along_paths`] opens those alone that stand where the pack has a changed tree: for a small
 //!   change in a large repository a few trees instead of all. What was moved may be sent again.
+//!   A tree is opened once for every path that it has, and there can be more paths than anyone could
+//!   follow; past a number of trees the first way is taken, which opens each tree once.
 //!
 //! Either way nothing is marked that the client lacks. What cannot be read is passed by: what is
 //! not marked is sent.
 
 use std::collections::BTreeMap;
 
-use gitstratum_core::limits::WALK_TREES_AHEAD_MAX;
+use gitstratum_core::limits::{WALK_ALONG_PATHS_TREES_MAX, WALK_TREES_AHEAD_MAX};
 use gitstratum_core::object::{Kind, ObjectId};
 
 use super::ahead::Ahead;
 use super::objects::Objects;
 use super::pace::Pace;
-use super::selection::{CLIENT, Seen};
+use super::selection::{CLIENT, OPENED, Seen};
 use crate::object::{TreeEntry, tree_entries};
 use crate::service::RepositoryError;
 
@@ -32,8 +34,9 @@ pub(super) async fn mark_all<O: Objects + ?Sized>(
 ) -> Result<(), RepositoryError> {
     let mut ahead = Ahead::default();
     let mut stack = roots;
-    stack.retain(|&root| !seen.has(root, CLIENT));
-    stack.iter().for_each(|&root| seen.mark(root, CLIENT));
+    stack.sort_unstable();
+    stack.dedup();
+    stack.iter().for_each(|&root| seen.mark(root, CLIENT | OPENED));
     while let Some(number) = stack.pop() {
         pace.step().await;
         let next = stack.iter().rev().copied();
@@ -44,11 +47,9 @@ pub(super) async fn mark_all<O: Objects + ?Sized>(
             let Ok(entry) = entry else { break };
             let Some(kind) = entry.kind() else { continue };
             let child = seen.name(&entry.id, kind)?;
-            if seen.has(child, CLIENT) {
-                continue;
-            }
             seen.mark(child, CLIENT);
-            if kind == Kind::Tree {
+            if kind == Kind::Tree && !seen.has(child, OPENED) {
+                seen.mark(child, OPENED);
                 stack.push(child);
             }
         }
@@ -66,7 +67,7 @@ struct Place {
 }
 
 /// Marks the trees `had`, and of what they reach whatever stands at a path where the trees `new`
-/// have a tree that the client lacks.
+/// have a tree that the client lacks; or whatever they reach where that is less work.
 pub(super) async fn mark_along_paths<O: Objects + ?Sized>(
     objects: &O,
     seen: &mut Seen,
@@ -75,6 +76,8 @@ pub(super) async fn mark_along_paths<O: Objects + ?Sized>(
     pace: &mut Pace<'_>,
 ) -> Result<(), RepositoryError> {
     had.iter().for_each(|&tree| seen.mark(tree, CLIENT));
+    let roots = had.clone();
+    let mut opened = 0;
     let mut places = vec![Place { had, new }];
     while let Some(Place { mut had, mut new }) = places.pop() {
         new.retain(|&tree| !seen.has(tree, CLIENT));
@@ -84,6 +87,10 @@ pub(super) async fn mark_along_paths<O: Objects + ?Sized>(
         for trees in [&mut had, &mut new] {
             trees.sort_unstable();
             trees.dedup();
+        }
+        opened += had.len() + new.len();
+        if opened > WALK_ALONG_PATHS_TREES_MAX {
+            return mark_all(objects, seen, roots, pace).await;
         }
         let mut within: BTreeMap<Box<[u8]>, Place> = BTreeMap::new();
         read_each(objects, seen, &had, pace, |seen, entry, kind| {

@@ -20,6 +20,8 @@ pub(super) const CLIENT: u8 = 4;
 pub(super) const SENT: u8 = 8;
 /// It was seen that it is there, and is of its kind.
 pub(super) const CHECKED: u8 = 16;
+/// A tree whose entries are all marked as the client's, or will be.
+pub(super) const OPENED: u8 = 64;
 /// The filter leaves it out, wherever it is.
 pub(super) const OMITTED: u8 = 32;
 

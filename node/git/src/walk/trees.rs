@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use gitstratum_core::limits::WALK_STACK_ENTRIES_MAX;
 use gitstratum_core::object::{Kind, ObjectId};
 
 use super::ahead::{Ahead, LOOK_AHEAD};
@@ -72,6 +73,8 @@ pub(super) struct TreeWalk<'a, O: ?Sized> {
     /// Where a limit of depth is: at which depth each tree was opened.
     opened: BTreeMap<u32, u32>,
     stack: Vec<Entry>,
+    /// More entries than this are not kept on the stack.
+    pub(super) stack_max: usize,
     ahead: Ahead,
     /// What is in the pack, with its name hashes.
     pub(super) order: Vec<(u32, u32)>,
@@ -85,6 +88,7 @@ impl<'a, O: Objects + ?Sized> TreeWalk<'a, O> {
             filter,
             opened: BTreeMap::new(),
             stack: Vec::new(),
+            stack_max: WALK_STACK_ENTRIES_MAX,
             ahead: Ahead::default(),
             order: Vec::new(),
         }
@@ -117,6 +121,12 @@ impl<'a, O: Objects + ?Sized> TreeWalk<'a, O> {
         entries.retain(|entry| self.may_come(entry));
         self.check(&entries, commit).await?;
         entries.retain(|entry| entry.is_wanted() || !self.seen.has(entry.number, OMITTED));
+        if self.stack.len() + entries.len() > self.stack_max {
+            return Err(RepositoryError::Refused(format!(
+                "more than {} entries in trees within each other",
+                self.stack_max
+            )));
+        }
         self.stack.extend(entries.into_iter().rev());
         Ok(())
     }

@@ -234,11 +234,9 @@ impl Disk {
 
     /// The annotated tags that refs point to, each with what it peels to.
     pub(super) fn peeled_tags(&self) -> Vec<(ObjectId, ObjectId)> {
-        let peeled = |tag: &ObjectId| {
-            let peeled = git(self.path(), &["rev-parse", &format!("{tag}^{{}}")], "");
-            (*tag, peeled.trim().parse().unwrap())
-        };
-        self.tags.iter().map(peeled).collect()
+        let names: String = self.tags.iter().map(|tag| format!("{tag}^{{}}\n")).collect();
+        let peeled = ids(&git(self.path(), &["cat-file", "--batch-check=%(objectname)"], &names));
+        self.tags.iter().copied().zip(peeled).collect()
     }
 
     /// All objects, in memory.

@@ -6,9 +6,12 @@ use futures_util::FutureExt;
 use gitstratum_core::object::{Kind, ObjectId};
 
 use super::fixture::{Known, request};
-use crate::service::{Filter, PackRequest, RepositoryError};
-use crate::walk::select;
+use crate::service::{Filter, PackRequest, RepositoryError, Shallow};
+use crate::walk::pace::Pace;
 use crate::walk::select::{Marking, select_by};
+use crate::walk::selection::Seen;
+use crate::walk::trees::{Entry, TreeWalk};
+use crate::walk::{Objects, select};
 
 const TREE: &str = "40000";
 const FILE: &str = "100644";
@@ -62,6 +65,52 @@ async fn a_small_change_opens_no_more_trees_than_it_changes() {
     assert!(selection.client_has(&root[400].2) && selection.client_has(&blob));
     let calls = objects.calls.load(Ordering::Relaxed);
     assert!(calls < 20, "{calls} calls");
+}
+
+/// A commit with trees that have each other twice: 40 of them, and 2^40 paths.
+fn doubled(objects: &mut Known, bottom: &str, parents: &[ObjectId]) -> ObjectId {
+    let blob = objects.make(Kind::Blob, bottom.as_bytes());
+    let mut tree = objects.tree(&[(FILE, "file", blob)]);
+    for _ in 0..40 {
+        tree = objects.tree(&[(TREE, "a", tree), (TREE, "b", tree)]);
+    }
+    let commit = objects.commit(tree, parents, 1);
+    objects.number();
+    commit
+}
+
+#[tokio::test]
+async fn trees_with_more_paths_than_could_be_followed_are_opened_once() {
+    let mut objects = Known::new();
+    let first = doubled(&mut objects, "one", &[]);
+    let second = doubled(&mut objects, "two", &[first]);
+    for filter in [None, Some(Filter::BlobNone), Some(Filter::TreeDepth(30))] {
+        let sent = match &filter {
+            None => 43,
+            Some(Filter::TreeDepth(depth)) => 1 + *depth as usize,
+            _ => 42,
+        };
+        let request = PackRequest { filter, ..request(&[second], &[first]) };
+        let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
+        assert_eq!(selection.len(), sent, "{:?}", request.filter);
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_is_bounded() {
+    let mut objects = Known::new();
+    let blobs: Vec<ObjectId> = (0..10).map(|number| objects.make(Kind::Blob, &[number])).collect();
+    let names: Vec<String> = (0..10).map(|name| name.to_string()).collect();
+    let entries = names.iter().zip(&blobs).map(|(name, blob)| (FILE, &name[..], *blob));
+    let entries: Vec<_> = entries.collect();
+    let tree = objects.tree(&entries);
+    for (stack_max, fits) in [(10, true), (9, false)] {
+        let mut walk = TreeWalk::new(&objects, Seen::new(objects.algorithm()), None);
+        walk.stack_max = stack_max;
+        let root = Entry::root(walk.seen.name(&tree, Kind::Tree).unwrap(), 0);
+        let walked = walk.walk(vec![root], &|_| tree, &mut Pace::quiet()).await;
+        assert_eq!(walked.is_ok(), fits, "{stack_max}: {walked:?}");
+    }
 }
 
 #[tokio::test]
@@ -146,6 +195,43 @@ async fn a_partial_client_is_not_taken_to_have_what_its_filter_leaves_out() {
         let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
         assert_eq!([inner, blob].map(|id| selection.client_has(&id)), bases, "{request:?}");
     }
+}
+
+#[tokio::test]
+async fn a_tree_is_opened_again_where_it_stands_higher_up() {
+    let mut objects = Known::new();
+    let blob = objects.make(Kind::Blob, b"data");
+    let inner = objects.tree(&[(FILE, "file", blob)]);
+    let outer = objects.tree(&[(TREE, "inner", inner)]);
+    let above = objects.tree(&[(TREE, "outer", outer)]);
+    // The file is at 4 by the first way, and at 3 by the second.
+    let root = objects.tree(&[(TREE, "above", above), (TREE, "outer", outer)]);
+    let commit = objects.commit(root, &[], 1);
+    objects.number();
+    for (limit, expected) in [(3, false), (4, true)] {
+        let filter = Some(Filter::TreeDepth(limit));
+        let request = PackRequest { filter, ..request(&[commit], &[]) };
+        let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
+        assert_eq!(selection.contains(&blob), expected, "{limit}");
+        assert_eq!(selection.len(), 5 + usize::from(expected), "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_deepens_is_not_sent_again_what_its_old_boundary_has() {
+    let mut objects = Known::new();
+    let blob = objects.make(Kind::Blob, b"data");
+    let tree = objects.tree(&[(FILE, "file", blob)]);
+    let parent = objects.commit(tree, &[], 1);
+    let child = objects.commit(tree, &[parent], 2);
+    objects.number();
+    let shallow = Shallow { shallow: vec![parent], unshallow: vec![child] };
+    let request =
+        PackRequest { client_shallow: vec![child], shallow, ..request(&[child], &[child]) };
+    let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
+    let sent: Vec<ObjectId> = selection.iter().map(|object| object.id).collect();
+    assert_eq!(sent, [parent]);
+    assert!(selection.client_has(&tree));
 }
 
 #[tokio::test]

@@ -239,7 +239,7 @@ async fn no_pack_across_a_boundary_lacks_what_its_client_lacks() {
             let old: BTreeSet<ObjectId> = random.some(&disk.commits, 4).into_iter().collect();
             let tips = random.some(&disk.commits, 2);
             let before = objects.closure(&tips, &old);
-            let client_shallow: Vec<ObjectId> =
+            let mut client_shallow: Vec<ObjectId> =
                 old.iter().filter(|id| before.contains(id)).copied().collect();
             let wants = random.some(&disk.commits, 2);
             let count = random.below(5) as u32;
@@ -257,6 +257,10 @@ async fn no_pack_across_a_boundary_lacks_what_its_client_lacks() {
             let mut cut: BTreeSet<ObjectId> = client_shallow.iter().copied().collect();
             cut.retain(|id| !shallow.unshallow.contains(id));
             cut.extend(&shallow.shallow);
+            if random.percent(50) {
+                // A caller may have taken out what is shallow no longer.
+                client_shallow.retain(|id| cut.contains(id));
+            }
             let request = PackRequest { client_shallow, shallow, ..request(&wants, &tips) };
             let selection = select(&objects, &request, &[], &|_| {}).await.unwrap();
             let mut has = before.clone();
