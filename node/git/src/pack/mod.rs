@@ -19,7 +19,7 @@ mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod index;
-pub(crate) mod inflate;
+mod inflate;
 pub mod meta;
 pub mod read;
 pub mod scan;

@@ -15,11 +15,10 @@ use super::stored::{PackOpener, StoredPack};
 use crate::cache::{Cache, Weighed};
 use crate::chunk::ChunkReader;
 use crate::names::Packs;
-use crate::pack::delta;
-use crate::pack::entry::{EntryHeader, EntryKind};
+use crate::pack::PackError;
 use crate::pack::index::Indexed;
-use crate::pack::inflate::Inflater;
 use crate::pack::meta::{MetaCommit, MetaObject, PackMeta};
+use crate::pack::read::Assembly;
 use crate::service::RepositoryError;
 use crate::walk::{CommitNode, Objects};
 
@@ -129,65 +128,56 @@ impl RepositoryObjects {
     pub(super) async fn read(&self, located: Located) -> Result<(Kind, Bytes), RepositoryError> {
         let Located { pack: at, position } = located;
         let pack = &self.packs[at];
-        let place = |entry: &MetaObject| (pack.id, entry.offset);
-        // Deltas from the object down to what is whole, or at hand.
-        let mut deltas: Vec<(MetaObject, Bytes)> = Vec::new();
-        let entry = pack.meta.object(position);
-        let mut next = entry;
-        let mut base = loop {
-            if let Some(decoded) = self.reading.decoded.get(&place(&next)) {
-                break decoded;
-            }
-            let (header, data) = self.inflate(at, &next).await?;
-            match (header.kind, next.base) {
-                (EntryKind::Whole(kind), _) => break Decoded { kind, data },
-                (_, Some(position)) => {
-                    deltas.push((next, data));
-                    next = pack.meta.object(position);
-                }
-                (_, None) => return Err(self.damaged(at, &next, "its base is not known")),
-            }
-        };
-        self.reading.decoded.insert(place(&next), base.clone());
-        for (entry, delta) in deltas.into_iter().rev() {
-            let data = delta::apply(&base.data, &delta, limits::DELTA_OBJECT_BYTES_MAX);
-            let data = data.map_err(|error| self.damaged(at, &entry, &error.to_string()))?;
-            base = Decoded { kind: base.kind, data: data.into() };
-            self.reading.decoded.insert(place(&entry), base.clone());
-        }
-        if base.kind != entry.kind || base.data.len() as u64 != entry.size {
-            return Err(self.damaged(at, &entry, "it is not what the pack's meta says"));
-        }
-        Ok((base.kind, base.data))
-    }
-
-    /// An entry's header, and its data inflated: an object, or a delta.
-    async fn inflate(
-        &self,
-        pack: usize,
-        entry: &MetaObject,
-    ) -> Result<(EntryHeader, Bytes), RepositoryError> {
-        let bytes = self.entry_bytes(pack, entry, 0..entry.packed_len).await?;
-        let damaged = |problem: String| self.damaged(pack, entry, &problem);
-        let header = EntryHeader::parse(self.algorithm, entry.offset, &bytes);
-        let header = header.map_err(|error| damaged(error.to_string()))?;
-        let header = header.ok_or_else(|| damaged("its header is cut".to_owned()))?;
-        if header.size > limits::DELTA_OBJECT_BYTES_MAX {
-            let max = limits::DELTA_OBJECT_BYTES_MAX;
+        let wanted = pack.meta.object(position);
+        if wanted.size > limits::DELTA_OBJECT_BYTES_MAX {
+            let (size, max) = (wanted.size, limits::DELTA_OBJECT_BYTES_MAX);
             return Err(RepositoryError::Refused(format!(
-                "an object of {} bytes is not read whole: {max} is the limit",
-                header.size
+                "an object of {size} bytes is not read whole: {max} is the limit"
             )));
         }
-        let mut data = Vec::with_capacity(header.size as usize);
-        let inflated = Inflater::new().hold(&bytes[header.len..], &mut data, header.size);
-        match inflated {
-            Ok(inflated) if inflated.finished && data.len() as u64 == header.size => {
-                Ok((header, data.into()))
+        // From the object down to what is whole, or at hand.
+        let (mut chain, mut next, mut made) = (Vec::new(), Some(position), None);
+        while let Some(position) = next {
+            let entry = pack.meta.object(position);
+            made = self.reading.decoded.get(&(pack.id, entry.offset));
+            if made.is_some() {
+                break;
             }
-            Ok(_) => Err(damaged("its data is cut".to_owned())),
-            Err(error) => Err(damaged(format!("{error:?}"))),
+            next = entry.base;
+            chain.push(entry);
         }
+        for entry in chain.into_iter().rev() {
+            let bytes = self.entry_bytes(at, &entry, 0..entry.packed_len).await?;
+            let decoded = self.decode(made, &entry, &bytes);
+            let decoded = decoded.map_err(|error| self.damaged(at, &entry, &error.to_string()))?;
+            self.reading.decoded.insert((pack.id, entry.offset), decoded.clone());
+            made = Some(decoded);
+        }
+        match made {
+            Some(Decoded { kind, data })
+                if kind == wanted.kind && data.len() as u64 == wanted.size =>
+            {
+                Ok((kind, data))
+            }
+            _ => Err(self.damaged(at, &wanted, "it is not what the pack's index says")),
+        }
+    }
+
+    /// The object of an entry that builds on this one, or on none.
+    fn decode(
+        &self,
+        base: Option<Decoded>,
+        entry: &MetaObject,
+        bytes: &[u8],
+    ) -> Result<Decoded, PackError> {
+        let (algorithm, max) = (self.algorithm, limits::DELTA_OBJECT_BYTES_MAX);
+        let mut assembly = match base {
+            Some(Decoded { kind, data }) => Assembly::from_base(algorithm, max, kind, data),
+            None => Assembly::new(algorithm, max),
+        };
+        assembly.add(entry.offset, bytes)?;
+        let made = assembly.finish().ok_or(PackError::BodyChanged { offset: entry.offset })?;
+        Ok(Decoded { kind: made.0, data: made.1 })
     }
 
     pub(super) fn damaged(

@@ -186,7 +186,6 @@ impl Facts {
             }
             Kind::Chunk => Ok(()),
             Kind::Tree => self.tree(id, data),
-            Kind::Chunk => unreachable!("no entry of a pack is a chunk"),
             Kind::Commit => {
                 check_commit(&self.policy, id, data, &mut self.found);
                 self.judge()?;
