@@ -3,5 +3,7 @@
 #![cfg(not(madsim))]
 
 mod directory;
+mod gateway;
+mod memory;
 mod stock;
 mod support;

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use gitstratum_catalog::entity::Repository;
 use gitstratum_catalog::ids::{ClientId, RepositoryId};
 use gitstratum_catalog::{Command, Operation, Outcome, Reply, Request, State};
-use gitstratum_core::object::{Object, ObjectId};
+use gitstratum_core::object::{Kind, Object, ObjectId};
 
-use crate::chunk::ChunkStore;
-use crate::names::{CommandError, Names, Packs, packs_of, refs_of};
-use crate::service::{Refs, RepositoryError};
+use gitstratum_git::chunk::ChunkStore;
+use gitstratum_git::names::{CommandError, Names, Packs, packs_of, refs_of};
+use gitstratum_git::service::{Refs, RepositoryError};
 
 /// A catalog of one.
 pub struct MemoryNames {
@@ -104,7 +104,11 @@ impl ChunkStore for MemoryChunks {
 
     async fn get(&self, id: ObjectId) -> Result<Bytes, RepositoryError> {
         let chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = chunks.get(&id).cloned();
-        found.ok_or_else(|| RepositoryError::Damaged(format!("no replica has chunk {id}")))
+        let Some(found) = chunks.get(&id).cloned() else {
+            return Err(RepositoryError::Damaged(format!("no replica has chunk {id}")));
+        };
+        let chunk = Object::claimed(id, Kind::Chunk, found.clone());
+        chunk.verify().map_err(|error| RepositoryError::Damaged(error.to_string()))?;
+        Ok(found)
     }
 }

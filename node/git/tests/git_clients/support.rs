@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use gitstratum_core::metrics::Samples;
 use gitstratum_git::http::GitServer;
+use gitstratum_git::service::Repositories;
 use gitstratum_host::Net;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -38,7 +39,27 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let repositories = Directory::new(&directory.path().join("served"));
         let options = repositories.options.clone();
-        let server = GitServer::new(Arc::new(repositories), "test");
+        Self::begin(Arc::new(repositories), directory, options).await
+    }
+
+    /// One that serves these.
+    pub async fn of(repositories: Arc<dyn Repositories>) -> Self {
+        Self::begin(repositories, tempfile::tempdir().unwrap(), Arc::default()).await
+    }
+
+    /// Another one that serves these, for the same clients.
+    pub async fn again(mut self, repositories: Arc<dyn Repositories>) -> Self {
+        drop(self.stop.take());
+        self.running.take().unwrap().await.unwrap();
+        Self::begin(repositories, self.directory, self.options).await
+    }
+
+    async fn begin(
+        repositories: Arc<dyn Repositories>,
+        directory: TempDir,
+        options: Arc<Mutex<Vec<String>>>,
+    ) -> Self {
+        let server = GitServer::new(repositories, "test");
         let listener = Net::new().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
