@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::FutureExt;
 use gitstratum_core::object::{Kind, ObjectId};
 
-use super::fixture::{Known, request};
+use super::known::{Known, request};
 use crate::service::{Filter, PackRequest, RepositoryError, Shallow};
 use crate::walk::pace::Pace;
 use crate::walk::select::{Marking, select_by};
