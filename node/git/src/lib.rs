@@ -2,9 +2,11 @@
 //!
 //! What a node needs to be pushed to and cloned from with stock Git.
 //!
-//! [`object`] reads what Git objects say. [`http`] serves clients, by the exchanges of
-//! [`protocol`], which are framed by [`pkt_line`]; [`service`] is what the protocol asks of
-//! repositories. This crate knows of storage and of the catalog only what its traits say.
+//! [`object`] reads what Git objects say, [`fsck`] whether they say it well, and [`walk`] follows
+//! them; [`pack`] reads and writes packs, which lie in the cluster as [`chunk`]s. [`http`] serves
+//! clients, by the exchanges of [`protocol`], which are framed by [`pkt_line`]; [`service`] is what
+//! the protocol asks of repositories, and [`repository`] is those of a cluster, whose [`names`] the
+//! catalog knows. This crate knows of storage and of the catalog only what its traits say.
 
 mod cache;
 pub mod chunk;

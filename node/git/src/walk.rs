@@ -1,8 +1,8 @@
 //! Reachability: commit ancestry, shallow boundaries, and the objects of a pack.
 //!
 //! All of it runs over one trait, [`Objects`], and knows nothing of packs or chunks. Nothing is
-//! recursive, so that depth costs no stack; objects are kept as numbers and flags, so that a
-//! million of them take about 40 MB; whoever drops the future ends the walk.
+//! recursive, so that depth costs no stack; objects are kept as numbers and flags, about 40 bytes
+//! each, and twice that for a commit; whoever drops the future ends the walk.
 //!
 //! - [`peel`] follows annotated tags.
 //! - [`reaches`], [`merge_bases`] and [`is_ready`] ask about ancestry.

@@ -3,6 +3,7 @@
 mod against_git;
 mod fixture;
 mod history;
+mod known;
 mod large;
 mod made;
 mod shallow;

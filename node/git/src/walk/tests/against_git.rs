@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use gitstratum_core::object::{Kind, ObjectId};
+use gitstratum_core::object::{HashAlgorithm, Kind, ObjectId};
 
-use super::fixture::{Clocks, Disk, Known, Random, ids, request};
+use super::fixture::{Clocks, Disk, Random, ids};
+use super::known::{Known, request};
 use crate::service::{Filter, PackRequest};
 use crate::walk::select::{Marking, select_by};
 use crate::walk::{Selection, select};
@@ -67,6 +68,20 @@ async fn a_pack_has_what_rev_list_says_in_its_order() {
             let others = of_kind(&[Kind::Tree, Kind::Blob]);
             assert_eq!(order[order.len() - others.len()..], others, "{context}");
         }
+    }
+}
+
+#[tokio::test]
+async fn ids_of_sha256_are_walked_as_others_are() {
+    let disk = Disk::random_of(HashAlgorithm::Sha256, 1, 60, Clocks::Right);
+    let objects = disk.objects();
+    let random = &mut Random::new(1);
+    for _ in 0..5 {
+        let (wants, common) = tips(random, &disk);
+        let selection = selected(&objects, &request(&wants, &common)).await;
+        let listed = ids(&disk.rev_list(&["--objects"], &wants, &common)).into_iter().collect();
+        objects.assert_same(&in_pack(&selection), &listed, &format!("{wants:?} not {common:?}"));
+        assert_closed(&objects, &selection, &common);
     }
 }
 

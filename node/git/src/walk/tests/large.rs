@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use gitstratum_core::object::Kind;
 
-use super::fixture::{Known, Random, request};
+use super::fixture::Random;
+use super::known::{Known, request};
 use crate::walk::select;
 
 /// Commits of a straight history, each with a new blob in one of 30 directories of 30 files, and

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::FutureExt;
 use gitstratum_core::object::{Kind, ObjectId};
 
-use super::fixture::{Known, request};
-use crate::service::{Filter, PackRequest, RepositoryError, Shallow};
+use super::known::{Known, request};
+use crate::service::{Depth, Filter, PackRequest, RepositoryError, Shallow};
 use crate::walk::pace::Pace;
 use crate::walk::select::{Marking, select_by};
 use crate::walk::selection::Seen;
 use crate::walk::trees::{Entry, TreeWalk};
-use crate::walk::{Objects, select};
+use crate::walk::{Objects, deepen, is_ready, merge_bases, peel, reaches, select};
 
 const TREE: &str = "40000";
 const FILE: &str = "100644";
@@ -232,6 +232,27 @@ async fn a_client_that_deepens_is_not_sent_again_what_its_old_boundary_has() {
     let sent: Vec<ObjectId> = selection.iter().map(|object| object.id).collect();
     assert_eq!(sent, [parent]);
     assert!(selection.client_has(&tree));
+}
+
+/// Whoever serves clients does so in tasks, over a trait object.
+#[tokio::test]
+async fn walks_over_a_trait_object_can_move_between_threads() {
+    fn sendable<T: Send>(future: T) -> T {
+        future
+    }
+    let mut objects = Known::new();
+    let commit = deep(&mut objects, "one", &[]);
+    let objects: &dyn Objects = &objects;
+    let request = request(&[commit], &[commit]);
+    let nothing = sendable(select(objects, &request, &[], &|_| {})).await.unwrap();
+    assert!(nothing.is_empty());
+    let (wants, depth) = ([commit], Depth::Commits(1));
+    let deepened = deepen(objects, &wants, &[], &depth, |_| None);
+    assert_eq!(sendable(deepened).await.unwrap().shallow, [commit]);
+    assert!(sendable(is_ready(objects, &[commit], &[commit])).await.unwrap());
+    assert!(sendable(reaches(objects, commit, commit)).await.unwrap());
+    assert_eq!(sendable(merge_bases(objects, commit, commit)).await.unwrap(), [commit]);
+    assert_eq!(sendable(peel(objects, commit)).await.unwrap(), (commit, Kind::Commit));
 }
 
 #[tokio::test]
