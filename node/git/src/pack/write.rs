@@ -50,7 +50,10 @@ pub struct PackWriter {
     deflater: Deflater,
     /// Bytes that were written after the header.
     body_bytes: u64,
-    /// Where the entries of objects begin. Nothing depends on their order.
+    /// Objects that were written.
+    written: u64,
+    /// Where the entries of objects begin, but for those of runs of which it was not said. Nothing
+    /// depends on their order.
     offsets: HashMap<ObjectId, u64>,
     /// Bases that are named by id and have to be written still.
     promised: BTreeSet<ObjectId>,
@@ -66,6 +69,7 @@ impl PackWriter {
             checksum: Checksum::new(algorithm),
             deflater: Deflater::new(),
             body_bytes: 0,
+            written: 0,
             offsets: HashMap::new(),
             promised: BTreeSet::new(),
         };
@@ -74,7 +78,7 @@ impl PackWriter {
         (writer, header)
     }
 
-    /// Whether an object was written.
+    /// Whether an object was written, as far as it was said of runs.
     pub fn contains(&self, id: &ObjectId) -> bool {
         self.offsets.contains_key(id)
     }
@@ -104,6 +108,7 @@ impl PackWriter {
     /// [`PackError::WrittenTwice`].
     pub fn whole(&mut self, id: ObjectId, kind: Kind, data: &[u8]) -> Result<Bytes, PackError> {
         self.begin(id, self.body_bytes)?;
+        self.written += 1;
         let mut bytes = Vec::new();
         EntryKind::Whole(kind).write_header(self.body_bytes, data.len() as u64, &mut bytes);
         self.deflater.deflate(data, &mut bytes);
@@ -136,6 +141,7 @@ impl PackWriter {
         let mut new_header = Vec::new();
         kind.write_header(self.body_bytes, header.size, &mut new_header);
         self.begin(id, self.body_bytes)?;
+        self.written += 1;
         if bytes[..header.len] == new_header[..] {
             return Ok(vec![self.give(bytes)]);
         }
@@ -152,19 +158,23 @@ impl PackWriter {
     }
 
     /// Copies entries that follow each other in a body, as they are: all bases are among them, or
-    /// named by id. Of each it is said what object it is, and where in `bytes` it begins; if the last
-    /// is not all at hand, [`PackWriter::copy_on`] takes the rest.
+    /// named by id. `objects` of them begin in these bytes; if the last is not all at hand,
+    /// [`PackWriter::copy_on`] takes the rest. Of those that deltas which are copied later may build
+    /// on it is said where in `bytes` they begin: that takes memory, so of a pack that is copied
+    /// whole and alone nothing need be said.
     ///
     /// # Errors
     /// [`PackError::WrittenTwice`].
     pub fn copy_run(
         &mut self,
         bytes: Bytes,
-        entries: impl IntoIterator<Item = (ObjectId, u64)>,
+        objects: u32,
+        bases: impl IntoIterator<Item = (ObjectId, u64)>,
     ) -> Result<Bytes, PackError> {
-        for (id, offset) in entries {
+        for (id, offset) in bases {
             self.begin(id, self.body_bytes + offset)?;
         }
+        self.written += u64::from(objects);
         Ok(self.give(bytes))
     }
 
@@ -174,9 +184,9 @@ impl PackWriter {
     /// [`PackError::WrittenCount`], or [`PackError::MissingBases`] for deltas that a client which
     /// reads no thin packs could not resolve.
     pub fn finish(self) -> Result<Bytes, PackError> {
-        let written = self.offsets.len() as u64;
-        if written != u64::from(self.declared) {
-            return Err(PackError::WrittenCount { declared: self.declared, written });
+        if self.written != u64::from(self.declared) {
+            let (declared, written) = (self.declared, self.written);
+            return Err(PackError::WrittenCount { declared, written });
         }
         if !self.promised.is_empty() {
             let count = self.promised.len();

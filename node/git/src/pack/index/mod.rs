@@ -211,7 +211,8 @@ impl Indexer {
 
     /// Objects that were found, of how many: for progress.
     pub fn progress(&self) -> (usize, usize) {
-        (self.entries.len() - self.waiting.count, self.declared as usize)
+        let declared = self.declared as usize;
+        (self.entries.len().min(declared) - self.waiting.count, declared)
     }
 
     /// Whether all entries have come: what follows in the stream is the checksum.

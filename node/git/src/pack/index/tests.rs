@@ -16,6 +16,12 @@ mod against_git;
 mod crafted;
 mod damage;
 
+/// It is moved to a thread that computes.
+const _: fn() = || {
+    fn is_send<T: Send>() {}
+    is_send::<Indexer>();
+};
+
 /// What a repository has: bases for thin packs.
 pub(in crate::pack) type Objects = BTreeMap<ObjectId, (Kind, Bytes)>;
 

@@ -246,7 +246,7 @@ fn read_all(meta: &PackMeta) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
     #[test]
     fn an_index_with_a_right_checksum_is_sound_or_refused(
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),

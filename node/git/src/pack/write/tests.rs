@@ -104,7 +104,10 @@ fn whole_objects_and_runs_make_a_pack_that_git_reads() {
         let repository = history(algorithm, 5);
         let stored = repository.pack(&["--all", "--delta-base-offset"], &[]);
         let stored = index(algorithm, &stored, &Objects::new(), Feed::default()).unwrap();
-        let run = stored.indexed.objects.iter().map(|object| (object.id, object.offset));
+        // Half of the bases are known, half are not.
+        let bases = stored.indexed.objects.iter().step_by(2);
+        let bases = bases.map(|object| (object.id, object.offset));
+        let in_run = stored.indexed.objects.len() as u32;
         let all = objects(&repository);
         let large = vec![b'x'; 3 << 20];
         let mut more: Vec<(ObjectId, Kind, Bytes)> = all
@@ -117,7 +120,9 @@ fn whole_objects_and_runs_make_a_pack_that_git_reads() {
         let count = stored.indexed.objects.len() + more.len();
         let (mut writer, header) = PackWriter::new(algorithm, count as u32, ALL);
         let mut pack = header.to_vec();
-        pack.extend_from_slice(&writer.copy_run(stored.body.clone().into(), run).unwrap());
+        pack.extend_from_slice(
+            &writer.copy_run(stored.body.clone().into(), in_run, bases).unwrap(),
+        );
         for (id, kind, data) in &more {
             pack.extend_from_slice(&writer.whole(*id, *kind, data).unwrap());
         }

@@ -118,6 +118,25 @@ fn deltas_that_need_each_other_are_missing_bases() {
 }
 
 #[test]
+fn a_commit_that_was_appended_and_then_found_in_the_pack_too_is_known_once() {
+    let (one_tree, other_tree) = (blob_id(b"one tree"), blob_id(b"other tree"));
+    let (one, other) = (commit(one_tree), commit(other_tree));
+    let id = |data: &[u8]| id_of(SHA1, Kind::Commit, data);
+    let mut builder = PackBuilder::new(SHA1);
+    let kind = |base: &[u8]| EntryKind::RefDelta { base: id(base) };
+    builder.entry(kind(&other), &delta(other.len(), &[], &one));
+    builder.entry(kind(&one), &delta(one.len(), &[], &other));
+    let data = Bytes::from(other.clone());
+    let repository = Objects::from([(id(&other), (Kind::Commit, data))]);
+    let Outcome { indexed, .. } =
+        index(SHA1, &builder.pack(), &repository, Feed::default()).unwrap();
+    let trees: Vec<_> = indexed.commits().map(|commit| (commit.position, commit.tree)).collect();
+    assert_eq!(trees, [(0, one_tree), (1, other_tree)]);
+    // It was sent, so what it names has to be somewhere.
+    assert_eq!(indexed.missing, [(one_tree, Kind::Tree), (other_tree, Kind::Tree)].into());
+}
+
+#[test]
 fn an_object_that_comes_twice_is_indexed_once() {
     let (data, second) = (b"data ".repeat(20), b"more".to_vec());
     let mut builder = PackBuilder::new(SHA1);

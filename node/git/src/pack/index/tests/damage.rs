@@ -98,7 +98,6 @@ fn damaged(mut body: Vec<u8>, damage: &Damage) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
     fn damage_is_refused_the_same_way_however_the_pack_is_cut(
         which in 0usize..3,
