@@ -6,9 +6,11 @@
 //! [`protocol`], which are framed by [`pkt_line`]; [`service`] is what the protocol asks of
 //! repositories. This crate knows of storage and of the catalog only what its traits say.
 
+pub mod chunk;
 #[cfg(test)]
 mod fixture;
 pub mod http;
+pub mod names;
 pub mod object;
 pub mod pkt_line;
 pub mod protocol;

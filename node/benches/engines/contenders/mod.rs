@@ -141,6 +141,7 @@ fn tag_of(kind: Kind) -> u8 {
         Kind::Tree => 2,
         Kind::Commit => 3,
         Kind::Tag => 4,
+        Kind::Chunk => 5,
     }
 }
 
@@ -151,6 +152,7 @@ fn parts_of(value: &[u8]) -> Outcome<(Kind, &[u8])> {
         Some((2, data)) => Ok((Kind::Tree, data)),
         Some((3, data)) => Ok((Kind::Commit, data)),
         Some((4, data)) => Ok((Kind::Tag, data)),
+        Some((5, data)) => Ok((Kind::Chunk, data)),
         _ => Err("an engine returned a value that nobody stored".into()),
     }
 }

@@ -54,6 +54,8 @@ pub struct ClientOptions {
     pub deadlines: AdaptiveOptions,
     /// Where the client is: replicas of this zone are read from first.
     pub zone: Option<String>,
+    /// The node that the client is part of: its replica is read from first.
+    pub own: Option<NodeId>,
     /// How many replicas must have acknowledged when a put returns.
     pub consistency: Consistency,
 }
@@ -66,6 +68,7 @@ impl Default for ClientOptions {
             breaker: BreakerOptions::default(),
             deadlines: AdaptiveOptions::default(),
             zone: None,
+            own: None,
             consistency: Consistency::Quorum,
         }
     }
@@ -188,6 +191,16 @@ impl Client {
     ) -> Result<Self, ConnectError> {
         check_peers(peers)?;
         let (layout, connections) = begin(learn_layout(net, peers).await?);
+        Ok(Self::coordinating(layout, connections, options, around))
+    }
+
+    /// The client that a node is itself: it goes by the node's own layout and connections.
+    pub fn coordinating(
+        layout: CurrentLayout,
+        connections: Arc<dyn Connections>,
+        options: ClientOptions,
+        around: Around,
+    ) -> Self {
         let timeout = options.request_timeout;
         let breakers = Breakers::new(options.breaker.clone());
         let replicas = Replicas {
@@ -198,8 +211,11 @@ impl Client {
             meters: Meters::default(),
         };
         let meters = replicas.meters.clone();
-        let preference =
-            Preference { zone: options.zone.clone(), latencies: replicas.latencies.clone() };
+        let preference = Preference {
+            zone: options.zone.clone(),
+            own: options.own.clone(),
+            latencies: replicas.latencies.clone(),
+        };
         let through = |around: Decorator<dyn NodeWriter>| -> Writers {
             let replicas = replicas.clone();
             Arc::new(move |member: &Member| around(Arc::new(replicas.replica(member))))
@@ -212,7 +228,7 @@ impl Client {
         let reader =
             QuorumReader::repairing(layout.clone(), readers, repaired, timeout, preference);
         let catching_up = Arc::default();
-        Ok(Client {
+        Client {
             layout,
             connections,
             breakers,
@@ -222,7 +238,7 @@ impl Client {
             options,
             asked_first: None,
             catching_up,
-        })
+        }
     }
 
     /// The layout in use now.

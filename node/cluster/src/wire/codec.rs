@@ -54,6 +54,7 @@ fn kind_to_wire(kind: Kind) -> v1::Kind {
         Kind::Tree => v1::Kind::Tree,
         Kind::Commit => v1::Kind::Commit,
         Kind::Tag => v1::Kind::Tag,
+        Kind::Chunk => v1::Kind::Chunk,
     }
 }
 
@@ -63,6 +64,7 @@ fn kind_from_wire(kind: i32) -> Result<Kind, Malformed> {
         Ok(v1::Kind::Tree) => Ok(Kind::Tree),
         Ok(v1::Kind::Commit) => Ok(Kind::Commit),
         Ok(v1::Kind::Tag) => Ok(Kind::Tag),
+        Ok(v1::Kind::Chunk) => Ok(Kind::Chunk),
         Ok(v1::Kind::Unspecified) | Err(_) => Err(Malformed(format!("unknown object kind {kind}"))),
     }
 }

@@ -77,12 +77,27 @@ impl ObjectId {
         self.algorithm
     }
 
-    /// The first eight bytes as a big-endian number: the id's place on the ring, and
-    /// a ready-made hash of it.
+    /// The first eight bytes as a big-endian number: the id's place on the ring, which the chunks
+    /// of one repository have in common.
     pub fn prefix_u64(&self) -> u64 {
-        let mut prefix = [0; 8];
-        prefix.copy_from_slice(&self.bytes[..8]);
-        u64::from_be_bytes(prefix)
+        self.eight_at(0)
+    }
+
+    /// Eight bytes that come from the content, whatever the kind: a ready-made hash of the id.
+    pub fn content_u64(&self) -> u64 {
+        self.eight_at(12)
+    }
+
+    fn eight_at(&self, from: usize) -> u64 {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(&self.bytes[from..from + 8]);
+        u64::from_be_bytes(eight)
+    }
+
+    /// The same id at another place on the ring.
+    pub(super) fn at(mut self, position: u64) -> Self {
+        self.bytes[..8].copy_from_slice(&position.to_be_bytes());
+        self
     }
 }
 

@@ -7,6 +7,10 @@
 //! [`Object::verified`] has computed the hash. An object remembers that its hash was
 //! computed from the bytes it holds, so that a process does it once. This module knows
 //! nothing of storage or network.
+//!
+//! Beside Git's four kinds there is a fifth: a [`Kind::Chunk`] of a pack. Its id says where it
+//! lives and what it is: the first eight bytes are the same for all of a repository, so that all
+//! of it is on the same replicas, and the other 24 are the end of the SHA-256 of its framed data.
 
 mod hasher;
 mod id;
@@ -22,7 +26,7 @@ use bytes::Bytes;
 pub use hasher::{CollisionDetected, ObjectHasher};
 pub use id::{HashAlgorithm, IdError, ObjectId};
 
-/// What a Git object is.
+/// What an object is: of Git's four kinds, or a part of a pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// The contents of a file.
@@ -33,16 +37,19 @@ pub enum Kind {
     Commit,
     /// An annotated tag.
     Tag,
+    /// A part of a pack, or of what is known of one: no object of Git.
+    Chunk,
 }
 
 impl Kind {
-    /// The word Git frames an object with.
+    /// The word that an object is framed with, as Git does.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Blob => "blob",
             Kind::Tree => "tree",
             Kind::Commit => "commit",
             Kind::Tag => "tag",
+            Kind::Chunk => "chunk",
         }
     }
 }
@@ -125,6 +132,14 @@ impl Object {
         let mut hasher = ObjectHasher::detecting(algorithm, kind, data.len() as u64);
         hasher.update(&data);
         Ok(Object { id: hasher.finish()?, kind, data, verified: true })
+    }
+
+    /// A chunk whose place on the ring is `position`. Costs a SHA-256 of the data.
+    pub fn chunk(position: u64, data: Bytes) -> Self {
+        let mut hasher = ObjectHasher::plain(HashAlgorithm::Sha256, Kind::Chunk, data.len() as u64);
+        hasher.update(&data);
+        let id = hasher.finish().expect("a plain hasher detects nothing").at(position);
+        Object { id, kind: Kind::Chunk, data, verified: true }
     }
 
     /// An object as a peer or a disk claims it to be; nothing is computed.

@@ -42,3 +42,23 @@ fn ids_of_the_wrong_length_are_refused() {
     assert!("e69de29".parse::<ObjectId>().is_err());
     assert!("zz9de29bb2d1d6434b8b29ae775ad8c2e48c5391".parse::<ObjectId>().is_err());
 }
+
+#[test]
+fn a_chunk_says_where_it_lives_and_what_it_is() {
+    let chunk = Object::chunk(0x0102_0304_0506_0708, "words".into());
+    let id = chunk.id();
+    let whole = Object::hash(HashAlgorithm::Sha256, Kind::Chunk, "words".into()).unwrap();
+    assert_eq!(id.prefix_u64(), 0x0102_0304_0506_0708);
+    assert_eq!(id.as_bytes()[8..], whole.id().as_bytes()[8..]);
+    let claimed = |id, kind, data: &'static str| Object::claimed(id, kind, data.into());
+    claimed(id, Kind::Chunk, "words").verify().unwrap();
+    claimed(id, Kind::Chunk, "other").verify().unwrap_err();
+    claimed(id, Kind::Blob, "words").verify().unwrap_err();
+    let short = ObjectId::from_bytes(&id.as_bytes()[..20]).unwrap();
+    claimed(short, Kind::Chunk, "words").verify().unwrap_err();
+}
+
+#[test]
+fn no_word_of_git_means_a_chunk() {
+    "chunk".parse::<Kind>().unwrap_err();
+}

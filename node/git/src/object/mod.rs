@@ -174,7 +174,7 @@ pub fn links(
     mut found: impl FnMut(ObjectId, Kind),
 ) -> Result<(), Malformed> {
     match kind {
-        Kind::Blob => {}
+        Kind::Blob | Kind::Chunk => {}
         Kind::Tree => {
             for entry in tree_entries(algorithm, data) {
                 let entry = entry?;

@@ -58,6 +58,8 @@ fn entry_header(kind: Kind, size_bytes: u64) -> Vec<u8> {
         Kind::Tree => 2,
         Kind::Blob => 3,
         Kind::Tag => 4,
+        // No object of Git; whoever reads the pack again refuses this number.
+        Kind::Chunk => 0,
     };
     let mut byte = code << 4 | (size_bytes & 0xf) as u8;
     let mut left = size_bytes >> 4;

@@ -99,7 +99,7 @@ impl Links {
             let read = match self.kind {
                 Kind::Tree => self.entry(rest, found)?,
                 Kind::Commit | Kind::Tag => self.line(rest, found)?,
-                Kind::Blob => break,
+                Kind::Blob | Kind::Chunk => break,
             };
             match read {
                 Some(bytes) => used += bytes,

@@ -14,9 +14,9 @@ use crate::manifest::Summary;
 
 /// Takes eight bytes of the id for the hash of the whole: ids are hashes already.
 #[derive(Default)]
-struct PrefixHasher(u64);
+struct IdHasher(u64);
 
-impl Hasher for PrefixHasher {
+impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -25,8 +25,8 @@ impl Hasher for PrefixHasher {
         unreachable!("a key hashes itself as one number");
     }
 
-    fn write_u64(&mut self, prefix: u64) {
-        self.0 = prefix;
+    fn write_u64(&mut self, content: u64) {
+        self.0 = content;
     }
 }
 
@@ -35,13 +35,13 @@ struct Key(ObjectId);
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.prefix_u64());
+        state.write_u64(self.0.content_u64());
     }
 }
 
 /// Some ids. Their order is never seen.
 #[derive(Debug, Default)]
-pub(crate) struct Ids(HashSet<Key, BuildHasherDefault<PrefixHasher>>);
+pub(crate) struct Ids(HashSet<Key, BuildHasherDefault<IdHasher>>);
 
 impl Ids {
     /// Adds an id; says whether it was not there.
@@ -64,7 +64,7 @@ impl Ids {
 /// places in one takes some 40 ms.
 const MAPS: usize = 64;
 
-type Map = HashMap<Key, Place, BuildHasherDefault<PrefixHasher>>;
+type Map = HashMap<Key, Place, BuildHasherDefault<IdHasher>>;
 
 /// Where the latest record of each id is. Its order is never seen.
 #[derive(Debug)]

@@ -25,6 +25,8 @@ use crate::quorum::decorate::Latencies;
 pub struct Preference {
     /// Where the reader is.
     pub zone: Option<String>,
+    /// The replica that is in the same process: it is asked first, unless it failed lately.
+    pub own: Option<NodeId>,
     /// What replicas' reads took lately.
     pub latencies: Latencies,
 }
@@ -61,7 +63,7 @@ impl Health {
     pub(super) fn ranked(&self, placement: &Placement, replicas: &[NodeId]) -> Vec<NodeId> {
         let now = Instant::now();
         let asked = self.asked.fetch_add(1, Ordering::Relaxed);
-        let Preference { zone, latencies } = &self.preference;
+        let Preference { zone, own, latencies } = &self.preference;
         let usual: Vec<_> = replicas.iter().map(|node_id| latencies.usual_read(node_id)).collect();
         let best = usual.iter().flatten().min().copied();
         // Now and then a slow one is asked first all the same, or it would stay slow for ever.
@@ -74,7 +76,8 @@ impl Health {
             let member = placement.layout().member(node_id);
             let elsewhere =
                 zone.as_ref().is_some_and(|zone| member.is_none_or(|member| member.zone != *zone));
-            (is_suspect, is_slower, elsewhere)
+            let is_own = own.as_ref() == Some(node_id);
+            (is_suspect, own.is_some() && !is_own, is_slower, elsewhere)
         };
         let mut ranked: Vec<_> =
             replicas.iter().zip(usual).map(|(node, usual)| (rank((node, usual)), node)).collect();
@@ -150,9 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn the_reader_s_own_replica_comes_first_unless_it_failed() {
+        let latencies = latencies(&[("n1", 2), ("n2", 3), ("n3", 40)]);
+        let own = Some(node("n3"));
+        let health = Health::new(Preference { own, latencies, ..Preference::default() });
+        assert_eq!(ranked(&health), "n3 n1 n2");
+        health.suspect(&node("n3"));
+        assert_eq!(ranked(&health), "n1 n2 n3");
+    }
+
+    #[test]
     fn who_is_much_slower_than_the_best_comes_later_but_is_tried_now_and_then() {
         let latencies = latencies(&[("n1", 40), ("n2", 3), ("n3", 2)]);
-        let health = Health::new(Preference { zone: None, latencies });
+        let health = Health::new(Preference { latencies, ..Preference::default() });
         let orders: Vec<_> = (0..limits::READS_BEFORE_A_TRIAL).map(|_| ranked(&health)).collect();
         let first = orders.iter().filter(|order| order.starts_with("n1")).count();
         assert_eq!(first, 1, "{orders:?}");
@@ -162,7 +175,7 @@ mod tests {
     #[test]
     fn a_replica_is_waited_for_as_long_as_it_usually_takes() {
         let latencies = latencies(&[("n1", 20), ("n2", 0)]);
-        let health = Health::new(Preference { zone: None, latencies });
+        let health = Health::new(Preference { latencies, ..Preference::default() });
         let patience = health.patience(&node("n1"));
         assert!((20..50).contains(&patience.as_millis()), "{patience:?}");
         assert_eq!(health.patience(&node("n2")), limits::HEDGE_AFTER_MIN);
