@@ -8,6 +8,7 @@
 //! [`ConfigOverrides`].
 
 mod catalog;
+mod http;
 mod pool;
 mod repair;
 mod store;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use catalog::CatalogConfig;
 pub use gitstratum_core::config_text::ConfigError;
+pub use http::HttpConfig;
 pub use pool::PoolConfig;
 pub use repair::RepairConfig;
 pub use store::StoreConfig;
@@ -53,6 +55,8 @@ pub struct Config {
     pub repair: RepairConfig,
     /// How it takes part in agreeing on names.
     pub catalog: CatalogConfig,
+    /// How it serves Git.
+    pub http: HttpConfig,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
     pub layout: Layout,
     /// The operator described no cluster: this node is one by itself.
@@ -75,6 +79,8 @@ pub struct ConfigOverrides {
     pub data: Option<PathBuf>,
     /// `--listen A`
     pub listen: Option<SocketAddr>,
+    /// `--http A`
+    pub http: Option<SocketAddr>,
     /// Which member this is, so that one file can serve all machines.
     pub node_id: Option<String>,
 }
@@ -95,6 +101,8 @@ struct FileConfig {
     repair: RepairConfig,
     #[serde(default)]
     catalog: CatalogConfig,
+    #[serde(default)]
+    http: HttpConfig,
     layout: Option<PathBuf>,
     cluster: Option<ClusterTable>,
     node: Option<Vec<MemberTable>>,
@@ -127,12 +135,15 @@ impl Config {
         overrides: ConfigOverrides,
     ) -> Result<LoadedConfig, ConfigError> {
         let source = ConfigText::parse(text, source_name)?;
-        let file: FileConfig = source.deserialize()?;
-        let overridden: Vec<&str> =
-            [("listen", overrides.listen.is_some()), ("node_id", overrides.node_id.is_some())]
-                .into_iter()
-                .filter_map(|(field, given)| given.then_some(field))
-                .collect();
+        let mut file: FileConfig = source.deserialize()?;
+        let overridden: Vec<&str> = [
+            ("listen", overrides.listen.is_some()),
+            ("http.listen", overrides.http.is_some()),
+            ("node_id", overrides.node_id.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(field, given)| given.then_some(field))
+        .collect();
         let refuse = |field: &str, problem: String| {
             if overridden.contains(&field) {
                 let source_name = "flags or environment".to_owned();
@@ -154,9 +165,11 @@ impl Config {
                 Err(_) => return refuse("listen", format!("{text:?} is not IP:PORT")),
             },
         };
+        file.http.listen = overrides.http.or(file.http.listen);
         let checked = file.store.check().and_then(|()| file.pool.check());
-        if let Err((field, problem)) =
-            checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check())
+        let checked =
+            checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check());
+        if let Err((field, problem)) = checked.and_then(|()| file.http.check(file.catalog.enabled))
         {
             return refuse(field, problem);
         }
@@ -176,8 +189,8 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let (store, pool, repair, catalog) = (file.store, file.pool, file.repair, file.catalog);
-        let config = Config { node_id, listen, store, pool, repair, catalog, layout, alone };
+        let FileConfig { store, pool, repair, catalog, http, .. } = file;
+        let config = Config { node_id, listen, store, pool, repair, catalog, http, layout, alone };
         Ok(LoadedConfig { config, data })
     }
 }
@@ -210,6 +223,7 @@ impl LoadedConfig {
             pool: self.config.pool.clone(),
             repair: self.config.repair.clone(),
             catalog: self.config.catalog.clone(),
+            http: self.config.http.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
-use crate::entity::{Event, Node, Ref, Repository, Token};
+use crate::entity::{Event, Node, Pack, Ref, Repository, Token};
 use crate::error::CatalogError;
-use crate::ids::{RepositoryId, TokenId};
+use crate::ids::{PackId, RepositoryId, TokenId};
 use crate::names::{RefName, RepositoryName};
 use crate::state::{EventsError, State};
 
@@ -70,6 +70,19 @@ pub enum Query {
         since: u64,
         /// How many at most.
         #[n(1)]
+        max: u32,
+    },
+    /// Packs of a repository, by id.
+    #[n(7)]
+    Packs {
+        /// Which.
+        #[n(0)]
+        repository: RepositoryId,
+        /// Where the last page ended.
+        #[n(1)]
+        after: Option<PackId>,
+        /// How many at most.
+        #[n(2)]
         max: u32,
     },
 }
@@ -138,6 +151,19 @@ pub enum Answer {
     /// The events that are asked for are kept no more, or never were.
     #[n(6)]
     EventsRefused(#[n(0)] EventsError),
+    /// Packs, and the id after which the next page begins.
+    #[n(7)]
+    Packs {
+        /// The repository's generation: pages of two generations are not of one list.
+        #[n(0)]
+        generation: u64,
+        /// Those of this page.
+        #[n(1)]
+        packs: Vec<Pack>,
+        /// Nothing where this is the last one.
+        #[n(2)]
+        next: Option<PackId>,
+    },
 }
 
 impl State {
@@ -171,6 +197,16 @@ impl State {
                 };
                 let refs = page.refs.into_iter().map(|(name, held)| (name, short(&held)));
                 Answer::Refs { refs: refs.collect(), next: page.next }
+            }
+            Query::Packs { repository, after, max } => {
+                let live = self.repository(*repository);
+                let Some(live) = live.filter(|live| live.deleted.is_none()) else {
+                    let repository = *repository;
+                    return Answer::Refused(CatalogError::NoRepository { repository });
+                };
+                let page = self.packs_page(*repository, *after, *max as usize);
+                let packs = page.packs.iter().map(|pack| Pack::clone(pack)).collect();
+                Answer::Packs { generation: live.generation, packs, next: page.next }
             }
             Query::Tokens => {
                 Answer::Tokens(self.tokens().map(|(id, token)| (id, token.clone())).collect())

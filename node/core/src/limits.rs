@@ -4,18 +4,24 @@
 //! between them checked when the crate is compiled.
 
 mod catalog;
+mod gateway;
+mod git;
 mod git_protocol;
 mod pool;
 mod reconcile;
 mod repair;
+mod walk;
 
 use std::time::Duration;
 
 pub use catalog::*;
+pub use gateway::*;
+pub use git::*;
 pub use git_protocol::*;
 pub use pool::*;
 pub use reconcile::*;
 pub use repair::*;
+pub use walk::*;
 
 /// Data of an object that travels and is held whole. Larger ones go in parts.
 pub const OBJECT_BYTES_WHOLE_MAX: usize = 1 << 20;

@@ -18,9 +18,11 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
-use gitstratum_catalog::encode::{decode_command, decode_query, encode_answer, encode_command};
+use gitstratum_catalog::encode::{
+    decode_command, decode_query, decode_reply, encode_answer, encode_command,
+};
 use gitstratum_catalog::ids::ClientId;
-use gitstratum_catalog::{Command, Operation, Request, State};
+use gitstratum_catalog::{Command, Operation, Reply, Request, State};
 use gitstratum_cluster::service::Agreement;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{
@@ -66,6 +68,17 @@ pub struct Participant {
     observer: OnceLock<Observer>,
     /// It is about to make the group: for others there is one already.
     founding: std::sync::atomic::AtomicBool,
+}
+
+/// Why a node's part in the catalog has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failed {
+    /// It was not done.
+    #[error("{0}")]
+    NotDone(String),
+    /// It may have been done.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 /// Why a node takes no part.
@@ -120,6 +133,49 @@ impl Participant {
     /// Looks at the state as this node has it; not where it is no member.
     pub fn with_local<T>(&self, look: impl FnOnce(&State) -> T) -> Option<T> {
         self.group.load_full().map(|group| group.with_local(|catalog| look(&catalog.0)))
+    }
+
+    /// The group, once the catalog has this member.
+    async fn entered(&self, within: Duration) -> Result<Arc<Group<Catalog>>, String> {
+        let Some(group) = self.group.load_full() else {
+            let (node, trouble) = (&self.node, self.trouble());
+            return Err(format!("{node} is no member of the catalog: {trouble}"));
+        };
+        if !self.has_entered(&group, within).await {
+            return Err(format!("{} does not have the catalog yet", self.node));
+        }
+        Ok(group)
+    }
+
+    /// Looks at a state that has all that was acknowledged before this was called.
+    ///
+    /// # Errors
+    /// [`Failed::NotDone`] when this node is no member, or no majority answers in time.
+    pub async fn read<T>(
+        &self,
+        within: Duration,
+        look: impl FnOnce(&State) -> T,
+    ) -> Result<T, Failed> {
+        let group = self.entered(within).await.map_err(Failed::NotDone)?;
+        let read = group.read(within, |catalog| look(&catalog.0)).await;
+        read.map_err(|error| Failed::NotDone(error.to_string()))
+    }
+
+    /// Has a command agreed on, and gives its reply.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn command(&self, command: &Command, within: Duration) -> Result<Reply, Failed> {
+        let encoded =
+            encode_command(command).map_err(|error| Failed::NotDone(error.to_string()))?;
+        let group = self.entered(within).await.map_err(Failed::NotDone)?;
+        let proposed =
+            group.propose(encoded.into(), within).await.map_err(|error| match error {
+                ProposeError::NotDone(reason) => Failed::NotDone(reason),
+                ProposeError::Unknown(reason) => Failed::Unknown(reason),
+            })?;
+        // An answer that cannot be read is none, and the command was done.
+        decode_reply(&proposed.reply).map_err(|error| Failed::Unknown(error.to_string()))
     }
 
     /// Takes part until it is dropped, or cannot go on. `rng` seeds the engine.
@@ -209,14 +265,7 @@ impl Participant {
             kind: kind.into(),
             message,
         };
-        let Some(group) = self.group.load_full() else {
-            let message = format!("{} is no member of the catalog: {}", self.node, self.trouble());
-            return Err(failure(NoMember, message));
-        };
-        if !self.has_entered(&group, within).await {
-            let message = format!("{} does not have the catalog yet", self.node);
-            return Err(failure(NoMember, message));
-        }
+        let group = self.entered(within).await.map_err(|message| failure(NoMember, message))?;
         let invalid = |error: &dyn std::error::Error| failure(Invalid, error.to_string());
         match request.request {
             Some(catalog_request::Request::Command(command)) => {

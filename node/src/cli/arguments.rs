@@ -124,6 +124,9 @@ pub struct Serve {
     /// Address to listen on
     #[arg(long, value_name = "IP:PORT", env = "GITSTRATUM_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Address to serve Git on, over HTTP; without one, Git is not served
+    #[arg(long, value_name = "IP:PORT", env = "GITSTRATUM_HTTP")]
+    pub http: Option<SocketAddr>,
     /// Which of the configured nodes this is
     #[arg(long, value_name = "ID", env = "GITSTRATUM_NODE_ID")]
     pub node_id: Option<String>,

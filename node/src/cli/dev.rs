@@ -27,7 +27,8 @@ use super::repositories::{export_to, import_into};
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{
-    CatalogConfig, Config, ConfigOverrides, LoadedConfig, PoolConfig, RepairConfig, StoreConfig,
+    CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, PoolConfig, RepairConfig,
+    StoreConfig,
 };
 use crate::transfer::import::ImportOptions;
 
@@ -39,6 +40,8 @@ const RESTART_PAUSE: Duration = Duration::from_secs(1);
 struct Node {
     id: NodeId,
     address: SocketAddr,
+    /// Where it serves Git; nothing in a directory that an older program made.
+    http: Option<SocketAddr>,
     config: PathBuf,
     /// None while it is dead.
     process: Option<Process>,
@@ -104,28 +107,30 @@ fn prepare(data: &Path, count: u16) -> Result<Vec<Node>, Failure> {
             let config = config_of(n);
             let loaded = Config::load(Some(&config), ConfigOverrides::default());
             let LoadedConfig { config: node, .. } = loaded.map_err(wrong_configuration)?;
-            Ok(Node { id: node.node_id, address: node.listen, config, process: None })
+            let (address, http) = (node.listen, node.http.listen);
+            Ok(Node { id: node.node_id, address, http, config, process: None })
         })
         .collect()
 }
 
 fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
     let absolute = std::path::absolute(data).map_err(Failure::operation("find --data"))?;
-    let addresses = free_addresses(count).map_err(Failure::operation("find free ports"))?;
+    let addresses = free_addresses(2 * count).map_err(Failure::operation("find free ports"))?;
+    let (addresses, http) = addresses.split_at(usize::from(count));
     let replicas = usize::from(count.min(3));
     let quorum = replicas / 2 + 1;
     let member = |(n, address): (u16, &SocketAddr)| {
         let node_id = NodeId::new(format!("n{n}"));
         Member::active(node_id, address.to_string(), format!("z{n}"), 1)
     };
-    let members = (1..).zip(&addresses).map(member).collect();
+    let members = (1..).zip(addresses).map(member).collect();
     let layout = Layout::first((replicas, quorum, replicas + 1 - quorum), members);
     // Members are sorted by id from here on. Ports are used again, also by another such cluster
     // on this machine: what its nodes then reach must not pass for their own.
     let cluster = ClusterId::random(&mut seeded_by_the_system()?);
     let layout = Layout { cluster: Some(cluster), ..layout }.validated()?;
     // The first node's file is written last: it tells the next run that all are there.
-    for (n, listen) in (1..=count).zip(addresses).rev() {
+    for ((n, &listen), &http) in (1..=count).zip(addresses).zip(http).rev() {
         let directory = absolute.join(format!("n{n}"));
         let config = Config {
             node_id: NodeId::new(format!("n{n}")),
@@ -134,6 +139,8 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
             pool: PoolConfig::default(),
             repair: RepairConfig::default(),
             catalog: CatalogConfig::default(),
+            // What is tried out here is a push.
+            http: HttpConfig { listen: Some(http), create_on_push: true },
             layout: layout.clone(),
             alone: false,
         };
@@ -160,7 +167,8 @@ fn free_addresses(count: u16) -> std::io::Result<Vec<SocketAddr>> {
 /// Starts a node, and says so when it listens.
 async fn start_and_say(node: &mut Node, data: &Path) -> Result<(), Failure> {
     let process = start(node, data).await?;
-    let line = format!("node {} {} pid {}\n", node.id, node.address, process.pid);
+    let git = node.http.map(|http| format!(" git http://{http}/")).unwrap_or_default();
+    let line = format!("node {} {}{git} pid {}\n", node.id, node.address, process.pid);
     node.process = Some(process);
     show(&line)
 }

@@ -17,8 +17,12 @@ use crate::server::{self, ServeError, Serving};
 
 /// Runs one node.
 pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
-    let overrides =
-        ConfigOverrides { data: asked.data, listen: asked.listen, node_id: asked.node_id };
+    let overrides = ConfigOverrides {
+        data: asked.data,
+        listen: asked.listen,
+        http: asked.http,
+        node_id: asked.node_id,
+    };
     let loaded = Config::load(asked.config.as_deref(), overrides.clone());
     let loaded = loaded.map_err(wrong_configuration)?;
     check_around(&loaded.data).await?;
@@ -28,10 +32,11 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
     let node_id = loaded.config.node_id.clone();
-    let ready = move |Serving { address, layout, .. }: Serving| {
+    let ready = move |Serving { address, http, layout, .. }: Serving| {
         tokio::spawn(follow_file(hangups, asked.config, overrides, layout));
         // Whoever started us may wait for this line; if nobody reads it, nobody waits.
-        let _ = writeln!(std::io::stdout(), "listening node={node_id} address={address}");
+        let git = http.map(|http| format!(" git=http://{http}/")).unwrap_or_default();
+        let _ = writeln!(std::io::stdout(), "listening node={node_id} address={address}{git}");
     };
     let watched = asked.while_stdin_is_open;
     let shutdown = async {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use gitstratum_cluster::local::LocalNode;
 use gitstratum_cluster::repair::reconcile::Numbers;
 use gitstratum_cluster::repair::{ClientLatency, Control, PeerTable};
 use gitstratum_cluster::service::{
@@ -12,6 +13,7 @@ use gitstratum_cluster::service::{
 use gitstratum_cluster::transport::server::Requests;
 use gitstratum_cluster::transport::{Connections, Dialler, Pool, register_metrics};
 use gitstratum_core::metrics::{self, Registry};
+use gitstratum_git::http::GitServer;
 use gitstratum_host::Host;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use super::Opened;
 use crate::catalog::{Participant, Parts};
 use crate::config::Config;
+use crate::git;
 
 /// What of a node is lost with its process.
 pub(super) struct Connected {
@@ -35,6 +38,8 @@ pub(super) struct Connected {
     pub(super) reconciled: Arc<Numbers>,
     /// Its part in agreeing on names, unless the configuration says that it has none.
     pub(super) participant: Option<Arc<Participant>>,
+    /// Its Git server, where the configuration says an address for one.
+    pub(super) git: Option<Arc<GitServer>>,
     /// All that the node counts and measures.
     pub(super) metrics: Arc<Registry>,
 }
@@ -64,6 +69,21 @@ impl Connected {
                 options: config.catalog.options(),
             })
         });
+        let git = participant.as_ref().filter(|_| config.http.listen.is_some());
+        let git = git.map(|participant| {
+            let (catching_up, store) = (&opened.catching_up, opened.store.clone());
+            let parts = git::Parts {
+                local: LocalNode::new(
+                    config.node_id.clone(),
+                    catching_up.refuses_absent(store),
+                    opened.hints.clone(),
+                ),
+                layout: layout.clone(),
+                connections: connections.clone(),
+                participant: participant.clone(),
+            };
+            git::server(parts, &config.http, rng)
+        });
         let mut connected = Connected {
             boot_id,
             connections,
@@ -73,6 +93,7 @@ impl Connected {
             latency,
             reconciled: Arc::new(Numbers::new(config.repair.compare_interval().is_some())),
             participant,
+            git,
             metrics: Arc::default(),
         };
         connected.metrics = Arc::new(connected.registered(opened));
@@ -88,6 +109,9 @@ impl Connected {
         register_metrics(&mut registry, self.connections.clone());
         self.reconciled.register(&mut registry);
         self.control.budget().register(&mut registry);
+        if let Some(git) = &self.git {
+            git.register(&mut registry);
+        }
         registry
     }
 

@@ -56,6 +56,8 @@ pub enum ServeError {
 pub struct Serving {
     /// What it is bound to.
     pub address: SocketAddr,
+    /// Where it serves Git, if it does.
+    pub http: Option<SocketAddr>,
     /// Where newer layouts are handed in.
     pub layout: LayoutKeeper,
     /// What it stores, for whoever deletes: nobody does over the network.
@@ -83,15 +85,30 @@ pub async fn serve(
     let service = connected.service(&config, &opened);
     let background = Background::start(&config, &opened, &connected, &mut rng).await;
     let requests = connected.requests.clone();
-    let participant = connected.participant.clone();
+    let (participant, git) = (connected.participant.clone(), connected.git.clone());
     // Connections end with the service and the background, not after the store.
     drop(connected);
 
-    let Opened { listener, address, store, catching_up, cluster, keeper, hints } = opened;
+    let Opened { listener, address, http, store, catching_up, cluster, keeper, hints } = opened;
     tracing::info!(node = %config.node_id, %cluster, %address, "serving");
     let layout = keeper.current().clone();
     let catalog = participant.clone();
-    ready(Serving { address, layout: keeper, store: store.clone(), catching_up, catalog });
+    let (http, http_address) = http.unzip();
+    ready(Serving {
+        address,
+        http: http_address,
+        layout: keeper,
+        store: store.clone(),
+        catching_up,
+        catalog,
+    });
+    // Peers are served until the last push is answered.
+    let shutdown = async move {
+        match git.zip(http) {
+            Some((git, listener)) => git.run(listener, shutdown).await,
+            None => shutdown.await,
+        }
+    };
     server::run(listener, service, requests, layout, shutdown).await;
 
     drop(background);

@@ -23,6 +23,8 @@ use crate::config::{Config, StoreConfig};
 pub(super) struct Opened {
     pub(super) listener: Listener,
     pub(super) address: SocketAddr,
+    /// Where Git is served, if it is.
+    pub(super) http: Option<(Listener, SocketAddr)>,
     pub(super) store: Arc<SegmentStore>,
     pub(super) catching_up: Arc<CatchingUp>,
     pub(super) cluster: ClusterId,
@@ -37,14 +39,16 @@ impl Opened {
         host: &Host,
         rng: &mut ChaCha12Rng,
     ) -> Result<Self, ServeError> {
-        let failed = |source| ServeError::Listen { address: config.listen, source };
         let configured = Configured { layout: &config.layout, alone: config.alone };
         // Nobody is to reach a node that is about to refuse its directory.
         cluster::check(&host.disk, configured).await?;
         // Bound first, so that a port in use leaves the data directory alone; nothing is
         // accepted before the store is open.
-        let listener = host.net.listen(config.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = listen(host, config.listen).await?;
+        let http = match config.http.listen {
+            Some(address) => Some(listen(host, address).await?),
+            None => None,
+        };
         let options = store_options(&config.node_id, &config.store);
         let catching_up = CatchingUp::open(&host.disk).await?;
         let store = SegmentStore::open(host.disk.clone(), options).await?;
@@ -60,8 +64,16 @@ impl Opened {
             let node = &config.node_id;
             tracing::warn!(%node, "this node is not in the layout: it takes no writes");
         }
-        Ok(Opened { listener, address, store, catching_up, cluster, keeper, hints })
+        Ok(Opened { listener, address, http, store, catching_up, cluster, keeper, hints })
     }
+}
+
+/// Binds an address; says which it is, where the port was left open.
+async fn listen(host: &Host, address: SocketAddr) -> Result<(Listener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = host.net.listen(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// The members beside ourselves.

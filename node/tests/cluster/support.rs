@@ -227,7 +227,7 @@ impl Dev {
             let line = running.line();
             let words: Vec<_> = line.split(' ').collect();
             let id = format!("n{n}");
-            let ["node", named, address, "pid", pid] = words[..] else { panic!("{line}") };
+            let ["node", named, address, .., "pid", pid] = words[..] else { panic!("{line}") };
             assert_eq!(named, id);
             let (address, pid) = (address.to_owned(), pid.parse().unwrap());
             nodes.push(Node { address, pid, dir: data.join(id) });

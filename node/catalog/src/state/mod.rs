@@ -45,7 +45,7 @@ use tokens::Tokens;
 
 pub use builder::{RecordError, StateBuilder};
 pub use events::EventsError;
-pub use read::{RefPage, RepositoryPage};
+pub use read::{PackPage, RefPage, RepositoryPage};
 pub use records::{Counts, Head, Record};
 
 /// All that the cluster agrees on. Cheap to clone.

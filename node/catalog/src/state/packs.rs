@@ -1,5 +1,6 @@
 //! Packs of all repositories, by repository and id.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -30,6 +31,20 @@ impl Packs {
         self.map
             .range((repository, PackId([0; 32]))..=(repository, PackId([0xff; 32])))
             .map(|(_, pack)| pack)
+    }
+
+    /// Those whose ids come after this one.
+    pub(super) fn after(
+        &self,
+        repository: RepositoryId,
+        after: Option<PackId>,
+    ) -> impl Iterator<Item = &Arc<Pack>> {
+        let from = match after {
+            Some(after) => Bound::Excluded((repository, after)),
+            None => Bound::Included((repository, PackId([0; 32]))),
+        };
+        let to = Bound::Included((repository, PackId([0xff; 32])));
+        self.map.range((from, to)).map(|(_, pack)| pack)
     }
 
     /// Enters a pack; says whether it is new.

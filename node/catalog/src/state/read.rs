@@ -7,7 +7,7 @@ use gitstratum_core::placement::{Layout, NodeId};
 
 use super::{EventsError, State};
 use crate::entity::{Event, Node, Pack, Ref, Repository, Token};
-use crate::ids::{RepositoryId, TokenHash, TokenId};
+use crate::ids::{PackId, RepositoryId, TokenHash, TokenId};
 use crate::names::{RefName, RepositoryName};
 
 /// Live repositories by name.
@@ -26,6 +26,15 @@ pub struct RefPage {
     pub refs: Vec<(RefName, Arc<Ref>)>,
     /// The name after which the next page begins; nothing where this is the last one.
     pub next: Option<RefName>,
+}
+
+/// Packs of a repository by id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackPage {
+    /// Those of this page.
+    pub packs: Vec<Arc<Pack>>,
+    /// The id after which the next page begins; nothing where this is the last one.
+    pub next: Option<PackId>,
 }
 
 impl State {
@@ -119,6 +128,19 @@ impl State {
     /// Packs of a repository, by id.
     pub fn packs(&self, repository: RepositoryId) -> impl Iterator<Item = &Arc<Pack>> {
         self.packs.of(repository)
+    }
+
+    /// Those after the one where the last page ended, by id; at most `max` and
+    /// [`CATALOG_PAGE_MAX`].
+    pub fn packs_page(
+        &self,
+        repository: RepositoryId,
+        after: Option<PackId>,
+        max: usize,
+    ) -> PackPage {
+        let (packs, more) = page(self.packs.after(repository, after).cloned(), max);
+        let last = packs.last().map(|pack| pack.id);
+        PackPage { next: last.filter(|_| more), packs }
     }
 
     /// Every node that ever belonged to the cluster, by id.

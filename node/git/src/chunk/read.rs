@@ -1,14 +1,14 @@
 //! Chunk reader: ranges of bytes out of chunks, the latest of which are kept.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use gitstratum_catalog::ids::{PackId, RepositoryId};
-use gitstratum_core::object::ObjectId;
+use gitstratum_core::object::{Object, ObjectId};
 
-use super::{CHUNK_DATA_BYTES_MAX, ChunkHead, ChunkStore, Part};
+use super::{CHUNK_DATA_BYTES_MAX, CHUNK_HEAD_BYTES, ChunkHead, ChunkStore, Part};
+use crate::cache::Cache;
 use crate::service::RepositoryError;
 
 /// Bytes that are cut into chunks, all full but the last.
@@ -42,56 +42,24 @@ impl ChunkedBytes {
 /// Reads chunks, and keeps the latest.
 pub struct ChunkReader {
     store: Arc<dyn ChunkStore>,
-    kept: Mutex<Kept>,
-}
-
-/// Chunks that were read lately: the longest unused goes first.
-#[derive(Default)]
-struct Kept {
-    chunks: BTreeMap<ObjectId, (u64, Bytes)>,
-    by_use: BTreeMap<u64, ObjectId>,
-    uses: u64,
-    bytes: usize,
-    bytes_max: usize,
-}
-
-impl Kept {
-    fn get(&mut self, id: &ObjectId) -> Option<Bytes> {
-        let (used, bytes) = self.chunks.get_mut(id)?;
-        self.by_use.remove(used);
-        self.uses += 1;
-        *used = self.uses;
-        self.by_use.insert(self.uses, *id);
-        Some(bytes.clone())
-    }
-
-    fn insert(&mut self, id: ObjectId, bytes: Bytes) {
-        if bytes.len() > self.bytes_max || self.chunks.contains_key(&id) {
-            return;
-        }
-        self.uses += 1;
-        self.bytes += bytes.len();
-        self.chunks.insert(id, (self.uses, bytes));
-        self.by_use.insert(self.uses, id);
-        while self.bytes > self.bytes_max
-            && let Some((_, oldest)) = self.by_use.pop_first()
-            && let Some((_, bytes)) = self.chunks.remove(&oldest)
-        {
-            self.bytes -= bytes.len();
-        }
-    }
+    kept: Cache<ObjectId, Bytes>,
 }
 
 impl ChunkReader {
     /// A reader that keeps at most so many bytes.
     pub fn new(store: Arc<dyn ChunkStore>, kept_bytes_max: usize) -> Self {
-        let kept = Kept { bytes_max: kept_bytes_max, ..Kept::default() };
-        ChunkReader { store, kept: Mutex::new(kept) }
+        ChunkReader { store, kept: Cache::new(kept_bytes_max) }
     }
 
-    /// Where it reads from.
-    pub fn store(&self) -> &Arc<dyn ChunkStore> {
-        &self.store
+    /// Stores a chunk, and keeps it as one that was read.
+    ///
+    /// # Errors
+    /// [`RepositoryError`].
+    pub async fn put(&self, chunk: Object) -> Result<(), RepositoryError> {
+        let (id, data) = (chunk.id(), chunk.data().slice(CHUNK_HEAD_BYTES..));
+        self.store.put(chunk).await?;
+        self.kept.insert(id, data);
+        Ok(())
     }
 
     /// The data of one chunk.
@@ -99,13 +67,11 @@ impl ChunkReader {
     /// # Errors
     /// [`RepositoryError`].
     pub async fn chunk(&self, id: ObjectId, head: ChunkHead) -> Result<Bytes, RepositoryError> {
-        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept().get(&id);
-        if let Some(data) = found {
+        if let Some(data) = self.kept.get(&id) {
             return Ok(data);
         }
         let data = head.data_of(&id, self.store.get(id).await?)?;
-        kept().insert(id, data.clone());
+        self.kept.insert(id, data.clone());
         Ok(data)
     }
 

@@ -76,7 +76,7 @@ async fn what_was_cut_is_read_back_whatever_the_range() {
 async fn chunks_that_were_read_lately_are_not_fetched_again() {
     let data = vec![1; 3 * CHUNK_DATA_BYTES_MAX];
     let (memory, bytes) = stored(&data, data.len()).await;
-    let reader = ChunkReader::new(memory.clone(), 2 * CHUNK_DATA_BYTES_MAX);
+    let reader = ChunkReader::new(memory.clone(), 2 * CHUNK_DATA_BYTES_MAX + 1000);
     let read = async |number| drop(reader.chunk_of(&bytes, number).await.unwrap());
     for number in [0, 1, 0, 1, 2, 1] {
         read(number).await;

@@ -42,9 +42,9 @@ pub(crate) use encode::encode_index;
 ///
 /// It stands for the segment's version too, because a store that opens an index does not look
 /// at the segment: what an earlier program cannot read needs an index that it refuses.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 const _: () =
-    assert!(super::segment::VERSION == 3, "a new version of segments, and no new one here");
+    assert!(super::segment::VERSION == 4, "a new version of segments, and no new one here");
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";
 const FIXED_BYTES: usize = 8 + 4 + 12 + 8 + 4 + 4 + 4 + 4;
 /// A bucket has this many entries on average, or up to twice as many. Fewer cost memory; with

@@ -49,7 +49,8 @@ fn kind_to_byte(kind: Kind) -> u8 {
         Kind::Tree => 2,
         Kind::Commit => 3,
         Kind::Tag => 4,
-        Kind::Chunk => 5,
+        // 5 is what a void has (record.rs).
+        Kind::Chunk => 6,
     }
 }
 
@@ -59,7 +60,7 @@ fn kind_from_byte(byte: u8) -> Option<Kind> {
         2 => Some(Kind::Tree),
         3 => Some(Kind::Commit),
         4 => Some(Kind::Tag),
-        5 => Some(Kind::Chunk),
+        6 => Some(Kind::Chunk),
         _ => None,
     }
 }

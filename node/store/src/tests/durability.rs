@@ -60,6 +60,33 @@ async fn large_puts_wait_for_their_turn_and_small_ones_do_not() {
 }
 
 #[tokio::test]
+async fn objects_of_every_kind_are_found_again_after_reopening() {
+    let scratch = scratch();
+    let store = open(&scratch.disk).await;
+    let data = |n: usize| Bytes::from(vec![n as u8; n * 1500]);
+    let kinds = [Kind::Blob, Kind::Tree, Kind::Commit, Kind::Tag];
+    let hashed = |kind| (1..4).map(move |n| Object::hash(HashAlgorithm::Sha1, kind, data(n)));
+    let mut objects: Vec<Object> = kinds.into_iter().flat_map(hashed).map(Result::unwrap).collect();
+    // Short ones are stored as they are, long ones packed.
+    objects.extend((1..4).map(|n| Object::chunk(7, data(n))));
+    put_all(&store, &objects).await;
+    for sealed in [false, true] {
+        if sealed {
+            store.seal().await.unwrap();
+        }
+        for object in &objects {
+            assert!(holds(&store, object).await, "sealed: {sealed}");
+        }
+    }
+    store.close().await;
+    drop(store);
+    let store = open(&scratch.disk).await;
+    for object in &objects {
+        assert!(holds(&store, object).await);
+    }
+}
+
+#[tokio::test]
 async fn a_second_put_of_an_object_writes_nothing() {
     let scratch = scratch();
     let store = open(&scratch.disk).await;

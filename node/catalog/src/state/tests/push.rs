@@ -7,7 +7,7 @@ use crate::command::{Expected, NewTarget, Operation, Push, RefUpdate};
 use crate::entity::RepositoryLimits;
 use crate::fixture::*;
 use crate::ids::RepositoryId;
-use crate::{Advice, CatalogError, Outcome};
+use crate::{Advice, Answer, CatalogError, Outcome, Query};
 
 const MAIN: &str = "refs/heads/main";
 
@@ -175,6 +175,16 @@ fn packs_are_kept_if_any_update_is_done() {
     machine.push(with(vec![pack(1), pack(2)], vec![delete("refs/heads/none")]));
     let ids: Vec<_> = machine.state.packs(RepositoryId(1)).map(|pack| pack.id.0[0]).collect();
     assert_eq!(ids, [1, 2]);
+    let page = |after, max| {
+        let query = Query::Packs { repository: RepositoryId(1), after, max };
+        let Answer::Packs { generation: 0, packs, next } = machine.state.answer(&query) else {
+            panic!("packs of generation 0");
+        };
+        (packs.iter().map(|pack| pack.id.0[0]).collect::<Vec<_>>(), next)
+    };
+    let (first, next) = page(None, 1);
+    assert_eq!((first, next), (vec![1], Some(pack(1).id)));
+    assert_eq!(page(next, 1), (vec![2], None));
     let other = crate::entity::Pack { bytes: 7, ..pack(1) };
     let reason = machine.refused(Operation::Push(with(vec![other], vec![make("refs/a/b", 1)])));
     assert!(reason.ends_with("is there already, and described otherwise"), "{reason}");

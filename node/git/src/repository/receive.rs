@@ -1,0 +1,253 @@
+//! Receiving a push: its pack, the proof that it is complete, and one command of the catalog.
+//!
+//! The order is what makes it safe: chunks of the body are on W replicas, then what is known of the
+//! pack is, then the catalog's command names both. Nothing ever refers to what is not durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gitstratum_catalog::entity::Pack;
+use gitstratum_catalog::ids::PackId;
+use gitstratum_core::limits;
+use gitstratum_core::object::{Kind, ObjectId};
+use tokio::time::Instant;
+
+use super::intake::{Intake, IntakeError};
+use super::objects::RepositoryObjects;
+use super::opened::OpenedRepository;
+use super::seal::seal;
+use super::update::{Planned, Tip, Updated, Wanted, new_values, plan, update};
+use crate::fsck::{Finding, check_special_blob};
+use crate::object::Tag;
+use crate::pack::index::Indexed;
+use crate::service::{
+    PackBody, ProgressSink, PushOutcome, PushRequest, RefCommand, RepositoryError,
+};
+use crate::walk::Objects;
+
+/// How often a push is proved complete anew because objects were dropped meanwhile.
+const ATTEMPTS_MAX: usize = 3;
+
+/// A pack that was taken in and is durable, with what is known of its objects.
+struct Brought {
+    indexed: Indexed,
+    pack: Pack,
+}
+
+/// Takes a push.
+pub(super) async fn receive(
+    repository: &OpenedRepository,
+    request: PushRequest,
+    body: Option<PackBody>,
+    progress: &mut dyn ProgressSink,
+) -> Result<PushOutcome, RepositoryError> {
+    let began = Instant::now();
+    let brought = match body {
+        None => None,
+        Some(body) => match take(repository, body, progress).await {
+            Ok(brought) => brought,
+            Err(IntakeError::Repository(error)) => return Err(error),
+            Err(IntakeError::Body(error)) => {
+                tracing::info!(%error, "a push ended before its pack did");
+                return Err(RepositoryError::Gone);
+            }
+            Err(refused) => return Ok(not_unpacked(&request, refused.to_string())),
+        },
+    };
+    for _ in 0..ATTEMPTS_MAX {
+        let objects = repository.objects().await?;
+        if let Some(Brought { indexed, .. }) = &brought
+            && let Some(reason) = incomplete(repository, indexed, &objects, &request).await?
+        {
+            return Ok(PushOutcome {
+                unpacked: Ok(()),
+                verdicts: refuse_new(&request.commands, &reason),
+            });
+        }
+        let planned = plan_all(repository, &request, brought.as_ref(), &objects).await?;
+        // What was stored is swept once nobody can be about to name it.
+        if began.elapsed() >= limits::PUSH_LEASE {
+            let reason = "the push took too long, and what it brought is kept no longer: try again";
+            return Ok(not_unpacked(&request, reason.to_owned()));
+        }
+        let packs: Vec<Pack> = brought.iter().map(|brought| brought.pack.clone()).collect();
+        let wanted = Wanted {
+            who: &repository.who,
+            repository: repository.id,
+            generation: objects.generation,
+            atomic: request.atomic,
+            packs: &packs,
+            message: "push",
+        };
+        match update(&*repository.gateway.names, &wanted, planned).await? {
+            Updated::Decided(verdicts) => {
+                return Ok(PushOutcome { unpacked: Ok(()), verdicts });
+            }
+            Updated::Outdated => {}
+        }
+    }
+    Err(RepositoryError::Unavailable(
+        "objects were dropped from the repository again and again meanwhile: try again".to_owned(),
+    ))
+}
+
+/// Takes the pack in and makes it durable; nothing where it has no objects.
+async fn take(
+    repository: &OpenedRepository,
+    body: PackBody,
+    progress: &mut dyn ProgressSink,
+) -> Result<Option<Brought>, IntakeError> {
+    let pack = PackId(repository.gateway.draw_pack_id());
+    let intake = Intake {
+        chunks: &repository.gateway.reading.chunks,
+        repository: repository.id,
+        pack,
+        algorithm: repository.described.object_format,
+        policy: &repository.gateway.options.fsck,
+        bytes_max: repository.described.limits.push_bytes_max,
+    };
+    let objects = repository.objects().await?;
+    let taken = intake.take(body, &objects, progress).await?;
+    report(&taken.indexed, progress).await;
+    if taken.indexed.objects.is_empty() {
+        return Ok(None);
+    }
+    let (indexed, pack) = seal(&intake, taken, &objects).await?;
+    Ok(Some(Brought { indexed, pack }))
+}
+
+/// Tells what fsck let pass.
+async fn report(indexed: &Indexed, progress: &mut dyn ProgressSink) {
+    for warning in &indexed.warnings {
+        progress.progress(&format!("{warning}\n")).await;
+    }
+    let more = indexed.warnings_count.saturating_sub(indexed.warnings.len() as u64);
+    if more > 0 {
+        progress.progress(&format!("and {more} more warnings\n")).await;
+    }
+}
+
+/// Why a pack is not complete; nothing where all that its objects name is there.
+///
+/// Whatever the repository has is complete already, since each of its packs was proved to be when
+/// it came: so it is enough that what the new objects name directly is there.
+async fn incomplete(
+    repository: &OpenedRepository,
+    indexed: &Indexed,
+    objects: &RepositoryObjects,
+    request: &PushRequest,
+) -> Result<Option<String>, RepositoryError> {
+    let missing: Vec<(ObjectId, Kind)> =
+        indexed.missing.iter().map(|(id, kind)| (*id, *kind)).collect();
+    for batch in missing.chunks(limits::BATCH_OBJECTS_MAX) {
+        let ids: Vec<ObjectId> = batch.iter().map(|(id, _)| *id).collect();
+        for (head, (id, kind)) in objects.heads(&ids).await?.into_iter().zip(batch) {
+            match head {
+                Some(head) if head.kind == *kind => {}
+                Some(head) => {
+                    return Ok(Some(format!(
+                        "object {id} is a {}, and named as a {kind}",
+                        head.kind
+                    )));
+                }
+                None if !request.client_shallow.is_empty() => {
+                    return Ok(Some("shallow update not allowed".to_owned()));
+                }
+                None => return Ok(Some(format!("missing necessary objects: {kind} {id}"))),
+            }
+        }
+    }
+    for (id, names) in &indexed.unchecked {
+        let Some((_, data)) = objects.object(id).await? else { continue };
+        let mut found = Vec::new();
+        check_special_blob(&repository.gateway.options.fsck, *names, *id, Some(&data), &mut found);
+        if let Some(error) = found.iter().find(|finding: &&Finding| finding.is_error()) {
+            return Ok(Some(error.to_string()));
+        }
+    }
+    Ok(None)
+}
+
+/// Looks at each command by itself.
+async fn plan_all(
+    repository: &OpenedRepository,
+    request: &PushRequest,
+    brought: Option<&Brought>,
+    objects: &RepositoryObjects,
+) -> Result<Vec<Planned>, RepositoryError> {
+    let deletes = request.commands.iter().any(|command| command.new.is_none());
+    let refs = match deletes {
+        true => Some(repository.gateway.names.refs(repository.id).await?),
+        false => None,
+    };
+    let tips = tips(&new_values(&request.commands), brought, objects).await?;
+    let planned = request.commands.iter().map(|command| {
+        let tip = command.new.and_then(|id| tips.get(&id).copied());
+        plan(command, tip, refs.as_ref())
+    });
+    Ok(planned.collect())
+}
+
+/// What new values of refs are, as far as they are there.
+async fn tips(
+    values: &BTreeSet<ObjectId>,
+    brought: Option<&Brought>,
+    objects: &RepositoryObjects,
+) -> Result<BTreeMap<ObjectId, Tip>, RepositoryError> {
+    let mut kinds: BTreeMap<ObjectId, Kind> = BTreeMap::new();
+    let mut targets: BTreeMap<ObjectId, (ObjectId, Kind)> = BTreeMap::new();
+    if let Some(Brought { indexed, .. }) = brought {
+        let new = indexed.objects.iter().filter(|object| values.contains(&object.id));
+        kinds.extend(new.map(|object| (object.id, object.kind)));
+        let id_of = |position: u32| indexed.objects[position as usize].id;
+        targets
+            .extend(indexed.tags().map(|tag| (id_of(tag.position), (tag.target, tag.target_kind))));
+    }
+    let known: Vec<ObjectId> =
+        values.iter().filter(|id| !kinds.contains_key(id)).copied().collect();
+    for batch in known.chunks(limits::BATCH_OBJECTS_MAX) {
+        let heads = objects.heads(batch).await?.into_iter().flatten();
+        kinds.extend(heads.map(|head| (head.id, head.kind)));
+    }
+    let mut tips = BTreeMap::new();
+    for (id, kind) in kinds {
+        let peeled = match kind {
+            Kind::Tag => peel(id, &targets, objects).await?,
+            _ => None,
+        };
+        tips.insert(id, Tip { kind, peeled });
+    }
+    Ok(tips)
+}
+
+/// What a tag comes to, however many tags stand between.
+async fn peel(
+    tag: ObjectId,
+    targets: &BTreeMap<ObjectId, (ObjectId, Kind)>,
+    objects: &RepositoryObjects,
+) -> Result<Option<ObjectId>, RepositoryError> {
+    let (mut id, mut kind) = (tag, Kind::Tag);
+    while kind == Kind::Tag {
+        (id, kind) = match targets.get(&id) {
+            Some(target) => *target,
+            None => {
+                let Some((Kind::Tag, data)) = objects.object(&id).await? else { return Ok(None) };
+                let tag = Tag::parse(objects.algorithm(), &data);
+                let tag =
+                    tag.map_err(|error| RepositoryError::Damaged(format!("{id}: {error}")))?;
+                (tag.target, tag.target_kind)
+            }
+        };
+    }
+    Ok(Some(id))
+}
+
+/// The pack was not taken, and so nothing was done.
+fn not_unpacked(request: &PushRequest, reason: String) -> PushOutcome {
+    let verdicts = request.commands.iter().map(|_| Err("unpacker error".to_owned())).collect();
+    PushOutcome { unpacked: Err(reason), verdicts }
+}
+
+/// Every update to a new value is refused, and with it what is deleted: none was done.
+fn refuse_new(commands: &[RefCommand], reason: &str) -> Vec<Result<(), String>> {
+    commands.iter().map(|_| Err(reason.to_owned())).collect()
+}

@@ -1,0 +1,59 @@
+//! Chunks in the cluster: a quorum client for puts and gets, this node's own replica first.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use gitstratum_cluster::client::{Around, Client, ClientOptions, GetError, Got};
+use gitstratum_cluster::local::LocalNode;
+use gitstratum_core::object::{Object, ObjectId};
+use gitstratum_core::replica::{NodeReader, NodeWriter};
+use gitstratum_git::chunk::ChunkStore;
+use gitstratum_git::service::RepositoryError;
+use std::sync::Arc;
+
+/// Chunks by quorum.
+pub(super) struct ClusterChunks(pub(super) Client);
+
+/// Around the replicas of a node's client: its own is asked in this process.
+pub(super) fn own_replica_here(local: LocalNode) -> Around {
+    let own = NodeWriter::node_id(&local).clone();
+    let (writer, reader) = (Arc::new(local.clone()), Arc::new(local));
+    let writes = |own: gitstratum_core::placement::NodeId, here: Arc<LocalNode>| {
+        move |remote: Arc<dyn NodeWriter>| -> Arc<dyn NodeWriter> {
+            if *remote.node_id() == own { here.clone() } else { remote }
+        }
+    };
+    Around {
+        writer: Box::new(writes(own.clone(), writer.clone())),
+        repaired: Box::new(writes(own.clone(), writer)),
+        reader: Box::new(move |remote: Arc<dyn NodeReader>| -> Arc<dyn NodeReader> {
+            if *remote.node_id() == own { reader.clone() } else { remote }
+        }),
+    }
+}
+
+/// What such a client goes by.
+pub(super) fn options(local: &LocalNode) -> ClientOptions {
+    ClientOptions { own: Some(NodeWriter::node_id(local).clone()), ..ClientOptions::default() }
+}
+
+#[async_trait]
+impl ChunkStore for ClusterChunks {
+    async fn put(&self, chunk: Object) -> Result<(), RepositoryError> {
+        let put = self.0.put(chunk).await;
+        put.map(drop).map_err(|error| RepositoryError::Unavailable(error.to_string()))
+    }
+
+    async fn get(&self, id: ObjectId) -> Result<Bytes, RepositoryError> {
+        match self.0.get(id).await {
+            Ok(Got::Object(chunk)) => Ok(chunk.data().clone()),
+            Ok(Got::Large(head)) => Err(RepositoryError::Damaged(format!(
+                "chunk {id} has {} bytes, and no chunk is so large",
+                head.size_bytes
+            ))),
+            Err(error @ GetError::NotFound { .. }) => {
+                Err(RepositoryError::Damaged(format!("a chunk of the pack is lost: {error}")))
+            }
+            Err(error) => Err(RepositoryError::Unavailable(error.to_string())),
+        }
+    }
+}

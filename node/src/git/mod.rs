@@ -1,0 +1,51 @@
+//! Git gateway of a node.
+//!
+//! A node as a Git server: repositories of the catalog, whose packs lie as chunks in the cluster.
+//! The node is the coordinator of what its clients push and fetch, and asks its own replica first.
+
+mod chunks;
+mod names;
+
+use std::sync::Arc;
+
+use gitstratum_cluster::client::Client;
+use gitstratum_cluster::local::LocalNode;
+use gitstratum_cluster::transport::Connections;
+use gitstratum_core::placement::CurrentLayout;
+use gitstratum_core::replica::NodeWriter;
+use gitstratum_git::http::GitServer;
+use gitstratum_git::repository::{Gateway, GatewayOptions};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::catalog::Participant;
+use crate::config::HttpConfig;
+use chunks::{ClusterChunks, options, own_replica_here};
+use names::NodeNames;
+
+/// What a node's Git server is made of.
+pub(crate) struct Parts {
+    /// The node's own replica.
+    pub(crate) local: LocalNode,
+    /// Who the others are.
+    pub(crate) layout: CurrentLayout,
+    /// How it reaches them.
+    pub(crate) connections: Arc<dyn Connections>,
+    /// Its part in the catalog.
+    pub(crate) participant: Arc<Participant>,
+}
+
+/// The Git server of a node; `rng` seeds what draws ids.
+pub(crate) fn server(parts: Parts, config: &HttpConfig, rng: &mut ChaCha12Rng) -> Arc<GitServer> {
+    let Parts { local, layout, connections, participant } = parts;
+    let node = NodeWriter::node_id(&local).to_string();
+    let options_of_client = options(&local);
+    let around = own_replica_here(local);
+    let client = Client::coordinating(layout, connections, options_of_client, around);
+    let names = NodeNames::new(participant, ChaCha12Rng::from_rng(rng));
+    let options =
+        GatewayOptions { create_on_push: config.create_on_push, ..GatewayOptions::default() };
+    let chunks = Arc::new(ClusterChunks(client));
+    let served = Gateway::serve(Arc::new(names), chunks, options, ChaCha12Rng::from_rng(rng));
+    GitServer::new(Arc::new(served), &node)
+}
