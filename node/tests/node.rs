@@ -42,6 +42,7 @@ fn config(node_id: &str, listen: &str) -> Config {
         data: Some("unused".into()),
         listen: Some(listen.parse().unwrap()),
         node_id: Some(node_id.into()),
+        ..ConfigOverrides::default()
     };
     Config::from_toml("", "test", overrides).unwrap().config
 }

@@ -49,6 +49,7 @@ async fn started(machine: &Machine, name: &str) {
         data: Some("unused".into()),
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
         node_id: Some(name.to_owned()),
+        ..ConfigOverrides::default()
     };
     let mut config = Config::from_toml("", "test", overrides).unwrap().config;
     config.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7000));

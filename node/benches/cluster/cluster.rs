@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gitstratum::config::{
-    CatalogConfig, Config, LoadedConfig, PoolConfig, RepairConfig, StoreConfig,
+    CatalogConfig, Config, HttpConfig, LoadedConfig, PoolConfig, RepairConfig, StoreConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_cluster::wire::metrics::metrics_of;
@@ -68,6 +68,7 @@ impl Cluster {
                 pool: PoolConfig::default(),
                 repair: RepairConfig::default(),
                 catalog: CatalogConfig::default(),
+                http: HttpConfig::default(),
                 layout: layout.clone(),
                 alone: false,
             };

@@ -65,6 +65,7 @@ async fn warm() -> (Connection, Arc<Pool>, NodeId) {
         data: Some("unused".into()),
         listen: Some(([127, 0, 0, 1], 1).into()),
         node_id: Some("n1".into()),
+        ..ConfigOverrides::default()
     };
     let mut config = Config::from_toml("", "bench", overrides).expect("a lone node").config;
     config.listen = ([127, 0, 0, 1], 0).into();

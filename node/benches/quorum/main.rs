@@ -93,6 +93,7 @@ async fn node(number: usize, layout: &Layout, data: &Path) -> Outcome<String> {
         data: Some("unused".into()),
         listen: Some(address.parse()?),
         node_id: Some(format!("n{number}")),
+        ..ConfigOverrides::default()
     };
     let mut config = Config::from_toml("", "bench", overrides)?.config;
     config.layout = layout.clone();

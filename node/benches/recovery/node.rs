@@ -20,6 +20,7 @@ pub async fn run(id: &str, address: &str, data: &str) -> Outcome<()> {
         data: Some(data.into()),
         listen: Some(address.parse()?),
         node_id: Some(id.to_owned()),
+        ..ConfigOverrides::default()
     };
     let loaded = Config::from_toml("", "arguments", overrides)?;
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };

@@ -22,7 +22,8 @@ fn refused(from: &str, to: &str, expected: &str) {
 }
 
 fn flags(listen: &str) -> ConfigOverrides {
-    ConfigOverrides { data: Some("d".into()), listen: Some(listen.parse().unwrap()), node_id: None }
+    let listen = Some(listen.parse().unwrap());
+    ConfigOverrides { data: Some("d".into()), listen, ..ConfigOverrides::default() }
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "\n[cluster]\n",
         "\n[clutser]\n",
         "config.toml:35: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
-         `data`, `store`, `pool`, `repair`, `catalog`, `layout`, `cluster`, `node`",
+         `data`, `store`, `pool`, `repair`, `catalog`, `http`, `layout`, `cluster`, `node`",
     );
     refused(
         "fsync = \"always\"",
@@ -261,17 +262,17 @@ fn a_catalog_that_could_not_keep_a_leader_is_refused_by_name() {
     refused(
         "heartbeat_ms = 150",
         "heartbeat_ms = 5",
-        "config.toml:121: catalog.heartbeat_ms: 5 is not between 10 ms and an hour",
+        "config.toml:128: catalog.heartbeat_ms: 5 is not between 10 ms and an hour",
     );
     refused(
         "election_timeout_ms = 500",
         "election_timeout_ms = 449",
-        "config.toml:122: catalog.election_timeout_ms: 449 is less than three heartbeats of 150 ms",
+        "config.toml:129: catalog.election_timeout_ms: 449 is less than three heartbeats of 150 ms",
     );
     refused(
         "snapshot_bytes = 16_777_216",
         "snapshot_bytes = 1",
-        "config.toml:125: catalog.snapshot_bytes: 1 is less than 65536",
+        "config.toml:132: catalog.snapshot_bytes: 1 is less than 65536",
     );
     // What the example says are the defaults.
     assert_eq!(load(EXAMPLE).unwrap().config.catalog, CatalogConfig::default());

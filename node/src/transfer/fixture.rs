@@ -118,6 +118,7 @@ impl Node {
             data: Some("unused".into()),
             listen: Some(listen),
             node_id: Some("n1".into()),
+            ..ConfigOverrides::default()
         };
         let config = Config::from_toml("", "test", overrides).unwrap().config;
         let scratch = scratch();

@@ -8,6 +8,7 @@
 mod connections;
 mod descriptors;
 mod full_disk;
+mod git_push;
 mod identity;
 mod layout;
 mod names;

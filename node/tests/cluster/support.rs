@@ -207,6 +207,8 @@ impl Serve {
 /// A node that `dev` started.
 pub struct Node {
     pub address: String,
+    /// The URL that its repositories are below.
+    pub git: String,
     pub pid: u32,
     pub dir: PathBuf,
 }
@@ -220,6 +222,10 @@ pub struct Dev {
 impl Dev {
     /// Starts three nodes with their data under `data`.
     pub fn start(data: &Path) -> Self {
+        // Ports are free when it looks, and until another one looks: one at a time, in whichever
+        // process.
+        let ports = fs::File::create(std::env::temp_dir().join("gitstratum-dev-ports")).unwrap();
+        ports.lock().unwrap();
         let mut running =
             Running::start(gitstratum(&["dev", "--data", data.to_str().unwrap()], ""));
         let mut nodes = Vec::new();
@@ -227,10 +233,12 @@ impl Dev {
             let line = running.line();
             let words: Vec<_> = line.split(' ').collect();
             let id = format!("n{n}");
-            let ["node", named, address, .., "pid", pid] = words[..] else { panic!("{line}") };
+            let ["node", named, address, "git", git, "pid", pid] = words[..] else {
+                panic!("{line}")
+            };
             assert_eq!(named, id);
-            let (address, pid) = (address.to_owned(), pid.parse().unwrap());
-            nodes.push(Node { address, pid, dir: data.join(id) });
+            let (address, git, pid) = (address.to_owned(), git.to_owned(), pid.parse().unwrap());
+            nodes.push(Node { address, git, pid, dir: data.join(id) });
         }
         Dev { running, nodes }
     }

@@ -86,6 +86,7 @@ impl World {
             data: Some("unused".into()),
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 1))),
             node_id: Some(node_id.to_owned()),
+            ..ConfigOverrides::default()
         };
         let mut config = Config::from_toml("", "test", overrides).unwrap().config;
         config.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7000));
