@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use gitstratum_core::limits::PUSH_LEASE;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -97,8 +98,24 @@ bytes_id! {
 }
 
 bytes_id! {
-    /// A pack of a repository.
+    /// A pack of a repository: when it was begun, in unix milliseconds and big-endian, then what was
+    /// drawn for it.
     PackId, 32
+}
+
+impl PackId {
+    /// When the pack was begun, in unix milliseconds.
+    pub fn begun_at_ms(&self) -> u64 {
+        let mut time = [0; 8];
+        time.copy_from_slice(&self.0[..8]);
+        u64::from_be_bytes(time)
+    }
+
+    /// Whether the pack is too old to be named for the first time when the catalog's clock says
+    /// this. Once it does, what is stored of a pack that no repository has is litter.
+    pub fn is_expired(&self, clock_ms: u64) -> bool {
+        clock_ms > self.begun_at_ms().saturating_add(PUSH_LEASE.as_millis() as u64)
+    }
 }
 
 bytes_id! {

@@ -140,7 +140,7 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
             repair: RepairConfig::default(),
             catalog: CatalogConfig::default(),
             // What is tried out here is a push.
-            http: HttpConfig { listen: Some(http), create_on_push: true },
+            http: HttpConfig { listen: Some(http), create_on_push: true, ..HttpConfig::default() },
             layout: layout.clone(),
             alone: false,
         };

@@ -5,6 +5,7 @@
 
 mod chunks;
 mod names;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use crate::catalog::Participant;
 use crate::config::HttpConfig;
 use chunks::{ClusterChunks, options, own_replica_here};
 use names::NodeNames;
+
+pub(crate) use sweep::{Sweeper, Swept};
 
 /// What a node's Git server is made of.
 pub(crate) struct Parts {

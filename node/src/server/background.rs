@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use super::{Connected, Opened};
 use crate::config::{Config, StoreConfig};
+use crate::git::Sweeper;
 
 /// Tasks that end when this is dropped.
 pub(super) struct Background(Vec<JoinHandle<()>>);
@@ -83,6 +84,17 @@ impl Background {
         ];
         if let Some(participant) = &connected.participant {
             tasks.push(tokio::spawn(participant.clone().run(ChaCha12Rng::from_rng(rng))));
+            let interval = config.http.sweep_interval();
+            tasks.extend(interval.map(|interval| {
+                let sweeper = Sweeper {
+                    store: store.clone(),
+                    participant: participant.clone(),
+                    swept: connected.swept.clone(),
+                    interval,
+                    bytes_per_second: config.store.maintenance_bytes_per_second,
+                };
+                tokio::spawn(sweeper.run())
+            }));
         }
         tasks.extend(reconciler.map(|reconciler| tokio::spawn(reconciler.run(reconcile_rng))));
         Background(tasks)

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::Opened;
 use crate::catalog::{Participant, Parts};
 use crate::config::Config;
-use crate::git;
+use crate::git::{self, Swept};
 
 /// What of a node is lost with its process.
 pub(super) struct Connected {
@@ -40,6 +40,8 @@ pub(super) struct Connected {
     pub(super) participant: Option<Arc<Participant>>,
     /// Its Git server, where the configuration says an address for one.
     pub(super) git: Option<Arc<GitServer>>,
+    /// What came of sweeping chunks.
+    pub(super) swept: Arc<Swept>,
     /// All that the node counts and measures.
     pub(super) metrics: Arc<Registry>,
 }
@@ -94,6 +96,7 @@ impl Connected {
             reconciled: Arc::new(Numbers::new(config.repair.compare_interval().is_some())),
             participant,
             git,
+            swept: Arc::default(),
             metrics: Arc::default(),
         };
         connected.metrics = Arc::new(connected.registered(opened));
@@ -111,6 +114,9 @@ impl Connected {
         self.control.budget().register(&mut registry);
         if let Some(git) = &self.git {
             git.register(&mut registry);
+        }
+        if self.participant.is_some() {
+            self.swept.register(&mut registry);
         }
         registry
     }

@@ -35,7 +35,8 @@ impl CatalogError {
             CatalogError::PurgeTooEarly { .. }
             | CatalogError::LayoutLosesReplicas { .. }
             | CatalogError::NodeInLayout { .. }
-            | CatalogError::LastVoter { .. } => Advice::Later,
+            | CatalogError::LastVoter { .. }
+            | CatalogError::PackExpired { .. } => Advice::Later,
             _ => Advice::Fix,
         }
     }

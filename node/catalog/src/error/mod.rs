@@ -420,6 +420,23 @@ pub enum CatalogError {
         #[n(1)]
         now_ms: u64,
     },
+    /// A pack was begun so long ago that its chunks may be swept.
+    #[n(41)]
+    #[error(
+        "pack {pack} was begun at {begun_at_ms}, and at {now_ms} what it brought is kept no longer: \
+         push again, and if that was just now, look at the clock of the node that took the push"
+    )]
+    PackExpired {
+        /// Which.
+        #[n(0)]
+        pack: PackId,
+        /// When it was begun, in unix milliseconds.
+        #[n(1)]
+        begun_at_ms: u64,
+        /// The catalog's clock.
+        #[n(2)]
+        now_ms: u64,
+    },
     /// Packs of a push take more than the repository allows.
     #[n(40)]
     #[error("the packs of the push have {given} bytes, over the repository's limit of {max}")]

@@ -50,7 +50,7 @@ impl State {
         let repository = self.repositories.live(id)?.clone();
         check_bounds(&push)?;
         check_generation(&repository, &push)?;
-        let new_packs = self.new_packs(&repository, &push)?;
+        let new_packs = self.new_packs(context, &repository, &push)?;
 
         let hidden = if push.may_update_hidden { &[][..] } else { &repository.hidden_refs };
         let refs_max = repository.limits.refs_max.unwrap_or(REFS_PER_REPOSITORY_MAX);
@@ -93,7 +93,16 @@ impl State {
     }
 
     /// The packs of a push that the repository does not have yet.
-    fn new_packs(&self, repository: &Repository, push: &Push) -> Result<Vec<Pack>, CatalogError> {
+    ///
+    /// One that was begun longer ago than the lease is refused, by the catalog's own clock, which
+    /// never goes back: so whoever sees that clock past the lease of a pack that nobody has knows
+    /// that nobody ever will.
+    fn new_packs(
+        &self,
+        context: &Context,
+        repository: &Repository,
+        push: &Push,
+    ) -> Result<Vec<Pack>, CatalogError> {
         let bytes = push.packs.iter().fold(0, |sum: u64, pack| sum.saturating_add(pack.bytes));
         if let Some(max) = repository.limits.push_bytes_max.filter(|max| bytes > *max) {
             return Err(CatalogError::PushBytes { given: bytes, max });
@@ -107,6 +116,11 @@ impl State {
                     return Err(CatalogError::PackExists { pack: pack.id });
                 }
                 Some(_) => {}
+                None if pack.id.is_expired(context.now_ms) => {
+                    let (pack, begun_at_ms) = (pack.id, pack.id.begun_at_ms());
+                    let now_ms = context.now_ms;
+                    return Err(CatalogError::PackExpired { pack, begun_at_ms, now_ms });
+                }
                 None => drop(new.insert(pack.id, pack)),
             }
         }

@@ -143,6 +143,16 @@ impl State {
         PackPage { next: last.filter(|_| more), packs }
     }
 
+    /// The last id that a repository was given.
+    pub fn last_repository(&self) -> RepositoryId {
+        RepositoryId(self.repositories.last())
+    }
+
+    /// The ids of all packs of all repositories, of each as often as it has repositories.
+    pub fn pack_ids(&self) -> impl Iterator<Item = PackId> {
+        self.packs.iter().map(|(_, pack)| pack.id)
+    }
+
     /// Every node that ever belonged to the cluster, by id.
     pub fn nodes(&self) -> impl Iterator<Item = (&NodeId, &Arc<Node>)> {
         self.nodes.iter()

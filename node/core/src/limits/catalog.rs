@@ -62,6 +62,11 @@ pub const EVENTS_PAGE_MAX: usize = 1000;
 /// waits for it.
 pub const CATALOG_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// From when a push began, by the clock of the node that takes it, until its command, by the
+/// catalog's clock. What is older and nobody has named is litter. It bounds how long an upload may
+/// take, and how far apart the clocks of nodes may be.
+pub const PUSH_LEASE: Duration = Duration::from_secs(6 * 3600);
+
 const _: () = assert!(2 * COMMAND_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(2 * CATALOG_FRAME_BYTES <= MESSAGE_BYTES_MAX);
 const _: () = assert!(

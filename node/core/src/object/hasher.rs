@@ -88,8 +88,8 @@ impl ObjectHasher {
         }
     }
 
-    /// Compares what was taken with the id it came under. A chunk may be at any place, and of one
-    /// the rest of the id is compared.
+    /// Compares what was taken with the id it came under. A chunk may be at any place and
+    /// of any pack, and of one the rest of the id is compared.
     ///
     /// # Errors
     /// [`HashMismatch`] when they differ.
@@ -100,7 +100,9 @@ impl ObjectHasher {
             Err(collision) => collision.id,
         };
         let actual = match (kind, claimed.algorithm()) {
-            (Kind::Chunk, HashAlgorithm::Sha256) => actual.at(claimed.prefix_u64()),
+            (Kind::Chunk, HashAlgorithm::Sha256) => {
+                actual.of_chunk(claimed.prefix_u64(), claimed.pack_tag())
+            }
             _ => actual,
         };
         if actual == claimed { Ok(()) } else { Err(HashMismatch { claimed, actual }) }

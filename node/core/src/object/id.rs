@@ -94,9 +94,15 @@ impl ObjectId {
         u64::from_be_bytes(eight)
     }
 
-    /// The same id at another place on the ring.
-    pub(super) fn at(mut self, position: u64) -> Self {
+    /// Of a chunk, what the chunks of one pack have in common beside their place.
+    pub fn pack_tag(&self) -> [u8; 4] {
+        [self.bytes[8], self.bytes[9], self.bytes[10], self.bytes[11]]
+    }
+
+    /// The same id for a chunk at this place on the ring, of the pack of this tag.
+    pub(super) fn of_chunk(mut self, position: u64, tag: [u8; 4]) -> Self {
         self.bytes[..8].copy_from_slice(&position.to_be_bytes());
+        self.bytes[8..12].copy_from_slice(&tag);
         self
     }
 }

@@ -9,8 +9,9 @@
 //! nothing of storage or network.
 //!
 //! Beside Git's four kinds there is a fifth: a [`Kind::Chunk`] of a pack. Its id says where it
-//! lives and what it is: the first eight bytes are the same for all of a repository, so that all
-//! of it is on the same replicas, and the other 24 are the end of the SHA-256 of its framed data.
+//! lives, whose it is and what it is: the first eight bytes are the same for all of a repository, so
+//! that all of it is on the same replicas; four are the same for all of a pack, so that a list of ids
+//! tells which packs they are of; and the other 20 are the end of the SHA-256 of its framed data.
 
 mod hasher;
 mod id;
@@ -134,11 +135,12 @@ impl Object {
         Ok(Object { id: hasher.finish()?, kind, data, verified: true })
     }
 
-    /// A chunk whose place on the ring is `position`. Costs a SHA-256 of the data.
-    pub fn chunk(position: u64, data: Bytes) -> Self {
+    /// A chunk whose place on the ring is `position`, of the pack of this tag. Costs a SHA-256 of the
+    /// data.
+    pub fn chunk(position: u64, tag: [u8; 4], data: Bytes) -> Self {
         let mut hasher = ObjectHasher::plain(HashAlgorithm::Sha256, Kind::Chunk, data.len() as u64);
         hasher.update(&data);
-        let id = hasher.finish().expect("a plain hasher detects nothing").at(position);
+        let id = hasher.finish().expect("a plain hasher detects nothing").of_chunk(position, tag);
         Object { id, kind: Kind::Chunk, data, verified: true }
     }
 

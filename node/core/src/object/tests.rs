@@ -44,12 +44,13 @@ fn ids_of_the_wrong_length_are_refused() {
 }
 
 #[test]
-fn a_chunk_says_where_it_lives_and_what_it_is() {
-    let chunk = Object::chunk(0x0102_0304_0506_0708, "words".into());
+fn a_chunk_says_where_it_lives_whose_it_is_and_what_it_is() {
+    let chunk = Object::chunk(0x0102_0304_0506_0708, *b"pack", "words".into());
     let id = chunk.id();
     let whole = Object::hash(HashAlgorithm::Sha256, Kind::Chunk, "words".into()).unwrap();
     assert_eq!(id.prefix_u64(), 0x0102_0304_0506_0708);
-    assert_eq!(id.as_bytes()[8..], whole.id().as_bytes()[8..]);
+    assert_eq!(&id.pack_tag(), b"pack");
+    assert_eq!(id.as_bytes()[12..], whole.id().as_bytes()[12..]);
     let claimed = |id, kind, data: &'static str| Object::claimed(id, kind, data.into());
     claimed(id, Kind::Chunk, "words").verify().unwrap();
     claimed(id, Kind::Chunk, "other").verify().unwrap_err();

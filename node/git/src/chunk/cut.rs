@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 use gitstratum_core::object::Object;
 
-use super::{CHUNK_DATA_BYTES_MAX, CHUNK_HEAD_BYTES, ChunkHead, position_of};
+use super::{CHUNK_DATA_BYTES_MAX, CHUNK_HEAD_BYTES, ChunkHead};
 
 /// Cuts bytes into chunks that follow one another.
 #[derive(Debug)]
@@ -49,6 +49,6 @@ impl Cutter {
     fn end(&mut self) -> Object {
         let chunk = self.bytes.split().freeze();
         self.head.number += 1;
-        Object::chunk(position_of(self.head.repository), chunk)
+        self.head.object(chunk)
     }
 }

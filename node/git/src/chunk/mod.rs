@@ -86,6 +86,12 @@ pub fn position_of(repository: RepositoryId) -> u64 {
     position ^ (position >> 31)
 }
 
+/// What the ids of a pack's chunks have in common beside their place: of the part of the pack's id
+/// that was drawn.
+pub fn tag_of(pack: PackId) -> [u8; 4] {
+    [pack.0[8], pack.0[9], pack.0[10], pack.0[11]]
+}
+
 impl ChunkHead {
     fn write(&self, out: &mut BytesMut) {
         out.put_slice(&MAGIC);
@@ -116,7 +122,12 @@ impl ChunkHead {
         let mut bytes = BytesMut::with_capacity(CHUNK_HEAD_BYTES + data.len());
         self.write(&mut bytes);
         bytes.put_slice(data);
-        Object::chunk(position_of(self.repository), bytes.freeze())
+        self.object(bytes.freeze())
+    }
+
+    /// A chunk of these bytes, which begin with this head.
+    fn object(&self, bytes: Bytes) -> Object {
+        Object::chunk(position_of(self.repository), tag_of(self.pack), bytes)
     }
 
     /// The data of a chunk that is expected to have this head.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gitstratum_catalog::entity::Repository as Described;
 use gitstratum_catalog::ids::RepositoryId;
-use gitstratum_core::limits;
 use gitstratum_core::object::{HashAlgorithm, ObjectId};
 
 use super::gateway::Gateway;
@@ -110,6 +109,3 @@ impl Repository for OpenedRepository {
         receive(self, request, pack, progress).await
     }
 }
-
-/// A push that takes longer than this fails: what it stored is swept soon after.
-const _: () = assert!(limits::PUSH_LEASE.as_secs() >= 60);

@@ -9,7 +9,6 @@ use gitstratum_catalog::entity::Pack;
 use gitstratum_catalog::ids::PackId;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Kind, ObjectId};
-use tokio::time::Instant;
 
 use super::intake::{Intake, IntakeError};
 use super::objects::RepositoryObjects;
@@ -40,7 +39,6 @@ pub(super) async fn receive(
     body: Option<PackBody>,
     progress: &mut dyn ProgressSink,
 ) -> Result<PushOutcome, RepositoryError> {
-    let began = Instant::now();
     let brought = match body {
         None => None,
         Some(body) => match take(repository, body, progress).await {
@@ -64,11 +62,6 @@ pub(super) async fn receive(
             });
         }
         let planned = plan_all(repository, &request, brought.as_ref(), &objects).await?;
-        // What was stored is swept once nobody can be about to name it.
-        if began.elapsed() >= limits::PUSH_LEASE {
-            let reason = "the push took too long, and what it brought is kept no longer: try again";
-            return Ok(not_unpacked(&request, reason.to_owned()));
-        }
         let packs: Vec<Pack> = brought.iter().map(|brought| brought.pack.clone()).collect();
         let wanted = Wanted {
             who: &repository.who,

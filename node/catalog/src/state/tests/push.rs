@@ -185,6 +185,24 @@ fn packs_are_kept_if_any_update_is_done() {
     let (first, next) = page(None, 1);
     assert_eq!((first, next), (vec![1], Some(pack(1).id)));
     assert_eq!(page(next, 1), (vec![2], None));
+    // An hour is not long, and seven are.
+    let begun = |at_ms: u64| {
+        let mut id = [9; 32];
+        id[..8].copy_from_slice(&at_ms.to_be_bytes());
+        crate::entity::Pack { id: crate::ids::PackId(id), ..pack(1) }
+    };
+    let hour_ms = 3_600_000;
+    machine.at_ms = 100 * hour_ms;
+    let old = with(vec![begun(93 * hour_ms)], vec![make("refs/heads/old", 1)]);
+    let reason = machine.refused(Operation::Push(old));
+    assert!(reason.contains("what it brought is kept no longer"), "{reason}");
+    assert!(begun(93 * hour_ms).id.is_expired(machine.state.clock_ms()));
+    let new = with(vec![begun(99 * hour_ms)], vec![make("refs/heads/new", 1)]);
+    assert_eq!(machine.push(new.clone()), ["ok"]);
+    // One that is had may be named again, however old it is.
+    machine.at_ms = 200 * hour_ms;
+    let again = Push { updates: vec![make("refs/heads/again", 1)], ..new };
+    assert_eq!(machine.push(again), ["ok"]);
     let other = crate::entity::Pack { bytes: 7, ..pack(1) };
     let reason = machine.refused(Operation::Push(with(vec![other], vec![make("refs/a/b", 1)])));
     assert!(reason.ends_with("is there already, and described otherwise"), "{reason}");
