@@ -68,7 +68,7 @@ async fn objects_of_every_kind_are_found_again_after_reopening() {
     let hashed = |kind| (1..4).map(move |n| Object::hash(HashAlgorithm::Sha1, kind, data(n)));
     let mut objects: Vec<Object> = kinds.into_iter().flat_map(hashed).map(Result::unwrap).collect();
     // Short ones are stored as they are, long ones packed.
-    objects.extend((1..4).map(|n| Object::chunk(7, data(n))));
+    objects.extend((1..4).map(|n| Object::chunk(7, *b"pack", data(n))));
     put_all(&store, &objects).await;
     for sealed in [false, true] {
         if sealed {
