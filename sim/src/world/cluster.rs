@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use gitstratum::catalog::Participant;
-use gitstratum::config::{CatalogConfig, Config, PoolConfig, RepairConfig, StoreConfig};
+use gitstratum::config::{
+    CatalogConfig, Config, HttpConfig, PoolConfig, RepairConfig, StoreConfig,
+};
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
 use gitstratum_core::placement::{ClusterId, Layout, NodeId};
@@ -196,6 +198,7 @@ impl Cluster {
             pool: PoolConfig::default(),
             repair: self.repair.clone(),
             catalog: self.catalog.clone(),
+            http: HttpConfig::default(),
             layout: self.layout.clone(),
             alone: false,
         };
