@@ -9,6 +9,7 @@
 
 mod catalog;
 mod http;
+mod member;
 mod pool;
 mod repair;
 mod store;
@@ -20,14 +21,15 @@ use std::path::{Path, PathBuf};
 
 use gitstratum_core::config_text::ConfigText;
 use gitstratum_core::placement::{
-    ClusterTable, Layout, LayoutError, Member, MemberTable, NodeId, ZONE_DEFAULT, layout_from_toml,
-    layout_of, tables_of,
+    ClusterTable, Layout, LayoutError, MemberTable, NodeId, layout_from_toml, layout_of, tables_of,
 };
+use member::{member_of, problem};
 use serde::{Deserialize, Serialize};
 
 pub use catalog::CatalogConfig;
 pub use gitstratum_core::config_text::ConfigError;
 pub use http::HttpConfig;
+pub use member::{KeptMember, MemberOverrides, data_directory};
 pub use pool::PoolConfig;
 pub use repair::RepairConfig;
 pub use store::StoreConfig;
@@ -35,9 +37,6 @@ pub use store::StoreConfig;
 /// Where a single node without any configuration listens.
 pub const LISTEN_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7400);
-
-/// The id of a single node that was not given one.
-const NODE_ID_DEFAULT: &str = "n1";
 
 /// A checked configuration. The data directory is not in it: the [`gitstratum_host::Disk`]
 /// of the host is rooted there.
@@ -118,10 +117,22 @@ impl Config {
         path: Option<&Path>,
         overrides: ConfigOverrides,
     ) -> Result<LoadedConfig, ConfigError> {
+        Self::load_member(path, overrides, MemberOverrides::default())
+    }
+
+    /// The same, of a node of which more is known than the file says.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load_member(
+        path: Option<&Path>,
+        overrides: ConfigOverrides,
+        member: MemberOverrides,
+    ) -> Result<LoadedConfig, ConfigError> {
         let Some(path) = path else {
-            return Self::from_toml("", "command line", overrides);
+            return Self::member_from_toml("", "command line", overrides, member);
         };
-        Self::from_toml(&read(path)?, &path.display().to_string(), overrides)
+        Self::member_from_toml(&read(path)?, &path.display().to_string(), overrides, member)
     }
 
     /// Checks the text of a file, and the layout document if it names one; `source_name`
@@ -134,16 +145,26 @@ impl Config {
         source_name: &str,
         overrides: ConfigOverrides,
     ) -> Result<LoadedConfig, ConfigError> {
+        Self::member_from_toml(text, source_name, overrides, MemberOverrides::default())
+    }
+
+    fn member_from_toml(
+        text: &str,
+        source_name: &str,
+        overrides: ConfigOverrides,
+        member: MemberOverrides,
+    ) -> Result<LoadedConfig, ConfigError> {
         let source = ConfigText::parse(text, source_name)?;
         let mut file: FileConfig = source.deserialize()?;
-        let overridden: Vec<&str> = [
+        let given = [
             ("listen", overrides.listen.is_some()),
             ("http.listen", overrides.http.is_some()),
             ("node_id", overrides.node_id.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(field, given)| given.then_some(field))
-        .collect();
+            ("address", member.address.is_some()),
+            ("zone", member.zone.is_some()),
+        ];
+        let overridden = given.into_iter().filter_map(|(field, given)| given.then_some(field));
+        let overridden: Vec<&str> = overridden.collect();
         let refuse = |field: &str, problem: String| {
             if overridden.contains(&field) {
                 let source_name = "flags or environment".to_owned();
@@ -174,14 +195,21 @@ impl Config {
             return refuse(field, problem);
         }
         let node_id = overrides.node_id.or(file.node_id);
-        let alone = file.layout.is_none() && file.cluster.is_none() && file.node.is_none();
+        let described = file.layout.is_some() || file.cluster.is_some() || file.node.is_some();
+        if described
+            && let Some(field) = ["address", "zone"].iter().find(|f| overridden.contains(f))
+        {
+            let problem = "the configuration describes the cluster, with addresses and zones";
+            return refuse(field, problem.to_owned());
+        }
+        let alone = !described && member.kept.is_none();
         let parts = match (file.layout, file.cluster, file.node) {
             (Some(path), None, None) => member_of(load_layout(&path)?, node_id, listen),
             (Some(_), ..) => Err(problem("layout", "stands beside [cluster] or [[node]]; which?")),
             (None, Some(cluster), Some(nodes)) => {
                 member_of(layout_of(cluster, nodes), node_id, listen)
             }
-            (None, None, None) => lone_node(node_id, listen),
+            (None, None, None) => member.parts(node_id, listen),
             (None, None, Some(_)) => Err(problem("cluster", "missing beside the [[node]]s")),
             (None, Some(_), None) => Err(problem("node", "missing beside [cluster]")),
         };
@@ -229,53 +257,4 @@ impl LoadedConfig {
             node: Some(nodes),
         })
     }
-}
-
-fn problem(field: &str, problem: impl Into<String>) -> LayoutError {
-    LayoutError { field: field.to_owned(), problem: problem.into() }
-}
-
-/// A node of the cluster that the file describes.
-fn member_of(
-    layout: Layout,
-    node_id: Option<String>,
-    listen: Option<SocketAddr>,
-) -> Result<(NodeId, SocketAddr, Layout), LayoutError> {
-    let layout = layout.validated()?;
-    let node_id = node_id
-        .map(NodeId::new)
-        .ok_or_else(|| problem("node_id", "missing: which of the [[node]]s is this one?"))?;
-    if layout.member(&node_id).is_none() {
-        let ids: Vec<&str> = layout.members.iter().map(|m| m.node_id.as_str()).collect();
-        let text = format!("{node_id} is none of the [[node]]s: {}", ids.join(", "));
-        return Err(problem("node_id", text));
-    }
-    let listen =
-        listen.ok_or_else(|| problem("listen", "missing: IP:PORT, such as 0.0.0.0:7400"))?;
-    Ok((node_id, listen, layout))
-}
-
-/// The only node of its cluster. Callers learn its address from the layout, so it must
-/// be one that can be dialled.
-fn lone_node(
-    node_id: Option<String>,
-    listen: Option<SocketAddr>,
-) -> Result<(NodeId, SocketAddr, Layout), LayoutError> {
-    let listen = listen.unwrap_or(LISTEN_DEFAULT);
-    if listen.ip().is_unspecified() || listen.port() == 0 {
-        let text = format!(
-            "{listen} is no address that callers could dial; give one, or name the node's own in \
-             [cluster] and [[node]]"
-        );
-        return Err(problem("listen", text));
-    }
-    let node_id = NodeId::new(node_id.unwrap_or_else(|| NODE_ID_DEFAULT.to_owned()));
-    let member = Member::active(node_id.clone(), listen.to_string(), ZONE_DEFAULT.to_owned(), 1);
-    let layout = Layout::first((1, 1, 1), vec![member]);
-    let named_as_written = |error: LayoutError| match error.field.as_str() {
-        "node[0].id" => problem("node_id", error.problem),
-        "node[0].address" => problem("listen", error.problem),
-        _ => error,
-    };
-    Ok((node_id, listen, layout.validated().map_err(named_as_written)?))
 }

@@ -164,6 +164,10 @@ fn start_node(dir: &Path, loaded: &LoadedConfig) -> Outcome<Child> {
         |extension: &str| -> PathBuf { dir.join(format!("{}.{extension}", loaded.config.node_id)) };
     fs::write(named("toml"), loaded.to_toml()?)?;
     let log = File::create(named("log"))?;
+    let made = Command::new(PROGRAM).args(["init", "--config"]).arg(named("toml")).output()?;
+    if !made.status.success() {
+        return Err(String::from_utf8_lossy(&made.stderr).into());
+    }
     let node = Command::new(PROGRAM)
         .args(["serve", "--config"])
         .arg(named("toml"))

@@ -5,8 +5,11 @@
 
 use std::sync::Arc;
 
+use gitstratum_core::placement::Layout;
 use minicbor::{Decode, Encode};
 
+use crate::codec::cbor;
+use crate::dump::lines;
 use crate::entity::{Event, Node, Pack, Ref, Repository, Token};
 use crate::error::CatalogError;
 use crate::ids::{PackId, RepositoryId, TokenId};
@@ -72,8 +75,21 @@ pub enum Query {
         #[n(1)]
         max: u32,
     },
-    /// Packs of a repository, by id.
+    /// The layout that was agreed on last.
     #[n(7)]
+    Layout,
+    /// Lines of the text form of one state.
+    #[n(8)]
+    Dump {
+        /// The position of that state; nothing for the one that there is now.
+        #[n(0)]
+        of: Option<u64>,
+        /// How many records come before them.
+        #[n(1)]
+        skip: u64,
+    },
+    /// Packs of a repository, by id.
+    #[n(9)]
     Packs {
         /// Which.
         #[n(0)]
@@ -86,6 +102,9 @@ pub enum Query {
         max: u32,
     },
 }
+
+/// Lines of a text form that are sent at once take about so many bytes.
+const DUMP_BYTES: usize = 512 << 10;
 
 /// A repository with its id, and what is counted of it.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -151,8 +170,27 @@ pub enum Answer {
     /// The events that are asked for are kept no more, or never were.
     #[n(6)]
     EventsRefused(#[n(0)] EventsError),
-    /// Packs, and the id after which the next page begins.
+    /// The layout, with its history; nothing where none was agreed on yet.
     #[n(7)]
+    Layout(#[n(0)] Option<AgreedLayout>),
+    /// Lines of the text form.
+    #[n(8)]
+    Dump {
+        /// The position of the state that they are of.
+        #[n(0)]
+        of: u64,
+        /// The lines.
+        #[n(1)]
+        text: String,
+        /// How many records come before the next ones; nothing where these are the last.
+        #[n(2)]
+        next: Option<u64>,
+    },
+    /// The state that lines were asked of is not there any more.
+    #[n(9)]
+    DumpGone,
+    /// Packs, and the id after which the next page begins.
+    #[n(10)]
     Packs {
         /// The repository's generation: pages of two generations are not of one list.
         #[n(0)]
@@ -165,6 +203,10 @@ pub enum Answer {
         next: Option<PackId>,
     },
 }
+
+/// A layout as it travels.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct AgreedLayout(#[cbor(n(0), with = "cbor::layout")] pub Arc<Layout>);
 
 impl State {
     /// Answers a query.
@@ -211,6 +253,14 @@ impl State {
             Query::Tokens => {
                 Answer::Tokens(self.tokens().map(|(id, token)| (id, token.clone())).collect())
             }
+            Query::Dump { of, .. } if of.is_some_and(|of| of != self.position()) => {
+                Answer::DumpGone
+            }
+            Query::Dump { skip, .. } => {
+                let (text, next) = lines(self, *skip, DUMP_BYTES);
+                Answer::Dump { of: self.position(), text, next }
+            }
+            Query::Layout => Answer::Layout(self.layout().cloned().map(AgreedLayout)),
             Query::Nodes => {
                 let nodes = self.nodes().map(|(id, node)| (id.to_string(), Node::clone(node)));
                 Answer::Nodes(nodes.collect())

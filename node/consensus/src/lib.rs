@@ -18,6 +18,7 @@ mod machine;
 mod message;
 mod options;
 mod peers;
+mod refound;
 mod snapshot;
 
 pub use engine::{Group, GroupStatus, Opening, create};
@@ -27,4 +28,5 @@ pub use machine::{Applied, LoadError, Loader, Machine, Observer, PART_BYTES_MAX}
 pub use message::{Member, Proposed};
 pub use options::{Options, OptionsError};
 pub use peers::{PeerError, Peers};
+pub use refound::{Remains, complete, refound, remains};
 pub use snapshot::SnapshotError;

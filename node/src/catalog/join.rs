@@ -13,15 +13,17 @@ use gitstratum_catalog::command::JoinNode;
 use gitstratum_catalog::encode::decode_reply;
 use gitstratum_catalog::ids::ClientId;
 use gitstratum_catalog::{Operation, Outcome, Reply};
-use gitstratum_consensus::{Group, create};
+use gitstratum_consensus::Group;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{MemberState, NodeId};
 use gitstratum_proto::v1::catalog_response::Answer;
 use gitstratum_proto::v1::{CatalogRequest, catalog_request};
 use rand_chacha::ChaCha12Rng;
 
-use super::identity::{DIRECTORY, Identity};
-use super::{Catalog, GROUP, Participant, Trouble, command_of};
+use super::found::become_member;
+use super::identity::Identity;
+use super::save::{FILE as COPY, is_copy};
+use super::{Catalog, Participant, Trouble, command_of};
 
 /// The member that makes the group.
 pub(super) const FOUNDER: u64 = 1;
@@ -48,10 +50,7 @@ impl Participant {
             }
             tokio::time::sleep(PAUSE).await;
         };
-        // The log first: a member without one must not take part.
-        let log = gitstratum_consensus::Identity { group: GROUP, member };
-        create(&self.disk, DIRECTORY, log, rng).await?;
-        identity.became(&self.disk, member).await?;
+        become_member(&self.disk, identity, member, rng).await?;
         Ok(member)
     }
 
@@ -77,6 +76,13 @@ impl Participant {
         }
         if !is_first {
             return Err("none of the others has the catalog yet".to_owned());
+        }
+        if is_copy(&self.disk).await {
+            // Whoever makes a catalog without names here has lost those of the copy.
+            return Err(format!(
+                "its directory is a copy: `gitstratum catalog load` begins with the copy's {COPY}, or \
+                 remove that file to begin with none"
+            ));
         }
         match answers.iter().find_map(|(id, answer)| Some((id, answer.as_ref().err()?))) {
             // It may have the group.
@@ -123,18 +129,16 @@ impl Participant {
     }
 
     fn is_known_at_its_address(&self, identity: Identity, group: &Group<Catalog>) -> bool {
-        let layout = self.peers.layout.get();
-        let address = layout.member(&self.node).map(|member| &member.address);
+        let address = self.address();
         group.with_local(|catalog| {
             catalog.0.node(&self.node).is_some_and(|node| {
-                node.directory == identity.directory && Some(&node.address) == address
+                node.directory == identity.directory && Some(&node.address) == address.as_ref()
             })
         })
     }
 
     fn join_command(&self, identity: Identity) -> Option<Bytes> {
-        let layout = self.peers.layout.get();
-        let address = layout.member(&self.node)?.address.clone();
+        let address = self.address()?;
         let node = self.node.to_string();
         let join = JoinNode { node, directory: identity.directory, address };
         let client = ClientId(identity.directory.0);

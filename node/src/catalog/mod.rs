@@ -4,14 +4,21 @@
 //! log is damaged, says so to whoever asks for names, and goes on.
 
 mod client;
+mod found;
 mod identity;
 mod join;
+mod joining;
+mod layouts;
 mod machine;
 mod peers;
+mod refound;
+mod save;
 #[cfg(test)]
 mod tests;
 mod voters;
 
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,25 +28,37 @@ use bytes::Bytes;
 use gitstratum_catalog::encode::{
     decode_command, decode_query, decode_reply, encode_answer, encode_command,
 };
-use gitstratum_catalog::ids::ClientId;
-use gitstratum_catalog::{Command, Operation, Reply, Request, State};
+use gitstratum_catalog::ids::{ClientId, DirectoryId};
+use gitstratum_catalog::{Answer, Command, Operation, Query, Reply, Request, State};
+use gitstratum_cluster::membership::LayoutKeeper;
 use gitstratum_cluster::service::Agreement;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{
-    Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError,
+    Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError, ReadError,
 };
-use gitstratum_core::placement::{CurrentLayout, NodeId};
+use gitstratum_core::placement::NodeId;
 use gitstratum_host::{Disk, unix_time_ms};
-use gitstratum_proto::v1::catalog_response::Answer;
+use gitstratum_proto::v1::catalog_response::Answer as Answered;
 use gitstratum_proto::v1::{
     CatalogFailure, CatalogFailureKind, CatalogRequest, CatalogResponse, catalog_request,
 };
 use rand_chacha::ChaCha12Rng;
+use tokio::sync::Notify;
 
 pub use client::{CallError, CatalogClient};
+pub use found::FoundError;
+pub(crate) use found::found;
 use identity::{DIRECTORY, Identity, IdentityError};
+pub(crate) use joining::Asking;
+pub use joining::Joining;
+pub use layouts::ProposeLayoutError;
 pub use machine::{Catalog, GROUP};
 use peers::PooledPeers;
+pub use refound::RefoundError;
+pub(crate) use refound::{Founder, begin_anew, go_on, kept};
+
+/// How long who asks for names waits for a log that is being opened, or a founder that enters itself.
+const OPENING_MAX: Duration = Duration::from_secs(5);
 
 /// What a part in the catalog is made of.
 pub(crate) struct Parts {
@@ -49,8 +68,8 @@ pub(crate) struct Parts {
     pub(crate) disk: Disk,
     /// How it reaches the others.
     pub(crate) connections: Arc<dyn Connections>,
-    /// Who they are.
-    pub(crate) layout: CurrentLayout,
+    /// Who they are, and where what they agree on is kept.
+    pub(crate) keeper: LayoutKeeper,
     /// How fast, and how much.
     pub(crate) options: Options,
 }
@@ -60,14 +79,24 @@ pub struct Participant {
     node: NodeId,
     disk: Disk,
     peers: PooledPeers,
+    keeper: LayoutKeeper,
     options: Options,
     group: ArcSwapOption<Group<Catalog>>,
     /// Why there is no group, or why it does nothing.
     trouble: Mutex<String>,
+    /// Its log is being opened: who asks meanwhile waits.
+    opening: AtomicBool,
+    opened: Notify,
     /// Who is told of the commands that are applied here.
     observer: OnceLock<Observer>,
+    /// Its data directory's own id, once that is known.
+    directory: OnceLock<DirectoryId>,
+    /// The state of which the text form is being asked for.
+    dumped: Mutex<Option<State>>,
+    /// What that asks for, until the node is in the layout.
+    joining: OnceLock<Joining>,
     /// It is about to make the group: for others there is one already.
-    founding: std::sync::atomic::AtomicBool,
+    founding: AtomicBool,
 }
 
 /// Why a node's part in the catalog has no answer.
@@ -88,6 +117,10 @@ enum Trouble {
     Identity(#[from] IdentityError),
     #[error("{0}")]
     Open(#[from] OpenError),
+    #[error("{0}")]
+    Found(#[from] FoundError),
+    #[error("it was to begin anew, and was interrupted: give the command again")]
+    BeginsAnew,
 }
 
 /// A command of the node itself, which is another one whenever it is made later.
@@ -106,15 +139,22 @@ fn command_of(node: &NodeId, client: ClientId, operation: Operation) -> Bytes {
 impl Participant {
     /// A node that is about to take part.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { node, disk, connections, layout, options } = parts;
+        let Parts { node, disk, connections, keeper, options } = parts;
+        let layout = keeper.current().clone();
         Arc::new(Participant {
             node,
             disk,
             peers: PooledPeers { connections, layout },
+            keeper,
             options,
             group: ArcSwapOption::empty(),
             trouble: Mutex::new("it has not joined the others yet".to_owned()),
+            opening: true.into(),
+            opened: Notify::new(),
             observer: OnceLock::new(),
+            directory: OnceLock::new(),
+            dumped: Mutex::default(),
+            joining: OnceLock::new(),
             founding: false.into(),
         })
     }
@@ -137,7 +177,7 @@ impl Participant {
 
     /// The group, once the catalog has this member.
     async fn entered(&self, within: Duration) -> Result<Arc<Group<Catalog>>, String> {
-        let Some(group) = self.group.load_full() else {
+        let Some(group) = self.group(within).await else {
             let (node, trouble) = (&self.node, self.trouble());
             return Err(format!("{node} is no member of the catalog: {trouble}"));
         };
@@ -180,16 +220,23 @@ impl Participant {
 
     /// Takes part until it is dropped, or cannot go on. `rng` seeds the engine.
     pub(crate) async fn run(self: Arc<Self>, mut rng: ChaCha12Rng) {
-        match self.take_part(&mut rng).await {
+        let taken = self.take_part(&mut rng).await;
+        if let Err(trouble) = &taken {
+            self.is_in_trouble(trouble.to_string());
+        }
+        self.opens_no_more();
+        match taken {
             Ok((group, identity)) => {
                 let client = ClientId(identity.directory.0);
                 let work = async {
+                    self.enter_layout().await;
                     self.enter(identity, &group).await;
                     voters::tend(&self.node, client, &group, &self.peers.layout).await;
                 };
                 let stopped = tokio::select! {
                     biased;
                     stopped = group.stopped() => stopped,
+                    () = layouts::follow(&group, &self.keeper) => return,
                     () = work => return,
                 };
                 tracing::error!(reason = stopped, "the catalog's engine has stopped here");
@@ -197,7 +244,6 @@ impl Participant {
             }
             Err(trouble) => {
                 tracing::error!(error = %trouble, "this node takes no part in the catalog");
-                self.is_in_trouble(trouble.to_string());
             }
         }
     }
@@ -206,10 +252,22 @@ impl Participant {
         &self,
         rng: &mut ChaCha12Rng,
     ) -> Result<(Arc<Group<Catalog>>, Identity), Trouble> {
+        if refound::is_under_way(&self.disk).await.map_err(IdentityError::from)? {
+            return Err(Trouble::BeginsAnew);
+        }
         let identity = Identity::keep(&self.disk, rng).await?;
+        // Set already where this is the next start of the same one, which has the same directory.
+        let _ = self.directory.set(identity.directory);
+        if let Some(joining) = Joining::read(&self.disk).await.map_err(IdentityError::from)? {
+            let _ = self.joining.set(joining);
+        }
         let member = match identity.member {
             Some(member) => member,
-            None => self.become_member(identity, rng).await?,
+            None => {
+                // That may take as long as the others are away.
+                self.opens_no_more();
+                self.become_member(identity, rng).await?
+            }
         };
         let opening = Opening {
             disk: &self.disk,
@@ -236,7 +294,35 @@ impl Participant {
             catalog.0.node(&self.node).is_some_and(|node| node.raft.0 == group.member())
         };
         // What this node knows may be old: it has started a moment ago.
-        group.with_local(has_us) || group.read(within, has_us).await.unwrap_or(false)
+        if group.with_local(has_us) || group.read(within, has_us).await.unwrap_or(false) {
+            return true;
+        }
+        // The founder enters itself as soon as it leads.
+        let entered = group.until(|catalog| has_us(catalog).then_some(()));
+        tokio::time::timeout(within.min(OPENING_MAX), entered).await.is_ok()
+    }
+
+    fn opens_no_more(&self) {
+        self.opening.store(false, Ordering::SeqCst);
+        self.opened.notify_waiters();
+    }
+
+    /// The group, once it is clear whether there is one.
+    async fn group(&self, within: Duration) -> Option<Arc<Group<Catalog>>> {
+        let waiting = async {
+            loop {
+                let mut opened = std::pin::pin!(self.opened.notified());
+                // Registered before looking, so that the opening does not end between the two.
+                opened.as_mut().enable();
+                if !self.opening.load(Ordering::SeqCst) {
+                    return;
+                }
+                opened.await;
+            }
+        };
+        // Who has waited for so long is told why.
+        let _ = tokio::time::timeout(within.min(OPENING_MAX), waiting).await;
+        self.group.load_full()
     }
 
     fn is_in_trouble(&self, trouble: String) {
@@ -252,6 +338,28 @@ impl Participant {
         if let Some(group) = self.group.swap(None) {
             group.close().await;
         }
+    }
+
+    /// Lines of the text form: of the state that there is now, which is kept until the last of them
+    /// were asked for, or somebody else begins to ask; or of that one.
+    async fn dump_page(
+        &self,
+        group: &Group<Catalog>,
+        query: &Query,
+        of: Option<u64>,
+        within: Duration,
+    ) -> Result<Vec<u8>, ReadError> {
+        let dumped = || self.dumped.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = match of {
+            Some(_) => dumped().clone(),
+            None => Some(group.read(within, |catalog| catalog.0.clone()).await?),
+        };
+        let answer = state.as_ref().map_or(Answer::DumpGone, |state| state.answer(query));
+        let is_last = matches!(answer, Answer::Dump { next: None, .. });
+        if of.is_none() || is_last {
+            *dumped() = state.filter(|_| !is_last);
+        }
+        Ok(encode_answer(&answer))
     }
 
     async fn answer(
@@ -279,6 +387,10 @@ impl Participant {
             }
             Some(catalog_request::Request::Query(query)) => {
                 let query = decode_query(&query).map_err(|error| invalid(&error))?;
+                if let Query::Dump { of, .. } = query {
+                    let page = self.dump_page(&group, &query, of, within).await;
+                    return page.map_err(|error| failure(NotDone, error.to_string()));
+                }
                 let look = |catalog: &Catalog| encode_answer(&catalog.0.answer(&query));
                 if request.local {
                     return Ok(group.with_local(look));
@@ -294,7 +406,11 @@ impl Participant {
 #[async_trait]
 impl Agreement for Participant {
     fn is_member(&self) -> bool {
-        self.group.load().is_some() || self.founding.load(std::sync::atomic::Ordering::SeqCst)
+        self.group.load().is_some() || self.founding.load(Ordering::SeqCst)
+    }
+
+    async fn save(&self, directory: &str) -> io::Result<bool> {
+        self.save_text(directory).await
     }
 
     async fn agree(&self, request: Bytes) -> Option<Bytes> {
@@ -304,8 +420,8 @@ impl Agreement for Participant {
 
     async fn catalog(&self, request: CatalogRequest, within: Duration) -> CatalogResponse {
         let answer = match self.answer(request, within).await {
-            Ok(reply) => Answer::Reply(reply.into()),
-            Err(failure) => Answer::Failure(failure),
+            Ok(reply) => Answered::Reply(reply.into()),
+            Err(failure) => Answered::Failure(failure),
         };
         CatalogResponse { answer: Some(answer) }
     }

@@ -35,12 +35,13 @@ impl Connections for Nobody {
 }
 
 /// The only node of its layout.
-fn alone(disk: &Disk) -> Arc<Participant> {
+async fn alone(disk: &Disk) -> Arc<Participant> {
     let node = NodeId::new("n1");
     let member = Member::active(node.clone(), "127.0.0.1:7400".to_owned(), "z".to_owned(), 1);
-    let layout = CurrentLayout::new(Layout::first((1, 1, 1), vec![member]).validated().unwrap());
+    let layout = Layout::first((1, 1, 1), vec![member]).validated().unwrap();
+    let keeper = LayoutKeeper::open(disk.clone(), layout).await.unwrap();
     let (disk, connections) = (disk.clone(), Arc::new(Nobody));
-    Participant::new(Parts { node, disk, connections, layout, options: Options::default() })
+    Participant::new(Parts { node, disk, connections, keeper, options: Options::default() })
 }
 
 /// Another node asks to be let in.
@@ -60,11 +61,11 @@ async fn join(participant: &Participant) -> Result<RaftId, CatalogFailure> {
     let command = encode_command(&command).unwrap().into();
     let request = Some(catalog_request::Request::Command(command));
     match participant.catalog(CatalogRequest { request, local: false }, WITHIN).await.answer {
-        Some(Answer::Reply(reply)) => match decode_reply(&reply).unwrap() {
+        Some(Answered::Reply(reply)) => match decode_reply(&reply).unwrap() {
             Reply::Done(Outcome::Joined { raft }) => Ok(raft),
             other => panic!("{other:?}"),
         },
-        Some(Answer::Failure(failure)) => Err(failure),
+        Some(Answered::Failure(failure)) => Err(failure),
         None => panic!("no answer"),
     }
 }
@@ -72,7 +73,7 @@ async fn join(participant: &Participant) -> Result<RaftId, CatalogFailure> {
 #[tokio::test]
 async fn nobody_joins_before_the_founder_has_its_id() {
     let scratch = scratch();
-    let founder = alone(&scratch.disk);
+    let founder = alone(&scratch.disk).await;
     let (group, identity) = founder.take_part(&mut rng()).await.unwrap();
     assert_eq!(group.member(), join::FOUNDER);
     let refused = join(&founder).await.unwrap_err();
@@ -82,7 +83,7 @@ async fn nobody_joins_before_the_founder_has_its_id() {
     founder.close().await;
 
     // After a restart it takes commands although what it knows by itself may be nothing yet.
-    let founder = alone(&scratch.disk);
+    let founder = alone(&scratch.disk).await;
     founder.take_part(&mut rng()).await.unwrap();
     assert_eq!(join(&founder).await.unwrap(), RaftId(join::FOUNDER + 1), "the answer of then");
     founder.close().await;

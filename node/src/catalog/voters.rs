@@ -1,16 +1,19 @@
-//! The leader's care for the members: voters follow the layout, one step at a time.
+//! The leader's care for the members: voters follow the layout, one step at a time, and the catalog
+//! knows the layout in force, however that came about.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use gitstratum_catalog::Operation;
 use gitstratum_catalog::encode::decode_reply;
 use gitstratum_catalog::entity::NodeState;
 use gitstratum_catalog::ids::ClientId;
+use gitstratum_catalog::{Operation, Reply};
 use gitstratum_consensus::{Group, GroupStatus, Member};
 use gitstratum_core::limits;
 use gitstratum_core::placement::{CurrentLayout, Layout, MemberState, NodeId};
 
+use super::layouts::unknown;
 use super::{Catalog, command_of};
 
 /// Between two looks.
@@ -27,16 +30,45 @@ pub(super) async fn tend(
     group: &Group<Catalog>,
     layout: &CurrentLayout,
 ) {
+    let mut contradicted = None;
     loop {
         tokio::time::sleep(PAUSE).await;
         let status = group.status();
         if status.leader.as_ref().is_none_or(|leader| leader.id != group.member()) {
             continue;
         }
+        let in_force = layout.get();
+        if let Some(unknown) = unknown(group, &in_force)
+            && contradicted != Some(unknown.version)
+        {
+            contradicted = adopt(node, client, group, unknown).await;
+        }
         let known = group.with_local(known);
-        let step = next_step(&status, &known, &layout.get());
+        let step = next_step(&status, &known, &in_force);
         if let Err(error) = take(node, client, group, &step).await {
             tracing::warn!(%node, ?step, error, "the members of the catalog stay as they are");
+        }
+    }
+}
+
+/// Has the catalog take note of a layout that is in force; gives its version where that is refused,
+/// which it will always be.
+async fn adopt(
+    node: &NodeId,
+    client: ClientId,
+    group: &Group<Catalog>,
+    layout: Arc<Layout>,
+) -> Option<u64> {
+    let version = layout.version;
+    match propose(node, client, group, Operation::AdoptLayout(layout)).await {
+        Ok(Reply::Done(_)) => None,
+        Ok(Reply::Refused(error)) => {
+            tracing::error!(%node, version, %error, "the catalog does not take the layout in force");
+            Some(version)
+        }
+        Err(error) => {
+            tracing::warn!(%node, version, error, "the catalog has not taken the layout in force");
+            None
         }
     }
 }
@@ -88,11 +120,20 @@ async fn note(
     state: NodeState,
 ) -> Result<(), String> {
     let operation = Operation::SetNodeState { node: of.to_string(), state };
+    let done = propose(node, client, group, operation).await?.into_result();
+    done.map(drop).map_err(|refused| refused.to_string())
+}
+
+async fn propose(
+    node: &NodeId,
+    client: ClientId,
+    group: &Group<Catalog>,
+    operation: Operation,
+) -> Result<Reply, String> {
     let command = command_of(node, client, operation);
     let proposed = group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await;
     let reply = proposed.map_err(|error| error.to_string())?.reply;
-    let done = decode_reply(&reply).map_err(|error| error.to_string())?.into_result();
-    done.map(drop).map_err(|refused| refused.to_string())
+    decode_reply(&reply).map_err(|error| error.to_string())
 }
 
 fn next_step(status: &GroupStatus, known: &Known, layout: &Layout) -> Step {

@@ -3,7 +3,9 @@
 //! What the command line accepts, and the help that teaches it.
 
 mod catalog;
+mod disaster;
 mod jobs;
+mod members;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,13 +15,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitstratum_core::object::{Kind, ObjectId};
 
 use catalog::{REPO_HELP, TOKEN_HELP};
+use disaster::{CATALOG_HELP, RECOVER_HELP};
 use jobs::{REPAIR_HELP, SCRUB_HELP};
+use members::{INIT_HELP, JOIN_HELP, NODE_HELP, SERVE_HELP};
 
 pub use catalog::{
-    Events, NodeCommand, ObjectFormat, RepoCommand, RepoCreate, RepoList, Scope, TokenCommand,
-    TokenCreate,
+    Events, ObjectFormat, RepoCommand, RepoCreate, RepoList, Scope, TokenCommand, TokenCreate,
 };
+pub use disaster::{CatalogCommand, Dump, Load, Recover};
 pub use jobs::JobCommand;
+pub use members::{Init, Join, NodeCommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,7 +71,14 @@ pub enum LogFormat {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a data directory, once: a cluster of one node
+    #[command(after_help = INIT_HELP)]
+    Init(Init),
+    /// Make a data directory that belongs to a cluster which is there
+    #[command(after_help = JOIN_HELP)]
+    Join(Join),
     /// Run one node until SIGINT or SIGTERM
+    #[command(after_help = SERVE_HELP)]
     Serve(Serve),
     /// Check a configuration file without starting anything
     CheckConfig {
@@ -78,8 +90,8 @@ pub enum Command {
     /// Make, list, show, rename and delete repositories
     #[command(subcommand, after_help = REPO_HELP)]
     Repo(RepoCommand),
-    /// List the nodes that agree on names
-    #[command(subcommand)]
+    /// List, drain, remove and replace nodes
+    #[command(subcommand, after_help = NODE_HELP)]
     Node(NodeCommand),
     /// Print what changed, in order, as JSON lines: repositories, refs, members, tokens
     Events(Events),
@@ -98,7 +110,7 @@ pub enum Command {
     Export(Export),
     /// Show what every node knows of itself
     Status(Status),
-    /// Show, check or change who the cluster is: its nodes, their states, N, W and R
+    /// Show, check, change or settle who the cluster is: its nodes, their states, N, W and R
     Layout(LayoutArguments),
     /// Show what lacks a replica and how long it will take; start, pause or cancel repair
     #[command(subcommand, after_help = REPAIR_HELP)]
@@ -108,6 +120,12 @@ pub enum Command {
     Scrub(JobCommand),
     /// Have every node make a consistent copy of its store, to back up from
     Snapshot(Snapshot),
+    /// Write the catalog as text: names, refs, tokens, members, layout; or begin with such a text
+    #[command(subcommand, after_help = CATALOG_HELP)]
+    Catalog(CatalogCommand),
+    /// Have a stopped node go on alone, when a majority is lost for good
+    #[command(after_help = RECOVER_HELP)]
+    Recover(Recover),
     /// Look at a store's files: a snapshot's, or those of a node that is stopped
     Store(Store),
 }
@@ -115,18 +133,22 @@ pub enum Command {
 /// `serve`
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Configuration file; without one, a cluster of this node alone
+    /// Configuration file; without one, or where it describes no cluster, the data directory says
+    /// who this is
     #[arg(long, value_name = "FILE", env = "GITSTRATUM_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Data directory, made if it is missing
+    /// Data directory, which `init` or `join` has made
     #[arg(long, value_name = "DIR", env = "GITSTRATUM_DATA")]
     pub data: Option<PathBuf>,
-    /// Address to listen on
+    /// Address to listen on; by default the one at which the layout has this node
     #[arg(long, value_name = "IP:PORT", env = "GITSTRATUM_LISTEN")]
     pub listen: Option<SocketAddr>,
     /// Address to serve Git on, over HTTP; without one, Git is not served
     #[arg(long, value_name = "IP:PORT", env = "GITSTRATUM_HTTP")]
     pub http: Option<SocketAddr>,
+    /// Where the only node of a cluster is reached from now on
+    #[arg(long, value_name = "HOST:PORT")]
+    pub address: Option<String>,
     /// Which of the configured nodes this is
     #[arg(long, value_name = "ID", env = "GITSTRATUM_NODE_ID")]
     pub node_id: Option<String>,
@@ -287,7 +309,7 @@ configuration. Every change is the next version. To change the cluster:
   gitstratum layout show > layout.toml          what is in force
   $EDITOR layout.toml                           version + 1, and the change
   gitstratum layout check layout.toml
-  gitstratum layout apply layout.toml           tells every node, old and new
+  gitstratum layout apply layout.toml           returns when a majority has agreed
 
 A node's state is \"active\" (the default), \"draining\" (read from, takes no writes) or
 \"removed\" (neither). Objects stay where they were written; until they were copied to where
@@ -322,11 +344,22 @@ pub enum LayoutCommand {
         /// The layout
         file: PathBuf,
     },
-    /// Tell a layout to all nodes, those that it drops included; exit code 1 if one did not
-    /// take it. May be repeated
+    /// Have the cluster agree on a layout, and tell it to all nodes, those that it drops included.
+    /// May be repeated. Where the catalog is switched off nobody agrees, and the exit code is 1 if
+    /// a node did not take it
     Apply {
         /// The layout
         file: PathBuf,
+        /// Though objects may be lost, because the machines that had them are lost for good
+        #[arg(long)]
+        accept_loss: bool,
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Wait until every node was compared with every other one, and have readers look no longer
+    /// where earlier layouts placed objects
+    Settle {
         /// The cluster
         #[command(flatten)]
         client: ClientArguments,

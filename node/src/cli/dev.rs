@@ -16,20 +16,22 @@ use std::time::Duration;
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
-use gitstratum_host::Net;
 use gitstratum_host::signal::Terminations;
+use gitstratum_host::{Disk, Net};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, timeout_at};
 
 use super::arguments::Dev;
 use super::repositories::{export_to, import_into};
+use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{
     CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, PoolConfig, RepairConfig,
     StoreConfig,
 };
+use crate::server::{NoData, check_founded, found};
 use crate::transfer::import::ImportOptions;
 
 /// Below the ports that systems give to outgoing connections.
@@ -59,6 +61,9 @@ struct Process {
 pub(super) async fn dev(asked: Dev) -> Result<(), Failure> {
     check_around(&asked.data).await?;
     let mut nodes = prepare(&asked.data, asked.nodes)?;
+    for node in &nodes {
+        found_if_new(node).await?;
+    }
     // From here on a request to stop ends the nodes too.
     let mut requests = Terminations::watch();
     let ran = run(&asked, &mut nodes, &mut requests).await;
@@ -148,6 +153,18 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
         let writing = || Failure::operation(format!("write under {}", directory.display()));
         std::fs::create_dir_all(&directory).map_err(writing())?;
         std::fs::write(directory.join("config.toml"), text).map_err(writing())?;
+    }
+    Ok(())
+}
+
+/// Makes a node's data directory, if it has none yet.
+async fn found_if_new(node: &Node) -> Result<(), Failure> {
+    let loaded = Config::load(Some(&node.config), ConfigOverrides::default());
+    let LoadedConfig { config, data } = loaded.map_err(wrong_configuration)?;
+    let disk = Disk::new(&data);
+    if let Err(NoData::Empty { .. }) = check_founded(&disk, &data).await {
+        let founded = found(&config, &disk, &mut seeded_by_the_system()?).await;
+        founded.map_err(|error| refused(error, &data))?;
     }
     Ok(())
 }

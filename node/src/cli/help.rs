@@ -5,11 +5,14 @@ use clap::{Command, CommandFactory};
 use super::arguments::Arguments;
 
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Run nodes", &["serve", "check-config", "dev"]),
-    ("Name repositories", &["repo", "token", "events", "node"]),
+    ("Run nodes", &["init", "join", "serve", "check-config", "dev"]),
+    ("Name repositories", &["repo", "token", "events"]),
     ("Keep repositories and objects", &["import", "export", "put", "get", "has"]),
-    ("See and change a cluster", &["status", "layout", "repair", "scrub", "snapshot"]),
-    ("Look at files without a node", &["store"]),
+    (
+        "See and change a cluster",
+        &["status", "node", "layout", "repair", "scrub", "snapshot", "catalog"],
+    ),
+    ("Work on files without a node", &["store", "recover"]),
 ];
 
 /// What the command line is parsed with.

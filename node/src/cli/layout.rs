@@ -13,7 +13,10 @@ use gitstratum_core::placement::{
 use gitstratum_core::replica::{DialError, DialProblem, NodeError, Stage};
 use gitstratum_host::Net;
 
+use super::agreed::Agreed;
 use super::arguments::{ClientArguments, LayoutArguments, LayoutCommand};
+use super::members::wait_until_voteless;
+use super::settle::settle;
 use super::{Failure, connect, note, show, wrong_configuration};
 use crate::config::load_layout;
 
@@ -22,7 +25,13 @@ pub(super) async fn layout(asked: LayoutArguments) -> Result<(), Failure> {
     match asked.command {
         LayoutCommand::Show { client } => show_layout(&client).await,
         LayoutCommand::Check { file } => check(&file),
-        LayoutCommand::Apply { file, client } => apply_layout(&file, &client).await,
+        LayoutCommand::Settle { client } => {
+            let mut agreed = Agreed::connect(&client).await?;
+            settle(&mut agreed, &client).await
+        }
+        LayoutCommand::Apply { file, accept_loss, client } => {
+            apply_layout(&file, accept_loss, &client).await
+        }
     }
 }
 
@@ -88,16 +97,56 @@ fn is_not_running(error: &DialError) -> bool {
     error.stage == Stage::Connect && !matches!(error.problem, DialProblem::Dns { .. })
 }
 
-async fn apply_layout(file: &Path, arguments: &ClientArguments) -> Result<(), Failure> {
+async fn apply_layout(
+    file: &Path,
+    accept_loss: bool,
+    arguments: &ClientArguments,
+) -> Result<(), Failure> {
     let wanted = load_layout(file).map_err(wrong_configuration)?;
     let client = connect(arguments).await?;
     let in_force = newest(&client.layout(), &client.layouts().await);
+    let agreed = Agreed::of(client, &in_force).await?;
+    let in_force = agreed.as_ref().map_or(in_force, |agreed| agreed.layout.clone());
     // What goes out has the history of all, so that no node needs to know it already.
     let current = CurrentLayout::new(in_force.clone());
     let next = current.check_step(&wanted).and_then(|()| current.succession(&wanted));
     let next = next
         .map_err(|refused| Failure::Operation(format!("{}: refused: {refused}", file.display())))?;
     let next = next.unwrap_or_else(|| Layout::clone(&in_force));
+    let is_agreed = agreed.is_some();
+    let mut catalog = None;
+    if let Some(mut agreed) = agreed {
+        let changed = agreed.apply(next.clone(), accept_loss).await?;
+        let how = if changed { "agreed on" } else { "agreed on already" };
+        show(&format!("version {} {how}\n", next.version))?;
+        catalog = Some(agreed.catalog);
+    }
+    let without = tell(&in_force, &next, is_agreed, arguments).await?;
+    if let Some(catalog) = catalog {
+        for member in next.in_state(MemberState::Removed) {
+            wait_until_voteless(&catalog, member.node_id.as_str()).await?;
+        }
+    }
+    match without {
+        // Whoever did not take it learns it from the others.
+        _ if is_agreed => Ok(()),
+        0 => Ok(()),
+        _ => Err(Failure::Operation(format!(
+            "{without} nodes did not take version {}; those that cannot be reached learn it from \
+             the others when they are back, and applying it again does no harm",
+            next.version
+        ))),
+    }
+}
+
+/// Tells a layout to all nodes, those that leave it included, and prints what each says. Gives how
+/// many have a part in it and did not take it.
+pub(super) async fn tell(
+    in_force: &Layout,
+    next: &Layout,
+    is_agreed: bool,
+    arguments: &ClientArguments,
+) -> Result<usize, Failure> {
     // Those that are gone are told too, at the address that they had.
     let mut members: BTreeMap<NodeId, Member> = BTreeMap::new();
     for member in in_force.members.iter().chain(&next.members) {
@@ -105,7 +154,7 @@ async fn apply_layout(file: &Path, arguments: &ClientArguments) -> Result<(), Fa
     }
     let told = apply(
         Net::new(),
-        &next,
+        next,
         members.into_values().collect(),
         arguments.timeout_or(limits::REQUEST_TIMEOUT),
     )
@@ -117,11 +166,13 @@ async fn apply_layout(file: &Path, arguments: &ClientArguments) -> Result<(), Fa
         // One that comes with this layout is started with it, and knows it then.
         let comes = in_force.member(node_id).is_none();
         match answer {
-            Ok((version, true)) => {
-                show(&format!("{node_id} {address} version {version} applied\n"))
-            }
-            Ok((version, false)) => {
-                show(&format!("{node_id} {address} version {version} already in force\n"))
+            Ok((version, changed)) => {
+                let how = match changed {
+                    _ if is_agreed => "in force",
+                    true => "applied",
+                    false => "already in force",
+                };
+                show(&format!("{node_id} {address} version {version} {how}\n"))
             }
             Err(NodeError::Dial(error)) if comes && is_not_running(error) => {
                 note(format_args!(
@@ -137,12 +188,5 @@ async fn apply_layout(file: &Path, arguments: &ClientArguments) -> Result<(), Fa
             }
         }?;
     }
-    match without {
-        0 => Ok(()),
-        _ => Err(Failure::Operation(format!(
-            "{without} nodes did not take version {}; those that cannot be reached learn it from \
-             the others when they are back, and applying it again does no harm",
-            next.version
-        ))),
-    }
+    Ok(without)
 }

@@ -1,20 +1,26 @@
 //! The command line: what can be asked for, and the one place where errors become exit
 //! codes. Each command's work is in a file of its own, or in the library.
 
+mod agreed;
 mod arguments;
 mod catalog;
 mod destination;
 mod dev;
 mod help;
+mod init;
 mod jobs;
+mod join;
 mod layout;
 mod logging;
+mod members;
 mod nodes;
 mod objects;
 mod output;
 mod progress;
+mod recover;
 mod repositories;
 mod serve;
+mod settle;
 mod snapshot;
 mod status;
 mod store;
@@ -134,11 +140,15 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         match arguments.command {
             Command::CheckConfig { .. } => unreachable!("answered above"),
             Command::Serve(asked) => serve::serve(asked).await,
+            Command::Join(asked) => join::join(asked).await,
+            Command::Init(asked) => init::init(asked).await,
             Command::Dev(asked) => dev::dev(asked).await,
             Command::Repo(asked) => catalog::repo(asked).await,
-            Command::Node(asked) => catalog::node(asked).await,
+            Command::Node(asked) => members::node(asked).await,
             Command::Events(asked) => catalog::events(asked).await,
             Command::Token(asked) => catalog::token(asked).await,
+            Command::Catalog(asked) => catalog::text(asked).await,
+            Command::Recover(asked) => recover::recover(asked).await,
             Command::Put(asked) => objects::put(asked).await,
             Command::Get(asked) => objects::get(asked).await,
             Command::Has(asked) => objects::has(asked).await,

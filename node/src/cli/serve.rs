@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gitstratum_cluster::membership::{ClusterError, LayoutKeeper};
 use gitstratum_cluster::wire::status::chain;
@@ -12,8 +13,39 @@ use gitstratum_host::{Disk, Host, Net};
 use super::arguments::Serve;
 use super::vicinity::check_around;
 use super::{Failure, seeded_by_the_system, show, wrong_configuration};
-use crate::config::{Config, ConfigOverrides};
-use crate::server::{self, ServeError, Serving};
+use crate::catalog::Participant;
+use crate::config::{Config, ConfigOverrides, LoadedConfig, MemberOverrides, data_directory};
+use crate::server::{self, NoData, ServeError, Serving, check_founded, kept_member};
+
+/// What a node is started with: its configuration, where its data directory is a node's.
+pub(super) async fn load(
+    config: Option<&Path>,
+    overrides: &ConfigOverrides,
+    address: Option<String>,
+) -> Result<LoadedConfig, Failure> {
+    let mut member = MemberOverrides { address, ..MemberOverrides::default() };
+    if let Some(data) = data_directory(config, overrides).map_err(wrong_configuration)? {
+        check_around(&data).await?;
+        let disk = Disk::new(&data);
+        let refused = |error: NoData| {
+            Failure::Operation(format!("data: {}: {}", data.display(), chain(&error)))
+        };
+        let node_id = match check_founded(&disk, &data).await {
+            Ok(node_id) => node_id,
+            Err(error) => {
+                if config.is_some() {
+                    // What is wrong with the file is said first.
+                    let loaded = Config::load_member(config, overrides.clone(), member);
+                    loaded.map_err(wrong_configuration)?;
+                }
+                return Err(refused(error));
+            }
+        };
+        member.kept = kept_member(&disk, node_id).await.map_err(refused)?;
+    }
+    let loaded = Config::load_member(config, overrides.clone(), member);
+    loaded.map_err(wrong_configuration)
+}
 
 /// Runs one node.
 pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
@@ -23,17 +55,15 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
         http: asked.http,
         node_id: asked.node_id,
     };
-    let loaded = Config::load(asked.config.as_deref(), overrides.clone());
-    let loaded = loaded.map_err(wrong_configuration)?;
-    check_around(&loaded.data).await?;
+    let loaded = load(asked.config.as_deref(), &overrides, asked.address).await?;
     // From here on no signal ends us half-way: whoever reads that we listen may ask at once.
     let (hangups, mut requests) = (Hangups::watch(), Terminations::watch());
     let descriptors = gitstratum_host::raise_descriptor_limit();
     tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
     let node_id = loaded.config.node_id.clone();
-    let ready = move |Serving { address, http, layout, .. }: Serving| {
-        tokio::spawn(follow_file(hangups, asked.config, overrides, layout));
+    let ready = move |Serving { address, http, layout, catalog, .. }: Serving| {
+        tokio::spawn(follow_file(hangups, asked.config, overrides, layout, catalog));
         // Whoever started us may wait for this line; if nobody reads it, nobody waits.
         let git = http.map(|http| format!(" git=http://{http}/")).unwrap_or_default();
         let _ = writeln!(std::io::stdout(), "listening node={node_id} address={address}{git}");
@@ -48,24 +78,30 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     };
     let rng = seeded_by_the_system()?;
     let served = server::serve(loaded.config, host, rng, ready, shutdown).await;
-    served.map_err(|error| match error {
+    served.map_err(|error| refused(error, &loaded.data))
+}
+
+/// Why a node with this data directory does not start, or cannot be made.
+pub(super) fn refused(error: ServeError, data: &Path) -> Failure {
+    match error {
         ServeError::Cluster(
             wrong @ (ClusterError::Contradicted(_) | ClusterError::Unknown { .. }),
         ) => Failure::Usage(wrong.to_string()),
         ServeError::Data(error) => {
-            Failure::Operation(format!("data: {}: {}", loaded.data.display(), chain(&error)))
+            Failure::Operation(format!("data: {}: {}", data.display(), chain(&error)))
         }
         error => error.into(),
-    })
+    }
 }
 
-/// Reads the configuration again at every SIGHUP, and brings its layout into force. What
-/// else it says counts from the next start on.
+/// Reads the configuration again at every SIGHUP, and brings its layout into force, by the catalog
+/// where there is one. What else it says counts from the next start on.
 async fn follow_file(
     mut hangups: Hangups,
     config: Option<PathBuf>,
     overrides: ConfigOverrides,
     layout: LayoutKeeper,
+    catalog: Option<Arc<Participant>>,
 ) {
     loop {
         hangups.next().await;
@@ -75,7 +111,17 @@ async fn follow_file(
         };
         let in_force = layout.current().version();
         let taken = match Config::load(Some(path), overrides.clone()) {
-            Ok(loaded) => layout.apply(&loaded.config.layout).await.map_err(|error| chain(&error)),
+            Ok(loaded) if loaded.config.alone => {
+                tracing::info!(in_force, "SIGHUP: the configuration describes no cluster");
+                continue;
+            }
+            Ok(loaded) => match &catalog {
+                Some(catalog) => {
+                    let proposed = catalog.propose_layout(&loaded.config.layout).await;
+                    proposed.map_err(|error| chain(&error))
+                }
+                None => layout.apply(&loaded.config.layout).await.map_err(|error| chain(&error)),
+            },
             Err(error) => Err(chain(&error)),
         };
         match taken {

@@ -67,7 +67,7 @@ impl Connected {
                 node: config.node_id.clone(),
                 disk: host.disk.clone(),
                 connections: connections.clone(),
-                layout: layout.clone(),
+                keeper: opened.keeper.clone(),
                 options: config.catalog.options(),
             })
         });

@@ -7,7 +7,9 @@
 
 mod background;
 mod connect;
+mod found;
 mod open;
+mod stopped;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,11 +22,13 @@ use gitstratum_host::Host;
 use gitstratum_store::{OpenError, Store};
 use rand_chacha::ChaCha12Rng;
 
-use crate::catalog::Participant;
+use crate::catalog::{FoundError, Participant};
 use crate::config::Config;
 use background::Background;
 use connect::Connected;
+pub use found::{Founded, Joined, NoData, check_founded, found, kept_member, prepare_join};
 use open::Opened;
+pub use stopped::Stopped;
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +54,9 @@ pub enum ServeError {
     /// The log of hints is unusable.
     #[error("data: {0}")]
     Hints(#[from] HintError),
+    /// The node's part in the catalog cannot be made.
+    #[error("data: {0}")]
+    Catalog(#[from] FoundError),
 }
 
 /// A node that serves.
@@ -69,7 +76,8 @@ pub struct Serving {
 }
 
 /// Runs a node until `shutdown` completes and what was in flight is done, or
-/// `limits::SHUTDOWN_TIMEOUT` has passed. `ready` is told what serves.
+/// `limits::SHUTDOWN_TIMEOUT` has passed. `ready` is told what serves. What is missing in its data
+/// directory is made: whoever wants it [founded](found) before has to [ask](check_founded).
 ///
 /// # Errors
 /// [`ServeError`]; nothing is served then.

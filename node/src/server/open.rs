@@ -11,9 +11,9 @@ use gitstratum_cluster::membership::cluster::{self, Configured};
 use gitstratum_cluster::membership::{ClusterError, LayoutKeeper};
 use gitstratum_cluster::repair::{CatchingUp, HintLog};
 use gitstratum_core::placement::{ClusterId, Layout, NodeId};
-use gitstratum_host::Host;
 use gitstratum_host::net::Listener;
-use gitstratum_store::{SegmentStore, StoreOptions};
+use gitstratum_host::{Disk, Host};
+use gitstratum_store::{SegmentStore, Store as _, StoreOptions};
 use rand_chacha::ChaCha12Rng;
 
 use super::ServeError;
@@ -39,9 +39,8 @@ impl Opened {
         host: &Host,
         rng: &mut ChaCha12Rng,
     ) -> Result<Self, ServeError> {
-        let configured = Configured { layout: &config.layout, alone: config.alone };
         // Nobody is to reach a node that is about to refuse its directory.
-        cluster::check(&host.disk, configured).await?;
+        cluster::check(&host.disk, configured(config)).await?;
         // Bound first, so that a port in use leaves the data directory alone; nothing is
         // accepted before the store is open.
         let (listener, address) = listen(host, config.listen).await?;
@@ -49,18 +48,9 @@ impl Opened {
             Some(address) => Some(listen(host, address).await?),
             None => None,
         };
-        let options = store_options(&config.node_id, &config.store);
-        let catching_up = CatchingUp::open(&host.disk).await?;
-        let store = SegmentStore::open(host.disk.clone(), options).await?;
-        let cluster = cluster::keep(&host.disk, configured, rng).await?;
-        let layout =
-            config.layout.clone().of_cluster(&cluster).map_err(ClusterError::Contradicted)?;
-        let keeper = LayoutKeeper::open(host.disk.clone(), layout).await?;
-        let layout = keeper.current();
-        let others = others(&layout.get(), &config.node_id);
-        let hints = HintLog::open(&host.disk, config.repair.hints(), &others).await?;
-        hints.keep_to(&layout.placement(), &config.node_id).await;
-        if !layout.get().is_read_from(&config.node_id) {
+        let Kept { store, catching_up, cluster, keeper, hints } =
+            Kept::open(config, &host.disk, rng).await?;
+        if !keeper.current().get().is_read_from(&config.node_id) {
             let node = &config.node_id;
             tracing::warn!(%node, "this node is not in the layout: it takes no writes");
         }
@@ -74,6 +64,48 @@ async fn listen(host: &Host, address: SocketAddr) -> Result<(Listener, SocketAdd
     let listener = host.net.listen(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// What the configuration says of the cluster.
+pub(super) fn configured(config: &Config) -> Configured<'_> {
+    Configured { layout: &config.layout, alone: config.alone }
+}
+
+/// What a node keeps in its data directory, open.
+pub(super) struct Kept {
+    pub(super) store: Arc<SegmentStore>,
+    pub(super) catching_up: Arc<CatchingUp>,
+    pub(super) cluster: ClusterId,
+    pub(super) keeper: LayoutKeeper,
+    pub(super) hints: Arc<HintLog>,
+}
+
+impl Kept {
+    /// Opens it, and makes what is missing; `rng` draws the cluster's id where the node founds one.
+    pub(super) async fn open(
+        config: &Config,
+        disk: &Disk,
+        rng: &mut ChaCha12Rng,
+    ) -> Result<Self, ServeError> {
+        let options = store_options(&config.node_id, &config.store);
+        let catching_up = CatchingUp::open(disk).await?;
+        let store = SegmentStore::open(disk.clone(), options).await?;
+        let cluster = cluster::keep(disk, configured(config), rng).await?;
+        let layout =
+            config.layout.clone().of_cluster(&cluster).map_err(ClusterError::Contradicted)?;
+        let keeper = LayoutKeeper::open(disk.clone(), layout).await?;
+        let layout = keeper.current();
+        let others = others(&layout.get(), &config.node_id);
+        let hints = HintLog::open(disk, config.repair.hints(), &others).await?;
+        hints.keep_to(&layout.placement(), &config.node_id).await;
+        Ok(Kept { store, catching_up, cluster, keeper, hints })
+    }
+
+    /// Closes it.
+    pub(super) async fn close(self) {
+        self.hints.close().await;
+        self.store.close().await;
+    }
 }
 
 /// The members beside ourselves.

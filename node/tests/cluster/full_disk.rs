@@ -248,10 +248,10 @@ fn on_a_read_only_file_system_a_node_that_was_stopped_starts_and_serves_reads() 
 
 #[test]
 fn a_new_directory_on_a_full_disk_is_refused_with_the_cause_and_is_new_again_later() {
-    let Some(node) = Node::new("size=4m", 0) else { return };
+    let Some(node) = Node::new("size=16m", 0) else { return };
     node.disk.fill();
     let config = node.beside.path().join("config.toml");
-    let refused = output(&["serve", "--config", text(&config)], "");
+    let refused = output(&["init", "--config", text(&config)], "");
     let words = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{words}");
     assert!(words.contains("No space left on device") && words.contains("data"), "{words}");

@@ -78,9 +78,11 @@ fn a_removed_node_that_still_runs_takes_no_writes_and_loses_none() {
 
     fs::write(&layout, written(2, ["active", "active", "active", "removed"])).unwrap();
     let applied = run(&["layout", "apply", text(&layout)], &addresses[0]);
-    assert_eq!(applied.matches("version 2 applied").count(), 4, "{applied}");
+    assert!(applied.starts_with("version 2 agreed on\n"), "{applied}");
+    assert_eq!(applied.matches("version 2 in force").count(), 4, "{applied}");
     let again = run(&["layout", "apply", text(&layout)], &peers);
-    assert_eq!(again.matches("version 2 already in force").count(), 4, "{again}");
+    assert!(again.starts_with("version 2 agreed on already\n"), "{again}");
+    assert_eq!(again.matches("version 2 in force").count(), 4, "{again}");
     let held = objects_of_n4();
     let after = put("after");
     assert_eq!(objects_of_n4(), held, "what left takes no writes");
@@ -177,7 +179,7 @@ fn the_procedures_to_add_drain_remove_and_settle_run_as_they_are_written() {
     let comes = format!("[[node]]\nid = \"n4\"\naddress = \"{}\"\n", addresses[3]);
     let (second, words) = cluster.change(&peers, |text| text + &comes);
     assert!(words.contains("n4") && words.contains("start it with this layout"), "{words}");
-    assert_eq!(words.matches("version 2 applied").count(), 3, "{words}");
+    assert_eq!(words.matches("version 2 in force").count(), 3, "{words}");
     nodes.push(Some(cluster.start(4, &second)));
     wait_until("the new node has its share", || {
         let n4 = &status()["nodes"][3];

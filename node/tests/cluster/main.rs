@@ -11,6 +11,7 @@ mod full_disk;
 mod git_push;
 mod identity;
 mod layout;
+mod members;
 mod names;
 mod output;
 mod repair;
@@ -193,8 +194,10 @@ fn a_port_or_a_directory_in_use_is_refused_and_left_alone() {
     };
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    refused(&["serve", "--data", data, "--listen", &address], &address);
-    assert!(!Path::new(data).exists());
+    run(&["init", "--data", data, "--listen", &address, "--id", "n1"], "");
+    let before = bytes_under(Path::new(data));
+    refused(&["serve", "--data", data], &address);
+    assert_eq!(bytes_under(Path::new(data)), before);
 
     let running = Serve::start(&["--data", data, "--listen", &listen(), "--node-id", "n1"]);
     refused(&["serve", "--data", data, "--listen", &listen(), "--node-id", "n1"], "in use");
@@ -210,12 +213,13 @@ fn a_store_is_made_in_an_empty_directory_only_and_never_inside_another() {
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let refused = |data: &str, words: &[&str]| {
         let before = bytes_under(dir.path());
-        let refused =
-            output(&["serve", "--while-stdin-is-open", "--data", data, "--listen", &listen()], "");
-        let said = String::from_utf8(refused.stderr).unwrap();
-        assert_eq!(refused.status.code(), Some(1), "{said}");
-        for word in words.iter().chain(&[data]) {
-            assert!(said.contains(word), "{word:?} is not in {said}");
+        for command in ["init", "serve"] {
+            let refused = output(&[command, "--data", data, "--listen", &listen()], "");
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert_eq!(refused.status.code(), Some(1), "{said}");
+            for word in words.iter().chain(&[data]) {
+                assert!(said.contains(word), "{word:?} is not in {said}");
+            }
         }
         assert_eq!(bytes_under(dir.path()), before, "something was written");
     };

@@ -173,7 +173,7 @@ impl Serve {
         drop(self);
     }
 
-    /// Starts it and waits until it listens.
+    /// Starts it and waits until it listens. Its directory is made before, where it is new.
     pub fn start(arguments: &[&str]) -> Self {
         Self::start_by(Command::new(PROGRAM), arguments)
     }
@@ -189,6 +189,7 @@ impl Serve {
     }
 
     fn start_as(log: Stdio, command: Command, arguments: &[&str]) -> Self {
+        make_if_new(arguments);
         // It ends with us, even if we cannot end it.
         let arguments = [&["serve", "--while-stdin-is-open"], arguments].concat();
         let mut command = prepared(command, &arguments, "");
@@ -202,6 +203,13 @@ impl Serve {
     pub fn terminate(self) {
         self.0.terminate();
     }
+}
+
+/// Makes the data directory of a node that is started with these arguments, unless it is one.
+fn make_if_new(arguments: &[&str]) {
+    let made = output(&[&["init"], arguments].concat(), "");
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success() || said.contains("already: gitstratum serve"), "{made:?}");
 }
 
 /// A node that `dev` started.

@@ -15,7 +15,7 @@ use minicbor::{Decode, Encode};
 use crate::ids::ClientId;
 
 pub use operation::{
-    ApplyLayout, ConfigureRepository, CreateRepository, CreateToken, JoinNode, Operation,
+    ApplyLayout, ConfigureRepository, CreateRepository, CreateToken, JoinNode, Operation, Refound,
 };
 pub use push::{Expected, NewTarget, Push, RefUpdate};
 

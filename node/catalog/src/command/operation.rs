@@ -88,6 +88,33 @@ pub enum Operation {
         #[n(0)]
         token: TokenId,
     },
+    /// Takes note of a layout that nodes go by already: from before there was a catalog, or because
+    /// they were told one by one. What came into force cannot be refused, so nothing is asked of it
+    /// but that it is a layout of this cluster, and newer.
+    #[n(12)]
+    AdoptLayout(#[cbor(n(0), with = "cbor::layout")] Arc<Layout>),
+    /// Begins anew with one node: the first command of a group that one member founds from what it
+    /// had, or from a dump.
+    #[n(13)]
+    Refound(#[n(0)] Refound),
+}
+
+/// A node that begins anew, alone.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Refound {
+    /// The node's id.
+    #[n(0)]
+    pub node: String,
+    /// Its data directory's own id, which may be another than before.
+    #[n(1)]
+    pub directory: DirectoryId,
+    /// `HOST:PORT`.
+    #[n(2)]
+    pub address: String,
+    /// What becomes of the others: they were removed for good, or were never heard of, so that
+    /// copies of their stores may come back under their ids.
+    #[n(3)]
+    pub forgets_others: bool,
 }
 
 /// A repository that is to be made.

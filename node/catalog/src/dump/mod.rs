@@ -64,6 +64,21 @@ pub fn dump(state: &State, mut to: impl Write) -> io::Result<()> {
     to.flush()
 }
 
+/// Lines of the text that [`dump`] writes, behind so many of its records, and where the next ones
+/// begin. They take about so many bytes, or are a single longer one.
+pub fn lines(state: &State, skip: u64, bytes: usize) -> (String, Option<u64>) {
+    let records = state.records().filter(|record| !matches!(record, Record::Answer { .. }));
+    let mut records = records.skip(usize::try_from(skip).unwrap_or(usize::MAX));
+    let (mut text, mut next) = (String::new(), skip);
+    while text.len() < bytes {
+        let Some(record) = records.next() else { return (text, None) };
+        text.push_str(&serde_json::to_string(&record).expect("a record has keys that are text"));
+        text.push('\n');
+        next += 1;
+    }
+    (text, records.next().map(|_| next))
+}
+
 /// Reads what [`dump`] wrote, or somebody edited. Empty lines are passed over.
 ///
 /// # Errors

@@ -32,6 +32,21 @@ fn a_state_comes_back_from_its_dump_without_answers() {
 }
 
 #[test]
+fn pages_are_the_whole_text() {
+    let state = rich().state;
+    for bytes in [1, 700, 1 << 20] {
+        let (mut all, mut skip) = (String::new(), Some(0));
+        while let Some(from) = skip {
+            let (text, next) = lines(&state, from, bytes);
+            assert!(!text.is_empty());
+            all += &text;
+            skip = next;
+        }
+        assert_eq!(all, text(&state), "{bytes}");
+    }
+}
+
+#[test]
 fn a_dump_that_was_cut_anywhere_is_none() {
     let text = text(&rich().state);
     // The end of the last line alone says nothing.

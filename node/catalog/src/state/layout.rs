@@ -5,6 +5,8 @@
 //! each earlier one that is not settled, at least W have to go on being read from. What an earlier
 //! layout took away already, with its loss accepted, does not stand in the way of later ones.
 //!
+//! A layout that nodes go by already, however they were told, is adopted whatever it takes away.
+//!
 //! A node that drains is read from. Once the layout in which it drained is settled, its objects
 //! are elsewhere, and nothing of this speaks against its removal.
 
@@ -47,6 +49,26 @@ impl State {
         Ok(Outcome::LayoutInForce { version, changed: true })
     }
 
+    pub(super) fn adopt_layout(
+        &mut self,
+        context: &Context,
+        layout: &Layout,
+    ) -> Result<Outcome, CatalogError> {
+        let next = match &self.layout {
+            None => Some(first(layout)?),
+            Some(in_force) if layout.version < in_force.version => None,
+            Some(in_force) => succession(in_force, layout).map_err(refused)?,
+        };
+        let Some(next) = next else {
+            let version = self.layout.as_ref().map_or(0, |in_force| in_force.version);
+            return Ok(Outcome::LayoutInForce { version, changed: false });
+        };
+        let version = next.version;
+        self.layout = Some(Arc::new(next));
+        self.events.add(context, Change::LayoutApplied { version });
+        Ok(Outcome::LayoutInForce { version, changed: true })
+    }
+
     /// A node that left the cluster for good may be named as one that left, and as nothing else.
     fn check_removed(&self, next: &Layout) -> Result<(), CatalogError> {
         let is_removed =
@@ -83,16 +105,19 @@ fn validated(layout: &Layout) -> Result<Layout, CatalogError> {
 
 /// The layout that comes into force; nothing where it is already.
 fn following(in_force: &Arc<Layout>, layout: &Layout) -> Result<Option<Layout>, CatalogError> {
-    let refused = |why: LayoutRefused| match why {
+    check_step(in_force, layout).map_err(refused)?;
+    succession(in_force, layout).map_err(refused)
+}
+
+fn refused(why: LayoutRefused) -> CatalogError {
+    match why {
         LayoutRefused::Older { given, in_force }
         | LayoutRefused::Gap { given, in_force }
         | LayoutRefused::TooFarAhead { given, in_force } => {
             CatalogError::LayoutVersion { given, in_force }
         }
         other => CatalogError::Layout { problem: other.to_string() },
-    };
-    check_step(in_force, layout).map_err(refused)?;
-    succession(in_force, layout).map_err(refused)
+    }
 }
 
 fn check_replicas(in_force: &Arc<Layout>, next: &Layout) -> Result<(), CatalogError> {

@@ -162,6 +162,8 @@ impl State {
             Operation::PurgeRepository { repository } => self.purge_repository(context, repository),
             Operation::Push(push) => self.push(context, push),
             Operation::ApplyLayout(apply) => self.apply_layout(context, &apply),
+            Operation::AdoptLayout(layout) => self.adopt_layout(context, &layout),
+            Operation::Refound(refound) => self.refound(context, refound),
             Operation::JoinNode(join) => self.join_node(context, join),
             Operation::SetNodeState { node, state } => self.set_node_state(context, &node, state),
             Operation::CreateToken(create) => self.create_token(context, create),

@@ -10,7 +10,7 @@ use gitstratum_core::placement::{NodeId, check_address};
 use imbl::OrdMap;
 
 use super::{Context, State};
-use crate::command::JoinNode;
+use crate::command::{JoinNode, Refound};
 use crate::entity::{Change, Node, NodeState};
 use crate::error::CatalogError;
 use crate::ids::{DirectoryId, RaftId};
@@ -47,6 +47,11 @@ impl Nodes {
 
     pub(super) fn of_directory(&self, directory: &DirectoryId) -> Option<&NodeId> {
         self.by_directory.get(directory)
+    }
+
+    /// Forgets all nodes, but no number that was given.
+    fn clear(&mut self) {
+        *self = Nodes { last: self.last, ..Nodes::default() };
     }
 
     /// Enters a node that is new, or has changed.
@@ -104,6 +109,41 @@ impl State {
             return Err(CatalogError::over(what, count.saturating_add(1), NODES_EVER_MAX));
         }
         Ok(RaftId(self.nodes.last + 1))
+    }
+
+    /// One node goes on alone, under a new raft id: none of what it, or another, promised under an
+    /// old one binds it.
+    pub(super) fn refound(
+        &mut self,
+        context: &Context,
+        refound: Refound,
+    ) -> Result<Outcome, CatalogError> {
+        let Refound { node, directory, address, forgets_others } = refound;
+        let wrong = |problem| CatalogError::NodeWrong { node: node.clone(), problem };
+        let id = NodeId::checked(&node).map_err(wrong)?;
+        check_address(&address).map_err(wrong)?;
+        if let Some(other) = self.nodes.of_directory(&directory).filter(|other| **other != id) {
+            return Err(CatalogError::DirectoryUsed { node: other.clone() });
+        }
+        let raft = RaftId(self.nodes.last.saturating_add(1));
+        let others: Vec<(NodeId, Node)> = self
+            .nodes
+            .iter()
+            .filter(|(other, _)| **other != id)
+            .map(|(other, node)| (other.clone(), Node::clone(node)))
+            .collect();
+        self.nodes.clear();
+        for (other, node) in others.into_iter().filter(|_| !forgets_others) {
+            if node.state != NodeState::Removed {
+                let state = NodeState::Removed;
+                self.events.add(context, Change::NodeChanged { node: other.clone(), state });
+            }
+            self.nodes.put(other, Node { state: NodeState::Removed, ..node });
+        }
+        let state = NodeState::Voter;
+        self.nodes.put(id.clone(), Node { raft, directory, address: address.clone(), state });
+        self.events.add(context, Change::NodeJoined { node: id, address });
+        Ok(Outcome::Joined { raft })
     }
 
     pub(super) fn set_node_state(

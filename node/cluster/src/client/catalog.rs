@@ -17,6 +17,9 @@ pub enum CatalogError {
     /// No member of the cluster that answered is a member of the catalog; each with its reason.
     #[error("nobody answers for the catalog: {}", .0.join("; "))]
     NoMember(Vec<String>),
+    /// Every member that answered keeps no catalog; each with its words.
+    #[error("nobody answers for the catalog: {}", .0.join("; "))]
+    Off(Vec<String>),
     /// Nothing was done.
     #[error("the catalog did nothing: {0}")]
     NotDone(String),
@@ -93,6 +96,8 @@ impl Client {
 struct Failures {
     /// Why nothing was asked of the catalog there.
     reasons: Vec<String>,
+    /// Who keeps no catalog.
+    off: Vec<String>,
     /// The last one that may have done it all the same, and why that is not known.
     unknown: Option<String>,
     /// The last one that did nothing, and why.
@@ -105,6 +110,7 @@ impl Failures {
         let message = format!("{name}: {}", failure.message);
         match kind {
             CatalogFailureKind::NoMember => self.reasons.push(failure.message),
+            CatalogFailureKind::Off => self.off.push(message),
             CatalogFailureKind::Invalid => return Err(CatalogError::Invalid(failure.message)),
             CatalogFailureKind::NotDone => self.not_done = Some(message),
             CatalogFailureKind::Unknown | CatalogFailureKind::Unspecified => {
@@ -129,7 +135,10 @@ impl Failures {
             (Some(reason), None) | (_, Some(reason)) if is_query => CatalogError::NotDone(reason),
             (Some(reason), _) => CatalogError::Unknown(reason),
             (None, Some(reason)) => CatalogError::NotDone(reason),
-            (None, None) => CatalogError::NoMember(self.reasons),
+            (None, None) if self.reasons.is_empty() && !self.off.is_empty() => {
+                CatalogError::Off(self.off)
+            }
+            (None, None) => CatalogError::NoMember([self.off, self.reasons].concat()),
         }
     }
 }

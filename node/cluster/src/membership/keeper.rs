@@ -187,3 +187,11 @@ pub(super) async fn read(disk: &Disk) -> Result<Option<(Layout, Bytes)>, KeepErr
     let layout = layout_from_toml(text, FILE).map_err(KeepError::Damaged)?;
     Ok(Some((layout, bytes)))
 }
+
+/// The layout that a data directory keeps, with its history.
+///
+/// # Errors
+/// [`KeepError`].
+pub async fn kept_layout(disk: &Disk) -> Result<Option<Layout>, KeepError> {
+    Ok(read(disk).await?.map(|(layout, _)| layout))
+}

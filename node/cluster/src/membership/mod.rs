@@ -17,4 +17,4 @@ mod tests;
 pub use apply::apply;
 pub use cluster::ClusterError;
 pub use follow::{ask_members, ask_members_until, follow};
-pub use keeper::{KeepError, LayoutKeeper};
+pub use keeper::{FILE as LAYOUT_FILE, KeepError, LayoutKeeper, kept_layout};

@@ -1,6 +1,7 @@
 //! What a node answers about names: messages of the group that agrees on them, and requests to the
 //! catalog.
 
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +20,13 @@ pub trait Agreement: Send + Sync {
 
     /// Does what the catalog is asked, within so long.
     async fn catalog(&self, request: v1::CatalogRequest, within: Duration) -> v1::CatalogResponse;
+
+    /// Writes the catalog as text into a directory below the data directory, beside the copy of a
+    /// store. Says whether the node has one to write.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    async fn save(&self, directory: &str) -> io::Result<bool>;
 }
 
 /// A node that takes no part.
@@ -34,8 +42,12 @@ impl Agreement for NoAgreement {
         None
     }
 
+    async fn save(&self, _: &str) -> io::Result<bool> {
+        Ok(false)
+    }
+
     async fn catalog(&self, _: v1::CatalogRequest, _: Duration) -> v1::CatalogResponse {
-        let kind = v1::CatalogFailureKind::NoMember.into();
+        let kind = v1::CatalogFailureKind::Off.into();
         let message = "this node keeps no catalog: catalog.enabled is false".to_owned();
         let failure = v1::CatalogFailure { kind, message };
         v1::CatalogResponse { answer: Some(Answer::Failure(failure)) }

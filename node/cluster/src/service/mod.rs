@@ -260,7 +260,13 @@ impl Node for NodeService {
         request: Request<v1::SnapshotRequest>,
     ) -> Answer<v1::SnapshotResponse> {
         let made = self.stores.quiet.snapshot(&request.into_inner().name).await;
-        let Snapshot { path, files } = made.map_err(|error| status_of(&error))?;
+        let Snapshot { path, mut files } = made.map_err(|error| status_of(&error))?;
+        let saved = self.agreement.save(&path).await;
+        files += u64::from(saved.map_err(|error| {
+            Status::internal(format!(
+                "{path} has no copy of the catalog, and is to be removed: {error}"
+            ))
+        })?);
         Ok(Response::new(v1::SnapshotResponse { path, files }))
     }
 

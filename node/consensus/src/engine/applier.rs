@@ -41,7 +41,7 @@ struct Shared {
     /// Bytes of the commands that were applied since the last snapshot, and of that.
     unsaved: AtomicU64,
     saved: AtomicU64,
-    /// More was applied.
+    /// More was applied, or a snapshot was put in force.
     grown: Notify,
 }
 
@@ -103,6 +103,12 @@ impl Applier {
             }
             more.await;
         }
+    }
+
+    /// Completes when the state has changed since this was called.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> + Send + '_ {
+        // From here on it misses no change, though nobody waits yet.
+        self.shared.grown.notified()
     }
 
     /// The state as this member has it.
@@ -193,6 +199,7 @@ impl RaftStateMachine<Types> for Applier {
         snapshot::put_in_force(disk, directory, snapshot).await?;
         let membership = meta.last_membership.clone();
         *self.state() = State { machine, applied: meta.last_log_id, membership };
+        self.shared.grown.notify_waiters();
         Ok(())
     }
 

@@ -38,6 +38,19 @@ impl<M: Machine> Group<M> {
         seen.expect("the engine lets us look once")
     }
 
+    /// Looks at the state as this member has it, now and whenever it has changed, until that gives
+    /// something. Safe to drop.
+    pub async fn until<T>(&self, mut look: impl FnMut(&M) -> Option<T>) -> T {
+        loop {
+            // First, so that no change falls between the look and the waiting.
+            let changed = self.core.changed();
+            if let Some(seen) = self.with_local(&mut look) {
+                return seen;
+            }
+            changed.await;
+        }
+    }
+
     /// Looks at a state that has everything which was acknowledged before this was called.
     ///
     /// # Errors

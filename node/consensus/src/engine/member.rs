@@ -22,6 +22,7 @@ use crate::message::{Member, Proposed};
 #[async_trait]
 pub(crate) trait Engine: Send + Sync {
     fn with(&self, look: &mut dyn FnMut(&dyn AnyMachine));
+    fn changed(&self) -> BoxFuture<'_, ()>;
     fn member(&self) -> MemberId;
     fn leader(&self) -> Option<Member>;
     fn status(&self) -> GroupStatus;
@@ -53,6 +54,10 @@ pub(crate) fn open<'a>(
 impl Engine for Core {
     fn with(&self, look: &mut dyn FnMut(&dyn AnyMachine)) {
         self.applier.with(look);
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.applier.changed())
     }
 
     fn member(&self) -> MemberId {

@@ -117,7 +117,19 @@ impl Journal {
         identity: Identity,
         rng: ChaCha12Rng,
     ) -> Result<(), JournalError> {
-        Writer::create(disk, directory, identity, rng).await
+        Writer::create(disk, directory, identity, None, rng).await
+    }
+
+    /// Makes an empty log behind a snapshot that ends with this entry, of a member that leads in the
+    /// entry's term; whatever is left in the directory of another log goes.
+    pub(crate) async fn create_behind(
+        disk: &Disk,
+        directory: &str,
+        identity: Identity,
+        saved: Position,
+        rng: ChaCha12Rng,
+    ) -> Result<(), JournalError> {
+        Writer::create(disk, directory, identity, Some(saved), rng).await
     }
 
     /// Opens the log that [`Journal::create`] made, and says what it holds.

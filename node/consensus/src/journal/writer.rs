@@ -67,6 +67,7 @@ impl Writer {
         disk: &Disk,
         directory: &str,
         identity: Identity,
+        saved: Option<Position>,
         mut rng: ChaCha12Rng,
     ) -> Result<(), JournalError> {
         disk.create_dir_all(directory).await?;
@@ -74,7 +75,9 @@ impl Writer {
             disk.remove(&path(directory, sequence)).await?;
         }
         let salt = rng.next_u64();
-        let (ballot, purged, committed) = (None, None, None);
+        let ballot =
+            |saved: Position| Ballot { term: saved.term, candidate: saved.leader, elected: true };
+        let (ballot, purged, committed) = (saved.map(ballot), saved, saved);
         let head = Head { format: FORMAT, identity, salt, ballot, purged, committed };
         begin(disk, directory, 0, &head, 0).await?;
         Manifest::new(identity, 0, 0).write(disk, directory).await

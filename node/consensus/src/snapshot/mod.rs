@@ -16,7 +16,7 @@ use gitstratum_host::disk::{File, OpenMode};
 use minicbor::{Decode, Encode};
 
 use crate::entry::{Members, Position};
-pub(crate) use read::load;
+pub(crate) use read::{load, load_as};
 pub(crate) use write::write;
 
 /// The name of the snapshot in force.

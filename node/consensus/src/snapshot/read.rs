@@ -7,7 +7,7 @@ use minicbor::Decoder;
 use super::{End, FORMAT, Head, Snapshot, SnapshotError};
 use crate::entry::format_of;
 use crate::frame::{self, At, Frame, HEADER_BYTES};
-use crate::machine::{AnyLoader, AnyMachine, PART_BYTES_MAX};
+use crate::machine::{AnyLoader, AnyMachine, LoadError, Loader, Machine, PART_BYTES_MAX};
 
 /// Longer than any frame.
 const FRAME_BYTES_MAX: usize = HEADER_BYTES + PART_BYTES_MAX;
@@ -37,6 +37,22 @@ pub(crate) async fn load(
     snapshot: &Snapshot,
     mut loader: Box<dyn AnyLoader>,
 ) -> Result<Box<dyn AnyMachine>, SnapshotError> {
+    read_parts(snapshot, |part| AnyLoader::take(&mut *loader, part)).await?;
+    loader.finish().map_err(|error| damaged(&snapshot.path, error.to_string()))
+}
+
+/// The state in a snapshot, of a machine that is known.
+pub(crate) async fn load_as<M: Machine>(snapshot: &Snapshot) -> Result<M, SnapshotError> {
+    let mut loader = M::Loader::default();
+    read_parts(snapshot, |part| Loader::take(&mut loader, part)).await?;
+    Loader::finish(loader).map_err(|error| damaged(&snapshot.path, error.to_string()))
+}
+
+/// Hands over the parts of a state, all of them or none is to be used.
+async fn read_parts(
+    snapshot: &Snapshot,
+    mut take: impl FnMut(Bytes) -> Result<(), LoadError>,
+) -> Result<(), SnapshotError> {
     let Snapshot { path, file, bytes, .. } = snapshot;
     let mut input = Input { file, bytes: *bytes, path, offset: 0, sequence: 0 };
     input.next().await?;
@@ -46,15 +62,14 @@ pub(crate) async fn load(
     while input.offset < input.bytes {
         let next = input.next().await?;
         let part = std::mem::replace(&mut waiting, next);
-        loader.take(part.body).map_err(|error| damaged(path, error.to_string()))?;
+        take(part.body).map_err(|error| damaged(path, error.to_string()))?;
         parts += 1;
     }
     let end: Result<End, _> = Decoder::new(&waiting.body).decode();
     match end {
-        Ok(end) if end.parts == parts => {}
-        _ => return Err(damaged(path, format!("it does not end behind its {parts} parts"))),
+        Ok(end) if end.parts == parts => Ok(()),
+        _ => Err(damaged(path, format!("it does not end behind its {parts} parts"))),
     }
-    loader.finish().map_err(|error| damaged(path, error.to_string()))
 }
 
 struct Input<'a> {

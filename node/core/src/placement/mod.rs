@@ -6,6 +6,7 @@
 //! computes the same replicas in the same order. Nothing here does I/O.
 
 mod arcs;
+mod change;
 mod cluster_id;
 mod current;
 mod document;

@@ -1,6 +1,7 @@
 //! Which layouts are refused, and what the ring gives for a few fixed ones. The
 //! general properties of the ring are in the `proptests` package.
 
+mod change;
 mod cluster_id;
 mod current;
 mod document;

@@ -1,5 +1,4 @@
-//! What `repo`, `token`, `events` and `node` accept: names, who may use them, who follows them, and
-//! who agrees on them.
+//! What `repo`, `token` and `events` accept: names, who may use them, and who follows them.
 
 use std::time::Duration;
 
@@ -120,20 +119,6 @@ pub struct RepoList {
     /// The cluster
     #[command(flatten)]
     pub client: ClientArguments,
-}
-
-/// What `node` can do.
-#[derive(Debug, Subcommand)]
-pub enum NodeCommand {
-    /// List the nodes that agree on names, and what part each has
-    List {
-        /// Print a JSON object a line
-        #[arg(long)]
-        json: bool,
-        /// The cluster
-        #[command(flatten)]
-        client: ClientArguments,
-    },
 }
 
 /// `events`

@@ -1,12 +1,12 @@
-//! Names: `repo`, `token`, `events` and `node`.
+//! Names: `repo`, `token`, `events` and `catalog`.
 
 mod events;
-mod nodes;
 mod repositories;
+mod text;
 mod tokens;
 
 use gitstratum_catalog::{Answer, Operation, Query};
-use gitstratum_cluster::client::CatalogError as AskError;
+use gitstratum_cluster::client::{CatalogError as AskError, Client};
 use serde::Serialize;
 
 use super::arguments::ClientArguments;
@@ -14,22 +14,26 @@ use super::{Failure, connect, seeded_by_the_system};
 use crate::catalog::{CallError, CatalogClient};
 
 pub(super) use events::events;
-pub(super) use nodes::node;
 pub(super) use repositories::repo;
+pub(super) use text::text;
 pub(super) use tokens::token;
 
 /// How often a command of which nobody knows whether it was done is sent again.
 const REPEATS: usize = 3;
 
-async fn catalog(arguments: &ClientArguments) -> Result<CatalogClient, Failure> {
-    let client = connect(arguments).await?;
+pub(super) async fn catalog(arguments: &ClientArguments) -> Result<CatalogClient, Failure> {
+    of_client(connect(arguments).await?)
+}
+
+/// The catalog of the cluster that this client knows.
+pub(super) fn of_client(client: Client) -> Result<CatalogClient, Failure> {
     // On whose behalf, for events and reflogs: nothing is allowed by it.
     let who = std::env::var("USER").unwrap_or_else(|_| "gitstratum".to_owned());
     Ok(CatalogClient::new(client, &who, &mut seeded_by_the_system()?))
 }
 
 /// Has the catalog do something, and finds out whether it did.
-async fn call(
+pub(super) async fn call(
     catalog: &mut CatalogClient,
     operation: Operation,
 ) -> Result<gitstratum_catalog::Outcome, Failure> {
@@ -43,21 +47,21 @@ async fn call(
     done.map_err(failed)
 }
 
-async fn ask(catalog: &CatalogClient, query: &Query) -> Result<Answer, Failure> {
+pub(super) async fn ask(catalog: &CatalogClient, query: &Query) -> Result<Answer, Failure> {
     catalog.ask(query).await.map_err(failed)
 }
 
-fn failed(error: CallError) -> Failure {
+pub(super) fn failed(error: CallError) -> Failure {
     Failure::Operation(error.to_string())
 }
 
 /// An answer to another question.
-fn other<T>() -> Result<T, Failure> {
+pub(super) fn other<T>() -> Result<T, Failure> {
     Err(failed(CallError::Other))
 }
 
 /// One line of JSON.
-fn line(value: &impl Serialize) -> Result<String, Failure> {
+pub(super) fn line(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string(value);
     Ok(text.map_err(|error| Failure::Operation(error.to_string()))? + "\n")
 }

@@ -74,9 +74,15 @@ fn operations() -> BoxedStrategy<Operation> {
     let layout = layout.prop_map(|(layout, accept_loss)| {
         Operation::ApplyLayout(ApplyLayout { layout: Arc::new(layout), accept_loss })
     });
+    let adopt = layouts().prop_map(|layout| Operation::AdoptLayout(Arc::new(layout)));
     let join = (text(), any::<[u8; 16]>(), text());
     let join = join.prop_map(|(node, directory, address)| {
         Operation::JoinNode(JoinNode { node, directory: DirectoryId(directory), address })
+    });
+    let refound = (text(), any::<[u8; 16]>(), text(), any::<bool>());
+    let refound = refound.prop_map(|(node, directory, address, forgets_others)| {
+        let directory = DirectoryId(directory);
+        Operation::Refound(Refound { node, directory, address, forgets_others })
     });
     let states = prop::sample::select(vec![
         NodeState::Joining,
@@ -104,7 +110,9 @@ fn operations() -> BoxedStrategy<Operation> {
         repository().prop_map(|repository| Operation::PurgeRepository { repository }),
         pushes().prop_map(Operation::Push),
         layout,
+        adopt,
         join,
+        refound,
         (text(), states).prop_map(|(node, state)| Operation::SetNodeState { node, state }),
         token,
         (0..4_u64).prop_map(|token| Operation::RevokeToken { token: TokenId(token) }),

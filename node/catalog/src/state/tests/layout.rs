@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gitstratum_core::placement::Layout;
+use gitstratum_core::placement::{ClusterId, Layout};
 
 use crate::Outcome;
 use crate::command::{ApplyLayout, Operation};
@@ -54,6 +54,28 @@ fn a_cluster_from_before_is_taken_over_with_its_history() {
     first.previous = vec![Arc::new(layout(5, (3, 2, 2), "n1"))];
     let reason = Machine::new().refused(apply(first));
     assert!(reason.starts_with("layout: previous[0].cluster.replicas: 3 exceeds"), "{reason}");
+}
+
+#[test]
+fn a_layout_that_nodes_go_by_already_is_adopted_and_never_an_older_one() {
+    let adopt = |version, nodes| Operation::AdoptLayout(Arc::new(layout(version, QUORUMS, nodes)));
+    let mut machine = Machine::new();
+    machine.done(adopt(3, "n1 n2 n3"));
+    // It takes away two of three replicas, and skips versions: it came into force all the same.
+    let in_force = |version, changed| Outcome::LayoutInForce { version, changed };
+    assert_eq!(machine.done(adopt(7, "n1 n4 n5")), in_force(7, true));
+    assert_eq!(machine.done(adopt(7, "n1 n4 n5")), in_force(7, false));
+    assert_eq!(machine.done(adopt(3, "n1 n2 n3")), in_force(7, false));
+    assert_eq!(machine.state.layout().unwrap().version, 7);
+    let reason = machine.refused(adopt(7, "n1 n2 n3"));
+    assert!(reason.contains("7 is in force with other contents"), "{reason}");
+    let strange = Layout {
+        cluster: Some(ClusterId::parse("other").unwrap()),
+        ..layout(8, QUORUMS, "n1 n4 n5")
+    };
+    assert!(machine.refused(Operation::AdoptLayout(Arc::new(strange))).contains("cluster.id"));
+    // What is proposed goes on from there.
+    assert_eq!(machine.done(apply(layout(8, QUORUMS, "n1 n4 n5 n6"))), in_force(8, true));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Nodes: ids that belong to one directory for good.
 
 use crate::Outcome;
-use crate::command::Operation;
+use crate::command::{Operation, Refound};
 use crate::entity::NodeState;
 use crate::fixture::*;
-use crate::ids::RaftId;
+use crate::ids::{DirectoryId, RaftId};
 
 fn becomes(node: &str, state: NodeState) -> Operation {
     Operation::SetNodeState { node: node.to_owned(), state }
@@ -27,6 +27,37 @@ fn a_node_id_belongs_to_one_directory_and_a_raft_id_to_one_node() {
     let reason = machine.refused(join("n2", 2));
     assert!(reason.starts_with("node n2 was removed from the cluster"), "{reason}");
     assert_eq!(machine.done(join("n3", 3)), Outcome::Joined { raft: RaftId(3) });
+}
+
+#[test]
+fn one_node_begins_anew_under_a_raft_id_that_nobody_had() {
+    let three = || {
+        let mut machine = Machine::new();
+        for (node, directory) in [("n1", 1), ("n2", 2), ("n3", 3)] {
+            machine.done(join(node, directory));
+        }
+        machine.done(apply(layout(1, (3, 2, 2), "n1 n2 n3")));
+        machine
+    };
+    let refound = |node: &str, directory, forgets_others| {
+        let (node, address) = (node.to_owned(), "n3:7400".to_owned());
+        let directory = DirectoryId([directory; 16]);
+        Operation::Refound(Refound { node, directory, address, forgets_others })
+    };
+    let mut machine = three();
+    assert_eq!(machine.done(refound("n3", 3, false)), Outcome::Joined { raft: RaftId(4) });
+    let states: Vec<_> = machine.state.nodes().map(|(_, node)| node.state).collect();
+    assert_eq!(states, [NodeState::Removed, NodeState::Removed, NodeState::Voter]);
+    assert!(machine.refused(join("n1", 1)).starts_with("node n1 was removed"));
+    assert_eq!(machine.done(join("n4", 4)), Outcome::Joined { raft: RaftId(5) });
+
+    // From a dump: copies of the others' stores come back as new members under their ids.
+    let mut machine = three();
+    assert!(machine.refused(refound("n3", 2, true)).contains("the one of node n2"));
+    assert_eq!(machine.done(refound("n3", 9, true)), Outcome::Joined { raft: RaftId(4) });
+    assert_eq!(machine.state.nodes().count(), 1);
+    assert_eq!(machine.done(join("n1", 8)), Outcome::Joined { raft: RaftId(5) });
+    assert!(machine.refused(join("n3", 3)).contains("another data directory"));
 }
 
 #[test]

@@ -1,0 +1,162 @@
+//! `join`: a data directory that belongs to a cluster which is there.
+//!
+//! Invariant: nothing is made before the cluster has said that it knows no such node; and what was
+//! interrupted goes on with the same directory id, so that the cluster has one member for it.
+
+use std::path::Path;
+
+use gitstratum_catalog::command::JoinNode;
+use gitstratum_catalog::{Answer, Operation, Outcome, Query};
+use gitstratum_core::placement::{Layout, NodeId};
+use gitstratum_host::Disk;
+
+use super::agreed::Agreed;
+use super::arguments::{ClientArguments, Join};
+use super::catalog::{ask, call, other};
+use super::serve::refused;
+use super::vicinity::check_around;
+use super::{Failure, connect, note, seeded_by_the_system, show, wrong_configuration};
+use crate::catalog::{CatalogClient, Joining};
+use crate::config::{Config, ConfigOverrides, KeptMember, MemberOverrides, data_directory};
+use crate::server::{check_founded, prepare_join};
+
+/// Makes the directory, and the node a member.
+pub(super) async fn join(asked: Join) -> Result<(), Failure> {
+    let overrides =
+        ConfigOverrides { data: asked.data, listen: asked.listen, ..ConfigOverrides::default() };
+    let directory = data_directory(asked.config.as_deref(), &overrides);
+    let goes_on = match directory.map_err(wrong_configuration)? {
+        Some(data) => {
+            check_around(&data).await?;
+            goes_on(&Disk::new(&data), &data).await?
+        }
+        // Said with what else is wrong.
+        None => false,
+    };
+    let address = match (&asked.address, asked.listen) {
+        (Some(address), _) => address.clone(),
+        (None, Some(listen)) => listen.to_string(),
+        (None, None) => {
+            let problem = "--address: missing: where do other nodes and clients reach it?";
+            return Err(Failure::Usage(problem.to_owned()));
+        }
+    };
+    let node = NodeId::checked(&asked.id).map_err(|problem| usage("id", &problem))?;
+    let client = ClientArguments { peers: asked.peers.clone(), timeout: None, zone: None };
+    let client = connect(&client).await?;
+    let Some(cluster) = client.layout().cluster.clone() else {
+        return Err(Failure::Operation("the cluster does not say which one it is".to_owned()));
+    };
+    let agreed = Agreed::of(client.clone(), &client.layout()).await?;
+    let Some(Agreed { mut catalog, layout }) = agreed else {
+        return Err(Failure::Operation(
+            "the catalog of this cluster is switched off: write the node into the layout, make its \
+             directory with `gitstratum init --config FILE`, and apply the layout"
+                .to_owned(),
+        ));
+    };
+    if !goes_on {
+        refuse_known(&catalog, &layout, &node).await?;
+    }
+    let joining = Joining {
+        address: address.clone(),
+        zone: asked.zone.clone(),
+        weight: asked.weight,
+        replicas: asked.replicas,
+        spare: asked.spare,
+    };
+    // Looked at before anything is made: what it will ask for.
+    let next = joining.enter(&node, &layout);
+    let next = next.map_err(|error| usage(wrong_flag(&error.field), &error.problem))?;
+    let kept = KeptMember {
+        node_id: node.clone(),
+        layout: Layout::clone(&layout),
+        address: Some(address.clone()),
+    };
+    let member = MemberOverrides { kept: Some(kept), ..MemberOverrides::default() };
+    let loaded = Config::load_member(asked.config.as_deref(), overrides, member);
+    let loaded = loaded.map_err(wrong_configuration)?;
+    let (config, data) = (&loaded.config, loaded.data.as_path());
+    if config.layout != *layout {
+        let problem = "the configuration describes a cluster: with one, a node is made by \
+                       `gitstratum init --config FILE`";
+        return Err(usage("config", problem));
+    }
+    let disk = Disk::new(data);
+    let rng = &mut seeded_by_the_system()?;
+    let joined = prepare_join(config, &disk, &joining, rng).await;
+    let joined = joined.map_err(|error| refused(error, data))?;
+    let ask = JoinNode { node: node.to_string(), directory: joined.directory, address };
+    let member = match call(&mut catalog, Operation::JoinNode(ask)).await {
+        Ok(Outcome::Joined { raft }) => raft.0,
+        Ok(_) => return other(),
+        Err(error) => {
+            return Err(Failure::Operation(format!(
+                "{error}; the directory {} was made for it: empty it before it is used for another \
+                 node",
+                data.display()
+            )));
+        }
+    };
+    joined.became(&disk, member, rng).await.map_err(|error| refused(error, data))?;
+    show(&format!("node {node} member {member} cluster {cluster} data {}\n", data.display()))?;
+    let listen = match joining.address == config.listen.to_string() {
+        true => String::new(),
+        false => format!(" --listen {}", config.listen),
+    };
+    note(format_args!("start it: gitstratum serve --data {}{listen}", data.display()));
+    match asked.spare {
+        true => note(format_args!(
+            "it enters the layout by `gitstratum node replace ID --with {node}`, or `node add {node}`"
+        )),
+        false => note(format_args!(
+            "then it enters the layout: version {}, N={} W={} R={}",
+            next.version, next.replicas, next.write_quorum, next.read_quorum
+        )),
+    }
+    Ok(())
+}
+
+fn usage(flag: &str, problem: &str) -> Failure {
+    Failure::Usage(format!("--{flag}: {problem}"))
+}
+
+/// The flag that a field of a layout comes from.
+fn wrong_flag(field: &str) -> &str {
+    match field.rsplit_once('.').map_or(field, |(_, name)| name) {
+        "replicas" | "write_quorum" | "read_quorum" => "replicas",
+        "node" => "id",
+        name => name,
+    }
+}
+
+/// Whether the directory is one whose joining was interrupted.
+async fn goes_on(disk: &Disk, data: &Path) -> Result<bool, Failure> {
+    // What is no node's, and cannot become one, is refused by name when it is opened.
+    let Ok(owner) = check_founded(disk, data).await else { return Ok(false) };
+    let joining = Joining::read(disk).await;
+    match joining.map_err(Failure::operation(format!("data: {}", data.display())))? {
+        Some(_) => Ok(true),
+        None => Err(Failure::Operation(format!(
+            "data: {}: it is node {owner}'s, and belongs to its cluster for good; a node that joins \
+             needs a new directory",
+            data.display()
+        ))),
+    }
+}
+
+/// Refuses an id that a node has, or had.
+async fn refuse_known(
+    catalog: &CatalogClient,
+    layout: &Layout,
+    node: &NodeId,
+) -> Result<(), Failure> {
+    let Answer::Nodes(nodes) = ask(catalog, &Query::Nodes).await? else { return other() };
+    match layout.knows(node) || nodes.iter().any(|(id, _)| id == node.as_str()) {
+        true => Err(Failure::Operation(format!(
+            "node id {node} belongs to another data directory, for good: join under another id. If \
+             that machine lost its disk: `gitstratum node replace {node} --with NEW`"
+        ))),
+        false => Ok(()),
+    }
+}
