@@ -268,7 +268,9 @@ impl Resolving<'_> {
             chunks: self.stored.clone().into(),
             len: stored_bytes,
         };
-        let end = (offset + len as u64).min(stored_bytes);
+        // To the end of the chunk, which is at hand: more is asked for soon.
+        let chunk_end = (offset / CHUNK_DATA_BYTES_MAX as u64 + 1) * CHUNK_DATA_BYTES_MAX as u64;
+        let end = (offset + len as u64).max(chunk_end).min(stored_bytes);
         self.intake.chunks.range(&lies, offset..end).await
     }
 
