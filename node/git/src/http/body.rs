@@ -4,17 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use gitstratum_core::limits::{
-    GIT_STALL_BYTES_MIN, GIT_STALL_TIMEOUT, REFUSED_BODY_BYTES_MAX, REFUSED_BODY_TIMEOUT,
-};
+use gitstratum_core::limits::{GIT_STALL_BYTES_MIN, GIT_STALL_TIMEOUT};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::Instant;
 
 use super::gzip::Inflated;
 use super::requests::Requests;
+use crate::protocol;
 use crate::service::PackBody;
 
 /// How a body is encoded.
@@ -103,24 +100,9 @@ impl Progress {
     }
 }
 
-/// Receives and drops the body of a request that is refused, if it is not too much and does not
-/// take too long: the client would not read why otherwise.
+/// Receives and drops the body of a request that is refused, so that the client reads why.
 pub(super) fn drain(body: Incoming, requests: Arc<Requests>) {
-    if body.is_end_stream() {
-        return;
+    if !body.is_end_stream() {
+        tokio::spawn(protocol::drain(received(body, requests)));
     }
-    tokio::spawn(async move {
-        let mut left_bytes = REFUSED_BODY_BYTES_MAX;
-        let mut body = received(body, requests);
-        let draining = async {
-            while let Some(Ok(part)) = body.next().await {
-                match left_bytes.checked_sub(Bytes::len(&part) as u64) {
-                    Some(left) => left_bytes = left,
-                    None => return,
-                }
-            }
-        };
-        // However it ends, the answer was given.
-        let _ = tokio::time::timeout(REFUSED_BODY_TIMEOUT, draining).await;
-    });
 }

@@ -3,4 +3,5 @@
 mod bodies;
 mod parsers;
 mod requests;
+mod stalls;
 mod support;

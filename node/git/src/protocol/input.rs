@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use gitstratum_core::limits::{REFUSED_BODY_BYTES_MAX, REFUSED_BODY_TIMEOUT};
 
 use super::error::{ProtocolError, shown};
 use crate::pkt_line::{Decoder, LENGTH_BYTES, Packet};
@@ -63,14 +64,31 @@ impl Input {
         }
     }
 
-    /// What follows the last packet that was taken.
-    pub fn into_rest(self) -> PackBody {
-        let rest = self.decoder.into_rest();
+    /// What follows the last packet that was taken. Nothing is left here.
+    pub fn take_rest(&mut self) -> PackBody {
+        let body = std::mem::replace(&mut self.body, Box::pin(futures_util::stream::empty()));
+        let rest = std::mem::take(&mut self.decoder).into_rest();
         if rest.is_empty() {
-            return self.body;
+            return body;
         }
-        Box::pin(futures_util::stream::iter([Ok(rest)]).chain(self.body))
+        Box::pin(futures_util::stream::iter([Ok(rest)]).chain(body))
     }
+}
+
+/// Receives and drops what is left of the body of a request that was refused, if it is not too much
+/// and does not take too long: the client would not read why otherwise.
+pub(crate) async fn drain(mut body: PackBody) {
+    let mut left_bytes = REFUSED_BODY_BYTES_MAX;
+    let draining = async {
+        while let Some(Ok(bytes)) = body.next().await {
+            match left_bytes.checked_sub(bytes.len() as u64) {
+                Some(left) => left_bytes = left,
+                None => return,
+            }
+        }
+    };
+    // However it ends, the answer was given.
+    let _ = tokio::time::timeout(REFUSED_BODY_TIMEOUT, draining).await;
 }
 
 /// What is said of a line that has no place where it stands.

@@ -26,10 +26,13 @@ mod response;
 mod tests;
 mod upload_pack;
 
+use gitstratum_core::limits::{FETCH_REQUEST_BYTES_MAX, PUSH_COMMAND_BYTES_MAX};
+
 use crate::service::{PackBody, Repository};
 
 pub use advertise::advertise;
 pub use error::{Failure, ProtocolError};
+pub(crate) use input::drain;
 pub use output::Output;
 
 use input::Input;
@@ -110,23 +113,23 @@ pub async fn serve(
     body: PackBody,
     output: &Output,
 ) -> Result<(), Failure> {
-    let mut response = Response::new(output);
-    let served = match (service, version) {
-        (Service::UploadPack, Version::V2) => {
-            let mut input = Input::new(body, gitstratum_core::limits::FETCH_REQUEST_BYTES_MAX);
-            command::serve(repository, &mut input, &mut response).await
-        }
-        (Service::UploadPack, Version::V0 | Version::V1) => {
-            let mut input = Input::new(body, gitstratum_core::limits::FETCH_REQUEST_BYTES_MAX);
-            upload_pack::stateless::serve(repository, &mut input, &mut response).await
-        }
-        (Service::ReceivePack, _) => {
-            let input = Input::new(body, gitstratum_core::limits::PUSH_COMMAND_BYTES_MAX);
-            receive_pack::serve(repository, input, &mut response).await
-        }
+    let bytes_max = match service {
+        Service::UploadPack => FETCH_REQUEST_BYTES_MAX,
+        Service::ReceivePack => PUSH_COMMAND_BYTES_MAX,
     };
-    match served {
-        Ok(()) => Ok(()),
-        Err(error) => Err(Failure { told: response.refuse(&error).await, error }),
+    let (mut input, mut response) = (Input::new(body, bytes_max), Response::new(output));
+    let (asked, answer) = (&mut input, &mut response);
+    let served = match (service, version) {
+        (Service::UploadPack, Version::V2) => command::serve(repository, asked, answer).await,
+        (Service::UploadPack, Version::V0 | Version::V1) => {
+            upload_pack::stateless::serve(repository, asked, answer).await
+        }
+        (Service::ReceivePack, _) => receive_pack::serve(repository, asked, answer).await,
+    };
+    let Err(error) = served else { return Ok(()) };
+    let told = response.refuse(&error).await;
+    if told {
+        drain(input.take_rest()).await;
     }
+    Err(Failure { error, told })
 }

@@ -60,8 +60,11 @@ impl<'a> Response<'a> {
 
     /// Tells the client why there is no more; whether that was possible.
     pub async fn refuse(&mut self, error: &ProtocolError) -> bool {
-        if matches!(error, ProtocolError::Told(_)) {
-            return true;
+        match error {
+            ProtocolError::Told(_) => return true,
+            // Nobody takes it, or too slowly to be waited for once more.
+            ProtocolError::Repository(RepositoryError::Gone) => return false,
+            _ => {}
         }
         let mut packets = Packets::new();
         match self.framing {

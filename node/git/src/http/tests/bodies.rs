@@ -119,23 +119,32 @@ async fn one_who_waits_to_go_on_is_told_so_or_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_push_that_is_refused_is_told_so_while_it_still_sends() {
+async fn who_is_refused_is_told_so_while_it_still_sends() {
     let outcome = PushOutcome { unpacked: Err("too large".into()), verdicts: vec![Ok(())] };
     let served = Served::new(Scripted { push: Ok(outcome), reads: 1, ..Scripted::default() });
     let command = format!("{} {} refs/a\0report-status", "0".repeat(40), id(1));
-    let body = [request(&[&command, "0000"]), vec![b'x'; 3 << 20]].concat();
-    let (mut client, _serving) = served.connect(1 << 10);
-    let (mut reader, mut writer) = tokio::io::split(&mut client);
-    let sent = post("a", "git-receive-pack", "", &body);
-    let (sent, answer) =
-        futures_util::future::join(async { writer.write_all(&sent).await }, async {
-            let mut answer = Vec::new();
-            reader.read_to_end(&mut answer).await.map(|_| answer)
-        })
+    let cases = [
+        ("git-receive-pack", request(&[&command, "0000"]), "unpack too large"),
+        ("git-receive-pack", request(&["dance"]), "ERR protocol error: expected old/new/ref"),
+        ("git-upload-pack", request(&["dance"]), "ERR git upload-pack: protocol error"),
+        ("git-dance", request(&["dance"]), "there is nothing at this path"),
+    ];
+    for (service, begin, told) in cases {
+        let (mut client, _serving) = served.connect(1 << 10);
+        let (mut reader, mut writer) = tokio::io::split(&mut client);
+        let body = [begin, vec![b'x'; 3 << 20]].concat();
+        let sent = post("a", service, "", &body);
+        let mut answer = Vec::new();
+        let (sent, read) = futures_util::future::join(
+            async { writer.write_all(&sent).await },
+            reader.read_to_end(&mut answer),
+        )
         .await;
-    sent.expect("all of it is taken");
-    let answer = String::from_utf8_lossy(&answer.unwrap()).into_owned();
-    assert!(answer.contains("unpack too large"), "{answer}");
+        sent.expect("all of it is taken");
+        read.unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.contains(told), "{answer}");
+    }
     served.until("requests_in_flight", 0).await;
 }
 

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
-use gitstratum_core::limits::{REFUSED_BODY_BYTES_MAX, REFUSED_BODY_TIMEOUT};
+use futures_util::Stream;
 
+use super::super::input;
 use crate::service::PackBody;
 
 /// Whether a body has ended.
@@ -59,21 +59,11 @@ impl Lender {
         self.ended.clone()
     }
 
-    /// Receives and drops what is left, if it is not too much and does not take too long: the
-    /// client would not read the answer otherwise.
+    /// Receives and drops what is left.
     pub async fn drain(self) {
-        let Some(mut body) = take(&self.slot) else { return };
-        let mut left_bytes = REFUSED_BODY_BYTES_MAX;
-        let draining = async {
-            while let Some(Ok(bytes)) = body.next().await {
-                match left_bytes.checked_sub(bytes.len() as u64) {
-                    Some(left) => left_bytes = left,
-                    None => return,
-                }
-            }
-        };
-        // However it ends, the answer was given.
-        let _ = tokio::time::timeout(REFUSED_BODY_TIMEOUT, draining).await;
+        if let Some(body) = take(&self.slot) {
+            input::drain(body).await;
+        }
     }
 }
 

@@ -23,10 +23,10 @@ use crate::service::{ProgressSink, PushOutcome, PushRequest, Repository, Reposit
 /// Serves a push.
 pub(super) async fn serve(
     repository: &dyn Repository,
-    mut input: Input,
+    input: &mut Input,
     response: &mut Response<'_>,
 ) -> Result<(), ProtocolError> {
-    let commands = read_commands(repository, &mut input).await?;
+    let commands = read_commands(repository, input).await?;
     if commands.list.is_empty() {
         return Ok(());
     }
@@ -37,10 +37,10 @@ pub(super) async fn serve(
     commands.capabilities.log();
     commands.capabilities.check_object_format(repository.object_format())?;
     let options = match commands.capabilities.has("push-options") {
-        true => commands::read_options(&mut input).await?,
+        true => commands::read_options(input).await?,
         false => Vec::new(),
     };
-    let mut lender = Lender::of(input.into_rest());
+    let mut lender = Lender::of(input.take_rest());
     let pushed = push(repository, &commands, options, &mut lender, response, side_band).await;
     let answered = answer(&commands, pushed, response, side_band).await;
     lender.drain().await;
