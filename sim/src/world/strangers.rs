@@ -4,7 +4,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use gitstratum::config::{CatalogConfig, Config, PoolConfig, RepairConfig, StoreConfig};
+use gitstratum::config::{
+    CatalogConfig, Config, HttpConfig, PoolConfig, RepairConfig, StoreConfig,
+};
 use gitstratum::server;
 use gitstratum_core::placement::{Layout, NodeId};
 use gitstratum_host::simulated::{DiskProfile, Machine};
@@ -61,6 +63,7 @@ impl Cluster {
                         pool: PoolConfig::default(),
                         repair: RepairConfig::default(),
                         catalog: CatalogConfig { enabled: false, ..CatalogConfig::default() },
+                        http: HttpConfig::default(),
                         layout,
                         alone: false,
                     };
