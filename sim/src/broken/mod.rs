@@ -17,6 +17,7 @@ mod lacks;
 mod layouts;
 mod readers;
 mod repairs;
+mod unchecked;
 mod writers;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ use lacks::Lacks;
 pub use layouts::{Followers, without_sources};
 pub use readers::{Belief, Credulous};
 pub use repairs::NoReadRepair;
+pub use unchecked::UncheckedGateway;
 pub use writers::{FirstWritesOnly, Neglect, Quorum};
 
 /// The age at which a connection is replaced.

@@ -24,6 +24,7 @@ use crate::runner::{on_a_fresh_thread, runtime};
 use crate::scenario::Plan;
 use crate::trace::{Recorder, Records};
 use crate::verdict::Verdict;
+use crate::workload::git::Histories;
 use crate::workload::{Ledger, Quiet, stream};
 use crate::world::{Cluster, Panics, Run};
 
@@ -91,6 +92,7 @@ fn world(plan: &Plan) -> Run {
         seed: 0,
         recorder: Recorder::new(Records::default()),
         ledger: Ledger::default(),
+        histories: Histories::default(),
         quiet: Quiet::default(),
         panics: Panics::default(),
         followers: Followers::default(),

@@ -25,6 +25,7 @@ fn trace() -> Vec<Record> {
         compares: true,
         finds_rot: false,
         catalog: None,
+        git: None,
     };
     let wanted = Wanted {
         id: "ab".into(),

@@ -49,12 +49,14 @@ pub(super) fn check(plan: &Plan) -> Checked {
     store(&plan.store)?;
     repair(&plan.repair)?;
     plan.catalog.as_ref().map_or(Ok(()), super::CatalogPlan::check)?;
+    plan.git.as_ref().map_or(Ok(()), |git| git.check(plan.catalog.is_some()))?;
     workload(&plan.workload, plan.cluster.zones)?;
     expect(&plan.expect)?;
     let names = Names {
         nodes: plan.cluster.nodes,
         clients: plan.workload.clients,
         catalog_clients: plan.catalog.as_ref().map(|catalog| catalog.clients),
+        git_clients: plan.git.as_ref().map_or(0, |git| git.clients),
     };
     if let Some(firewall) = &plan.firewall {
         let unknown = firewall.nodes.iter().find(|name| !names.is_node(name));
@@ -209,6 +211,8 @@ struct Names {
     clients: usize,
     /// Those of the catalog, if there is one.
     catalog_clients: Option<usize>,
+    /// Those that push and clone.
+    git_clients: usize,
 }
 
 impl Names {
@@ -226,6 +230,7 @@ impl Names {
         self.is_node(name)
             || self.is_client(name)
             || (1..=catalog_clients).any(|number| name == format!("r{number}"))
+            || (1..=self.git_clients).any(|number| name == format!("g{number}"))
     }
 
     fn is_client(self, name: &str) -> bool {

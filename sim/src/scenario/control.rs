@@ -71,6 +71,10 @@ pub enum Control {
     RenumberedRetry,
     /// Nodes whose disks do not sync the log of the catalog, and say that they did.
     UnsyncedLog,
+    /// Nodes whose disks do not sync what they store, and say that they did.
+    UnsyncedSegments,
+    /// A Git gateway that updates refs without looking whether their objects are there.
+    UncheckedConnectivity,
 }
 
 /// What a control lacks something of.
@@ -86,7 +90,7 @@ pub enum Weakens {
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 28] = [
+    pub const ALL: [Control; 30] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -115,6 +119,8 @@ impl Control {
         Control::LocalReads,
         Control::RenumberedRetry,
         Control::UnsyncedLog,
+        Control::UnsyncedSegments,
+        Control::UncheckedConnectivity,
     ];
 
     /// As scenario files and the command line have it.
@@ -149,6 +155,8 @@ impl Control {
             Control::LocalReads => "local-reads",
             Control::RenumberedRetry => "renumbered-retry",
             Control::UnsyncedLog => "unsynced-log",
+            Control::UnsyncedSegments => "unsynced-segments",
+            Control::UncheckedConnectivity => "unchecked-connectivity",
         }
     }
 
@@ -175,7 +183,8 @@ impl Control {
             | Control::EmptyAsProof
             | Control::DamagedAsAbsent
             | Control::LocalReads
-            | Control::RenumberedRetry => Weakens::Client,
+            | Control::RenumberedRetry
+            | Control::UncheckedConnectivity => Weakens::Client,
             Control::NoDelivery
             | Control::NoAntiEntropy
             | Control::ActivePeersOnly
@@ -183,7 +192,8 @@ impl Control {
             | Control::NoCompaction
             | Control::UnsyncedCompaction
             | Control::NoClusterId
-            | Control::UnsyncedLog => Weakens::Nodes,
+            | Control::UnsyncedLog
+            | Control::UnsyncedSegments => Weakens::Nodes,
         }
     }
 

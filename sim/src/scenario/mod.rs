@@ -13,6 +13,7 @@ mod catalog;
 mod check;
 mod control;
 mod files;
+mod git;
 mod layouts;
 mod plan;
 mod read;
@@ -30,6 +31,7 @@ pub use action::{Action, Direction, DiskOperations, Speech, StoreFile, Stray};
 pub use catalog::{CatalogPlan, FOLLOWER, LEADER};
 pub use control::{Control, Weakens};
 pub use files::{load_all, load_named};
+pub use git::GitPlan;
 pub use layouts::{LayoutChange, first_layout};
 pub use plan::{
     ClusterPlan, DiskPlan, Expectations, FirewallPlan, NetworkPlan, Plan, PowerLoss, RepairPlan,

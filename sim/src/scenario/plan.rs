@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, CatalogPlan, Control, MillisRange, Step, Stray, Time, TimeRange, is_default};
+use super::{
+    Action, CatalogPlan, Control, GitPlan, MillisRange, Step, Stray, Time, TimeRange, is_default,
+};
 
 /// What a scenario asks for, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +47,8 @@ pub struct Plan {
     pub repair: RepairPlan,
     /// How nodes agree on names, and who asks them to; they do not if not given.
     pub catalog: Option<CatalogPlan>,
+    /// Who pushes and clones; nodes do not serve Git if not given.
+    pub git: Option<GitPlan>,
     /// Who asks for what.
     pub workload: WorkloadPlan,
     /// What must hold besides the invariants.

@@ -5,8 +5,8 @@
 use serde::Serialize;
 
 use super::{
-    Call, CatalogCall, CatalogOutcome, HintSample, Outcome, Phase, Progress, Setting, Stop, Wanted,
-    WriterSample,
+    Call, CatalogCall, CatalogOutcome, GitCall, GitObject, GitOutcome, HintSample, Outcome, Phase,
+    Progress, Setting, Stop, Wanted, WriterSample,
 };
 
 /// What can happen.
@@ -317,6 +317,29 @@ pub enum Event {
     },
     /// The actor has no catalog then, or has it no longer.
     NoCatalog,
+    /// A Git client made objects, which it is about to push.
+    GitMade {
+        /// All of them.
+        objects: Vec<GitObject>,
+    },
+    /// A Git client begins a request.
+    GitAsked {
+        /// Number of the request, unique among those of Git clients.
+        op: u64,
+        /// The node that it goes to.
+        node: String,
+        /// The repository that it is about.
+        repository: String,
+        /// What it asks.
+        call: GitCall,
+    },
+    /// It has an answer, or gave up.
+    GitAnswered {
+        /// Number of the request.
+        op: u64,
+        /// What it was told.
+        outcome: GitOutcome,
+    },
     /// The run came to its end.
     Ended,
     /// A machine's code panicked; nothing follows.

@@ -9,6 +9,7 @@
 
 mod catalog;
 mod event;
+mod git;
 mod recorder;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use catalog::{CatalogCall, CatalogOutcome, Expected, RefUpdate, RefVerdict};
 pub use event::Event;
+pub use git::{CLONER, Delivery, GitCall, GitObject, GitOutcome, GitUpdate, Service};
 pub use recorder::{Recorder, Records};
 
 /// One thing that happened.
@@ -77,6 +79,9 @@ pub struct Setting {
     /// What the catalog has to come to, where nodes have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub catalog: Option<CatalogSetting>,
+    /// What Git clients have to come to, where nodes serve them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitSetting>,
 }
 
 /// What the catalog has to come to.
@@ -88,6 +93,17 @@ pub struct CatalogSetting {
     pub updates_min: u64,
     /// `catalog.snapshots_min`.
     pub snapshots_min: u64,
+}
+
+/// What Git clients have to come to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GitSetting {
+    /// `git.answer_within` in microseconds.
+    pub answer_within_us: u64,
+    /// `git.pushes_min`.
+    pub pushes_min: u64,
+    /// `git.fetches_min`.
+    pub fetches_min: u64,
 }
 
 /// The parts of a run, in order.

@@ -301,7 +301,10 @@ fn reachability<'a>(
 ) -> Spans<'a> {
     let mut spans: Spans<'_> = BTreeMap::new();
     let Some(setting) = setting else { return spans };
-    let clients: BTreeSet<&str> = operations.values().map(|operation| operation.client).collect();
+    let mut clients: BTreeSet<&str> =
+        operations.values().map(|operation| operation.client).collect();
+    let git = trace.iter().filter(|record| matches!(record.event, Event::GitAsked { .. }));
+    clients.extend(git.map(|record| record.actor.as_str()));
     let mut state = State::default();
     for record in trace {
         if !state.take(record) {

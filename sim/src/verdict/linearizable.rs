@@ -4,7 +4,7 @@
 //! Here the trace becomes a history; whether that has such an order is found by
 //! [`crate::linearizable`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::History;
 use super::{Class, Violation};
@@ -12,7 +12,9 @@ use crate::linearizable::{
     Action, Answer, Expected, History as Operations, Moment, Operation, Outcome, RefUpdate,
     STEPS_MAX, Verdict, check as search,
 };
-use crate::trace::{self, CatalogCall, CatalogOutcome, Event, RefVerdict};
+use crate::trace::{
+    self, CatalogCall, CatalogOutcome, Event, GitCall, GitOutcome, GitUpdate, RefVerdict, Service,
+};
 
 const RULE: &str = "I10 linearizable";
 /// Nanoseconds of a microsecond.
@@ -55,8 +57,11 @@ fn operations(trace: &[trace::Record]) -> Vec<Operation> {
     let mut begun: BTreeMap<u64, usize> = BTreeMap::new();
     let mut clients: BTreeMap<&str, u64> = BTreeMap::new();
     let mut operations: Vec<Operation> = Vec::new();
+    let mut git_begun: BTreeMap<u64, usize> = BTreeMap::new();
+    // Repositories that were there when somebody was told their refs.
+    let mut known: BTreeSet<String> = BTreeSet::new();
     for (place, record) in trace.iter().enumerate() {
-        let moment = Moment { sequence: place as u64, at_ns: record.at_us * NANOS };
+        let moment = Moment { sequence: 2 * place as u64, at_ns: record.at_us * NANOS };
         match &record.event {
             Event::CatalogAsked { op, repository, call } => {
                 let next = clients.len() as u64;
@@ -74,6 +79,38 @@ fn operations(trace: &[trace::Record]) -> Vec<Operation> {
                 if let Some(index) = begun.get(op) {
                     answer(&mut operations[*index], outcome, moment);
                 }
+            }
+            Event::GitAsked { op, repository, call, .. } => {
+                let Some(action) = git_asked(call) else { continue };
+                let next = clients.len() as u64;
+                let client = *clients.entry(record.actor.as_str()).or_insert(next);
+                let makes = matches!(call, GitCall::Refs { service: Service::Push });
+                if makes && !known.contains(repository.as_str()) {
+                    operations.push(Operation {
+                        client,
+                        repository: repository.clone(),
+                        // Beside the event itself.
+                        invoked: Moment { sequence: moment.sequence + 1, ..moment },
+                        responded: None,
+                        action: Action::Create { answer: Answer::Unknown },
+                    });
+                }
+                git_begun.insert(*op, operations.len());
+                operations.push(Operation {
+                    client,
+                    repository: repository.clone(),
+                    invoked: moment,
+                    responded: None,
+                    action,
+                });
+            }
+            Event::GitAnswered { op, outcome } => {
+                let Some(index) = git_begun.get(op) else { continue };
+                let operation = &mut operations[*index];
+                if matches!(outcome, GitOutcome::Refs { .. }) {
+                    known.insert(operation.repository.clone());
+                }
+                git_answer(operation, outcome, moment);
             }
             _ => {}
         }
@@ -123,6 +160,52 @@ fn answer(operation: &mut Operation, outcome: &CatalogOutcome, moment: Moment) {
         _ => {}
     }
     operation.responded = Some(moment);
+}
+
+/// What a Git client asks of refs; nothing where it asks for objects.
+fn git_asked(call: &GitCall) -> Option<Action> {
+    match call {
+        GitCall::Refs { .. } => Some(Action::Read { refs: None }),
+        GitCall::Push { atomic, updates, .. } => {
+            let update = |GitUpdate { name, old, new }: &GitUpdate| RefUpdate {
+                name: name.clone(),
+                expected: old
+                    .as_deref()
+                    .map_or(Expected::Absent, |old| Expected::Value(value(old))),
+                new: new.as_deref().map(value),
+            };
+            let (atomic, updates) = (*atomic, updates.iter().map(update).collect());
+            Some(Action::Update { atomic, updates, answer: Answer::Unknown })
+        }
+        GitCall::Fetch { .. } => None,
+    }
+}
+
+fn git_answer(operation: &mut Operation, outcome: &GitOutcome, moment: Moment) {
+    match (&mut operation.action, outcome) {
+        (Action::Read { refs }, GitOutcome::Refs { refs: told }) => {
+            *refs = Some(told.iter().map(|(name, id)| (name.clone(), value(id))).collect());
+        }
+        // A read without refs says that there is no repository.
+        (Action::Read { .. }, GitOutcome::NoRepository) => {}
+        // It tells nothing.
+        (Action::Read { .. }, _) => return,
+        (Action::Update { answer, .. }, GitOutcome::Pushed { verdicts }) => {
+            *answer = Answer::Known(verdicts.iter().map(verdict).collect());
+        }
+        (Action::Update { answer, .. }, GitOutcome::NotDone { .. } | GitOutcome::NoRepository) => {
+            *answer = Answer::NotDone
+        }
+        // Not known; and what nobody asked.
+        _ => {}
+    }
+    operation.responded = Some(moment);
+}
+
+/// An object id as a value: its first eight bytes tell a few thousand apart.
+fn value(id: &str) -> u64 {
+    let digits = id.get(..16).unwrap_or(id);
+    u64::from_str_radix(digits, 16).unwrap_or_default()
 }
 
 fn verdict(verdict: &RefVerdict) -> Verdict {

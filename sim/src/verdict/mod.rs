@@ -8,6 +8,7 @@
 //! and nothing else, so a trace made by hand can plant the fault that proves it works.
 
 mod agreed;
+mod answered;
 mod available;
 mod convergent;
 mod deleted;
@@ -17,9 +18,12 @@ mod expected;
 mod fenced;
 mod finished;
 mod fresh;
+mod git;
 mod history;
 mod intact;
 mod linearizable;
+mod pushed;
+mod reachable;
 mod replicated;
 mod truthful;
 mod visible;
@@ -102,7 +106,7 @@ impl Verdict {
 /// Every violation of a trace, safety first, each class in the order of time.
 pub fn judge(trace: &[Record]) -> Vec<Violation> {
     let history = History::of(trace);
-    let checkers: [fn(&History<'_>) -> Vec<Violation>; 14] = [
+    let checkers: [fn(&History<'_>) -> Vec<Violation>; 17] = [
         durable::check,
         deleted::check,
         intact::check,
@@ -111,6 +115,9 @@ pub fn judge(trace: &[Record]) -> Vec<Violation> {
         fenced::check,
         agreed::check,
         linearizable::check,
+        reachable::check,
+        pushed::check,
+        answered::check,
         finished::check,
         available::check,
         replicated::check,

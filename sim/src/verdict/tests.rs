@@ -8,6 +8,7 @@ mod disks;
 mod expected;
 mod fenced;
 mod fresh;
+mod git;
 mod hints;
 mod linearizable;
 
@@ -88,6 +89,7 @@ impl Trace {
                 compares: true,
                 finds_rot: false,
                 catalog: None,
+                git: None,
             }),
         );
         for node in ["n1", "n2", "n3"] {

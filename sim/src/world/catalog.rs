@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use async_trait::async_trait;
+use futures_util::FutureExt;
 use gitstratum::catalog::Participant;
 use gitstratum_catalog::encode::snapshot;
 use gitstratum_consensus::{Applied, GroupStatus, Observer};
+use gitstratum_host::Host;
 use gitstratum_host::disk::Fault;
 use sha2::{Digest, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::client_group::{Begin, ClientGroup, GroupClient};
 use super::connecting::connect_plainly;
 use super::{Cluster, Run, inspection};
 use crate::scenario::{FOLLOWER, LEADER};
@@ -25,8 +28,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 const VOTERS_MAX: usize = 7;
 /// Bytes of a hash that tell a few thousand commands apart.
 const HASH_BYTES: usize = 8;
-/// Orders that wait for a client; the world gives one at a time.
-const ORDERS_WAITING: usize = 4;
 
 /// Syncs of the log that a disk carries out before it lies: as many as the nodes need to become
 /// members, so that what is lost is commands and no beginning.
@@ -148,77 +149,38 @@ impl Cluster {
     }
 }
 
-/// What the world tells a client of the catalog to do.
-#[derive(Clone, Copy)]
-enum Order {
-    /// Calls until then.
-    Load(Instant),
-    /// So many updates.
-    Update(usize),
+#[async_trait]
+impl GroupClient for RefWorker {
+    async fn run_until(&mut self, end: Instant) {
+        RefWorker::run_until(self, end).await;
+    }
+
+    async fn update_many(&mut self, count: usize) {
+        RefWorker::update_many(self, count).await;
+    }
 }
 
-/// An order and where to say that it is carried out.
-type Errand = (Order, oneshot::Sender<()>);
-
-/// The clients of the catalog; none in a run whose nodes have none.
-pub(super) struct CatalogClients(Vec<mpsc::Sender<Errand>>);
-
-impl CatalogClients {
-    /// Starts a process for each, on a machine of its own, and waits until it has found the
-    /// cluster.
-    pub(super) async fn start(run: &Run, cluster: &Cluster) -> Self {
-        let Some(plan) = &run.plan.catalog else { return CatalogClients(Vec::new()) };
-        let (mut clients, mut ready) = (Vec::new(), Vec::new());
-        for (index, name) in plan.client_names().into_iter().enumerate() {
-            let (orders, mut receiver) = mpsc::channel::<Errand>(ORDERS_WAITING);
-            let (tell, told) = oneshot::channel();
-            let (run, plan, peers) = (run.clone(), plan.clone(), cluster.peers());
-            clients.push(orders);
-            ready.push(told);
-            let machine = cluster.client_machine(&name);
-            machine.start(move |host| async move {
+/// Starts the clients of the catalog, and waits until each has found the cluster.
+pub(super) async fn start_clients(run: &Run, cluster: &Cluster) -> ClientGroup {
+    let Some(plan) = &run.plan.catalog else { return ClientGroup::default() };
+    let begin = |(index, name): (usize, String)| -> (String, Begin) {
+        let (run, plan, peers) = (run.clone(), plan.clone(), cluster.peers());
+        let machine = name.clone();
+        let begin = move |host: Host| {
+            async move {
                 let rng = stream(run.seed, &format!("client/{name}"));
                 let client = connect_plainly(&run, host.net, &peers, rng).await;
-                let recorder = run.recorder.clone();
                 let numbered = (index + 1, name.as_str());
-                let mut worker =
-                    RefWorker::new(run.seed, numbered, client, (plan, run.control), recorder);
-                // The world may have given up waiting.
-                let _ = tell.send(());
-                while let Some((order, done)) = receiver.recv().await {
-                    match order {
-                        Order::Load(end) => worker.run_until(end).await,
-                        Order::Update(count) => worker.update_many(count).await,
-                    }
-                    let _ = done.send(());
-                }
-            });
-        }
-        join_all(ready).await;
-        CatalogClients(clients)
-    }
-
-    /// Lets every client ask until `end`; it begins at once, whether or not the future is polled.
-    pub(super) fn load(&self, end: Instant) -> impl Future<Output = ()> + use<> {
-        self.give(Order::Load(end))
-    }
-
-    /// Lets every client update refs so many times.
-    pub(super) async fn update(&self, count: usize) {
-        self.give(Order::Update(count)).await;
-    }
-
-    fn give(&self, order: Order) -> impl Future<Output = ()> + use<> {
-        let give = |client: &mpsc::Sender<Errand>| {
-            let (tell, told) = oneshot::channel();
-            assert!(client.try_send((order, tell)).is_ok(), "clients run until the run ends");
-            told
+                let (plan, recorder) = ((plan, run.control), run.recorder.clone());
+                let worker = RefWorker::new(run.seed, numbered, client, plan, recorder);
+                Box::new(worker) as Box<dyn GroupClient>
+            }
+            .boxed()
         };
-        let done: Vec<_> = self.0.iter().map(give).collect();
-        async move {
-            join_all(done).await;
-        }
-    }
+        (machine, Box::new(begin))
+    };
+    let clients = plan.client_names().into_iter().enumerate().map(begin).collect();
+    ClientGroup::start(cluster, clients).await
 }
 
 /// Reads every repository once more, by a client that took no part.

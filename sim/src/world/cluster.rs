@@ -23,9 +23,9 @@ use tokio::time::{sleep, timeout};
 
 use super::deletions::{self, Deletions};
 use super::strangers::Stranger;
-use super::{Run, catalog, compactions, configs, disks};
+use super::{Run, catalog, compactions, configs, disks, git};
 use crate::scenario::{CatalogPlan, Control};
-use crate::trace::{Event, Recorder, Stop};
+use crate::trace::{CLONER, Event, Recorder, Stop};
 use crate::workload::stream;
 
 /// Where every node listens.
@@ -50,6 +50,8 @@ pub struct Cluster {
     store: StoreConfig,
     /// How nodes agree on names.
     catalog: CatalogConfig,
+    /// How nodes serve Git, if they do.
+    http: HttpConfig,
     /// Whether nodes are told what to delete.
     deletes: bool,
     pub(super) nodes: BTreeMap<String, Machine>,
@@ -110,6 +112,9 @@ impl Cluster {
             if run.control == Some(Control::UnsyncedCompaction) {
                 machine.disk().inject(compactions::unsynced());
             }
+            if run.control == Some(Control::UnsyncedSegments) {
+                machine.disk().inject(git::unsynced_segments());
+            }
             if run.control == Some(Control::UnsyncedLog) {
                 machine.disk().inject(catalog::unsynced_log());
             }
@@ -127,6 +132,10 @@ impl Cluster {
         let mut others = numbered(plan.client_names(), 2);
         let catalog_clients = plan.catalog.as_ref().map(CatalogPlan::client_names);
         others.extend(numbered(catalog_clients.unwrap_or_default(), 5));
+        if let Some(git) = &plan.git {
+            others.extend(numbered(git.client_names(), 6));
+            others.extend(numbered(vec![CLONER.to_owned()], 7));
+        }
         others.extend(numbered(
             [super::inspection::MACHINE, super::layouts::MACHINE, super::inspection::OBSERVER]
                 .map(str::to_owned)
@@ -141,6 +150,7 @@ impl Cluster {
             repair: configs::repair(run),
             store: configs::store(run),
             catalog: configs::catalog(plan),
+            http: configs::http(plan),
             deletes: plan.deletes(),
             nodes,
             others,
@@ -198,7 +208,7 @@ impl Cluster {
             pool: PoolConfig::default(),
             repair: self.repair.clone(),
             catalog: self.catalog.clone(),
-            http: HttpConfig::default(),
+            http: self.http.clone(),
             layout: self.layout.clone(),
             alone: false,
         };

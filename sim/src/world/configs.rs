@@ -3,15 +3,18 @@
 //! What the nodes of a run are configured with: the node's own defaults, but for what the
 //! scenario sets and what a control takes away.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use gitstratum::config::{CatalogConfig, RepairConfig, StoreConfig};
+use gitstratum::config::{CatalogConfig, HttpConfig, RepairConfig, StoreConfig};
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 
 use super::Run;
 use super::cluster::PORT;
 use crate::scenario::{Control, Plan, first_layout};
+
+/// Where nodes serve Git.
+pub(super) const HTTP_PORT: u16 = 7480;
 
 /// How the nodes of a run repair one another.
 pub(super) fn repair(run: &Run) -> RepairConfig {
@@ -66,6 +69,12 @@ pub(super) fn catalog(plan: &Plan) -> CatalogConfig {
     config.election_timeout_ms = plan.election_timeout_ms.unwrap_or(config.election_timeout_ms);
     config.snapshot_bytes = plan.snapshot_bytes.unwrap_or(config.snapshot_bytes);
     config
+}
+
+/// How the nodes of a run serve Git: not at all where the plan says nothing of it.
+pub(super) fn http(plan: &Plan) -> HttpConfig {
+    let listen = plan.git.as_ref().map(|_| SocketAddr::from((Ipv4Addr::UNSPECIFIED, HTTP_PORT)));
+    HttpConfig { listen, create_on_push: true }
 }
 
 /// The first layout of a run.

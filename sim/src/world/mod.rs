@@ -8,6 +8,7 @@
 //! judging it is left to `verdict`.
 
 mod catalog;
+mod client_group;
 mod clients;
 mod cluster;
 mod compactions;
@@ -16,6 +17,7 @@ mod connecting;
 mod deletions;
 mod disks;
 mod faults;
+mod git;
 mod inspection;
 mod layouts;
 mod links;
@@ -26,13 +28,13 @@ mod strangers;
 
 use std::time::Duration;
 
-use catalog::CatalogClients;
-use futures_util::future::join;
+use futures_util::future::join3;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::broken::Followers;
 use crate::scenario::{Control, Plan, Time};
-use crate::trace::{CatalogSetting, Event, Phase, Recorder, Records, Setting};
+use crate::trace::{CatalogSetting, Event, GitSetting, Phase, Recorder, Records, Setting};
+use crate::workload::git::Histories;
 use crate::workload::{Ledger, Quiet};
 
 pub use clients::Clients;
@@ -42,7 +44,7 @@ pub use panics::Panics;
 /// A start that takes longer has failed.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Updates of refs by each client when all faults are over.
+/// Updates of refs, and pushes, by each client when all faults are over.
 const SETTLED_UPDATES: usize = 3;
 
 /// What the parts of a world share. Cheap to clone.
@@ -58,6 +60,8 @@ pub struct Run {
     pub recorder: Recorder,
     /// What the clients put.
     pub ledger: Ledger,
+    /// What Git clients made.
+    pub histories: Histories,
     /// When the clients are to be quiet.
     pub quiet: Quiet,
     /// Which of the clients' writes are to panic.
@@ -73,8 +77,8 @@ pub async fn run(plan: Plan, control: Option<Control>, seed: u64, records: Recor
     recorder.record("world", Event::Setting(setting(&plan, seed)));
     let stuck_after = *plan.expect.stuck_after;
     let (ledger, quiet, panics) = (Ledger::default(), Quiet::default(), Panics::default());
-    let followers = Followers::default();
-    let run = Run { plan, control, seed, recorder, ledger, quiet, panics, followers };
+    let (followers, histories) = (Followers::default(), Histories::default());
+    let run = Run { plan, control, seed, recorder, ledger, histories, quiet, panics, followers };
     let cluster = Cluster::new(&run);
     let mut phase = Phase::Boot;
     if timeout(stuck_after, phases(&run, &cluster, &mut phase)).await.is_err() {
@@ -99,15 +103,18 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
         return;
     }
     let clients = Clients::start(run, cluster).await;
-    let catalog_clients = CatalogClients::start(run, cluster).await;
+    let catalog_clients = catalog::start_clients(run, cluster).await;
+    let git_clients = git::start_clients(run, cluster).await;
 
     enter(Phase::Load);
     let began = Instant::now();
     let load = clients.load(began + *run.plan.workload.duration);
     let catalog_load = catalog_clients.load(began + *run.plan.workload.duration);
+    let git_load = git_clients.load(began + *run.plan.workload.duration);
     faults::take_steps(run, cluster, &clients, began).await;
     load.await;
     catalog_load.await;
+    git_load.await;
     clients.rejoined().await;
 
     enter(Phase::Recover);
@@ -137,16 +144,18 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     if let Some(within) = agrees {
         cluster.record_catalog_states(within).await;
     }
+    git::clone_all(run, cluster, 0).await;
 
     enter(Phase::Settled);
     let settled = Instant::now();
     catalog_clients.update(SETTLED_UPDATES).await;
+    git_clients.update(SETTLED_UPDATES).await;
     clients.put_and_drain(run.plan.workload.settled_puts).await;
     // A replica that has not received these after a request's time never will.
     sleep_until(settled + *run.plan.workload.request_timeout).await;
     // No time passes between the last acknowledgement and the power loss: what was
     // acknowledged before it was safe is gone.
-    join(catalog_clients.update(1), clients.put_one_each()).await;
+    join3(catalog_clients.update(1), clients.put_one_each(), git_clients.update(1)).await;
 
     enter(Phase::Inspect);
     cluster.power_cycle();
@@ -156,6 +165,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     if let Some(within) = agrees {
         cluster.record_catalog_states(within).await;
     }
+    git::clone_all(run, cluster, 1).await;
     let looked = match catalog::read_catalog(run, cluster).await {
         Ok(()) => inspection::inspect(run, cluster).await,
         failed => failed,
@@ -191,6 +201,11 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
             agree_within_us: micros(catalog.agree_within),
             updates_min: catalog.updates_min,
             snapshots_min: catalog.snapshots_min,
+        }),
+        git: plan.git.as_ref().map(|git| GitSetting {
+            answer_within_us: micros(git.answer_within),
+            pushes_min: git.pushes_min,
+            fetches_min: git.fetches_min,
         }),
     }
 }
