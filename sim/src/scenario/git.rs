@@ -71,7 +71,7 @@ impl Default for GitPlan {
             nested_share: 0.05,
             incomplete_share: 0.05,
             vanish_share: 0.05,
-            large_share: 0.02,
+            large_share: 0.01,
             answer_within: Time(Duration::from_secs(60)),
             pushes_min: 50,
             fetches_min: 50,

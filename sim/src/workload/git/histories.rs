@@ -26,7 +26,7 @@ const FILES: [&str; 8] = [
 ];
 /// Bytes of a file, and of one that fits no single chunk.
 const FILE_BYTES: std::ops::Range<usize> = 20..2_000;
-const LARGE_FILE_BYTES: std::ops::Range<usize> = 1_200_000..2_500_000;
+const LARGE_FILE_BYTES: std::ops::Range<usize> = 1_060_000..1_200_000;
 
 /// Everything that the Git clients of a run made. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -69,9 +69,12 @@ impl Histories {
             let mut files = BTreeMap::new();
             before.iter().for_each(|commit| files.extend(commit.files.clone()));
             let mut blobs = Vec::new();
-            for _ in 0..rng.random_range(1..=3) {
-                let bytes = if large { LARGE_FILE_BYTES } else { FILE_BYTES };
-                let mut data = vec![0; rng.random_range(bytes)];
+            let (changes, bytes) = match large {
+                true => (1, LARGE_FILE_BYTES),
+                false => (rng.random_range(1..=3), FILE_BYTES),
+            };
+            for _ in 0..changes {
+                let mut data = vec![0; rng.random_range(bytes.clone())];
                 rng.fill_bytes(&mut data);
                 let made = blob(data);
                 files.insert(FILES[rng.random_range(0..FILES.len())], made.id);
