@@ -63,7 +63,7 @@ pub(super) async fn seal(
     let (shape, root) = match part_ids[..] {
         [root] => (Shape::Meta, root),
         _ => {
-            let list: Vec<u8> = part_ids.iter().flat_map(|id| raw(id)).collect();
+            let list: Vec<u8> = part_ids.iter().flat_map(raw).collect();
             if list.len() > CHUNK_DATA_BYTES_MAX {
                 return Err(too_large(MetaError::TooLarge("as many objects as the pack has")));
             }
