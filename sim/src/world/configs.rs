@@ -74,7 +74,7 @@ pub(super) fn catalog(plan: &Plan) -> CatalogConfig {
 /// How the nodes of a run serve Git: not at all where the plan says nothing of it.
 pub(super) fn http(plan: &Plan) -> HttpConfig {
     let listen = plan.git.as_ref().map(|_| SocketAddr::from((Ipv4Addr::UNSPECIFIED, HTTP_PORT)));
-    HttpConfig { listen, create_on_push: true }
+    HttpConfig { listen, create_on_push: true, ..HttpConfig::default() }
 }
 
 /// The first layout of a run.
