@@ -168,6 +168,10 @@ const METRICS: &[&str] = &[
     "gitstratum_hints_dirty_ranges",
     "gitstratum_pool_connections",
     "gitstratum_repair_share_ratio",
+    "gitstratum_git_sweeps_total",
+    "gitstratum_git_swept_chunks_total",
+    "gitstratum_git_swept_bytes_total",
+    "gitstratum_git_unowned_chunks",
 ];
 
 /// And those that a peer labels.

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha12Rng;
 use super::GROUP;
 use super::identity::{DIRECTORY, Identity, IdentityError};
 use super::join::FOUNDER;
+use super::save::{FILE as COPY, is_copy};
 
 /// Why a part in the catalog cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +15,20 @@ pub enum FoundError {
     /// Which member the directory is cannot be read or written.
     #[error("{0}")]
     Identity(#[from] IdentityError),
+    /// It is a copy, and would begin without the names that it has.
+    #[error(
+        "the directory is a copy of a node's store, with its catalog beside it: `gitstratum catalog \
+         load` begins with that {COPY}; or remove the file to begin with no names"
+    )]
+    Copy,
     /// The log cannot be made.
     #[error("{0}")]
     Log(#[from] OpenError),
+}
+
+/// Refuses a directory that is a copy of another.
+pub(crate) async fn refuse_copy(disk: &Disk) -> Result<(), FoundError> {
+    if is_copy(disk).await { Err(FoundError::Copy) } else { Ok(()) }
 }
 
 /// Makes the directory the first member of a group, unless it is a member already.

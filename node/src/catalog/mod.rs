@@ -47,7 +47,7 @@ use tokio::sync::Notify;
 
 pub use client::{CallError, CatalogClient};
 pub use found::FoundError;
-pub(crate) use found::found;
+pub(crate) use found::{found, refuse_copy};
 use identity::{DIRECTORY, Identity, IdentityError};
 pub(crate) use joining::Asking;
 pub use joining::Joining;

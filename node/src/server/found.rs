@@ -61,6 +61,7 @@ pub async fn found(
     rng: &mut ChaCha12Rng,
 ) -> Result<Founded, ServeError> {
     cluster::check(disk, configured(config)).await?;
+    catalog::refuse_copy(disk).await?;
     let kept = Kept::open(config, disk, rng).await?;
     let cluster = kept.cluster.clone();
     let is_alone = kept.keeper.current().get().members.len() == 1;

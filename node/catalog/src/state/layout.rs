@@ -69,12 +69,18 @@ impl State {
         Ok(Outcome::LayoutInForce { version, changed: true })
     }
 
-    /// A node that left the cluster for good may be named as one that left, and as nothing else.
+    /// A node that left the cluster for good may be named as one that left, and as nothing else. Of
+    /// several that were lost together, which a recovery makes nodes that left, those stay in the
+    /// layout that are not replaced yet.
     fn check_removed(&self, next: &Layout) -> Result<(), CatalogError> {
         let is_removed =
             |id: &NodeId| self.nodes.get(id).is_some_and(|node| node.state == NodeState::Removed);
+        let in_force = |id: &NodeId| {
+            let mut members = self.layout.iter().flat_map(|layout| &layout.members);
+            members.any(|member| member.node_id == *id && member.state != MemberState::Removed)
+        };
         let mut stay = next.members.iter().filter(|member| member.state != MemberState::Removed);
-        match stay.find(|member| is_removed(&member.node_id)) {
+        match stay.find(|member| is_removed(&member.node_id) && !in_force(&member.node_id)) {
             Some(member) => Err(CatalogError::LayoutNamesRemoved { node: member.node_id.clone() }),
             None => Ok(()),
         }

@@ -154,7 +154,7 @@ async fn recovered(disk: &Disk, mut model: Model) -> Result<Vec<bool>, String> {
     drop(store);
     let store = open(disk).await.map_err(opening)?;
     let after = |problem| format!("after a second power loss: {problem}");
-    model.check_count(&*store).await.map_err(after)?;
+    model.check_count(&store).await.map_err(after)?;
 
     let objects = model.objects.clone();
     for (n, object) in objects.iter().enumerate() {
@@ -172,7 +172,7 @@ async fn recovered(disk: &Disk, mut model: Model) -> Result<Vec<bool>, String> {
     drop(store);
     let store = open(disk).await.map_err(opening)?;
     let last = |problem| format!("after putting everything and a power loss: {problem}");
-    model.check_count(&*store).await.map_err(last)?;
+    model.check_count(&store).await.map_err(last)?;
     store.close().await;
     Ok(found)
 }

@@ -144,7 +144,7 @@ pub async fn work(disk: Disk, operations: Vec<Operation>, log: Log) -> Result<()
         let place = || format!("operation {number}, {operation:?}");
         done.map_err(|problem| problem.within(&place()))?;
     }
-    log.now().check_count(&*store).await.map_err(Problem::Wrong)?;
+    log.now().check_count(&store).await.map_err(Problem::Wrong)?;
     store.close().await;
     Ok(())
 }
