@@ -20,6 +20,8 @@ use crate::catalog::{Failed, GROUP, Participant};
 /// A command whose answer is lost is asked again for so long, until it is said that nobody knows
 /// what became of it.
 const ASKED_AGAIN_FOR: Duration = Duration::from_secs(30);
+/// Between two attempts.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// Commands through the node's own part in the catalog.
 pub(super) struct NodeNames {
@@ -101,8 +103,12 @@ impl Names for NodeNames {
                 Err(failed) if began.elapsed() >= ASKED_AGAIN_FOR => {
                     return Err(CommandError::Unknown(failed.to_string()));
                 }
-                // What it did, it does not do twice.
-                Err(_) => may_be_done = true,
+                // What it did, it does not do twice. An answer may come at once, as from a node that
+                // has just left the group.
+                Err(_) => {
+                    may_be_done = true;
+                    tokio::time::sleep(ASKED_AGAIN_AFTER).await;
+                }
             }
         }
     }
