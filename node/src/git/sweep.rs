@@ -129,10 +129,11 @@ impl Sweeper {
         let owners = self.participant.read(within, Owners::of).await?;
         let mut counts = Counts { sweeps: 1, ..Counts::default() };
         let mut throttle = Throttle::new(Duration::ZERO);
+        // Once: it copies what is in memory of the ids.
+        let inventory = self.store.inventory(0, u64::MAX).await;
         for number in 1..=owners.last_repository.0 {
             let repository = RepositoryId(number);
             let position = position_of(repository);
-            let inventory = self.store.inventory(position, position).await;
             let ids = inventory.ids(position, position).await?;
             let unowned = ids.into_iter().filter(|id| !owners.may_own(id));
             for id in unowned {
