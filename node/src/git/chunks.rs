@@ -1,14 +1,16 @@
 //! Chunks in the cluster: a quorum client for puts and gets, this node's own replica first.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use gitstratum_cluster::client::{Around, Client, ClientOptions, GetError, Got};
 use gitstratum_cluster::local::LocalNode;
 use gitstratum_core::object::{Object, ObjectId};
+use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{NodeReader, NodeWriter};
 use gitstratum_git::chunk::ChunkStore;
 use gitstratum_git::service::RepositoryError;
-use std::sync::Arc;
 
 /// Chunks by quorum.
 pub(super) struct ClusterChunks(pub(super) Client);
@@ -17,7 +19,7 @@ pub(super) struct ClusterChunks(pub(super) Client);
 pub(super) fn own_replica_here(local: LocalNode) -> Around {
     let own = NodeWriter::node_id(&local).clone();
     let (writer, reader) = (Arc::new(local.clone()), Arc::new(local));
-    let writes = |own: gitstratum_core::placement::NodeId, here: Arc<LocalNode>| {
+    let writes = |own: NodeId, here: Arc<LocalNode>| {
         move |remote: Arc<dyn NodeWriter>| -> Arc<dyn NodeWriter> {
             if *remote.node_id() == own { here.clone() } else { remote }
         }

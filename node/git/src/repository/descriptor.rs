@@ -10,7 +10,7 @@
 
 use gitstratum_catalog::entity::Pack;
 use gitstratum_catalog::ids::RepositoryId;
-use gitstratum_core::object::{HashAlgorithm, ObjectId};
+use gitstratum_core::object::ObjectId;
 
 use crate::service::RepositoryError;
 
@@ -82,7 +82,6 @@ impl Descriptor {
         };
         let (repository, meta_bytes) = (RepositoryId(number(2)), number(10));
         let root = ObjectId::from_bytes(&bytes[18..]).map_err(|_| unknown())?;
-        debug_assert_eq!(root.algorithm(), HashAlgorithm::Sha256);
         Ok(Descriptor { shape, repository, meta_bytes, root })
     }
 }

@@ -130,6 +130,6 @@ impl Repositories for Served {
         let Some((id, described)) = found else {
             return Err(OpenError::NotFound { name: name.to_owned() });
         };
-        Ok(Arc::new(OpenedRepository { gateway: gateway.clone(), id, described, who }))
+        Ok(Arc::new(OpenedRepository::new(gateway.clone(), id, described, who)))
     }
 }

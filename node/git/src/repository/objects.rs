@@ -94,12 +94,15 @@ impl RepositoryObjects {
     /// The generation numbers of commits that a new pack's build on, as far as they are known.
     pub(super) fn generations_of(&self, indexed: &Indexed) -> BTreeMap<ObjectId, u32> {
         let parents = indexed.missing.iter().filter(|(_, kind)| **kind == Kind::Commit);
-        let known = parents.filter_map(|(id, _)| Some((*id, self.commit(id)?.generation())));
+        let known = parents.filter_map(|(id, _)| Some((*id, self.commit(id)?.1.generation())));
         known.filter(|(_, generation)| *generation > 0).collect()
     }
 
-    fn commit(&self, id: &ObjectId) -> Option<MetaCommit<'_>> {
-        self.packs.iter().find_map(|pack| pack.meta.commit(pack.meta.find(id)?))
+    /// A commit, with the index that it is in.
+    fn commit(&self, id: &ObjectId) -> Option<(&PackMeta, MetaCommit<'_>)> {
+        let Located { pack, position } = self.locate(id)?;
+        let meta = &self.packs[pack].meta;
+        Some((meta, meta.commit(position)?))
     }
 
     /// Bytes of a located object's entry.
@@ -210,9 +213,8 @@ impl Objects for RepositoryObjects {
 
     async fn commits(&self, ids: &[ObjectId]) -> Result<Vec<Option<CommitNode>>, RepositoryError> {
         let node = |id: &ObjectId| {
-            let found = self.packs.iter().find_map(|pack| Some((pack, pack.meta.find(id)?)));
-            let (pack, position) = found?;
-            Some(commit_node(&pack.meta, &pack.meta.commit(position)?))
+            let (meta, commit) = self.commit(id)?;
+            Some(commit_node(meta, &commit))
         };
         Ok(ids.iter().map(node).collect())
     }

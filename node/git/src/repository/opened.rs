@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use gitstratum_catalog::entity::Repository as Described;
 use gitstratum_catalog::ids::RepositoryId;
 use gitstratum_core::object::{HashAlgorithm, ObjectId};
+use tokio::sync::OnceCell;
 
 use super::gateway::Gateway;
 use super::objects::RepositoryObjects;
@@ -25,6 +26,9 @@ pub(super) struct OpenedRepository {
     pub(super) described: Arc<Described>,
     /// On whose behalf.
     pub(super) who: String,
+    /// Its objects as the questions of a fetch find them: those of one request are answered from one
+    /// moment, for which the catalog is asked once.
+    fetched: OnceCell<RepositoryObjects>,
 }
 
 impl fmt::Debug for OpenedRepository {
@@ -34,6 +38,21 @@ impl fmt::Debug for OpenedRepository {
 }
 
 impl OpenedRepository {
+    /// A repository that is used on somebody's behalf.
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        id: RepositoryId,
+        described: Arc<Described>,
+        who: String,
+    ) -> Self {
+        OpenedRepository { gateway, id, described, who, fetched: OnceCell::new() }
+    }
+
+    /// Its objects, with all that was pushed before the first question of this request.
+    async fn fetched(&self) -> Result<&RepositoryObjects, RepositoryError> {
+        self.fetched.get_or_try_init(|| self.objects()).await
+    }
+
     /// Its objects, with all that was pushed before.
     pub(super) async fn objects(&self) -> Result<RepositoryObjects, RepositoryError> {
         let packs = self.gateway.names.packs(self.id).await?;
@@ -52,7 +71,7 @@ impl Repository for OpenedRepository {
     }
 
     async fn contains(&self, ids: &[ObjectId]) -> Result<Vec<bool>, RepositoryError> {
-        let objects = self.objects().await?;
+        let objects = self.fetched().await?;
         Ok(ids.iter().map(|id| objects.locate(id).is_some()).collect())
     }
 
@@ -61,7 +80,7 @@ impl Repository for OpenedRepository {
         wants: &[ObjectId],
         common: &[ObjectId],
     ) -> Result<bool, RepositoryError> {
-        walk::is_ready(&self.objects().await?, wants, common).await
+        walk::is_ready(self.fetched().await?, wants, common).await
     }
 
     async fn deepen(
@@ -84,7 +103,7 @@ impl Repository for OpenedRepository {
             };
             full.iter().find_map(named).or_else(|| name.parse().ok())
         };
-        walk::deepen(&self.objects().await?, wants, client_shallow, depth, find).await
+        walk::deepen(self.fetched().await?, wants, client_shallow, depth, find).await
     }
 
     async fn pack(
@@ -96,8 +115,11 @@ impl Repository for OpenedRepository {
             true => self.refs().await?.refs,
             false => Vec::new(),
         };
-        let tags: Vec<_> = tags.iter().filter_map(|tag| Some((tag.id, tag.peeled?))).collect();
-        upload(&self.objects().await?, &request, &tags, sink).await
+        let objects = self.fetched().await?;
+        // One that was pushed since is not among them.
+        let tags = tags.iter().filter_map(|tag| Some((tag.id, tag.peeled?)));
+        let tags: Vec<_> = tags.filter(|(tag, _)| objects.locate(tag).is_some()).collect();
+        upload(objects, &request, &tags, sink).await
     }
 
     async fn push(

@@ -18,9 +18,7 @@ use super::update::{Planned, Tip, Updated, Wanted, new_values, plan, update};
 use crate::fsck::{Finding, check_special_blob};
 use crate::object::Tag;
 use crate::pack::index::Indexed;
-use crate::service::{
-    PackBody, ProgressSink, PushOutcome, PushRequest, RefCommand, RepositoryError,
-};
+use crate::service::{PackBody, ProgressSink, PushOutcome, PushRequest, RepositoryError};
 use crate::walk::Objects;
 
 /// How often a push is proved complete anew because objects were dropped meanwhile.
@@ -48,7 +46,7 @@ pub(super) async fn receive(
                 tracing::info!(%error, "a push ended before its pack did");
                 return Err(RepositoryError::Gone);
             }
-            Err(refused) => return Ok(not_unpacked(&request, refused.to_string())),
+            Err(error) => return Ok(refused(&request, Err(error.to_string()), "unpacker error")),
         },
     };
     for _ in 0..ATTEMPTS_MAX {
@@ -56,10 +54,7 @@ pub(super) async fn receive(
         if let Some(Brought { indexed, .. }) = &brought
             && let Some(reason) = incomplete(repository, indexed, &objects, &request).await?
         {
-            return Ok(PushOutcome {
-                unpacked: Ok(()),
-                verdicts: refuse_new(&request.commands, &reason),
-            });
+            return Ok(refused(&request, Ok(()), &reason));
         }
         let planned = plan_all(repository, &request, brought.as_ref(), &objects).await?;
         let packs: Vec<Pack> = brought.iter().map(|brought| brought.pack.clone()).collect();
@@ -234,13 +229,8 @@ async fn peel(
     Ok(Some(id))
 }
 
-/// The pack was not taken, and so nothing was done.
-fn not_unpacked(request: &PushRequest, reason: String) -> PushOutcome {
-    let verdicts = request.commands.iter().map(|_| Err("unpacker error".to_owned())).collect();
-    PushOutcome { unpacked: Err(reason), verdicts }
-}
-
-/// Every update to a new value is refused, and with it what is deleted: none was done.
-fn refuse_new(commands: &[RefCommand], reason: &str) -> Vec<Result<(), String>> {
-    commands.iter().map(|_| Err(reason.to_owned())).collect()
+/// Nothing was done, deletions included, for one reason that all commands are told.
+fn refused(request: &PushRequest, unpacked: Result<(), String>, reason: &str) -> PushOutcome {
+    let verdicts = request.commands.iter().map(|_| Err(reason.to_owned())).collect();
+    PushOutcome { unpacked, verdicts }
 }

@@ -80,8 +80,7 @@ pub(super) async fn update(
     wanted: &Wanted<'_>,
     planned: Vec<Planned>,
 ) -> Result<Updated, RepositoryError> {
-    let refused = planned.iter().filter(|planned| planned.is_err()).count();
-    if wanted.atomic && refused > 0 {
+    if wanted.atomic && planned.iter().any(Result::is_err) {
         let aborted = |planned: Planned| match planned {
             Ok(_) => Err("atomic push failed: another ref was refused".to_owned()),
             Err(reason) => Err(reason),
