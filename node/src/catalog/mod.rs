@@ -14,7 +14,7 @@ mod peers;
 mod refound;
 mod save;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod voters;
 
 use std::io;

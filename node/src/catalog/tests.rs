@@ -35,7 +35,7 @@ impl Connections for Nobody {
 }
 
 /// The only node of its layout.
-async fn alone(disk: &Disk) -> Arc<Participant> {
+pub(crate) async fn alone(disk: &Disk) -> Arc<Participant> {
     let node = NodeId::new("n1");
     let member = Member::active(node.clone(), "127.0.0.1:7400".to_owned(), "z".to_owned(), 1);
     let layout = Layout::first((1, 1, 1), vec![member]).validated().unwrap();

@@ -8,6 +8,9 @@
 //!
 //! A tombstone keeps a peer from bringing back what was swept here before it was there.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
