@@ -105,10 +105,7 @@ impl Agreed {
                     | CallError::Asking(CatalogError::Unknown(_)))
             );
             let before = self.layout.version;
-            self.layout = layout_of(&self.catalog)
-                .await
-                .map_err(failed)?
-                .unwrap_or_else(|| self.layout.clone());
+            self.refresh().await?;
             match done {
                 Ok(_) => return Ok(true),
                 Err(_) if raced && self.layout.version > before => {}

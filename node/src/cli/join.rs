@@ -6,13 +6,14 @@
 use std::path::Path;
 
 use gitstratum_catalog::command::JoinNode;
-use gitstratum_catalog::{Answer, Operation, Outcome, Query};
+use gitstratum_catalog::{Operation, Outcome};
 use gitstratum_core::placement::{Layout, NodeId};
 use gitstratum_host::Disk;
 
 use super::agreed::Agreed;
 use super::arguments::{ClientArguments, Join};
-use super::catalog::{ask, call, other};
+use super::catalog::{call, other};
+use super::members::nodes;
 use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, connect, note, seeded_by_the_system, show, wrong_configuration};
@@ -151,7 +152,7 @@ async fn refuse_known(
     layout: &Layout,
     node: &NodeId,
 ) -> Result<(), Failure> {
-    let Answer::Nodes(nodes) = ask(catalog, &Query::Nodes).await? else { return other() };
+    let nodes = nodes(catalog).await?;
     match layout.knows(node) || nodes.iter().any(|(id, _)| id == node.as_str()) {
         true => Err(Failure::Operation(format!(
             "node id {node} belongs to another data directory, for good: join under another id. If \

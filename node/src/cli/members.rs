@@ -65,7 +65,8 @@ async fn list(json: bool, client: &ClientArguments) -> Result<(), Failure> {
     show(&format!("{}\n", table.trim_fmt()))
 }
 
-async fn nodes(catalog: &CatalogClient) -> Result<Vec<(String, Node)>, Failure> {
+/// Every node that ever belonged to the cluster, by id.
+pub(super) async fn nodes(catalog: &CatalogClient) -> Result<Vec<(String, Node)>, Failure> {
     match ask(catalog, &Query::Nodes).await? {
         Answer::Nodes(nodes) => Ok(nodes),
         _ => other(),
