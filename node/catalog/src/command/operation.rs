@@ -88,6 +88,17 @@ pub enum Operation {
         #[n(0)]
         token: TokenId,
     },
+    /// Makes a repository that begins as another one is: its settings, its refs and its packs, of
+    /// which no byte is copied.
+    #[n(14)]
+    ForkRepository {
+        /// Of which.
+        #[n(0)]
+        repository: RepositoryId,
+        /// The name of the new one.
+        #[n(1)]
+        name: String,
+    },
 }
 
 /// A repository that is to be made.
