@@ -5,6 +5,7 @@
 
 mod chunks;
 mod names;
+pub mod outside;
 
 use std::sync::Arc;
 

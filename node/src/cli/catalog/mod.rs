@@ -6,7 +6,7 @@ mod repositories;
 mod tokens;
 
 use gitstratum_catalog::{Answer, Operation, Query};
-use gitstratum_cluster::client::CatalogError as AskError;
+use gitstratum_cluster::client::{CatalogError as AskError, Client};
 use serde::Serialize;
 
 use super::arguments::ClientArguments;
@@ -15,21 +15,28 @@ use crate::catalog::{CallError, CatalogClient};
 
 pub(super) use events::events;
 pub(super) use nodes::node;
-pub(super) use repositories::repo;
+pub(super) use repositories::{find, repo};
 pub(super) use tokens::token;
 
 /// How often a command of which nobody knows whether it was done is sent again.
 const REPEATS: usize = 3;
 
+/// A caller of the catalog of the cluster that this client knows.
+pub(super) fn catalog_of(client: Client) -> Result<CatalogClient, Failure> {
+    Ok(CatalogClient::new(client, &who(), &mut seeded_by_the_system()?))
+}
+
+/// On whose behalf commands are, for events and reflogs: nothing is allowed by it.
+pub(super) fn who() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "gitstratum".to_owned())
+}
+
 async fn catalog(arguments: &ClientArguments) -> Result<CatalogClient, Failure> {
-    let client = connect(arguments).await?;
-    // On whose behalf, for events and reflogs: nothing is allowed by it.
-    let who = std::env::var("USER").unwrap_or_else(|_| "gitstratum".to_owned());
-    Ok(CatalogClient::new(client, &who, &mut seeded_by_the_system()?))
+    catalog_of(connect(arguments).await?)
 }
 
 /// Has the catalog do something, and finds out whether it did.
-async fn call(
+pub(super) async fn call(
     catalog: &mut CatalogClient,
     operation: Operation,
 ) -> Result<gitstratum_catalog::Outcome, Failure> {
@@ -52,7 +59,7 @@ fn failed(error: CallError) -> Failure {
 }
 
 /// An answer to another question.
-fn other<T>() -> Result<T, Failure> {
+pub(super) fn other<T>() -> Result<T, Failure> {
     Err(failed(CallError::Other))
 }
 
