@@ -22,7 +22,7 @@ fn refused(from: &str, to: &str, expected: &str) {
 }
 
 fn flags(listen: &str) -> ConfigOverrides {
-    ConfigOverrides { data: Some("d".into()), listen: Some(listen.parse().unwrap()), node_id: None }
+    ConfigOverrides { data: Some("d".into()), listen, ..ConfigOverrides::default() }
 }
 
 #[test]

@@ -148,6 +148,7 @@ impl Node {
         let overrides = ConfigOverrides {
             data: Some("unused".into()),
             listen: Some(listen),
+            http: None,
             node_id: Some("n1".into()),
         };
         let config = Config::from_toml("", "test", overrides).unwrap().config;
