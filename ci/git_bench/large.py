@@ -10,10 +10,9 @@ from .servers import Broken, ENVIRONMENT, git, timed
 
 
 def refs(repository):
-    """Every ref of a repository, and where HEAD points."""
+    """Every ref of a repository but HEAD, which no push carries."""
     _, listed = git("for-each-ref", "--format=%(refname) %(objectname)", cwd=repository)
-    _, head = git("symbolic-ref", "HEAD", cwd=repository)
-    return listed, head
+    return listed
 
 
 def fsck(repository):
@@ -88,7 +87,7 @@ def measure(source, cluster, stock, directory, rounds):
           f" with one killed in its midst {killed:.1f} s")
     through = ", ".join(f"through {node} {median(clones[node]):.1f} s" for node in ("n1", "n2", "n3"))
     print(f"  clone: stock {median(clones['stock']):.1f} s, {through}")
-    print("  every clone: all refs, HEAD and what `git fsck --full --strict` says as the original's")
+    print("  every clone: all refs, and what `git fsck --full --strict` says as the original's")
     print("  peak memory: " + ", ".join(f"{node} {mb} MB" for node, mb in sorted(cluster.peaks.items())),
           flush=True)
 
