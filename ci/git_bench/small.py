@@ -46,40 +46,49 @@ def percentiles(seconds):
     return f"p50 {statistics.median(seconds) * 1000:.0f} ms, p99 {parts[98] * 1000:.0f} ms"
 
 
-def measure(cluster, stock, directory, count, clients, batch):
-    """Figures for `count` repositories pushed to each, in turns of `batch`."""
+def measure(cluster, stock, directory, count, clients, batch, stock_every):
+    """Figures for `count` repositories pushed in turns of `batch`, to stock every so many turns."""
     spent, each = {"stock": 0.0, "ours": 0.0}, {"stock": [], "ours": []}
     nodes = itertools.cycle(("n1", "n2", "n3"))
     before, pushed = disk_bytes(cluster.data), 0
     with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        for start in range(0, count, batch):
+        for turn, start in enumerate(range(0, count, batch)):
             numbers = range(start, min(start + batch, count))
+            is_last = start + batch >= count
             made = list(zip(numbers, pool.map(lambda n: make(directory, n), numbers)))
             through = {number: next(nodes) for number in numbers}
-            for number in numbers:
-                stock.make(f"small/{number}")
-            turns = {
-                "stock": lambda number: stock.url(f"small/{number}"),
-                "ours": lambda number: cluster.url(f"small/{number}", through[number]),
-            }
+            turns = {"ours": lambda number: cluster.url(f"small/{number}", through[number])}
+            if turn % stock_every == 0 or is_last:
+                for number in numbers:
+                    stock.make(f"small/{number}")
+                turns["stock"] = lambda number: stock.url(f"small/{number}")
             for whose, url_of in turns.items():
                 seconds, one_by_one = push_all(pool, made, url_of)
                 spent[whose] += seconds
                 each[whose] += one_by_one
             pushed += sum(pool.map(lambda at: packed_bytes(at[1]), made))
-            for _, repository in made[:-1] if start + batch >= count else made:
+            for _, repository in made[:-1] if is_last else made:
                 shutil.rmtree(repository)
-            done = min(start + batch, count)
-            print(f"  {done} of {count}: stock {done / spent['stock']:.0f} pushes/s,"
-                  f" three nodes {done / spent['ours']:.0f} pushes/s", flush=True)
+            print(f"  {numbers.stop} of {count}: {rates(spent, each)}", flush=True)
     time.sleep(1)
     taken = disk_bytes(cluster.data) - before
     print(f"small repositories: {count}, {clients} clients at once, fsync on everywhere")
     for whose, what in (("stock", stock.name), ("ours", cluster.name)):
-        print(f"  {what}: {count / spent[whose]:.1f} pushes/s, {percentiles(each[whose])}")
+        rate = len(each[whose]) / spent[whose]
+        print(f"  {what}: {len(each[whose])}, {rate:.1f} pushes/s, {percentiles(each[whose])}")
     print(f"  {pushed / count:.0f} bytes in a pack; on the disks of all three nodes together"
-          f" {taken / pushed:.1f} bytes for each, {taken / count:.0f} for a repository", flush=True)
+          f" {taken / pushed:.1f} bytes for each, {taken / count:.0f} for a repository")
+    cluster.look()
+    print("  peak memory: "
+          + ", ".join(f"{node} {mb} MB" for node, mb in sorted(cluster.peaks.items())), flush=True)
     single(cluster, stock, made[-1][1], count - 1)
+
+
+def rates(spent, each):
+    """Pushes a second, of both."""
+    names = (("stock", "stock"), ("ours", "three nodes"))
+    return ", ".join(f"{name} {len(each[whose]) / spent[whose]:.0f} pushes/s"
+                     for whose, name in names if spent[whose])
 
 
 def single(cluster, stock, repository, number):
