@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use gitstratum_host::Disk;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, Raft, SnapshotPolicy};
+use openraft::{Config, Raft, RaftMetrics, SnapshotPolicy};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::applier::Applier;
 use super::incoming::Incoming;
-use super::link::Links;
+use super::link::{AskError, Links};
 use super::log::Log;
 use super::runtime::Seeded;
 use super::types::Types;
@@ -19,7 +19,7 @@ use crate::entry::MemberId;
 use crate::error::OpenError;
 use crate::journal::{Identity, Journal};
 use crate::machine::{NewLoader, Observer};
-use crate::message::Member;
+use crate::message::{Member, Request, Response};
 use crate::options::Options;
 use crate::peers::Peers;
 
@@ -135,16 +135,26 @@ impl Core {
 
     /// The leader, as far as this member knows.
     pub fn leader(&self) -> Option<Member> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let id = metrics.current_leader?;
-        let node = metrics.membership_config.membership().get_node(&id)?.clone();
-        Some(Member { id, node })
+        leader_of(&self.raft.metrics().borrow_watched())
+    }
+
+    /// Asks the leader something, for as long as it is the leader.
+    pub(super) async fn ask_leader(
+        &self,
+        leader: &Member,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, AskError> {
+        tokio::select! {
+            biased;
+            asked = self.links.ask(leader, request, deadline) => asked,
+            () = self.deposed(leader.id) => Err(AskError::Deposed),
+        }
     }
 
     /// Completes when this member no longer takes `leader` for the leader. Whoever waits for an
     /// answer of a machine that is gone goes on then, long before its deadline.
-    pub(super) async fn deposed(&self, leader: MemberId) {
+    async fn deposed(&self, leader: MemberId) {
         let mut metrics = self.raft.metrics();
         while metrics.borrow_watched().current_leader == Some(leader) {
             if metrics.changed().await.is_err() {
@@ -205,6 +215,13 @@ async fn save_when_due(raft: Raft<Types, Applier>, applier: Applier, bytes_min: 
     }
 }
 
+/// The leader, as a member knows it whose metrics these are.
+fn leader_of(metrics: &RaftMetrics<Types>) -> Option<Member> {
+    let id = metrics.current_leader?;
+    let node = metrics.membership_config.membership().get_node(&id)?.clone();
+    Some(Member { id, node })
+}
+
 /// Logs who leads, whenever that changes.
 async fn tell_who_leads(raft: Raft<Types, Applier>) {
     let mut metrics = raft.metrics();
@@ -212,10 +229,7 @@ async fn tell_who_leads(raft: Raft<Types, Applier>) {
     loop {
         let leader = {
             let metrics = metrics.borrow_watched();
-            metrics.current_leader.and_then(|id| {
-                let node = metrics.membership_config.membership().get_node(&id)?;
-                Some((node.clone(), metrics.current_term))
-            })
+            leader_of(&metrics).map(|leader| (leader.node, metrics.current_term))
         };
         if leader != told {
             match &leader {
