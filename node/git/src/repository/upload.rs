@@ -140,23 +140,33 @@ pub(super) async fn copy_entry(
 pub(super) struct Out<'a> {
     sink: &'a mut dyn PackSink,
     waiting: BytesMut,
-    /// Of what was given since it was last asked for.
-    crc: Crc,
+    /// Of what was given since it was last asked for, where anybody asks.
+    crc: Option<Crc>,
 }
 
 impl<'a> Out<'a> {
     /// Begins with these bytes.
     pub(super) fn new(sink: &'a mut dyn PackSink, begin: &[u8]) -> Self {
-        Out { sink, waiting: BytesMut::from(begin), crc: Crc::new() }
+        Out { sink, waiting: BytesMut::from(begin), crc: None }
+    }
+
+    /// The same, for one who asks for checksums.
+    pub(super) fn with_crc32(sink: &'a mut dyn PackSink, begin: &[u8]) -> Self {
+        Out { crc: Some(Crc::new()), ..Out::new(sink, begin) }
     }
 
     /// CRC-32 of what was given since this was last asked, or since the beginning.
+    ///
+    /// # Panics
+    /// Where none is computed.
     pub(super) fn take_crc32(&mut self) -> u32 {
-        std::mem::replace(&mut self.crc, Crc::new()).sum()
+        self.crc.replace(Crc::new()).expect("it was made to compute them").sum()
     }
 
     pub(super) async fn give(&mut self, bytes: Bytes) -> Result<(), RepositoryError> {
-        self.crc.update(&bytes);
+        if let Some(crc) = &mut self.crc {
+            crc.update(&bytes);
+        }
         if self.waiting.len() + bytes.len() > SENT_AT_ONCE {
             self.flush().await?;
         }

@@ -20,6 +20,7 @@ use super::WholeRepository;
 use crate::chunk::CHUNK_DATA_BYTES_MAX;
 use crate::pack::index::{IndexLimits, Indexed, Indexer, Step};
 use crate::pack::meta::PackMeta;
+use crate::repository::intake::step_on;
 use crate::repository::stored::StoredPack;
 use crate::service::RepositoryError;
 
@@ -183,11 +184,7 @@ impl Check<'_> {
         indexer.finish_input().map_err(unsound)?;
         loop {
             let step;
-            (indexer, step) = compute(move || {
-                let step = indexer.step();
-                (indexer, step)
-            })
-            .await;
+            (indexer, step) = step_on(indexer).await;
             match step.map_err(unsound)? {
                 Step::Done => return Ok(compute(move || indexer.finish()).await),
                 Step::Again => {}

@@ -69,7 +69,7 @@ impl WholeRepository {
         })?;
         let forms = DeltaForms { by_distance: true, thin: false };
         let (mut writer, header) = PackWriter::new(algorithm, declared, forms);
-        let mut out = Out::new(sink, &header);
+        let mut out = Out::with_crc32(sink, &header);
         let mut entries = Vec::with_capacity(count);
         for (pack, stored) in objects.packs.iter().enumerate() {
             for entry in stored.meta.objects() {
