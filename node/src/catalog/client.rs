@@ -82,6 +82,26 @@ impl CatalogClient {
         decode_reply(&reply)?.into_result().map_err(CallError::Refused)
     }
 
+    /// Has the catalog do something, and asks up to `repeats` times more whether it did where that is
+    /// not known.
+    ///
+    /// # Errors
+    /// As [`CatalogClient::call`].
+    pub async fn call_repeatedly(
+        &mut self,
+        operation: Operation,
+        repeats: usize,
+    ) -> Result<Outcome, CallError> {
+        let mut done = self.call(operation.clone()).await;
+        for _ in 0..repeats {
+            if !matches!(done, Err(CallError::Asking(AskError::Unknown(_)))) {
+                break;
+            }
+            done = self.again(operation.clone()).await;
+        }
+        done
+    }
+
     /// Asks the catalog something; the answer has everything that was acknowledged before.
     ///
     /// # Errors

@@ -171,13 +171,7 @@ impl Names for RemoteNames {
     async fn command(&self, who: &str, operation: Operation) -> Result<Outcome, CommandError> {
         let mut catalog = self.catalog.lock().await;
         catalog.speak_for(who);
-        let mut done = catalog.call(operation.clone()).await;
-        for _ in 0..REPEATS {
-            if !matches!(done, Err(CallError::Asking(AskError::Unknown(_)))) {
-                break;
-            }
-            done = catalog.again(operation.clone()).await;
-        }
+        let done = catalog.call_repeatedly(operation, REPEATS).await;
         done.map_err(|error| match error {
             CallError::Refused(refused) => CommandError::Refused(refused),
             CallError::Asking(AskError::Unknown(reason)) => CommandError::Unknown(reason),

@@ -72,10 +72,10 @@ impl Client {
         let until = Instant::now() + self.options.request_timeout;
         let is_query = matches!(request, catalog_request::Request::Query(_));
         loop {
-            let failures = match self.ask_each(&request, local, until).await? {
-                Ok(reply) => return Ok(reply),
-                Err(failures) => failures,
-            };
+            let mut failures = Failures::default();
+            if let Some(reply) = self.ask_each(&request, local, until, &mut failures).await? {
+                return Ok(reply);
+            }
             let may_change = failures.may_change;
             let error = failures.into_error(is_query);
             let is_certain = !matches!(error, CatalogError::Off(_) | CatalogError::Unknown(_));
@@ -86,15 +86,15 @@ impl Client {
         }
     }
 
-    /// Asks each member, until one answers.
+    /// Asks each member, until one answers; what the others say goes to `failures`.
     async fn ask_each(
         &self,
         request: &catalog_request::Request,
         local: bool,
         until: Instant,
-    ) -> Result<Result<Bytes, Failures>, CatalogError> {
+        failures: &mut Failures,
+    ) -> Result<Option<Bytes>, CatalogError> {
         let layout = self.layout();
-        let mut failures = Failures::default();
         let members = layout.members.iter().filter(|m| m.state != MemberState::Removed);
         let mut members: Vec<_> = members.collect();
         members.sort_by_key(|member| self.asked_first.as_ref() != Some(&member.node_id));
@@ -109,14 +109,14 @@ impl Client {
             let name = &member.node_id;
             match node.catalog(request, within).await {
                 Ok(response) => match response.answer {
-                    Some(Answer::Reply(reply)) => return Ok(Ok(reply)),
+                    Some(Answer::Reply(reply)) => return Ok(Some(reply)),
                     Some(Answer::Failure(failure)) => failures.take(name, failure)?,
                     None => failures.unknown = Some(format!("{name} says nothing")),
                 },
                 Err(error) => failures.take_error(name, &error),
             }
         }
-        Ok(Err(failures))
+        Ok(None)
     }
 }
 

@@ -6,7 +6,7 @@ mod text;
 mod tokens;
 
 use gitstratum_catalog::{Answer, Operation, Query};
-use gitstratum_cluster::client::{CatalogError as AskError, Client};
+use gitstratum_cluster::client::Client;
 use serde::Serialize;
 
 use super::arguments::ClientArguments;
@@ -40,14 +40,7 @@ pub(super) async fn call(
     catalog: &mut CatalogClient,
     operation: Operation,
 ) -> Result<gitstratum_catalog::Outcome, Failure> {
-    let mut done = catalog.call(operation.clone()).await;
-    for _ in 0..REPEATS {
-        if !matches!(done, Err(CallError::Asking(AskError::Unknown(_)))) {
-            break;
-        }
-        done = catalog.again(operation.clone()).await;
-    }
-    done.map_err(failed)
+    catalog.call_repeatedly(operation, REPEATS).await.map_err(failed)
 }
 
 pub(super) async fn ask(catalog: &CatalogClient, query: &Query) -> Result<Answer, Failure> {

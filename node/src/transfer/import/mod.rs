@@ -98,11 +98,7 @@ pub async fn import(
         return Err(ImportError::ObjectFormat { theirs, ours });
     }
     let there = by_name(&repository.refs().await?);
-    let total = {
-        let path = path.to_owned();
-        blocking(move || Ok(Source::open(&path)?.packs.objects())).await?
-    };
-    progress.begin("importing", total);
+    progress.begin("importing", described.packed_objects);
     let (slices, mut prepared) = mpsc::channel(1);
     let counters = Arc::new(Counters::default());
     let begin = Begin {

@@ -28,6 +28,8 @@ pub struct Described {
     pub head: Head,
     /// Its refs, symbolic ones as the objects that they lead to.
     pub refs: BTreeMap<String, ObjectId>,
+    /// Objects of its packs, those that several have counted by each.
+    pub packed_objects: u64,
     /// What was left out, and why: a line each.
     pub warnings: Vec<String>,
 }
@@ -125,7 +127,8 @@ impl Source {
                 }
             }
         }
-        Ok(Described { object_format: self.object_format(), head, refs, warnings })
+        let (object_format, packed_objects) = (self.object_format(), self.packs.objects());
+        Ok(Described { object_format, head, refs, packed_objects, warnings })
     }
 
     fn name(&self, name: &gix::bstr::BStr) -> Result<String, ImportError> {
