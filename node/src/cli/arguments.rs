@@ -48,7 +48,8 @@ pub struct Arguments {
     #[arg(
         long,
         value_name = "LEVELS",
-        default_value = "warn,gitstratum=info",
+        // The consensus engine warns of each message that one who is away did not get.
+        default_value = "warn,gitstratum=info,openraft=error",
         value_parser = super::logging::log_filter,
         global = true,
         env = "GITSTRATUM_LOG"
