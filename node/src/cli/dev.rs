@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
+use gitstratum_host::Disk;
 use gitstratum_host::signal::Terminations;
-use gitstratum_host::{Disk, Net};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, timeout_at};
