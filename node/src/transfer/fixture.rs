@@ -150,7 +150,6 @@ impl Node {
             listen: Some(listen),
             http: None,
             node_id: Some("n1".into()),
-            ..ConfigOverrides::default()
         };
         let config = Config::from_toml("", "test", overrides).unwrap().config;
         let scratch = scratch();
@@ -260,7 +259,8 @@ impl Node {
         let list = Object::hash(algorithm, Kind::Blob, list.into()).unwrap();
         let symbolic = git(dir, &["for-each-ref", "--format=%(refname) %(symref)"]);
         let refs = symbolic.lines().map(|line| {
-            let (name, target) = line.split_once(' ').unwrap();
+            // What git printed was trimmed.
+            let (name, target) = line.split_once(' ').unwrap_or((line, ""));
             let target = match target {
                 "" => Target::Id(described.refs[name]),
                 target => Target::Symbolic(target.into()),
