@@ -89,11 +89,12 @@ impl Backend {
                 let (cgi, tls) = (cgi.clone(), tls.clone());
                 tokio::spawn(async move {
                     match tls {
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => cgi.serve(stream).await,
-                            // A client that does not trust us.
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            // Else it is a client that does not trust us.
+                            if let Ok(stream) = tls.accept(stream).await {
+                                cgi.serve(stream).await;
+                            }
+                        }
                         None => cgi.serve(stream).await,
                     }
                 });
