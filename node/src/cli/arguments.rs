@@ -6,6 +6,7 @@ mod catalog;
 mod disaster;
 mod jobs;
 mod members;
+mod mirror;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use catalog::{REPO_HELP, TOKEN_HELP};
 use disaster::{CATALOG_HELP, RECOVER_HELP};
 use jobs::{REPAIR_HELP, SCRUB_HELP};
 use members::{INIT_HELP, JOIN_HELP, NODE_HELP, SERVE_HELP};
+use mirror::MIRROR_HELP;
 
 pub use catalog::{
     Events, ObjectFormat, RepoCommand, RepoCreate, RepoList, Scope, TokenCommand, TokenCreate,
@@ -25,6 +27,7 @@ pub use catalog::{
 pub use disaster::{CatalogCommand, Dump, Load, Recover};
 pub use jobs::JobCommand;
 pub use members::{Init, Join, NodeCommand};
+pub use mirror::Mirror;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -110,6 +113,9 @@ pub enum Command {
     Import(Import),
     /// Write a repository to disk as a bare one, without the git program
     Export(Export),
+    /// Follow a remote repository over HTTP, once or every so often
+    #[command(after_help = MIRROR_HELP)]
+    Mirror(Mirror),
     /// Show what every node knows of itself
     Status(Status),
     /// Show, check, change or settle who the cluster is: its nodes, their states, N, W and R

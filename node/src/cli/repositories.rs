@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use gitstratum_catalog::command::{
-    ConfigureRepository, CreateRepository, Expected, NewTarget, Push, RefUpdate,
-};
+use gitstratum_catalog::command::CreateRepository;
 use gitstratum_catalog::entity::RepositoryLimits;
-use gitstratum_catalog::{Operation, Outcome};
+use gitstratum_catalog::{Operation, Outcome, Verdict};
 use gitstratum_cluster::client::Client;
-use gitstratum_core::object::ObjectId;
+use gitstratum_core::object::{HashAlgorithm, ObjectId};
 use gitstratum_git::repository::whole::Report;
 use gitstratum_git::service::{Caller, Head, OpenError, Purpose, Repositories as _};
 
@@ -20,14 +18,15 @@ use crate::git::outside::{Outside, gateway};
 use crate::transfer::Progress as _;
 use crate::transfer::export;
 use crate::transfer::export::repository::{RepositoryReport, export_repository};
-use crate::transfer::import::{self, Described, ImportOptions, ImportReport};
+use crate::transfer::head::pointing;
+use crate::transfer::import::{self, ImportOptions, ImportReport};
 
 const GO_ON: &str = "run the same command again: what is there already is not sent again";
 const BEGIN_ANEW: &str = "run the same command again: it begins anew in the same directory";
 /// Where `HEAD` points in a new repository whose own `HEAD` is at no branch.
 const USUAL_BRANCH: &str = "refs/heads/main";
 
-fn open_gateway(client: &Client) -> Result<Outside, Failure> {
+pub(super) fn open_gateway(client: &Client) -> Result<Outside, Failure> {
     Ok(gateway(client.clone(), &who(), &mut seeded_by_the_system()?))
 }
 
@@ -48,7 +47,12 @@ pub(super) async fn import_into(
     options: ImportOptions,
 ) -> Result<ImportReport, Failure> {
     let described = import::describe(path).await?;
-    create(client, name, &described).await?;
+    let new = New {
+        object_format: described.object_format,
+        head: Some(&described.head),
+        description: String::new(),
+    };
+    create(client, name, new).await?;
     let Outside { served, .. } = open_gateway(client)?;
     let caller = Caller { credentials: Some((who(), String::new())), address: String::new() };
     let repository = served.open(name, Purpose::Push, &caller).await?;
@@ -97,20 +101,27 @@ pub(super) async fn import_into(
     Ok(report)
 }
 
+/// What a repository is made with.
+pub(super) struct New<'a> {
+    pub(super) object_format: HashAlgorithm,
+    pub(super) head: Option<&'a Head>,
+    pub(super) description: String,
+}
+
 /// Makes the repository, if there is none of the name.
-async fn create(client: &Client, name: &str, described: &Described) -> Result<(), Failure> {
+pub(super) async fn create(client: &Client, name: &str, new: New<'_>) -> Result<(), Failure> {
     let mut catalog = of_client(client.clone())?;
     if find(&catalog, name).await?.is_some() {
         return Ok(());
     }
     let create = CreateRepository {
         name: name.to_owned(),
-        object_format: described.object_format,
-        default_branch: match &described.head {
-            Head::Branch(branch) => branch.clone(),
-            Head::Detached(_) => USUAL_BRANCH.to_owned(),
+        object_format: new.object_format,
+        default_branch: match new.head {
+            Some(Head::Branch(branch)) => branch.clone(),
+            Some(Head::Detached(_)) | None => USUAL_BRANCH.to_owned(),
         },
-        description: String::new(),
+        description: new.description,
         limits: RepositoryLimits::default(),
         hidden_refs: Vec::new(),
     };
@@ -120,41 +131,17 @@ async fn create(client: &Client, name: &str, described: &Described) -> Result<()
     }
 }
 
-/// Points `HEAD` where it points on disk.
-async fn point_head(client: &Client, name: &str, head: &Head) -> Result<(), Failure> {
+/// Points `HEAD` of a repository there.
+pub(super) async fn point_head(client: &Client, name: &str, head: &Head) -> Result<(), Failure> {
     let mut catalog = of_client(client.clone())?;
     let Some(found) = find(&catalog, name).await? else {
         return Err(Failure::Operation(format!("{name} was deleted meanwhile")));
     };
-    let repository = found.id;
-    let operation = match head {
-        Head::Branch(branch) => Operation::ConfigureRepository(ConfigureRepository {
-            repository,
-            default_branch: Some(branch.clone()),
-            description: None,
-            limits: None,
-            hidden_refs: None,
-        }),
-        Head::Detached(id) => Operation::Push(Push {
-            repository,
-            generation: found.repository.generation,
-            atomic: false,
-            may_update_hidden: false,
-            updates: vec![RefUpdate {
-                name: "HEAD".to_owned(),
-                expected: Expected::Any,
-                new: NewTarget::Object { id: *id, peeled: None },
-            }],
-            packs: Vec::new(),
-            message: "import".to_owned(),
-        }),
-    };
+    let operation = pointing(found.id, found.repository.generation, head);
     match call(&mut catalog, operation).await? {
         Outcome::Changed => Ok(()),
         Outcome::Pushed { verdicts } => match verdicts.into_iter().next() {
-            Some(gitstratum_catalog::Verdict::Refused(reason)) => {
-                Err(Failure::Operation(format!("HEAD: {reason}")))
-            }
+            Some(Verdict::Refused(reason)) => Err(Failure::Operation(format!("HEAD: {reason}"))),
             _ => Ok(()),
         },
         _ => other(),

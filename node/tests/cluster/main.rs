@@ -12,6 +12,7 @@ mod git_push;
 mod identity;
 mod layout;
 mod members;
+mod mirror;
 mod names;
 mod output;
 mod repair;

@@ -6,6 +6,7 @@ use gitstratum_core::object::HashAlgorithm;
 use gitstratum_git::pack::PackError;
 use gitstratum_git::service::RepositoryError;
 
+use super::super::push::PushError;
 use crate::abridge::in_one_line;
 
 /// Why an import stopped. What was acknowledged stays, and the next run goes on from there.
@@ -61,15 +62,12 @@ pub enum ImportError {
         in_one_line(.0)
     )]
     Diverged(Vec<String>),
-    /// The cluster did not do it, or nobody knows.
+    /// The cluster's refs cannot be read.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
-    /// The cluster refuses the objects.
-    #[error("the objects are refused: {0}")]
-    Unpacked(String),
-    /// The cluster refuses refs; all others are there.
-    #[error("refs are refused: {}", in_one_line(.0))]
-    Refused(Vec<String>),
+    /// A push did not do all that it was to do.
+    #[error(transparent)]
+    Push(#[from] PushError),
     /// Afterwards refs are not what they should be: somebody else pushed meanwhile.
     #[error("refs were changed by somebody else meanwhile: {}; run the import again", in_one_line(.0))]
     Changed(Vec<String>),

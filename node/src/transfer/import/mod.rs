@@ -22,24 +22,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
-use gitstratum_git::service::{
-    PackBody, ProgressSink, PushRequest, RefCommand, Refs, Repository, RepositoryError,
-};
+use gitstratum_git::service::{PackBody, RefCommand, Refs, Repository, RepositoryError};
 use tokio::sync::mpsc;
 
 use super::Progress;
-use produce::{Begin, Counters, Parts, Prepared, produce};
+use super::progress::{Counters, showing};
+use super::push::push;
+use produce::{Begin, Parts, Prepared, produce};
 use source::{MARKS, Source};
 
 pub use error::ImportError;
 pub use source::Described;
-
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What an import is asked for beside the repository.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +107,7 @@ pub async fn import(
     let reading = blocking(move || produce(&begin, &slices));
     let mut pushing = Pushing {
         repository,
+        counters: &counters,
         wanted: &described.refs,
         marks: there.iter().filter(|(name, _)| name.starts_with(MARKS)).map(owned).collect(),
         there,
@@ -153,35 +150,10 @@ fn by_name(refs: &Refs) -> BTreeMap<String, ObjectId> {
     refs.refs.iter().map(|found| (found.name.clone(), found.id)).collect()
 }
 
-/// Tells of progress while `work` goes on.
-async fn showing<T>(
-    work: impl Future<Output = T>,
-    counters: &Counters,
-    progress: &dyn Progress,
-) -> T {
-    let mut work = std::pin::pin!(work);
-    let (mut objects, mut bytes) = (0, 0);
-    let mut tell = || {
-        let (objects_now, bytes_now) =
-            (counters.objects.load(Ordering::Relaxed), counters.bytes.load(Ordering::Relaxed));
-        progress.advance(objects_now - objects, bytes_now - bytes);
-        (objects, bytes) = (objects_now, bytes_now);
-    };
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => {
-                tell();
-                return done;
-            }
-            () = tokio::time::sleep(PROGRESS_INTERVAL) => tell(),
-        }
-    }
-}
-
 /// The pushes of an import.
 struct Pushing<'a> {
     repository: &'a dyn Repository,
+    counters: &'a Counters,
     /// What refs are to be.
     wanted: &'a BTreeMap<String, ObjectId>,
     /// What they were.
@@ -209,26 +181,9 @@ impl Pushing<'_> {
         if commands.is_empty() {
             return Ok(());
         }
-        let names: Vec<String> = commands.iter().map(|command| command.name.clone()).collect();
-        let request = PushRequest {
-            commands,
-            atomic: false,
-            options: Vec::new(),
-            client_shallow: Vec::new(),
-        };
         let body = slice.pack.map(body);
-        let mut said = Said(&mut self.report.warnings);
-        let outcome = self.repository.push(request, body, &mut said).await?;
-        outcome.unpacked.map_err(ImportError::Unpacked)?;
-        let refused: Vec<String> = names
-            .iter()
-            .zip(outcome.verdicts)
-            .filter_map(|(name, verdict)| Some(format!("{name}: {}", verdict.err()?)))
-            .take(limits::FSCK_FINDINGS_LISTED_MAX)
-            .collect();
-        if !refused.is_empty() {
-            return Err(ImportError::Refused(refused));
-        }
+        let warnings = &mut self.report.warnings;
+        push(self.repository, commands, body, self.counters, warnings).await?;
         self.marks = marks;
         self.report.slices += 1;
         self.report.objects += slice.objects;
@@ -254,18 +209,6 @@ fn changes(
 fn body(parts: Parts) -> PackBody {
     let next = |mut parts: Parts| async move { Some((parts.recv().await?, parts)) };
     Box::pin(futures_util::stream::unfold(parts, next))
-}
-
-/// Keeps what a push says, but for what is overwritten on a terminal: the first lines of it.
-struct Said<'a>(&'a mut Vec<String>);
-
-#[async_trait]
-impl ProgressSink for Said<'_> {
-    async fn progress(&mut self, text: &str) {
-        if text.ends_with('\n') && self.0.len() < limits::FSCK_FINDINGS_LISTED_MAX {
-            self.0.push(text.trim_end().to_owned());
-        }
-    }
 }
 
 /// Runs `work` where it may block.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use gitstratum_core::limits;
@@ -16,6 +16,7 @@ use gitstratum_git::service::Head;
 use gix::objs::Kind;
 use tokio::sync::mpsc;
 
+use super::super::progress::Counters;
 use super::ImportOptions;
 use super::error::ImportError;
 use super::history::History;
@@ -35,13 +36,6 @@ pub(super) struct Prepared {
     pub(super) heads: BTreeSet<ObjectId>,
     /// With this one all is there.
     pub(super) is_last: bool,
-}
-
-/// What was read so far.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) objects: AtomicU64,
-    pub(super) bytes: AtomicU64,
 }
 
 /// What an import begins with.

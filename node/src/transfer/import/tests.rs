@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use gitstratum_core::object::HashAlgorithm;
-use gitstratum_git::service::{Depth, PackRequest, PackSink, PushOutcome, Shallow};
+use gitstratum_git::service::{
+    Depth, PackRequest, PackSink, ProgressSink, PushOutcome, PushRequest, Shallow,
+};
 
 use super::*;
 use crate::transfer::fixture::{FEW, Node, Unseen, git, noise, objects, references, said, small};
+use crate::transfer::push::PushError;
 
 /// Branches, merges, tags of all kinds, deltas in packs, and loose objects.
 fn rich(dir: &Path) {
@@ -177,7 +180,7 @@ async fn an_import_that_was_stopped_goes_on_where_it_was() {
         let marks = inner.refs().await.unwrap().refs;
         let marks = marks.iter().filter(|found| found.name.starts_with(MARKS)).count();
         match done {
-            Err(ImportError::Repository(RepositoryError::Unavailable(_))) => {
+            Err(ImportError::Push(PushError::Repository(RepositoryError::Unavailable(_)))) => {
                 assert!(marks >= 1, "run {run} says how far it came");
             }
             Ok(report) => {
