@@ -97,6 +97,10 @@ pub enum Operation {
     /// had, or from a dump.
     #[n(13)]
     Refound(#[n(0)] Refound),
+    /// Changes nothing: the clock goes on to the command's time, as with every command. For whoever
+    /// waits for that in a cluster that nobody asks anything of.
+    #[n(14)]
+    AdvanceClock,
 }
 
 /// A node that begins anew, alone.

@@ -75,6 +75,7 @@ fn examples() -> Vec<(&'static str, Operation)> {
             }),
         ),
         ("revoke token", Operation::RevokeToken { token: TokenId(2) }),
+        ("advance clock", Operation::AdvanceClock),
     ]
 }
 

@@ -168,6 +168,7 @@ impl State {
             Operation::SetNodeState { node, state } => self.set_node_state(context, &node, state),
             Operation::CreateToken(create) => self.create_token(context, create),
             Operation::RevokeToken { token } => self.revoke_token(context, token),
+            Operation::AdvanceClock => Ok(Outcome::Changed),
         }
     }
 }
