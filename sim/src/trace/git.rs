@@ -131,3 +131,22 @@ pub enum GitOutcome {
     /// Nobody answered in the time allowed; what was done is not known.
     TimedOut,
 }
+
+/// The name of a pack.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PackName {
+    /// The number of the repository that it was made for.
+    pub repository: u64,
+    /// Its id, in hexadecimal.
+    pub pack: String,
+}
+
+/// What a store holds of a pack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldPack {
+    /// Which.
+    #[serde(flatten)]
+    pub name: PackName,
+    /// How many chunks.
+    pub chunks: u64,
+}
