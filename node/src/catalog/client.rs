@@ -51,6 +51,11 @@ impl CatalogClient {
         self.client = self.client.asking_first(node);
     }
 
+    /// Whose behalf commands are on from here on.
+    pub fn speak_for(&mut self, who: &str) {
+        who.clone_into(&mut self.who);
+    }
+
     /// Has the catalog do something.
     ///
     /// # Errors

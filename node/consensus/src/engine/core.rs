@@ -52,7 +52,7 @@ pub(crate) struct Core {
     pub(super) identity: Identity,
     pub(super) incoming: Incoming,
     log: Log,
-    snapshots: tokio::task::JoinHandle<()>,
+    background: [tokio::task::JoinHandle<()>; 2],
 }
 
 /// Makes the empty log of a member that never took part yet; once, when its directory is founded
@@ -94,10 +94,12 @@ impl Core {
         let (network, storage, machine) = (links.clone(), log.clone(), applier.clone());
         let made = Raft::new(identity.member, config, network, storage, machine);
         let raft = Seeded::scope(seed, made).await.map_err(engine)?;
-        let snapshots =
-            tokio::spawn(save_when_due(raft.clone(), applier.clone(), options.snapshot_bytes));
+        let background = [
+            tokio::spawn(save_when_due(raft.clone(), applier.clone(), options.snapshot_bytes)),
+            tokio::spawn(tell_who_leads(raft.clone())),
+        ];
         let incoming = Incoming::new(disk.clone(), directory);
-        Ok(Core { raft, applier, links, identity, incoming, log, snapshots })
+        Ok(Core { raft, applier, links, identity, incoming, log, background })
     }
 
     /// Makes this member the only one of a new group; nothing if the group has members already.
@@ -140,9 +142,20 @@ impl Core {
         Some(Member { id, node })
     }
 
+    /// Completes when this member no longer takes `leader` for the leader. Whoever waits for an
+    /// answer of a machine that is gone goes on then, long before its deadline.
+    pub(super) async fn deposed(&self, leader: MemberId) {
+        let mut metrics = self.raft.metrics();
+        while metrics.borrow_watched().current_leader == Some(leader) {
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Stops taking part; what was acknowledged is on the disk.
     pub async fn close(&self) {
-        self.snapshots.abort();
+        self.background.iter().for_each(tokio::task::JoinHandle::abort);
         // An engine that has stopped already has nothing to say.
         let ended = tokio::time::timeout(CLOSE_TIMEOUT, self.raft.shutdown()).await;
         if ended.is_err() {
@@ -187,6 +200,31 @@ async fn save_when_due(raft: Raft<Types, Applier>, applier: Applier, bytes_min: 
         applier.snapshot_due(bytes_min).await;
         if let Err(error) = raft.trigger().snapshot().await {
             tracing::debug!(%error, "no snapshot of an engine that has stopped");
+            return;
+        }
+    }
+}
+
+/// Logs who leads, whenever that changes.
+async fn tell_who_leads(raft: Raft<Types, Applier>) {
+    let mut metrics = raft.metrics();
+    let mut told = None;
+    loop {
+        let leader = {
+            let metrics = metrics.borrow_watched();
+            metrics.current_leader.and_then(|id| {
+                let node = metrics.membership_config.membership().get_node(&id)?;
+                Some((node.clone(), metrics.current_term))
+            })
+        };
+        if leader != told {
+            match &leader {
+                Some((node, term)) => tracing::info!(%node, term, "leads the group"),
+                None => tracing::info!("nobody is known to lead the group"),
+            }
+            told = leader;
+        }
+        if metrics.changed().await.is_err() {
             return;
         }
     }

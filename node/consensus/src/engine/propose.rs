@@ -50,7 +50,11 @@ impl Core {
                 proposed.map_err(late)?.map_err(refused)
             }
             Some(leader) => {
-                let asked = self.links.ask(&leader, Request::Propose(command), left).await;
+                let asked = tokio::select! {
+                    biased;
+                    asked = self.links.ask(&leader, Request::Propose(command), left) => asked,
+                    () = self.deposed(leader.id) => Err(AskError::Deposed),
+                };
                 match asked {
                     Ok(Response::Proposed(proposed)) => Ok(proposed),
                     Ok(_) => Err(ProposeError::Unknown(AskError::Other.to_string())),

@@ -44,11 +44,18 @@ impl Core {
                 let index = timeout(left(), self.read_index_here()).await;
                 index.map_err(|_| "no majority in time".to_owned())?.map_err(|r| r.to_string())?
             }
-            Some(leader) => match self.links.ask(&leader, Request::ReadIndex, left()).await {
-                Ok(Response::ReadIndex(index)) => index,
-                Ok(_) => return Err(AskError::Other.to_string()),
-                Err(error) => return Err(format!("{}: {error}", leader.node)),
-            },
+            Some(leader) => {
+                let asked = tokio::select! {
+                    biased;
+                    asked = self.links.ask(&leader, Request::ReadIndex, left()) => asked,
+                    () = self.deposed(leader.id) => Err(AskError::Deposed),
+                };
+                match asked {
+                    Ok(Response::ReadIndex(index)) => index,
+                    Ok(_) => return Err(AskError::Other.to_string()),
+                    Err(error) => return Err(format!("{}: {error}", leader.node)),
+                }
+            }
         };
         let wait = self.raft.wait(Some(left()));
         let applied = wait.applied_index_at_least(Some(index), "read").await;

@@ -14,7 +14,7 @@ use super::{Failure, connect, seeded_by_the_system};
 use crate::catalog::{CallError, CatalogClient};
 
 pub(super) use events::events;
-pub(super) use repositories::repo;
+pub(super) use repositories::{find, repo};
 pub(super) use text::text;
 pub(super) use tokens::token;
 
@@ -27,9 +27,12 @@ pub(super) async fn catalog(arguments: &ClientArguments) -> Result<CatalogClient
 
 /// The catalog of the cluster that this client knows.
 pub(super) fn of_client(client: Client) -> Result<CatalogClient, Failure> {
-    // On whose behalf, for events and reflogs: nothing is allowed by it.
-    let who = std::env::var("USER").unwrap_or_else(|_| "gitstratum".to_owned());
-    Ok(CatalogClient::new(client, &who, &mut seeded_by_the_system()?))
+    Ok(CatalogClient::new(client, &who(), &mut seeded_by_the_system()?))
+}
+
+/// On whose behalf commands are, for events and reflogs: nothing is allowed by it.
+pub(super) fn who() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "gitstratum".to_owned())
 }
 
 /// Has the catalog do something, and finds out whether it did.

@@ -1,9 +1,8 @@
 //! How many round trips a put and a get take, counted in simulated time: links of 50 ms each
 //! way, and disks and processors that take none, so that what is left is the protocol.
 //!
-//! `cargo test-sim -p gitstratum-sim --no-default-features --test round_trips -- --nocapture`
-//! prints the times.
-#![cfg(madsim)]
+//! The times are printed by
+//! `cargo test-sim -p gitstratum-sim --no-default-features --test simulated round -- --nocapture`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

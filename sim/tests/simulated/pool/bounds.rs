@@ -7,7 +7,7 @@ use gitstratum_cluster::transport::{Connections, Eviction, PoolOptions, Want};
 use gitstratum_core::replica::NodeError;
 use tokio::time::{sleep, timeout};
 
-use crate::world::{World, counts, lease, node_id};
+use super::world::{World, counts, lease, node_id};
 
 fn bound(error: NodeError) -> (&'static str, usize) {
     match error {

@@ -7,7 +7,7 @@ use gitstratum_cluster::transport::{Connections, Eviction, PoolOptions};
 use gitstratum_core::replica::{DialProblem, NodeError, Stage};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::world::{LATENCY, World, counts, layout, lease, node_id, seconds};
+use super::world::{LATENCY, World, counts, layout, lease, node_id, seconds};
 
 #[tokio::test]
 async fn any_number_of_callers_of_a_new_peer_or_one_that_restarted_make_one_dial() {

@@ -2,7 +2,6 @@
 //!
 //! Here and not beside the pool, because most of it is about minutes that pass, and about
 //! machines that vanish.
-#![cfg(madsim)]
 
 mod bounds;
 mod dials;

@@ -9,7 +9,7 @@ use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::{Found, NodeError, NodeReader};
 use tokio::time::{Instant, sleep};
 
-use crate::world::{World, counts, evicted, evictions, lease, seconds};
+use super::world::{World, counts, evicted, evictions, lease, seconds};
 
 #[tokio::test]
 async fn an_old_connection_is_replaced_and_nobody_waits_for_that() {
