@@ -11,12 +11,10 @@ mod tests;
 use std::collections::BTreeSet;
 
 use gitstratum_catalog::State;
-use gitstratum_catalog::ids::RepositoryId;
+use gitstratum_catalog::ids::{PackId, RepositoryId};
 use gitstratum_core::object::{HashAlgorithm, Kind, ObjectId};
 use gitstratum_core::replica::{Found, StoreError};
 use gitstratum_store::{SegmentStore, Store};
-
-use crate::trace::PackName;
 
 /// What every chunk begins with.
 const MAGIC: [u8; 4] = *b"GSC\x01";
@@ -31,7 +29,9 @@ pub struct HeldChunk {
     /// Its id.
     pub id: ObjectId,
     /// The pack that it is of.
-    pub pack: PackName,
+    pub pack: PackId,
+    /// The repository that the pack was pushed to.
+    pub repository: RepositoryId,
 }
 
 /// All chunks that a store holds but for those of `known`, in the order of their ids.
@@ -51,24 +51,22 @@ pub async fn held(
             Ok(_) | Err(StoreError::Damaged { .. }) => continue,
             Err(error) => return Err(error),
         };
-        chunks.extend(pack_of(object.data()).map(|pack| HeldChunk { id, pack }));
+        let named = names_of(object.data());
+        chunks.extend(named.map(|(repository, pack)| HeldChunk { id, pack, repository }));
     }
     Ok(chunks)
 }
 
-/// The packs of all repositories, deleted ones that are kept included.
-pub fn owned(state: &State) -> BTreeSet<PackName> {
+/// The packs of all repositories, deleted ones that are kept included. A pack may have several: a
+/// fork begins with those of the repository that it is of.
+pub fn owned(state: &State) -> BTreeSet<PackId> {
     let repositories = (1..=state.last_repository().0).map(RepositoryId);
-    let packs = repositories.flat_map(|repository| {
-        let name = move |pack: String| PackName { repository: repository.0, pack };
-        state.packs(repository).map(move |pack| name(pack.id.to_string()))
-    });
-    packs.collect()
+    repositories.flat_map(|id| state.packs(id).map(|pack| pack.id)).collect()
 }
 
-/// The pack that a chunk of these bytes is of.
-fn pack_of(chunk: &[u8]) -> Option<PackName> {
+/// Whose a chunk of these bytes is, and of which pack.
+fn names_of(chunk: &[u8]) -> Option<(RepositoryId, PackId)> {
     let number = chunk.get(REPOSITORY)?.try_into().ok()?;
-    let pack = hex::encode(chunk.get(PACK)?);
-    chunk.starts_with(&MAGIC).then(|| PackName { repository: u64::from_le_bytes(number), pack })
+    let pack = PackId(chunk.get(PACK)?.try_into().ok()?);
+    chunk.starts_with(&MAGIC).then(|| (RepositoryId(u64::from_le_bytes(number)), pack))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Call, CatalogCall, CatalogOutcome, GitCall, GitObject, GitOutcome, HeldPack, HintSample,
-    Outcome, PackName, Phase, Progress, Setting, Stop, Wanted, WriterSample,
+    Outcome, Phase, Progress, Setting, Stop, Wanted, WriterSample,
 };
 
 /// What can happen.
@@ -343,8 +343,8 @@ pub enum Event {
     /// The packs of all repositories, deleted ones that are kept included, as the actor's catalog
     /// has them when the time is over in which stores are swept.
     PacksOwned {
-        /// All of them.
-        packs: Vec<PackName>,
+        /// Their ids, each once.
+        packs: Vec<String>,
     },
     /// What the actor's store holds of packs then.
     PacksHeld {

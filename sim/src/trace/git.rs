@@ -132,21 +132,13 @@ pub enum GitOutcome {
     TimedOut,
 }
 
-/// The name of a pack.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct PackName {
-    /// The number of the repository that it was made for.
-    pub repository: u64,
-    /// Its id, in hexadecimal.
-    pub pack: String,
-}
-
 /// What a store holds of a pack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HeldPack {
-    /// Which.
-    #[serde(flatten)]
-    pub name: PackName,
+    /// Its id, in hexadecimal.
+    pub pack: String,
+    /// The number of the repository that it was pushed to.
+    pub repository: u64,
     /// How many chunks.
     pub chunks: u64,
 }

@@ -20,9 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use catalog::{CatalogCall, CatalogOutcome, Expected, RefUpdate, RefVerdict};
 pub use event::Event;
-pub use git::{
-    CLONER, Delivery, GitCall, GitObject, GitOutcome, GitUpdate, HeldPack, PackName, Service,
-};
+pub use git::{CLONER, Delivery, GitCall, GitObject, GitOutcome, GitUpdate, HeldPack, Service};
 pub use recorder::{Recorder, Records};
 
 /// One thing that happened.

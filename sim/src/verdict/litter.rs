@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::History;
 use super::{Class, Violation};
-use crate::trace::{Event, HeldPack, PackName};
+use crate::trace::{Event, HeldPack};
 
 const RULE: &str = "I14 no litter";
 
@@ -38,16 +38,13 @@ pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
             complain(Class::Liveness, seen.at_us, message);
         }
     }
-    for name in &seen.owned {
-        let PackName { repository, pack } = name;
-        let whole = seen.whole_on(name);
+    for pack in &seen.owned {
+        let whole = seen.whole_on(pack);
         if whole.is_empty() {
-            let message =
-                format!("repository {repository} has pack {pack}, and no node any chunk of it");
+            let message = format!("a repository has pack {pack}, and no node any chunk of it");
             complain(Class::Safety, seen.at_us, message);
         } else if whole.len() < setting.replicas {
-            let message =
-                format!("pack {pack} of repository {repository} is whole on {whole:?} alone");
+            let message = format!("pack {pack} is whole on {whole:?} alone");
             complain(Class::Liveness, seen.at_us, message);
         }
     }
@@ -55,13 +52,13 @@ pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
 }
 
 /// What a node holds that nobody owns, in words.
-fn litter(held: &[HeldPack], owned: &BTreeSet<&PackName>) -> Option<String> {
-    let unowned = || held.iter().filter(move |held| !owned.contains(&held.name));
+fn litter(held: &[HeldPack], owned: &BTreeSet<&str>) -> Option<String> {
+    let unowned = || held.iter().filter(move |held| !owned.contains(held.pack.as_str()));
     let first = unowned().next()?;
     let chunks: u64 = unowned().map(|held| held.chunks).sum();
-    let PackName { repository, pack } = &first.name;
+    let HeldPack { pack, repository, .. } = first;
     Some(format!(
-        "{chunks} chunks of {} packs that no repository has, such as {pack} for repository \
+        "{chunks} chunks of {} packs that no repository has, such as {pack} of repository \
          {repository}",
         unowned().count()
     ))
@@ -71,7 +68,7 @@ fn litter(held: &[HeldPack], owned: &BTreeSet<&PackName>) -> Option<String> {
 #[derive(Default)]
 struct Seen<'a> {
     at_us: u64,
-    owned: BTreeSet<&'a PackName>,
+    owned: BTreeSet<&'a str>,
     /// By node.
     held: BTreeMap<&'a str, &'a [HeldPack]>,
 }
@@ -81,7 +78,7 @@ impl<'a> Seen<'a> {
         let mut seen = Seen::default();
         for record in history.trace {
             match &record.event {
-                Event::PacksOwned { packs } => seen.owned.extend(packs),
+                Event::PacksOwned { packs } => seen.owned.extend(packs.iter().map(String::as_str)),
                 Event::PacksHeld { packs } => drop(seen.held.insert(&record.actor, packs)),
                 _ => continue,
             }
@@ -91,9 +88,8 @@ impl<'a> Seen<'a> {
     }
 
     /// The nodes that hold as many chunks of a pack as any.
-    fn whole_on(&self, name: &PackName) -> Vec<&'a str> {
-        let of =
-            |held: &[HeldPack]| held.iter().find(|held| held.name == *name).map(|it| it.chunks);
+    fn whole_on(&self, pack: &str) -> Vec<&'a str> {
+        let of = |held: &[HeldPack]| held.iter().find(|held| held.pack == pack).map(|it| it.chunks);
         let counts = self.held.iter().filter_map(|(node, held)| Some((*node, of(held)?)));
         let counts: Vec<(&str, u64)> = counts.collect();
         let most = counts.iter().map(|(_, chunks)| *chunks).max();

@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gitstratum_catalog::ids::{PackId, RepositoryId};
 use gitstratum_store::SegmentStore;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Cluster, Run};
 use crate::chunks::{held, owned};
-use crate::trace::{Event, HeldPack, PackName};
+use crate::trace::{Event, HeldPack};
 
 /// Questions that wait for a node; there is one at a time.
 const QUESTIONS_WAITING: usize = 1;
@@ -36,11 +37,16 @@ pub(super) fn of(store: Arc<SegmentStore>) -> Holdings {
 
 async fn held_packs(store: &SegmentStore) -> Result<Vec<HeldPack>, String> {
     let chunks = held(store, &BTreeSet::new()).await.map_err(|error| error.to_string())?;
-    let mut packs: BTreeMap<PackName, u64> = BTreeMap::new();
+    let mut packs = BTreeMap::new();
     for chunk in chunks {
-        *packs.entry(chunk.pack).or_default() += 1;
+        *packs.entry((chunk.pack, chunk.repository)).or_default() += 1;
     }
-    Ok(packs.into_iter().map(|(name, chunks)| HeldPack { name, chunks }).collect())
+    let held = |((pack, repository), chunks): ((PackId, RepositoryId), u64)| HeldPack {
+        pack: pack.to_string(),
+        repository: repository.0,
+        chunks,
+    };
+    Ok(packs.into_iter().map(held).collect())
 }
 
 /// Records which packs the catalog has, and of which packs each node holds chunks, when the time is
@@ -51,7 +57,7 @@ pub(super) async fn observe(run: &Run, cluster: &Cluster) -> Result<(), String> 
     }
     let known = cluster.nodes.keys().find_map(|node| {
         let packs = cluster.participant(node)?.with_local(owned)?;
-        Some((node, packs.into_iter().collect()))
+        Some((node, packs.iter().map(ToString::to_string).collect()))
     });
     let (node, packs) = known.ok_or("no node has the catalog")?;
     run.recorder.record(node, Event::PacksOwned { packs });
