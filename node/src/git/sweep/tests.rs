@@ -99,11 +99,11 @@ impl Alone {
         done(&self.sweeper.participant, number, at_ms, operation).await;
     }
 
-    /// Waits until the leader has nothing to say of members and layout any more.
+    /// Waits until the leader has nothing to say any more: that it votes itself is the last of it.
     async fn settled(&self) {
         let is_settled = |state: &State| {
             let votes = |(_, node): (_, &Arc<Node>)| node.state == NodeState::Voter;
-            state.layout().is_some() && state.nodes().all(votes)
+            state.nodes().all(votes)
         };
         while self.sweeper.participant.with_local(is_settled) != Some(true) {
             tokio::time::sleep(Duration::from_millis(20)).await;
