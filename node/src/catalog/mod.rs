@@ -4,6 +4,7 @@
 //! log is damaged, says so to whoever asks for names, and goes on.
 
 mod client;
+mod clock;
 mod found;
 mod identity;
 mod join;

@@ -12,11 +12,13 @@
 //! what failed, a back-off, a limit to its connections, and a layout that keeps up with the
 //! nodes'. Each [`Control`] takes one of these away.
 
+mod gateway;
 mod hints;
 mod lacks;
 mod layouts;
 mod readers;
 mod repairs;
+mod sweeper;
 mod unchecked;
 mod writers;
 
@@ -35,11 +37,13 @@ use tokio::time::Instant;
 
 use crate::scenario::Control;
 
+pub use gateway::{Haste, HastyGateway};
 pub use hints::LossyHints;
 use lacks::Lacks;
 pub use layouts::{Followers, without_sources};
 pub use readers::{Belief, Credulous};
 pub use repairs::NoReadRepair;
+pub use sweeper::sweep_without_lease;
 pub use unchecked::UncheckedGateway;
 pub use writers::{FirstWritesOnly, Neglect, Quorum};
 

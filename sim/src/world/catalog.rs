@@ -58,7 +58,7 @@ fn state_of(participant: &Participant) -> Option<(u64, String)> {
 }
 
 impl Cluster {
-    fn participant(&self, node: &str) -> Option<Arc<Participant>> {
+    pub(super) fn participant(&self, node: &str) -> Option<Arc<Participant>> {
         self.changes().participants.get(node)?.upgrade()
     }
 

@@ -108,6 +108,10 @@ pub enum Operation {
         #[n(1)]
         name: String,
     },
+    /// Changes nothing: the clock goes on to the command's time, as with every command. For whoever
+    /// waits for that in a cluster that nobody asks anything of.
+    #[n(15)]
+    AdvanceClock,
 }
 
 /// A node that begins anew, alone.

@@ -172,6 +172,7 @@ impl State {
             Operation::ForkRepository { repository, name } => {
                 self.fork_repository(context, repository, &name)
             }
+            Operation::AdvanceClock => Ok(Outcome::Changed),
         }
     }
 }

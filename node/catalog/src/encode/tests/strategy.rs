@@ -118,6 +118,7 @@ fn operations() -> BoxedStrategy<Operation> {
         (0..4_u64).prop_map(|token| Operation::RevokeToken { token: TokenId(token) }),
         (repository(), text())
             .prop_map(|(repository, name)| Operation::ForkRepository { repository, name }),
+        Just(Operation::AdvanceClock),
     ]
     .boxed()
 }
