@@ -10,6 +10,7 @@
 mod catalog;
 mod http;
 mod member;
+mod monitor;
 mod pool;
 mod repair;
 mod store;
@@ -30,6 +31,7 @@ pub use catalog::CatalogConfig;
 pub use gitstratum_core::config_text::ConfigError;
 pub use http::HttpConfig;
 pub use member::{KeptMember, MemberOverrides, data_directory};
+pub use monitor::MonitorConfig;
 pub use pool::PoolConfig;
 pub use repair::RepairConfig;
 pub use store::StoreConfig;
@@ -56,6 +58,8 @@ pub struct Config {
     pub catalog: CatalogConfig,
     /// How it serves Git.
     pub http: HttpConfig,
+    /// Where it says how it is.
+    pub monitor: MonitorConfig,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
     pub layout: Layout,
     /// The operator described no cluster: this node is one by itself.
@@ -80,6 +84,8 @@ pub struct ConfigOverrides {
     pub listen: Option<SocketAddr>,
     /// `--http A`
     pub http: Option<SocketAddr>,
+    /// `--monitor A`
+    pub monitor: Option<SocketAddr>,
     /// Which member this is, so that one file can serve all machines.
     pub node_id: Option<String>,
 }
@@ -102,6 +108,8 @@ struct FileConfig {
     catalog: CatalogConfig,
     #[serde(default)]
     http: HttpConfig,
+    #[serde(default)]
+    monitor: MonitorConfig,
     layout: Option<PathBuf>,
     cluster: Option<ClusterTable>,
     node: Option<Vec<MemberTable>>,
@@ -159,6 +167,7 @@ impl Config {
         let given = [
             ("listen", overrides.listen.is_some()),
             ("http.listen", overrides.http.is_some()),
+            ("monitor.listen", overrides.monitor.is_some()),
             ("node_id", overrides.node_id.is_some()),
             ("address", member.address.is_some()),
             ("zone", member.zone.is_some()),
@@ -187,6 +196,7 @@ impl Config {
             },
         };
         file.http.listen = overrides.http.or(file.http.listen);
+        file.monitor.listen = overrides.monitor.or(file.monitor.listen);
         let checked = file.store.check().and_then(|()| file.pool.check());
         let checked =
             checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check());
@@ -217,8 +227,9 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let FileConfig { store, pool, repair, catalog, http, .. } = file;
-        let config = Config { node_id, listen, store, pool, repair, catalog, http, layout, alone };
+        let FileConfig { store, pool, repair, catalog, http, monitor, .. } = file;
+        let config =
+            Config { node_id, listen, store, pool, repair, catalog, http, monitor, layout, alone };
         Ok(LoadedConfig { config, data })
     }
 }
@@ -252,6 +263,7 @@ impl LoadedConfig {
             repair: self.config.repair.clone(),
             catalog: self.config.catalog.clone(),
             http: self.config.http.clone(),
+            monitor: self.config.monitor.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),

@@ -14,6 +14,7 @@ pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod git;
+mod monitor;
 pub mod server;
 #[cfg(feature = "cli")]
 pub mod transfer;

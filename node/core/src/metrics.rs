@@ -32,6 +32,13 @@ pub fn registry() -> Registry {
     Registry::with_prefix(PREFIX)
 }
 
+/// All metrics of a registry as OpenMetrics text, which ends in `# EOF`.
+pub fn open_metrics(registry: &Registry) -> String {
+    let mut encoded = String::new();
+    text::encode(&mut encoded, registry).expect("a string takes everything");
+    encoded
+}
+
 /// A metric whose value is read from a `T`.
 pub struct Reading<T> {
     name: &'static str,
@@ -163,8 +170,7 @@ impl Samples {
     /// What a registry has now. The text format is all that the library gives to read, so
     /// nobody can read from a registry anything else than what a scraper would.
     pub fn of(registry: &Registry) -> Self {
-        let mut encoded = String::new();
-        text::encode(&mut encoded, registry).expect("a string takes everything");
+        let encoded = open_metrics(registry);
         let lines = encoded.lines().filter(|line| !line.starts_with('#'));
         Samples(lines.map(|line| parse(line).expect("the text format")).collect())
     }

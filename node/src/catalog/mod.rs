@@ -11,6 +11,7 @@ mod join;
 mod joining;
 mod layouts;
 mod machine;
+mod metrics;
 mod peers;
 mod refound;
 mod save;
@@ -58,6 +59,9 @@ use peers::PooledPeers;
 pub use refound::RefoundError;
 pub(crate) use refound::{Founder, begin_anew, go_on, kept};
 
+/// A node that heard of no leader for so many election timeouts is not ready: others had the time to
+/// choose one.
+const LEADER_SILENCE: u32 = 4;
 /// How long who asks for names waits for a log that is being opened, or a founder that enters itself.
 const OPENING_MAX: Duration = Duration::from_secs(5);
 
@@ -328,6 +332,20 @@ impl Participant {
 
     fn is_in_trouble(&self, trouble: String) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Why names cannot be asked for through this node, as far as it knows without asking others.
+    pub(crate) fn unready(&self) -> Option<String> {
+        let Some(status) = self.status() else { return Some(self.trouble()) };
+        if let Some(stopped) = status.stopped {
+            return Some(format!("its engine has stopped: {stopped}"));
+        }
+        let longest = LEADER_SILENCE * self.options.election_timeout;
+        if status.leader.is_none() || status.leader_heard_ago.is_none_or(|ago| ago > longest) {
+            return Some("it heard of no leader with a majority lately".to_owned());
+        }
+        let has_entered = self.with_local(|state| state.node(&self.node).is_some());
+        (has_entered != Some(true)).then(|| "it does not have the catalog yet".to_owned())
     }
 
     fn trouble(&self) -> String {

@@ -28,8 +28,8 @@ use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{
-    CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, PoolConfig, RepairConfig,
-    StoreConfig,
+    CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, MonitorConfig, PoolConfig,
+    RepairConfig, StoreConfig,
 };
 use crate::server::{NoData, check_founded, found};
 
@@ -43,6 +43,8 @@ struct Node {
     address: SocketAddr,
     /// Where it serves Git; nothing in a directory that an older program made.
     http: Option<SocketAddr>,
+    /// Where it says how it is; nothing in such a directory either.
+    monitor: Option<SocketAddr>,
     config: PathBuf,
     /// None while it is dead.
     process: Option<Process>,
@@ -111,16 +113,23 @@ fn prepare(data: &Path, count: u16) -> Result<Vec<Node>, Failure> {
             let config = config_of(n);
             let loaded = Config::load(Some(&config), ConfigOverrides::default());
             let LoadedConfig { config: node, .. } = loaded.map_err(wrong_configuration)?;
-            let (address, http) = (node.listen, node.http.listen);
-            Ok(Node { id: node.node_id, address, http, config, process: None })
+            Ok(Node {
+                id: node.node_id,
+                address: node.listen,
+                http: node.http.listen,
+                monitor: node.monitor.listen,
+                config,
+                process: None,
+            })
         })
         .collect()
 }
 
 fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
     let absolute = std::path::absolute(data).map_err(Failure::operation("find --data"))?;
-    let addresses = free_addresses(2 * count).map_err(Failure::operation("find free ports"))?;
-    let (addresses, http) = addresses.split_at(usize::from(count));
+    let addresses = free_addresses(3 * count).map_err(Failure::operation("find free ports"))?;
+    let (addresses, others) = addresses.split_at(usize::from(count));
+    let (http, monitor) = others.split_at(usize::from(count));
     let replicas = usize::from(count.min(3));
     let quorum = replicas / 2 + 1;
     let member = |(n, address): (u16, &SocketAddr)| {
@@ -134,7 +143,8 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
     let cluster = ClusterId::random(&mut seeded_by_the_system()?);
     let layout = Layout { cluster: Some(cluster), ..layout }.validated()?;
     // The first node's file is written last: it tells the next run that all are there.
-    for ((n, &listen), &http) in (1..=count).zip(addresses).zip(http).rev() {
+    let listening = addresses.iter().zip(http).zip(monitor);
+    for (n, ((&listen, &http), &monitor)) in (1..=count).zip(listening).rev() {
         let directory = absolute.join(format!("n{n}"));
         let config = Config {
             node_id: NodeId::new(format!("n{n}")),
@@ -145,6 +155,7 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
             catalog: CatalogConfig::default(),
             // What is tried out here is a push.
             http: HttpConfig { listen: Some(http), create_on_push: true, ..HttpConfig::default() },
+            monitor: MonitorConfig { listen: Some(monitor) },
             layout: layout.clone(),
             alone: false,
         };
@@ -227,6 +238,10 @@ fn next_steps(peers: &[String], nodes: &[Node]) -> String {
     );
     if let Some(http) = nodes.iter().find_map(|node| node.http) {
         steps += &format!("  git push http://{http}/NAME.git main\n");
+    }
+    if let Some((node, monitor)) = nodes.iter().find_map(|node| Some((&node.id, node.monitor?))) {
+        steps +=
+            &format!("  curl http://{monitor}/metrics    what {node} counts; /readyz, /healthz\n");
     }
     if let Some(node) = nodes.last() {
         steps += &format!(

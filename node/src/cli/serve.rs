@@ -53,6 +53,7 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
         data: asked.data,
         listen: asked.listen,
         http: asked.http,
+        monitor: asked.monitor,
         node_id: asked.node_id,
     };
     let loaded = load(asked.config.as_deref(), &overrides, asked.address).await?;
@@ -62,11 +63,14 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
     let node_id = loaded.config.node_id.clone();
-    let ready = move |Serving { address, http, layout, catalog, .. }: Serving| {
+    let ready = move |Serving { address, http, monitor, layout, catalog, .. }: Serving| {
         tokio::spawn(follow_file(hangups, asked.config, overrides, layout, catalog));
         // Whoever started us may wait for this line; if nobody reads it, nobody waits.
         let git = http.map(|http| format!(" git=http://{http}/")).unwrap_or_default();
-        let _ = writeln!(std::io::stdout(), "listening node={node_id} address={address}{git}");
+        let monitor =
+            monitor.map(|monitor| format!(" monitor=http://{monitor}/")).unwrap_or_default();
+        let line = format!("listening node={node_id} address={address}{git}{monitor}");
+        let _ = writeln!(std::io::stdout(), "{line}");
     };
     let watched = asked.while_stdin_is_open;
     let shutdown = async {

@@ -12,9 +12,9 @@ use gitstratum_cluster::service::{
 };
 use gitstratum_cluster::transport::server::Requests;
 use gitstratum_cluster::transport::{Connections, Dialler, Pool, register_metrics};
-use gitstratum_core::metrics::{self, Registry};
+use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
 use gitstratum_git::http::GitServer;
-use gitstratum_host::Host;
+use gitstratum_host::{Host, unix_time_ms};
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -24,6 +24,7 @@ use super::Opened;
 use crate::catalog::{Participant, Parts};
 use crate::config::Config;
 use crate::git::{self, Swept};
+use crate::monitor::Health;
 
 /// What of a node is lost with its process.
 pub(super) struct Connected {
@@ -42,6 +43,8 @@ pub(super) struct Connected {
     pub(super) git: Option<Arc<GitServer>>,
     /// What came of sweeping chunks.
     pub(super) swept: Arc<Swept>,
+    /// Whether clients can be sent here.
+    pub(super) health: Arc<Health>,
     /// All that the node counts and measures.
     pub(super) metrics: Arc<Registry>,
 }
@@ -86,10 +89,19 @@ impl Connected {
             };
             git::server(parts, &config.http, rng)
         });
+        let peers = Arc::new(PeerTable::new(&layout.get(), &config.node_id));
+        let health = Arc::new(Health {
+            node: config.node_id.clone(),
+            store: opened.store.clone(),
+            peers: peers.clone(),
+            layout: layout.clone(),
+            participant: participant.clone(),
+            stopping: false.into(),
+        });
         let mut connected = Connected {
             boot_id,
             connections,
-            peers: Arc::new(PeerTable::new(&layout.get(), &config.node_id)),
+            peers,
             requests: Arc::default(),
             control: Control::new(config.repair.budget(latency.clone())),
             latency,
@@ -97,6 +109,7 @@ impl Connected {
             participant,
             git,
             swept: Arc::default(),
+            health,
             metrics: Arc::default(),
         };
         connected.metrics = Arc::new(connected.registered(opened));
@@ -106,6 +119,7 @@ impl Connected {
     /// A registry of all that the node counts and measures.
     fn registered(&self, opened: &Opened) -> Registry {
         let mut registry = metrics::registry();
+        register_build(&mut registry, unix_time_ms());
         opened.store.register(&mut registry);
         self.requests.register(&mut registry);
         opened.hints.register(&mut registry);
@@ -115,9 +129,12 @@ impl Connected {
         if let Some(git) = &self.git {
             git.register(&mut registry);
         }
-        if self.participant.is_some() {
+        if let Some(participant) = &self.participant {
+            participant.register(&mut registry);
             self.swept.register(&mut registry);
         }
+        self.peers.register(&mut registry);
+        self.health.register(&mut registry);
         registry
     }
 
@@ -149,4 +166,18 @@ impl Connected {
             started: Instant::now(),
         }
     }
+}
+
+/// Registers which program this is, and since when it runs.
+fn register_build(registry: &mut Registry, started_ms: u64) {
+    let build =
+        [Reading::gauge("build_info", "1; the labels say which program this is", |(): &()| 1)];
+    metrics::register_encoded(registry, move |encoder| {
+        let labels: Labels = vec![("version", crate::VERSION.to_owned())];
+        metrics::encode(encoder, &build, &[(labels, ())])
+    });
+    let started = Reading::real("start_time", "When the node was started, since the epoch", |ms| {
+        *ms as f64 / 1000.0
+    });
+    metrics::register(registry, vec![started.unit(Unit::Seconds)], move || started_ms);
 }

@@ -24,6 +24,7 @@ use rand_chacha::ChaCha12Rng;
 
 use crate::catalog::{FoundError, Participant};
 use crate::config::Config;
+use crate::monitor::Monitor;
 use background::Background;
 use connect::Connected;
 pub use found::{Founded, Joined, NoData, check_founded, found, kept_member, prepare_join};
@@ -65,6 +66,8 @@ pub struct Serving {
     pub address: SocketAddr,
     /// Where it serves Git, if it does.
     pub http: Option<SocketAddr>,
+    /// Where it says how it is, if it does.
+    pub monitor: Option<SocketAddr>,
     /// Where newer layouts are handed in.
     pub layout: LayoutKeeper,
     /// What it stores, for whoever lists or deletes: nobody does over the network.
@@ -94,23 +97,36 @@ pub async fn serve(
     let background = Background::start(&config, &opened, &connected, &mut rng).await;
     let requests = connected.requests.clone();
     let (participant, git) = (connected.participant.clone(), connected.git.clone());
+    let (metrics, health) = (connected.metrics.clone(), connected.health.clone());
     // Connections end with the service and the background, not after the store.
     drop(connected);
 
-    let Opened { listener, address, http, store, catching_up, cluster, keeper, hints } = opened;
+    let Opened { listener, address, http, monitor, store, catching_up, cluster, keeper, hints } =
+        opened;
     tracing::info!(node = %config.node_id, %cluster, %address, "serving");
     let layout = keeper.current().clone();
     let catalog = participant.clone();
     let (http, http_address) = http.unzip();
+    let (monitor, monitor_address) = monitor.unzip();
+    // Answers until all else has ended.
+    let monitor = monitor.map(|listener| {
+        let monitor = Monitor { registry: metrics, health: health.clone() };
+        tokio::spawn(Arc::new(monitor).run(listener))
+    });
     ready(Serving {
         address,
         http: http_address,
+        monitor: monitor_address,
         layout: keeper,
         store: store.clone(),
         catching_up,
         catalog,
     });
     // Peers are served until the last push is answered.
+    let shutdown = async move {
+        shutdown.await;
+        health.stops();
+    };
     let shutdown = async move {
         match git.zip(http) {
             Some((git, listener)) => git.run(listener, shutdown).await,
@@ -125,6 +141,9 @@ pub async fn serve(
     }
     hints.close().await;
     store.close().await;
+    if let Some(monitor) = monitor {
+        monitor.abort();
+    }
     tracing::info!(node = %config.node_id, "stopped");
     Ok(())
 }

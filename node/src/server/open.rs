@@ -25,6 +25,8 @@ pub(super) struct Opened {
     pub(super) address: SocketAddr,
     /// Where Git is served, if it is.
     pub(super) http: Option<(Listener, SocketAddr)>,
+    /// Where it is said how the node is, if it is.
+    pub(super) monitor: Option<(Listener, SocketAddr)>,
     pub(super) store: Arc<SegmentStore>,
     pub(super) catching_up: Arc<CatchingUp>,
     pub(super) cluster: ClusterId,
@@ -44,17 +46,26 @@ impl Opened {
         // Bound first, so that a port in use leaves the data directory alone; nothing is
         // accepted before the store is open.
         let (listener, address) = listen(host, config.listen).await?;
-        let http = match config.http.listen {
-            Some(address) => Some(listen(host, address).await?),
-            None => None,
-        };
+        let http = listen_if(host, config.http.listen).await?;
+        let monitor = listen_if(host, config.monitor.listen).await?;
         let Kept { store, catching_up, cluster, keeper, hints } =
             Kept::open(config, &host.disk, rng).await?;
         if !keeper.current().get().is_read_from(&config.node_id) {
             let node = &config.node_id;
             tracing::warn!(%node, "this node is not in the layout: it takes no writes");
         }
-        Ok(Opened { listener, address, http, store, catching_up, cluster, keeper, hints })
+        Ok(Opened { listener, address, http, monitor, store, catching_up, cluster, keeper, hints })
+    }
+}
+
+/// Binds an address, if there is one.
+async fn listen_if(
+    host: &Host,
+    address: Option<SocketAddr>,
+) -> Result<Option<(Listener, SocketAddr)>, ServeError> {
+    match address {
+        Some(address) => listen(host, address).await.map(Some),
+        None => Ok(None),
     }
 }
 

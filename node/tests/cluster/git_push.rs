@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Dev, Serve, git, kill, make_repository, output, wait_until};
+use crate::support::{Dev, Serve, git, kill, make_repository, wait_until};
 
 /// Runs git, which may fail; whether it did not, and what it said.
 fn try_git(dir: &Path, arguments: &[&str]) -> (bool, String) {
@@ -14,13 +14,6 @@ fn try_git(dir: &Path, arguments: &[&str]) -> (bool, String) {
     command.env("GIT_TERMINAL_PROMPT", "0");
     let output = command.output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-fn wait_for_voters(dev: &Dev) {
-    wait_until("all three vote", || {
-        let listed = output(&["node", "list", "--json"], &dev.peers());
-        String::from_utf8_lossy(&listed.stdout).matches("\"voter\"").count() == 3
-    });
 }
 
 /// What is served of a repository is what the original has.
@@ -45,7 +38,7 @@ fn what_was_pushed_to_any_node_is_cloned_from_any_other_whatever_dies() {
     let work = dir.path().join("work");
     make_repository(&work, 60);
     let dev = Dev::start(&dir.path().join("data"));
-    wait_for_voters(&dev);
+    dev.wait_for_voters();
     let url = |node: usize| format!("{}team/project.git", dev.nodes[node].git);
     let all = ["refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*"];
     git(&work, &[&["push", "-q", &url(0)], &all[..]].concat());
@@ -89,7 +82,7 @@ fn what_was_pushed_to_any_node_is_cloned_from_any_other_whatever_dies() {
 fn stock_git_finds_what_it_expects_of_a_server() {
     let dir = tempfile::tempdir().unwrap();
     let dev = Dev::start(&dir.path().join("data"));
-    wait_for_voters(&dev);
+    dev.wait_for_voters();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/git-clients");
     let create =
         format!("{} repo create {{name}} --object-format {{format}}", crate::support::PROGRAM);
@@ -111,7 +104,7 @@ fn without_a_quorum_a_push_is_refused_soon_and_with_the_reason() {
     let work = dir.path().join("work");
     make_repository(&work, 5);
     let dev = Dev::start(&dir.path().join("data"));
-    wait_for_voters(&dev);
+    dev.wait_for_voters();
     let url = format!("{}project", dev.nodes[2].git);
     git(&work, &["push", "-q", &url, "HEAD:refs/heads/main"]);
     kill(dev.nodes[0].pid);

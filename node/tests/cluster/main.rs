@@ -13,6 +13,7 @@ mod identity;
 mod layout;
 mod members;
 mod mirror;
+mod monitor;
 mod names;
 mod output;
 mod repair;

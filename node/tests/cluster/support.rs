@@ -263,6 +263,14 @@ impl Dev {
         while !self.running.line().starts_with(start) {}
     }
 
+    /// Waits until all three nodes vote in the catalog.
+    pub fn wait_for_voters(&self) {
+        wait_until("all three vote", || {
+            let listed = output(&["node", "list", "--json"], &self.peers());
+            String::from_utf8_lossy(&listed.stdout).matches("\"voter\"").count() == 3
+        });
+    }
+
     /// Asks it to stop, and waits until it has.
     pub fn terminate(self) {
         self.running.terminate();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use gitstratum_core::limits;
+use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
 use gitstratum_core::placement::{Layout, MemberState, NodeId};
 use gitstratum_core::replica::{NodeError, NodeWriter};
 use gitstratum_proto::v1::PeerStatus;
@@ -98,6 +99,32 @@ impl PeerTable {
     pub fn status(&self) -> Vec<PeerStatus> {
         let peers = self.lock();
         peers.values().cloned().collect()
+    }
+
+    /// Registers what the last probe of every peer came to.
+    pub fn register(self: &Arc<Self>, registry: &mut Registry) {
+        let table = self.clone();
+        let readings = [
+            Reading::gauge(
+                "peer_reachable",
+                "1 where the peer answered the last probe of this node, 0 where it did not",
+                |peer: &PeerStatus| u64::from(peer.reachable),
+            ),
+            Reading::real(
+                "peer_round_trip",
+                "How long the peer took to answer the last probe that it answered",
+                |peer: &PeerStatus| peer.round_trip_us as f64 / 1e6,
+            )
+            .unit(Unit::Seconds),
+        ];
+        metrics::register_encoded(registry, move |encoder| {
+            let labelled = |peer: PeerStatus| {
+                let labels: Labels = vec![("peer", peer.node_id.clone())];
+                (labels, peer)
+            };
+            let peers: Vec<_> = table.status().into_iter().map(labelled).collect();
+            metrics::encode(encoder, &readings, &peers)
+        });
     }
 
     fn set(&self, node_id: &NodeId, probed: Result<Duration, NodeError>) {

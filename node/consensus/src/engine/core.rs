@@ -10,6 +10,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::applier::Applier;
+use super::heard::Heard;
 use super::incoming::Incoming;
 use super::link::{AskError, Links};
 use super::log::Log;
@@ -51,6 +52,7 @@ pub(crate) struct Core {
     pub(super) links: Links,
     pub(super) identity: Identity,
     pub(super) incoming: Incoming,
+    pub(super) heard: Heard,
     log: Log,
     background: [tokio::task::JoinHandle<()>; 2],
 }
@@ -99,7 +101,8 @@ impl Core {
             tokio::spawn(tell_who_leads(raft.clone())),
         ];
         let incoming = Incoming::new(disk.clone(), directory);
-        Ok(Core { raft, applier, links, identity, incoming, log, background })
+        let heard = Heard::default();
+        Ok(Core { raft, applier, links, identity, incoming, heard, log, background })
     }
 
     /// Makes this member the only one of a new group; nothing if the group has members already.

@@ -1,9 +1,10 @@
 //! Members: learners that are added, voters that are chosen, and who is how far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use openraft::ChangeMembers;
-use openraft::async_runtime::WatchReceiver;
+use openraft::async_runtime::{Instant as _, WatchReceiver};
 use openraft::errors::{ClientWriteError, RaftError};
 
 use super::core::Core;
@@ -19,6 +20,9 @@ pub struct GroupStatus {
     pub member: MemberId,
     /// The leader that it knows.
     pub leader: Option<Member>,
+    /// How long ago it last knew that somebody leads: a majority answered it, or it took something
+    /// from the leader. Nothing where that never was.
+    pub leader_heard_ago: Option<Duration>,
     /// The term that it knows.
     pub term: u64,
     /// The index of the last entry of its log.
@@ -47,8 +51,16 @@ impl Core {
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
         let matched = metrics.replication.iter().flatten();
+        let leads = metrics.current_leader == Some(metrics.id);
+        let is_alone = membership.voter_ids().eq([metrics.id]);
+        let leader_heard_ago = match leads {
+            true if is_alone => Some(Duration::ZERO),
+            true => metrics.last_quorum_acked.map(|acknowledged| acknowledged.elapsed()),
+            false => self.heard.ago(),
+        };
         GroupStatus {
             member: metrics.id,
+            leader_heard_ago,
             leader,
             term: metrics.current_term,
             last_index: metrics.last_log_index,

@@ -6,6 +6,7 @@
 mod applier;
 mod core;
 mod group;
+mod heard;
 mod incoming;
 mod link;
 mod log;

@@ -59,6 +59,9 @@ impl Core {
             leader_commit: append.committed.map(LogId::from),
         };
         let taken = self.raft.append_entries(rpc).await.map_err(stopped)?;
+        if !matches!(taken, AppendEntriesResponse::HigherVote(_)) {
+            self.heard.now();
+        }
         Ok(match taken {
             AppendEntriesResponse::Success => Appended::All,
             AppendEntriesResponse::PartialSuccess(last) => {

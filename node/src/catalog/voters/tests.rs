@@ -34,6 +34,7 @@ fn status(voters: &[u64], members: &[u64]) -> GroupStatus {
     GroupStatus {
         member: 1,
         leader: Some(Member { id: 1, node: "n1".to_owned() }),
+        leader_heard_ago: None,
         term: 1,
         last_index: Some(500),
         applied: Some(at(500)),
