@@ -7,6 +7,7 @@
 //! Parsing of arguments and environment is left to the program; it hands over
 //! [`ConfigOverrides`].
 
+mod access;
 mod catalog;
 mod http;
 mod member;
@@ -26,6 +27,7 @@ use gitstratum_core::placement::{
 use member::{member_of, problem};
 use serde::{Deserialize, Serialize};
 
+pub use access::{AccessConfig, Tokens};
 pub use catalog::CatalogConfig;
 pub use gitstratum_core::config_text::ConfigError;
 pub use http::HttpConfig;
@@ -56,6 +58,8 @@ pub struct Config {
     pub catalog: CatalogConfig,
     /// How it serves Git.
     pub http: HttpConfig,
+    /// Whom it serves.
+    pub access: AccessConfig,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
     pub layout: Layout,
     /// The operator described no cluster: this node is one by itself.
@@ -80,6 +84,8 @@ pub struct ConfigOverrides {
     pub listen: Option<SocketAddr>,
     /// `--http A`
     pub http: Option<SocketAddr>,
+    /// `--require-tokens`
+    pub require_tokens: bool,
     /// Which member this is, so that one file can serve all machines.
     pub node_id: Option<String>,
 }
@@ -102,6 +108,8 @@ struct FileConfig {
     catalog: CatalogConfig,
     #[serde(default)]
     http: HttpConfig,
+    #[serde(default)]
+    access: AccessConfig,
     layout: Option<PathBuf>,
     cluster: Option<ClusterTable>,
     node: Option<Vec<MemberTable>>,
@@ -187,6 +195,9 @@ impl Config {
             },
         };
         file.http.listen = overrides.http.or(file.http.listen);
+        if overrides.require_tokens {
+            file.access.tokens = Tokens::Required;
+        }
         let checked = file.store.check().and_then(|()| file.pool.check());
         let checked =
             checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check());
@@ -217,8 +228,9 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let FileConfig { store, pool, repair, catalog, http, .. } = file;
-        let config = Config { node_id, listen, store, pool, repair, catalog, http, layout, alone };
+        let FileConfig { store, pool, repair, catalog, http, access, .. } = file;
+        let config =
+            Config { node_id, listen, store, pool, repair, catalog, http, access, layout, alone };
         Ok(LoadedConfig { config, data })
     }
 }
@@ -252,6 +264,7 @@ impl LoadedConfig {
             repair: self.config.repair.clone(),
             catalog: self.config.catalog.clone(),
             http: self.config.http.clone(),
+            access: self.config.access.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gitstratum::config::{
-    CatalogConfig, Config, HttpConfig, LoadedConfig, PoolConfig, RepairConfig, StoreConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, LoadedConfig, PoolConfig, RepairConfig,
+    StoreConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_cluster::wire::metrics::metrics_of;
@@ -69,6 +70,7 @@ impl Cluster {
                 repair: RepairConfig::default(),
                 catalog: CatalogConfig::default(),
                 http: HttpConfig::default(),
+                access: AccessConfig::default(),
                 layout: layout.clone(),
                 alone: false,
             };

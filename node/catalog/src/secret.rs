@@ -77,7 +77,8 @@ mod tests {
             assert!(has_secret(&text), "{text}");
         }
         assert!(has_secret(&secret.expose()[..30]), "enough of one");
-        for text in ["", "gst_", "gst_tools/project", "gst_0123456789abcde", "gst-0707070707070707"] {
+        for text in ["", "gst_", "gst_tools/project", "gst_0123456789abcde", "gst-0707070707070707"]
+        {
             assert!(!has_secret(text), "{text}");
         }
     }

@@ -53,6 +53,7 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
         data: asked.data,
         listen: asked.listen,
         http: asked.http,
+        require_tokens: asked.require_tokens,
         node_id: asked.node_id,
     };
     let loaded = load(asked.config.as_deref(), &overrides, asked.address).await?;

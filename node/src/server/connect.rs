@@ -84,7 +84,7 @@ impl Connected {
                 connections: connections.clone(),
                 participant: participant.clone(),
             };
-            git::server(parts, &config.http, rng)
+            git::server(parts, config, rng)
         });
         let mut connected = Connected {
             boot_id,

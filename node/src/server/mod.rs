@@ -102,6 +102,11 @@ pub async fn serve(
     let layout = keeper.current().clone();
     let catalog = participant.clone();
     let (http, http_address) = http.unzip();
+    if let Some((address, warning)) =
+        http_address.and_then(|at| Some((at, config.access.warning(at)?)))
+    {
+        tracing::warn!(git = %address, "{warning}");
+    }
     ready(Serving {
         address,
         http: http_address,

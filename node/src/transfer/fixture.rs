@@ -148,8 +148,8 @@ impl Node {
         let overrides = ConfigOverrides {
             data: Some("unused".into()),
             listen: Some(listen),
-            http: None,
             node_id: Some("n1".into()),
+            ..ConfigOverrides::default()
         };
         let config = Config::from_toml("", "test", overrides).unwrap().config;
         let scratch = scratch();
