@@ -7,6 +7,7 @@
 //! Parsing of arguments and environment is left to the program; it hands over
 //! [`ConfigOverrides`].
 
+mod access;
 mod catalog;
 mod http;
 mod member;
@@ -27,6 +28,7 @@ use gitstratum_core::placement::{
 use member::{member_of, problem};
 use serde::{Deserialize, Serialize};
 
+pub use access::{AccessConfig, Tokens};
 pub use catalog::CatalogConfig;
 pub use gitstratum_core::config_text::ConfigError;
 pub use http::HttpConfig;
@@ -60,6 +62,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Where it says how it is.
     pub monitor: MonitorConfig,
+    /// Whom it serves.
+    pub access: AccessConfig,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
     pub layout: Layout,
     /// The operator described no cluster: this node is one by itself.
@@ -86,6 +90,8 @@ pub struct ConfigOverrides {
     pub http: Option<SocketAddr>,
     /// `--monitor A`
     pub monitor: Option<SocketAddr>,
+    /// `--require-tokens`
+    pub require_tokens: bool,
     /// Which member this is, so that one file can serve all machines.
     pub node_id: Option<String>,
 }
@@ -110,6 +116,8 @@ struct FileConfig {
     http: HttpConfig,
     #[serde(default)]
     monitor: MonitorConfig,
+    #[serde(default)]
+    access: AccessConfig,
     layout: Option<PathBuf>,
     cluster: Option<ClusterTable>,
     node: Option<Vec<MemberTable>>,
@@ -197,6 +205,9 @@ impl Config {
         };
         file.http.listen = overrides.http.or(file.http.listen);
         file.monitor.listen = overrides.monitor.or(file.monitor.listen);
+        if overrides.require_tokens {
+            file.access.tokens = Tokens::Required;
+        }
         let checked = file.store.check().and_then(|()| file.pool.check());
         let checked =
             checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check());
@@ -227,9 +238,20 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let FileConfig { store, pool, repair, catalog, http, monitor, .. } = file;
-        let config =
-            Config { node_id, listen, store, pool, repair, catalog, http, monitor, layout, alone };
+        let FileConfig { store, pool, repair, catalog, http, monitor, access, .. } = file;
+        let config = Config {
+            node_id,
+            listen,
+            store,
+            pool,
+            repair,
+            catalog,
+            http,
+            monitor,
+            access,
+            layout,
+            alone,
+        };
         Ok(LoadedConfig { config, data })
     }
 }
@@ -264,6 +286,7 @@ impl LoadedConfig {
             catalog: self.config.catalog.clone(),
             http: self.config.http.clone(),
             monitor: self.config.monitor.clone(),
+            access: self.config.access.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),

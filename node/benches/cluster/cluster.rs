@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gitstratum::config::{
-    CatalogConfig, Config, HttpConfig, LoadedConfig, MonitorConfig, PoolConfig, RepairConfig,
-    StoreConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, LoadedConfig, MonitorConfig, PoolConfig,
+    RepairConfig, StoreConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_cluster::wire::metrics::metrics_of;
@@ -71,6 +71,7 @@ impl Cluster {
                 catalog: CatalogConfig::default(),
                 http: HttpConfig::default(),
                 monitor: MonitorConfig::default(),
+                access: AccessConfig::default(),
                 layout: layout.clone(),
                 alone: false,
             };

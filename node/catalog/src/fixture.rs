@@ -206,6 +206,7 @@ pub fn rich() -> Machine {
         description,
         limits: Some(RepositoryLimits { refs_max: Some(10), ..Default::default() }),
         hidden_refs: None,
+        public: Some(true),
     }));
     machine.done(Operation::DeleteRepository { repository: RepositoryId(3), keep_for_ms: 500 });
     machine.done(join("n1", 1));

@@ -21,6 +21,7 @@ pub mod ids;
 pub mod names;
 pub mod query;
 pub mod reply;
+pub mod secret;
 pub mod state;
 
 pub use command::{Command, Operation, Request};

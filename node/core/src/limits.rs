@@ -3,6 +3,7 @@
 //! Every bound of the node in one place, with units in the names and the relations
 //! between them checked when the crate is compiled.
 
+mod access;
 mod catalog;
 mod gateway;
 mod git;
@@ -16,6 +17,7 @@ mod walk;
 
 use std::time::Duration;
 
+pub use access::*;
 pub use catalog::*;
 pub use gateway::*;
 pub use git::*;

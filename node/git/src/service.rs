@@ -8,10 +8,13 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
+use gitstratum_catalog::secret::Secret;
+use gitstratum_core::metrics::Registry;
 use gitstratum_core::object::{HashAlgorithm, ObjectId};
 
 /// What a client is about to do.
@@ -26,10 +29,29 @@ pub enum Purpose {
 /// Who asks, as far as is known.
 #[derive(Clone, Debug, Default)]
 pub struct Caller {
-    /// The user name and password of HTTP's basic authentication, where they were given.
-    pub credentials: Option<(String, String)>,
-    /// Its address, for logs.
+    /// By what it wants to be let in.
+    pub credentials: Credentials,
+    /// Its address, `IP:PORT`.
     pub address: String,
+    /// Who it is, as reflogs tell it, where that is known by more than its own word.
+    pub identity: Option<String>,
+}
+
+/// What a request says of who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// Nothing.
+    #[default]
+    Missing,
+    /// Something that cannot be read, and why.
+    Unreadable(&'static str),
+    /// A password, or a bearer's token.
+    Given {
+        /// What the user is called; empty where only a token was given. Its own word for it.
+        user: String,
+        /// What nobody else knows.
+        secret: Secret,
+    },
 }
 
 /// Why a repository is not opened.
@@ -55,6 +77,14 @@ pub enum OpenError {
     /// Credentials do not help.
     #[error("{0}")]
     Forbidden(String),
+    /// Too many that were wrong came from there.
+    #[error("{reason}")]
+    Limited {
+        /// What is asked too often.
+        reason: String,
+        /// When it may be asked again.
+        retry_after: Duration,
+    },
     /// It may be there; it cannot be said now.
     #[error("{0}")]
     Unavailable(String),
@@ -319,4 +349,7 @@ pub trait Repositories: Send + Sync {
         purpose: Purpose,
         caller: &Caller,
     ) -> Result<Arc<dyn Repository>, OpenError>;
+
+    /// Registers what it counts.
+    fn register(&self, _registry: &mut Registry) {}
 }

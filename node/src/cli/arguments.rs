@@ -22,7 +22,8 @@ use members::{INIT_HELP, JOIN_HELP, NODE_HELP, SERVE_HELP};
 use mirror::MIRROR_HELP;
 
 pub use catalog::{
-    Events, ObjectFormat, RepoCommand, RepoCreate, RepoList, Scope, TokenCommand, TokenCreate,
+    Events, ObjectFormat, RepoCommand, RepoCreate, RepoList, RepoSet, Scope, TokenCommand,
+    TokenCreate,
 };
 pub use disaster::{CatalogCommand, Dump, Load, Recover};
 pub use jobs::JobCommand;
@@ -52,7 +53,7 @@ pub struct Arguments {
         long,
         value_name = "LEVELS",
         // The consensus engine warns of each message that one who is away did not get.
-        default_value = "warn,gitstratum=info,openraft=error",
+        default_value = "warn,gitstratum=info,audit=info,openraft=error",
         value_parser = super::logging::log_filter,
         global = true,
         env = "GITSTRATUM_LOG"
@@ -161,6 +162,9 @@ pub struct Serve {
     /// Where the only node of a cluster is reached from now on
     #[arg(long, value_name = "HOST:PORT")]
     pub address: Option<String>,
+    /// Serve Git to holders of access tokens alone, but for what is public
+    #[arg(long)]
+    pub require_tokens: bool,
     /// Which of the configured nodes this is
     #[arg(long, value_name = "ID", env = "GITSTRATUM_NODE_ID")]
     pub node_id: Option<String>,
@@ -181,6 +185,9 @@ pub struct Dev {
     /// Restart nodes that die
     #[arg(long)]
     pub restart: bool,
+    /// Ask Git clients for access tokens, and print one
+    #[arg(long)]
+    pub secure: bool,
     /// Push a repository, kill a node, push again, clone through another node and compare; a small
     /// one is made where none is named
     #[arg(long, value_name = "REPO")]

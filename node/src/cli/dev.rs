@@ -5,6 +5,7 @@
 //! outlives us however we end.
 
 mod demo;
+mod secure;
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -15,6 +16,7 @@ use std::process::{ExitStatus, Stdio};
 use std::task::Poll;
 use std::time::Duration;
 
+use gitstratum_catalog::secret::Secret;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 use gitstratum_host::Disk;
@@ -28,8 +30,8 @@ use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{
-    CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, MonitorConfig, PoolConfig,
-    RepairConfig, StoreConfig,
+    AccessConfig, CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, MonitorConfig,
+    PoolConfig, RepairConfig, StoreConfig, Tokens,
 };
 use crate::server::{NoData, check_founded, found};
 
@@ -45,6 +47,8 @@ struct Node {
     http: Option<SocketAddr>,
     /// Where it says how it is; nothing in such a directory either.
     monitor: Option<SocketAddr>,
+    /// Whether it asks Git clients for access tokens.
+    is_secure: bool,
     config: PathBuf,
     /// None while it is dead.
     process: Option<Process>,
@@ -61,7 +65,7 @@ struct Process {
 /// Runs the cluster until it is told to stop.
 pub(super) async fn dev(asked: Dev) -> Result<(), Failure> {
     check_around(&asked.data).await?;
-    let mut nodes = prepare(&asked.data, asked.nodes)?;
+    let mut nodes = prepare(&asked)?;
     for node in &nodes {
         found_if_new(node).await?;
     }
@@ -77,9 +81,13 @@ async fn run(asked: &Dev, nodes: &mut [Node], requests: &mut Terminations) -> Re
         start_and_say(node, &asked.data).await?;
     }
     let peers: Vec<String> = nodes.iter().map(|node| node.address.to_string()).collect();
-    show(&next_steps(&peers, nodes))?;
+    let secret = match nodes.iter().any(|node| node.is_secure) {
+        true => Some(secure::secret(nodes, &asked.data).await?),
+        false => None,
+    };
+    show(&next_steps(&peers, nodes, secret.as_ref()))?;
     if let Some(repository) = &asked.demo {
-        let shown = demo::demo(repository.as_deref(), nodes, &asked.data);
+        let shown = demo::demo(repository.as_deref(), nodes, &asked.data, secret);
         super::interruptible("the cluster is stopped", shown).await?;
         if asked.once {
             return Ok(());
@@ -93,14 +101,24 @@ async fn run(asked: &Dev, nodes: &mut [Node], requests: &mut Terminations) -> Re
 }
 
 /// The nodes of the data directory, their configuration made if it is the first time.
-fn prepare(data: &Path, count: u16) -> Result<Vec<Node>, Failure> {
+fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
+    let (data, count) = (&asked.data, asked.nodes);
     let config_of = |n: u16| data.join(format!("n{n}")).join("config.toml");
     let first = config_of(1);
     if !first.exists() {
-        write_configurations(data, count)?;
+        let tokens = if asked.secure { Tokens::Required } else { Tokens::Off };
+        write_configurations(data, count, &AccessConfig { tokens })?;
     }
     let known = Config::load(Some(&first), ConfigOverrides::default());
-    let members = known.map_err(wrong_configuration)?.config.layout.members.len();
+    let known = known.map_err(wrong_configuration)?.config;
+    if asked.secure && known.access.tokens == Tokens::Off {
+        return Err(Failure::Usage(format!(
+            "--secure: {} holds a cluster that asks for no tokens; name another --data directory \
+             for one that does",
+            data.display()
+        )));
+    }
+    let members = known.layout.members.len();
     if members != usize::from(count) {
         return Err(Failure::Usage(format!(
             "--nodes: {} holds a cluster of {members}, not of {count}; \
@@ -118,6 +136,7 @@ fn prepare(data: &Path, count: u16) -> Result<Vec<Node>, Failure> {
                 address: node.listen,
                 http: node.http.listen,
                 monitor: node.monitor.listen,
+                is_secure: node.access.tokens == Tokens::Required,
                 config,
                 process: None,
             })
@@ -125,7 +144,7 @@ fn prepare(data: &Path, count: u16) -> Result<Vec<Node>, Failure> {
         .collect()
 }
 
-fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
+fn write_configurations(data: &Path, count: u16, access: &AccessConfig) -> Result<(), Failure> {
     let absolute = std::path::absolute(data).map_err(Failure::operation("find --data"))?;
     let addresses = free_addresses(3 * count).map_err(Failure::operation("find free ports"))?;
     let (addresses, others) = addresses.split_at(usize::from(count));
@@ -156,6 +175,7 @@ fn write_configurations(data: &Path, count: u16) -> Result<(), Failure> {
             // What is tried out here is a push.
             http: HttpConfig { listen: Some(http), create_on_push: true, ..HttpConfig::default() },
             monitor: MonitorConfig { listen: Some(monitor) },
+            access: access.clone(),
             layout: layout.clone(),
             alone: false,
         };
@@ -227,7 +247,7 @@ async fn start(node: &Node, data: &Path) -> Result<Process, Failure> {
     Err(Failure::Operation(format!("node {} did not start ({ended}): {last}", node.id)))
 }
 
-fn next_steps(peers: &[String], nodes: &[Node]) -> String {
+fn next_steps(peers: &[String], nodes: &[Node], secret: Option<&Secret>) -> String {
     let mut steps = format!(
         "\nThe cluster runs until Ctrl-C. In another terminal:\n\
          \x20 export GITSTRATUM_PEERS={}\n\
@@ -237,7 +257,19 @@ fn next_steps(peers: &[String], nodes: &[Node]) -> String {
         peers.join(",")
     );
     if let Some(http) = nodes.iter().find_map(|node| node.http) {
-        steps += &format!("  git push http://{http}/NAME.git main\n");
+        match secret {
+            None => steps += &format!("  git push http://{http}/NAME.git main\n"),
+            Some(secret) => {
+                let secret = secret.expose();
+                steps += &format!(
+                    "  git push http://dev:{secret}@{http}/NAME.git main\n\
+                     \x20 git clone http://dev:{secret}@{http}/NAME.git\n\
+                     Git clients need an access token; `gitstratum token create` makes more than this \
+                     one:\n\
+                     \x20 {secret}\n"
+                );
+            }
+        }
     }
     if let Some((node, monitor)) = nodes.iter().find_map(|node| Some((&node.id, node.monitor?))) {
         steps +=

@@ -120,7 +120,7 @@ impl Following {
             description: format!("mirror of {}", self.url),
         };
         create(&self.client, &self.name, new).await?;
-        let caller = Caller { credentials: Some((who(), String::new())), address: String::new() };
+        let caller = Caller { identity: Some(who()), ..Caller::default() };
         let repository = self.served.open(&self.name, Purpose::Push, &caller).await?;
         let shown = Shown::default();
         let head = CatalogHead { client: &self.client, name: &self.name };

@@ -54,7 +54,7 @@ pub(super) async fn import_into(
     };
     create(client, name, new).await?;
     let Outside { served, .. } = open_gateway(client)?;
-    let caller = Caller { credentials: Some((who(), String::new())), address: String::new() };
+    let caller = Caller { identity: Some(who()), ..Caller::default() };
     let repository = served.open(name, Purpose::Push, &caller).await?;
     let shown = Shown::default();
     let report = import::import(path, described.clone(), &*repository, options, &shown).await?;

@@ -54,6 +54,7 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
         listen: asked.listen,
         http: asked.http,
         monitor: asked.monitor,
+        require_tokens: asked.require_tokens,
         node_id: asked.node_id,
     };
     let loaded = load(asked.config.as_deref(), &overrides, asked.address).await?;

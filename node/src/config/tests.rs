@@ -99,8 +99,8 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "\n[cluster]\n",
         "\n[clutser]\n",
         "config.toml:35: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
-         `data`, `store`, `pool`, `repair`, `catalog`, `http`, `monitor`, `layout`, `cluster`, \
-         `node`",
+         `data`, `store`, `pool`, `repair`, `catalog`, `http`, `monitor`, `access`, `layout`, \
+         `cluster`, `node`",
     );
     refused(
         "fsync = \"always\"",
@@ -263,18 +263,51 @@ fn a_catalog_that_could_not_keep_a_leader_is_refused_by_name() {
     refused(
         "heartbeat_ms = 150",
         "heartbeat_ms = 5",
-        "config.toml:128: catalog.heartbeat_ms: 5 is not between 10 ms and an hour",
+        "config.toml:135: catalog.heartbeat_ms: 5 is not between 10 ms and an hour",
     );
     refused(
         "election_timeout_ms = 500",
         "election_timeout_ms = 449",
-        "config.toml:129: catalog.election_timeout_ms: 449 is less than three heartbeats of 150 ms",
+        "config.toml:136: catalog.election_timeout_ms: 449 is less than three heartbeats of 150 ms",
     );
     refused(
         "snapshot_bytes = 16_777_216",
         "snapshot_bytes = 1",
-        "config.toml:132: catalog.snapshot_bytes: 1 is less than 65536",
+        "config.toml:139: catalog.snapshot_bytes: 1 is less than 65536",
     );
     // What the example says are the defaults.
     assert_eq!(load(EXAMPLE).unwrap().config.catalog, CatalogConfig::default());
+}
+
+#[test]
+fn tokens_are_off_unless_the_file_or_a_flag_says_otherwise() {
+    let access = |text: &str, overrides: ConfigOverrides| {
+        let loaded = Config::from_toml(text, "config.toml", overrides).unwrap();
+        assert_eq!(load(&loaded.to_toml().unwrap()).unwrap().config.access, loaded.config.access);
+        loaded.config.access.tokens
+    };
+    let required = EXAMPLE.replacen("tokens = \"off\"", "tokens = \"required\"", 1);
+    assert_ne!(required, EXAMPLE);
+    assert_eq!(access("", flags("127.0.0.1:7401")), Tokens::Off);
+    assert_eq!(access(EXAMPLE, ConfigOverrides::default()), Tokens::Off);
+    assert_eq!(access(&required, ConfigOverrides::default()), Tokens::Required);
+    let flag = ConfigOverrides { require_tokens: true, ..ConfigOverrides::default() };
+    assert_eq!(access(EXAMPLE, flag), Tokens::Required);
+    refused(
+        "tokens = \"off\"",
+        "tokens = \"maybe\"",
+        "config.toml:125: access.tokens: unknown variant `maybe`, expected `off` or `required`",
+    );
+}
+
+#[test]
+fn what_others_can_reach_is_warned_of_and_loopback_is_not() {
+    let warning = |tokens, http: &str| AccessConfig { tokens }.warning(http.parse().unwrap());
+    for http in ["0.0.0.0:7480", "10.0.0.1:7480", "[::]:7480"] {
+        assert!(warning(Tokens::Off, http).unwrap().contains("tokens = \"required\""), "{http}");
+        assert!(warning(Tokens::Required, http).unwrap().contains("TLS"), "{http}");
+    }
+    for http in ["127.0.0.1:7480", "[::1]:7480", "[::ffff:127.0.0.1]:1"] {
+        assert_eq!((warning(Tokens::Off, http), warning(Tokens::Required, http)), (None, None));
+    }
 }

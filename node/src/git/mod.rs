@@ -15,13 +15,14 @@ use gitstratum_cluster::local::LocalNode;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_core::placement::CurrentLayout;
 use gitstratum_core::replica::NodeWriter;
+use gitstratum_git::access::{Guard, Policy};
 use gitstratum_git::http::GitServer;
 use gitstratum_git::repository::{Gateway, GatewayOptions};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::catalog::Participant;
-use crate::config::HttpConfig;
+use crate::config::{Config, Tokens};
 use chunks::{ClusterChunks, options, own_replica_here};
 use names::NodeNames;
 
@@ -40,16 +41,20 @@ pub(crate) struct Parts {
 }
 
 /// The Git server of a node; `rng` seeds what draws ids.
-pub(crate) fn server(parts: Parts, config: &HttpConfig, rng: &mut ChaCha12Rng) -> Arc<GitServer> {
+pub(crate) fn server(parts: Parts, config: &Config, rng: &mut ChaCha12Rng) -> Arc<GitServer> {
     let Parts { local, layout, connections, participant } = parts;
     let node = NodeWriter::node_id(&local).to_string();
     let options_of_client = options(&local);
     let around = own_replica_here(local);
     let client = Client::coordinating(layout, connections, options_of_client, around);
-    let names = NodeNames::new(participant, ChaCha12Rng::from_rng(rng));
+    let names = Arc::new(NodeNames::new(participant, ChaCha12Rng::from_rng(rng)));
     let options =
-        GatewayOptions { create_on_push: config.create_on_push, ..GatewayOptions::default() };
+        GatewayOptions { create_on_push: config.http.create_on_push, ..GatewayOptions::default() };
     let chunks = Arc::new(ClusterChunks(client));
-    let served = Gateway::serve(Arc::new(names), chunks, options, ChaCha12Rng::from_rng(rng));
-    GitServer::new(Arc::new(served), &node)
+    let served = Gateway::serve(names.clone(), chunks, options, ChaCha12Rng::from_rng(rng));
+    let policy = match config.access.tokens {
+        Tokens::Off => Policy::Anybody,
+        Tokens::Required => Policy::Tokens(names),
+    };
+    GitServer::new(Arc::new(Guard::new(Arc::new(served), policy)), &node)
 }

@@ -87,7 +87,7 @@ impl Connected {
                 connections: connections.clone(),
                 participant: participant.clone(),
             };
-            git::server(parts, &config.http, rng)
+            git::server(parts, config, rng)
         });
         let peers = Arc::new(PeerTable::new(&layout.get(), &config.node_id));
         let health = Arc::new(Health {

@@ -113,6 +113,11 @@ pub async fn serve(
         let monitor = Monitor { registry: metrics, health: health.clone() };
         tokio::spawn(Arc::new(monitor).run(listener))
     });
+    if let Some((address, warning)) =
+        http_address.and_then(|at| Some((at, config.access.warning(at)?)))
+    {
+        tracing::warn!(git = %address, "{warning}");
+    }
     ready(Serving {
         address,
         http: http_address,

@@ -25,6 +25,7 @@ pub(crate) fn pointing(repository: RepositoryId, generation: u64, head: &Head) -
             description: None,
             limits: None,
             hidden_refs: None,
+            public: None,
         }),
         Head::Detached(id) => Operation::Push(Push {
             repository,

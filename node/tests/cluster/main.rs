@@ -5,6 +5,7 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::disallowed_methods, reason = "real processes run in real time")]
 
+mod access;
 mod connections;
 mod descriptors;
 mod full_disk;

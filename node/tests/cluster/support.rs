@@ -223,6 +223,14 @@ pub struct Node {
     pub dir: PathBuf,
 }
 
+/// Held while `dev` chooses ports: they are free when it looks, and until another one looks. One at a
+/// time, in whichever process.
+pub fn choosing_ports() -> fs::File {
+    let ports = fs::File::create(std::env::temp_dir().join("gitstratum-dev-ports")).unwrap();
+    ports.lock().unwrap();
+    ports
+}
+
 /// A cluster that `dev` runs.
 pub struct Dev {
     running: Running,
@@ -232,12 +240,14 @@ pub struct Dev {
 impl Dev {
     /// Starts three nodes with their data under `data`.
     pub fn start(data: &Path) -> Self {
-        // Ports are free when it looks, and until another one looks: one at a time, in whichever
-        // process.
-        let ports = fs::File::create(std::env::temp_dir().join("gitstratum-dev-ports")).unwrap();
-        ports.lock().unwrap();
-        let mut running =
-            Running::start(gitstratum(&["dev", "--data", data.to_str().unwrap()], ""));
+        Self::start_with(data, &[])
+    }
+
+    /// The same, with more arguments.
+    pub fn start_with(data: &Path, more: &[&str]) -> Self {
+        let _ports = choosing_ports();
+        let arguments = [&["dev", "--data", data.to_str().unwrap()], more].concat();
+        let mut running = Running::start(gitstratum(&arguments, ""));
         let mut nodes = Vec::new();
         for n in 1..=3 {
             let line = running.line();

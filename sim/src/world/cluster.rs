@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gitstratum::catalog::Participant;
 use gitstratum::config::{
-    CatalogConfig, Config, HttpConfig, PoolConfig, RepairConfig, StoreConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, PoolConfig, RepairConfig, StoreConfig,
 };
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
@@ -220,6 +220,7 @@ impl Cluster {
             repair: self.repair.clone(),
             catalog: self.catalog.clone(),
             http: self.http.clone(),
+            access: AccessConfig::default(),
             layout: self.layout.clone(),
             alone: false,
         };

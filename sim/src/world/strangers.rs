@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use gitstratum::config::{
-    CatalogConfig, Config, HttpConfig, PoolConfig, RepairConfig, StoreConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, PoolConfig, RepairConfig, StoreConfig,
 };
 use gitstratum::server;
 use gitstratum_core::placement::{Layout, NodeId};
@@ -64,6 +64,7 @@ impl Cluster {
                         repair: RepairConfig::default(),
                         catalog: CatalogConfig { enabled: false, ..CatalogConfig::default() },
                         http: HttpConfig::default(),
+                        access: AccessConfig::default(),
                         layout,
                         alone: false,
                     };

@@ -98,6 +98,43 @@ pub mod boxed_oid_option {
     }
 }
 
+/// A flag that takes no room where it is not set, as in all that was written before there was one.
+pub mod flag {
+    use minicbor::decode::{self, Decoder};
+    use minicbor::encode::{self, Encoder, Write};
+
+    /// Writes a flag.
+    pub fn encode<C, W: Write>(
+        flag: &bool,
+        to: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        match flag {
+            true => to.bool(true)?.ok(),
+            false => to.null()?.ok(),
+        }
+    }
+
+    /// Reads a flag.
+    pub fn decode<C>(from: &mut Decoder<'_>, _: &mut C) -> Result<bool, decode::Error> {
+        if from.datatype()? == minicbor::data::Type::Null {
+            from.null()?;
+            return Ok(false);
+        }
+        from.bool()
+    }
+
+    /// What a field stands for that is not there.
+    pub fn nil() -> Option<bool> {
+        Some(false)
+    }
+
+    /// Whether it may be left out.
+    pub fn is_nil(flag: &bool) -> bool {
+        !flag
+    }
+}
+
 /// The hash of a repository's objects: git's number for it.
 pub mod algorithm {
     use gitstratum_core::object::HashAlgorithm;

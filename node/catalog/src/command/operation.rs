@@ -173,6 +173,9 @@ pub struct ConfigureRepository {
     /// All prefixes of the refs that it hides.
     #[n(4)]
     pub hidden_refs: Option<Vec<String>>,
+    /// Whether it is to be readable without an access token.
+    #[n(5)]
+    pub public: Option<bool>,
 }
 
 /// A layout that is to come into force: the next version, or the first that this catalog knows.

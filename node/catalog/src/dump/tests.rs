@@ -98,6 +98,8 @@ fn lines_look_as_the_documents_say() {
     ] {
         assert_eq!(line(kind), expected);
     }
+    let public = r#""created_at_ms":1000,"generation":0,"deleted":null,"public":true}}"#;
+    assert!(text.lines().any(|line| line.contains("team/a") && line.ends_with(public)), "{text}");
     assert!(line("layout").starts_with(r#"{"kind":"layout","layout":"format = 1\n"#));
 }
 

@@ -49,6 +49,18 @@ fn examples() -> Vec<(&'static str, Operation)> {
                 description: Some("words".to_owned()),
                 limits: Some(limits),
                 hidden_refs: Some(vec!["refs/x".to_owned()]),
+                public: None,
+            }),
+        ),
+        (
+            "configure repository, public",
+            Operation::ConfigureRepository(ConfigureRepository {
+                repository,
+                default_branch: None,
+                description: None,
+                limits: None,
+                hidden_refs: None,
+                public: Some(true),
             }),
         ),
         ("delete repository", Operation::DeleteRepository { repository, keep_for_ms: 1000 }),

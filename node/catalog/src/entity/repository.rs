@@ -37,6 +37,10 @@ pub struct Repository {
     /// Its deletion, while that can be undone or is not yet purged.
     #[n(7)]
     pub deleted: Option<Deletion>,
+    /// Whether it may be read without an access token.
+    #[cbor(n(8), with = "cbor::flag", has_nil)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
     /// Refs that it has. Counted by the state.
     #[cbor(skip)]
     #[serde(skip)]

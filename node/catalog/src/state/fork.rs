@@ -37,6 +37,8 @@ impl State {
         let repository = Repository {
             name: name.clone(),
             created_at_ms: context.now_ms,
+            // What is pushed to it later is nobody else's until somebody says so.
+            public: false,
             ..Repository::clone(&forked)
         };
         self.repositories.put(id, repository);

@@ -33,6 +33,7 @@ impl State {
             created_at_ms: context.now_ms,
             generation: 0,
             deleted: None,
+            public: false,
             refs: 0,
             packs: 0,
         };
@@ -78,6 +79,7 @@ impl State {
             repository.hidden_refs = hidden;
         }
         repository.limits = configure.limits.unwrap_or(repository.limits);
+        repository.public = configure.public.unwrap_or(repository.public);
         if **before != repository {
             self.repositories.put(id, repository);
             self.events.add(context, Change::RepositoryConfigured { repository: id });

@@ -50,6 +50,7 @@ impl Refusal {
             Refusal::Route(error) => match error {
                 RouteError::NotFound | RouteError::InvalidPath(_) => StatusCode::NOT_FOUND,
                 RouteError::UnknownService(_) | RouteError::Dumb => StatusCode::FORBIDDEN,
+                RouteError::SecretInUrl => StatusCode::BAD_REQUEST,
             },
             Refusal::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::Type { .. } | Refusal::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -58,6 +59,7 @@ impl Refusal {
                 OpenError::NotFound { .. } | OpenError::InvalidName { .. } => StatusCode::NOT_FOUND,
                 OpenError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
                 OpenError::Forbidden(_) => StatusCode::FORBIDDEN,
+                OpenError::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
                 OpenError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             },
             Refusal::Repository(ProtocolError::Repository(error)) => match error {
@@ -90,6 +92,10 @@ impl Refusal {
             }
             Refusal::Open(OpenError::Unauthorized(_)) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(credentials::CHALLENGE));
+            }
+            Refusal::Open(OpenError::Limited { retry_after, .. }) => {
+                let seconds = retry_after.as_millis().div_ceil(1000) as u64;
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(GIT_RETRY_AFTER.as_secs()));

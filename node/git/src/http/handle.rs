@@ -10,7 +10,7 @@ use tracing::Instrument;
 use super::answer::{self, Body, Content, Refusal, Work};
 use super::body::{self, Encoding};
 use super::requests::{InFlight, Outcome};
-use super::route::{Endpoint, route};
+use super::route::{Endpoint, route, shown};
 use super::{GitServer, credentials};
 use crate::protocol::{self, Failure, Output, Service, Session, Version};
 use crate::service::{Caller, Purpose, Repository};
@@ -36,7 +36,11 @@ impl GitServer {
         let session = self.session();
         let (parts, body) = request.into_parts();
         let span = tracing::info_span!(
-            "git", request = session.id, %address, method = %parts.method, path = parts.uri.path()
+            "git",
+            request = session.id,
+            %address,
+            method = %parts.method,
+            path = shown(parts.uri.path())
         );
         async {
             let Ok(permit) = self.room.clone().try_acquire_owned() else {
@@ -81,7 +85,7 @@ impl GitServer {
             Service::UploadPack => Purpose::Fetch,
             Service::ReceivePack => Purpose::Push,
         };
-        let caller = Caller { credentials: credentials::of(headers), address };
+        let caller = Caller { credentials: credentials::of(headers), address, identity: None };
         let repository = self.repositories.open(&name, purpose, &caller).await?;
         let version = headers.get(GIT_PROTOCOL).and_then(|value| value.to_str().ok());
         Ok(Asked { endpoint, version: Version::requested(version), encoding, repository })

@@ -64,6 +64,7 @@ impl GitServer {
     /// Registers its metrics.
     pub fn register(&self, registry: &mut Registry) {
         self.requests.register(registry);
+        self.repositories.register(registry);
     }
 
     fn session(&self) -> Session {

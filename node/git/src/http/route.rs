@@ -1,5 +1,7 @@
 //! Routes: what a path and a query ask for.
 
+use gitstratum_catalog::secret::has_secret;
+
 use crate::protocol::Service;
 
 /// What is asked of a repository.
@@ -43,6 +45,35 @@ pub(super) enum RouteError {
     /// A file of a repository, for clients that know no other way.
     #[error("this server speaks smart HTTP only: use git 1.6.6 or later, or another client")]
     Dumb,
+    /// A secret where everybody on the way keeps it: in logs, histories and caches.
+    #[error(
+        "a URL is no place for a secret, since it is logged on its way: revoke it if it was one, and \
+         give a token as the password, with any user name, or in the header `Authorization: Bearer`"
+    )]
+    SecretInUrl,
+}
+
+/// Names by which other servers take secrets in a query.
+const SECRET_PARAMETERS: [&str; 7] =
+    ["access_token", "auth_token", "private_token", "token", "password", "secret", "api_key"];
+
+/// A path as logs may show it.
+pub(super) fn shown(path: &str) -> &str {
+    match decode(path).is_some_and(|path| has_secret(&path)) {
+        true => "(not shown: a secret is in it)",
+        false => path,
+    }
+}
+
+/// Whether somebody put a secret into a URL, or means to.
+fn has_secret_in(path: &str, query: Option<&str>) -> bool {
+    let is_secret = |pair: &str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        SECRET_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+            || decode(pair).is_some_and(|pair| has_secret(&pair))
+    };
+    decode(path).is_some_and(|path| has_secret(&path))
+        || query.is_some_and(|query| query.split('&').any(is_secret))
 }
 
 /// The name of the repository, without `.git`, and what is asked of it.
@@ -50,6 +81,9 @@ pub(super) enum RouteError {
 /// # Errors
 /// [`RouteError`].
 pub(super) fn route(path: &str, query: Option<&str>) -> Result<(String, Endpoint), RouteError> {
+    if has_secret_in(path, query) {
+        return Err(RouteError::SecretInUrl);
+    }
     let path = decode(path).ok_or(RouteError::InvalidPath("it is not UTF-8"))?;
     let path = path.strip_prefix('/').unwrap_or(&path);
     let (name, endpoint) = if let Some(name) = path.strip_suffix("/info/refs") {

@@ -7,6 +7,7 @@ use gitstratum_catalog::command::CreateRepository;
 use gitstratum_catalog::entity::{Repository as Described, RepositoryLimits};
 use gitstratum_catalog::ids::RepositoryId;
 use gitstratum_catalog::names::RepositoryName;
+use gitstratum_catalog::secret::has_secret;
 use gitstratum_catalog::{CatalogError, Operation};
 use gitstratum_core::limits;
 use gitstratum_core::object::HashAlgorithm;
@@ -22,7 +23,7 @@ use crate::cache::Cache;
 use crate::chunk::{ChunkReader, ChunkStore};
 use crate::fsck::Policy;
 use crate::names::{CommandError, Names};
-use crate::service::{Caller, OpenError, Purpose, Repositories, Repository};
+use crate::service::{Caller, Credentials, OpenError, Purpose, Repositories, Repository};
 
 /// How a gateway behaves.
 #[derive(Clone, Debug, Default)]
@@ -101,8 +102,12 @@ impl Gateway {
 
 /// On whose behalf a caller's commands are, as reflogs tell it.
 fn who(caller: &Caller) -> String {
+    if let Some(identity) = &caller.identity {
+        return identity.clone();
+    }
     match &caller.credentials {
-        Some((user, _)) if !user.is_empty() => user.clone(),
+        // Reflogs are read by many, and a secret stands where a name should more often than not.
+        Credentials::Given { user, .. } if !user.is_empty() && !has_secret(user) => user.clone(),
         _ => format!("git@{}", caller.address),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
 
 use super::ClientArguments;
 
@@ -10,6 +10,7 @@ use super::ClientArguments;
 pub(super) const REPO_HELP: &str = "\
   gitstratum repo create team/project
   gitstratum repo list team/                    those beneath a prefix
+  gitstratum repo set team/project --public true   read without an access token
   gitstratum repo rename team/project old/project
   gitstratum repo delete old/project            can be undone for two weeks
   gitstratum repo undelete old/project
@@ -21,10 +22,12 @@ or ends in .git or .lock, and no repository lies beneath another.";
 
 /// What `token --help` adds.
 pub(super) const TOKEN_HELP: &str = "\
-Nothing asks for tokens yet: whoever reaches a node's port may do everything there. They are kept
-now, so that they are there when the doors are.
+  gitstratum token create ci --scope write --prefix team --expires-days 90
+  git clone http://ci@HOST:PORT/team/project.git     asks for the secret as the password
 
-  gitstratum token create ci --scope write --prefix team --expires-days 90";
+Nodes ask Git clients for tokens where their configuration says tokens = \"required\" under
+[access], or with `serve --require-tokens`. The gRPC port, which these commands use, asks for none:
+keep it away from everyone who may not administer the cluster.";
 
 /// What `repo` can do.
 #[derive(Debug, Subcommand)]
@@ -44,6 +47,8 @@ pub enum RepoCommand {
         #[command(flatten)]
         client: ClientArguments,
     },
+    /// Change a repository's settings; what is not said stays
+    Set(RepoSet),
     /// Give a repository another name
     Rename {
         /// The name that it has
@@ -125,6 +130,26 @@ pub struct RepoCreate {
     pub client: ClientArguments,
 }
 
+/// `repo set`
+#[derive(Debug, Args)]
+#[group(id = "settings", required = true, multiple = true, args = ["public", "default_branch", "description"])]
+pub struct RepoSet {
+    /// Its name
+    pub name: String,
+    /// Whether it is read without an access token; once every node runs a version that knows this
+    #[arg(long, value_name = "true|false", action = ArgAction::Set)]
+    pub public: Option<bool>,
+    /// The branch that HEAD points at
+    #[arg(long, value_name = "BRANCH")]
+    pub default_branch: Option<String>,
+    /// What it says of itself
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// The cluster
+    #[command(flatten)]
+    pub client: ClientArguments,
+}
+
 /// `repo list`
 #[derive(Debug, Args)]
 pub struct RepoList {
@@ -187,7 +212,7 @@ pub enum Scope {
     Read,
     /// Push, too
     Write,
-    /// Create, rename, configure and delete, too
+    /// Create, rename, configure and delete, too; nothing asks for it yet
     Admin,
 }
 

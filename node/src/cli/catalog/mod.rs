@@ -16,7 +16,7 @@ use crate::catalog::{CallError, CatalogClient};
 pub(super) use events::events;
 pub(super) use repositories::{find, repo};
 pub(super) use text::text;
-pub(super) use tokens::token;
+pub(super) use tokens::{create_token, token};
 
 /// How often a command of which nobody knows whether it was done is sent again.
 const REPEATS: usize = 3;

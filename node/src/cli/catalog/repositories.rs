@@ -1,7 +1,7 @@
 //! `repo`.
 
 use comfy_table::{Table, presets};
-use gitstratum_catalog::command::CreateRepository;
+use gitstratum_catalog::command::{ConfigureRepository, CreateRepository};
 use gitstratum_catalog::entity::{Ref, RepositoryLimits};
 use gitstratum_catalog::names::RefName;
 use gitstratum_catalog::query::Described;
@@ -9,7 +9,7 @@ use gitstratum_catalog::{Answer, Operation, Outcome, Query};
 use gitstratum_core::object::HashAlgorithm;
 use serde::Serialize;
 
-use super::super::arguments::{ObjectFormat, RepoCommand, RepoCreate, RepoList};
+use super::super::arguments::{ObjectFormat, RepoCommand, RepoCreate, RepoList, RepoSet};
 use super::super::repositories::verify;
 use super::super::{Failure, note, show};
 use super::{ask, call, catalog, line, other, utc};
@@ -28,6 +28,7 @@ pub(crate) async fn repo(asked: RepoCommand) -> Result<(), Failure> {
             let catalog = catalog(&client).await?;
             show_one(&catalog, &name, json).await
         }
+        RepoCommand::Set(asked) => set(asked).await,
         RepoCommand::Rename { name, new_name, client } => {
             let mut catalog = catalog(&client).await?;
             let repository = named(&catalog, &name).await?.id;
@@ -69,6 +70,27 @@ pub(crate) async fn repo(asked: RepoCommand) -> Result<(), Failure> {
     }
 }
 
+/// A branch as refs are named.
+fn full_name(branch: String) -> String {
+    match branch.starts_with("refs/") {
+        true => branch,
+        false => format!("refs/heads/{branch}"),
+    }
+}
+
+async fn set(asked: RepoSet) -> Result<(), Failure> {
+    let mut catalog = catalog(&asked.client).await?;
+    let configure = ConfigureRepository {
+        repository: named(&catalog, &asked.name).await?.id,
+        default_branch: asked.default_branch.map(full_name),
+        description: asked.description,
+        limits: None,
+        hidden_refs: None,
+        public: asked.public,
+    };
+    call(&mut catalog, Operation::ConfigureRepository(configure)).await.map(drop)
+}
+
 async fn create(asked: RepoCreate) -> Result<(), Failure> {
     let mut catalog = catalog(&asked.client).await?;
     let create = CreateRepository {
@@ -77,10 +99,7 @@ async fn create(asked: RepoCreate) -> Result<(), Failure> {
             ObjectFormat::Sha1 => HashAlgorithm::Sha1,
             ObjectFormat::Sha256 => HashAlgorithm::Sha256,
         },
-        default_branch: match asked.default_branch {
-            whole if whole.starts_with("refs/") => whole,
-            branch => format!("refs/heads/{branch}"),
-        },
+        default_branch: full_name(asked.default_branch),
         description: asked.description,
         limits: RepositoryLimits::default(),
         hidden_refs: Vec::new(),
@@ -129,6 +148,7 @@ struct Line<'a> {
     name: &'a str,
     object_format: &'static str,
     description: &'a str,
+    public: bool,
     refs: u64,
     packs: u64,
     created_at_ms: u64,
@@ -144,6 +164,7 @@ impl<'a> From<&'a Described> for Line<'a> {
             name: repository.name.as_str(),
             object_format: format_of(found),
             description: &repository.description,
+            public: repository.public,
             refs: found.refs,
             packs: found.packs,
             created_at_ms: repository.created_at_ms,
@@ -177,7 +198,9 @@ async fn list(asked: RepoList) -> Result<(), Failure> {
     }
     let mut table = Table::new();
     let last = if asked.deleted { "until" } else { "created" };
-    table.load_preset(presets::NOTHING).set_header(["name", "id", "format", "refs", last]);
+    table
+        .load_preset(presets::NOTHING)
+        .set_header(["name", "id", "format", "public", "refs", last]);
     for found in &found {
         let repository = &found.repository;
         let at = repository.deleted.map_or(repository.created_at_ms, |deleted| deleted.until_ms);
@@ -185,6 +208,7 @@ async fn list(asked: RepoList) -> Result<(), Failure> {
             repository.name.to_string(),
             found.id.to_string(),
             format_of(found).to_owned(),
+            if repository.public { "yes" } else { "no" }.to_owned(),
             found.refs.to_string(),
             utc(at),
         ]);
@@ -207,11 +231,12 @@ async fn show_one(catalog: &CatalogClient, name: &str, json: bool) -> Result<(),
     }
     let repository = &found.repository;
     let mut text = format!(
-        "{}\n  id            {}\n  object format {}\n  created       {}\n",
+        "{}\n  id            {}\n  object format {}\n  created       {}\n  public        {}\n",
         repository.name,
         found.id,
         format_of(&found),
         utc(repository.created_at_ms),
+        if repository.public { "yes" } else { "no" },
     );
     if !repository.description.is_empty() {
         text.push_str(&format!("  description   {}\n", repository.description));

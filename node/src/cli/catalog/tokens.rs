@@ -3,19 +3,17 @@
 use comfy_table::{Table, presets};
 use gitstratum_catalog::command::CreateToken;
 use gitstratum_catalog::entity::{Access, Token};
-use gitstratum_catalog::ids::{TokenHash, TokenId};
+use gitstratum_catalog::ids::TokenId;
+use gitstratum_catalog::secret::{SECRET_BYTES, Secret};
 use gitstratum_catalog::{Answer, Operation, Outcome, Query};
 use gitstratum_host::unix_time_ms;
 use rand_chacha::rand_core::RngCore;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::super::arguments::{Scope, TokenCommand, TokenCreate};
 use super::super::{Failure, note, seeded_by_the_system, show};
 use super::{ask, call, catalog, line, other, utc};
-
-/// What secrets begin with, so that they are known when they turn up where they should not.
-const SECRET_PREFIX: &str = "gst_";
+use crate::catalog::CatalogClient;
 
 /// Does what `token` says.
 pub(crate) async fn token(asked: TokenCommand) -> Result<(), Failure> {
@@ -37,27 +35,38 @@ pub(crate) async fn token(asked: TokenCommand) -> Result<(), Failure> {
 }
 
 async fn create(asked: TokenCreate) -> Result<(), Failure> {
-    let mut secret = [0; 32];
-    seeded_by_the_system()?.fill_bytes(&mut secret);
-    let secret = format!("{SECRET_PREFIX}{}", hex::encode(secret));
-    let lifetime = asked.lifetime().map(|lifetime| lifetime.as_millis() as u64);
-    let operation = Operation::CreateToken(CreateToken {
-        hash: TokenHash(Sha256::digest(secret.as_bytes()).into()),
-        description: asked.description,
-        access: match asked.scope {
-            Scope::Read => Access::Read,
-            Scope::Write => Access::Write,
-            Scope::Admin => Access::Admin,
-        },
-        prefix: asked.prefix,
-        expires_at_ms: lifetime.map(|lifetime| unix_time_ms() + lifetime),
-    });
     let mut catalog = catalog(&asked.client).await?;
-    match call(&mut catalog, operation).await? {
-        Outcome::TokenCreated { token } => {
-            note(format_args!("token {token}: keep its secret, it is not shown again"));
-            show(&format!("{secret}\n"))
-        }
+    let lifetime = asked.lifetime().map(|lifetime| lifetime.as_millis() as u64);
+    let access = match asked.scope {
+        Scope::Read => Access::Read,
+        Scope::Write => Access::Write,
+        Scope::Admin => Access::Admin,
+    };
+    let expires_at_ms = lifetime.map(|lifetime| unix_time_ms() + lifetime);
+    let wanted = Token {
+        description: asked.description,
+        access,
+        prefix: asked.prefix,
+        created_at_ms: 0,
+        expires_at_ms,
+    };
+    let (token, secret) = create_token(&mut catalog, wanted).await?;
+    note(format_args!("token {token}: keep its secret, it is not shown again"));
+    show(&format!("{}\n", secret.expose()))
+}
+
+/// Makes a token that allows what is wanted, with a secret that nobody else knows.
+pub(crate) async fn create_token(
+    catalog: &mut CatalogClient,
+    wanted: Token,
+) -> Result<(TokenId, Secret), Failure> {
+    let mut drawn = [0; SECRET_BYTES];
+    seeded_by_the_system()?.fill_bytes(&mut drawn);
+    let secret = Secret::of(drawn);
+    let Token { description, access, prefix, expires_at_ms, .. } = wanted;
+    let create = CreateToken { hash: secret.hash(), description, access, prefix, expires_at_ms };
+    match call(catalog, Operation::CreateToken(create)).await? {
+        Outcome::TokenCreated { token } => Ok((token, secret)),
         _ => other(),
     }
 }

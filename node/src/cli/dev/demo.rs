@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use gitstratum_catalog::Query;
+use gitstratum_catalog::entity::{Node as CatalogNode, NodeState};
+use gitstratum_catalog::secret::Secret;
+use gitstratum_catalog::{Answer, Query};
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_host::Net;
 use tokio::process::Command;
@@ -36,7 +38,9 @@ pub(super) async fn demo(
     repository: Option<&Path>,
     nodes: &mut [Node],
     data: &Path,
+    secret: Option<Secret>,
 ) -> Result<(), Failure> {
+    let git = Git { secret };
     let directory = data.join("demo");
     if directory.exists() {
         fs::remove_dir_all(&directory)
@@ -50,10 +54,10 @@ pub(super) async fn demo(
     let urls: Option<Vec<String>> =
         nodes.iter().map(|node| Some(format!("http://{}/{NAME}.git", node.http?))).collect();
     wait_for_catalog(nodes).await?;
-    let has_git = git(&directory, &["--version"]).await.is_ok();
+    let has_git = git.run(&directory, &["--version"]).await.is_ok();
     match (urls.filter(|_| has_git), repository) {
         (Some(urls), repository) => {
-            with_git(repository.as_deref(), nodes, data, &directory, &urls).await
+            with_git(&git, repository.as_deref(), nodes, data, &directory, &urls).await
         }
         (None, Some(repository)) => without_git(&repository, nodes, data, &directory).await,
         (None, None) => Err(Failure::Usage(
@@ -63,27 +67,38 @@ pub(super) async fn demo(
     }
 }
 
-/// Waits until the nodes that were just started agree on names.
-async fn wait_for_catalog(nodes: &[Node]) -> Result<(), Failure> {
+/// Waits until the nodes that were just started agree on names, and each of them takes part. Who does
+/// not in time is found out by whoever asks it.
+pub(super) async fn wait_for_catalog(nodes: &[Node]) -> Result<(), Failure> {
     let catalog = of_client(connect(nodes).await?)?;
-    let query = Query::Repositories { prefix: String::new(), after: None, max: 1 };
     let until = Instant::now() + CATALOG_PATIENCE;
     loop {
-        match catalog.ask(&query).await {
-            Ok(_) => return Ok(()),
+        match catalog.ask(&Query::Nodes).await {
+            Ok(Answer::Nodes(found)) if all_take_part(&found, nodes.len()) => return Ok(()),
+            Ok(_) if Instant::now() >= until => return Ok(()),
             Err(error) if Instant::now() >= until => return Err(Failure::from(error)),
-            Err(_) => tokio::time::sleep(CATALOG_PAUSE).await,
+            Ok(_) | Err(_) => tokio::time::sleep(CATALOG_PAUSE).await,
         }
     }
 }
 
-async fn connect(nodes: &[Node]) -> Result<Client, Failure> {
+/// Whether so many follow, and enough of them vote that one can be spared.
+fn all_take_part(found: &[(String, CatalogNode)], count: usize) -> bool {
+    let in_state = |state| found.iter().filter(|(_, node)| node.state == state).count();
+    let (voters, learners) = (in_state(NodeState::Voter), in_state(NodeState::Learner));
+    // Of two, one votes.
+    let wanted = if count < NODES_TO_SPARE_ONE { 1 } else { NODES_TO_SPARE_ONE };
+    voters >= wanted && voters + learners >= count
+}
+
+pub(super) async fn connect(nodes: &[Node]) -> Result<Client, Failure> {
     let peers: Vec<String> = nodes.iter().map(|node| node.address.to_string()).collect();
     let rng = seeded_by_the_system()?;
     Ok(Client::connect(Net::new(), &peers, rng, ClientOptions::default()).await?)
 }
 
 async fn with_git(
+    git: &Git,
     repository: Option<&Path>,
     nodes: &mut [Node],
     data: &Path,
@@ -93,34 +108,36 @@ async fn with_git(
     let work = directory.join("work.git");
     match repository {
         Some(repository) => {
-            git(directory, &["clone", "-q", "--mirror", text(repository)?, text(&work)?]).await?;
+            git.run(directory, &["clone", "-q", "--mirror", text(repository)?, text(&work)?])
+                .await?;
         }
-        None => make_small(&work).await?,
+        None => make_small(git, &work).await?,
     }
     let first = nodes[0].id.clone();
-    git(&work, &["push", "-q", "--mirror", &urls[0]]).await?;
-    let refs = git(&work, &["for-each-ref"]).await?.lines().count();
+    git.run(&work, &["push", "-q", "--mirror", &urls[0]]).await?;
+    let refs = git.run(&work, &["for-each-ref"]).await?.lines().count();
     show(&format!("demo: pushed {refs} refs to {} (node {first})\n", urls[0]))?;
 
     let dead = kill_last(nodes).await?;
     // On top of HEAD, or on nothing where that is nowhere yet.
-    let (tree, parent) = match git(&work, &["rev-parse", "-q", "--verify", "HEAD^{commit}"]).await {
-        Ok(head) => (git(&work, &["rev-parse", "HEAD^{tree}"]).await?, Some(head)),
-        Err(_) => (git(&work, &["mktree"]).await?, None),
-    };
+    let (tree, parent) =
+        match git.run(&work, &["rev-parse", "-q", "--verify", "HEAD^{commit}"]).await {
+            Ok(head) => (git.run(&work, &["rev-parse", "HEAD^{tree}"]).await?, Some(head)),
+            Err(_) => (git.run(&work, &["mktree"]).await?, None),
+        };
     let mut commit = vec!["commit-tree", tree.trim(), "-m", "Pushed while a node was dead"];
     commit.extend(parent.iter().flat_map(|parent| ["-p", parent.trim()]));
-    let commit = git(&work, &commit).await?;
-    git(&work, &["update-ref", BRANCH, commit.trim()]).await?;
-    git(&work, &["push", "-q", &urls[0], BRANCH]).await?;
+    let commit = git.run(&work, &commit).await?;
+    git.run(&work, &["update-ref", BRANCH, commit.trim()]).await?;
+    git.run(&work, &["push", "-q", &urls[0], BRANCH]).await?;
     show(&format!("demo: pushed {BRANCH}, {}\n", while_dead(dead.as_deref())))?;
 
     let other = urls.len().min(2) - 1;
     let clone = directory.join("clone.git");
-    git(directory, &["clone", "-q", "--mirror", &urls[other], text(&clone)?]).await?;
-    git(&clone, &["fsck", "--full"]).await?;
+    git.run(directory, &["clone", "-q", "--mirror", &urls[other], text(&clone)?]).await?;
+    git.run(&clone, &["fsck", "--full"]).await?;
     let (pushed, cloned) =
-        (git(&work, &["for-each-ref"]).await?, git(&clone, &["for-each-ref"]).await?);
+        (git.run(&work, &["for-each-ref"]).await?, git.run(&clone, &["for-each-ref"]).await?);
     if pushed != cloned {
         return Err(differ(&work, &clone));
     }
@@ -194,15 +211,15 @@ async fn start_last(nodes: &mut [Node], data: &Path, was_killed: bool) -> Result
 }
 
 /// A bare repository with two commits.
-async fn make_small(path: &Path) -> Result<(), Failure> {
+async fn make_small(git: &Git, path: &Path) -> Result<(), Failure> {
     fs::create_dir_all(path).map_err(Failure::operation(format!("make {}", path.display())))?;
-    git(path, &["init", "-q", "--bare"]).await?;
-    git(path, &["symbolic-ref", "HEAD", "refs/heads/main"]).await?;
-    let empty = git(path, &["mktree"]).await?;
-    let first = git(path, &["commit-tree", empty.trim(), "-m", "First"]).await?;
+    git.run(path, &["init", "-q", "--bare"]).await?;
+    git.run(path, &["symbolic-ref", "HEAD", "refs/heads/main"]).await?;
+    let empty = git.run(path, &["mktree"]).await?;
+    let first = git.run(path, &["commit-tree", empty.trim(), "-m", "First"]).await?;
     let arguments = ["commit-tree", empty.trim(), "-p", first.trim(), "-m", "Second"];
-    let second = git(path, &arguments).await?;
-    git(path, &["update-ref", "refs/heads/main", second.trim()]).await.map(drop)
+    let second = git.run(path, &arguments).await?;
+    git.run(path, &["update-ref", "refs/heads/main", second.trim()]).await.map(drop)
 }
 
 fn text(path: &Path) -> Result<&str, Failure> {
@@ -211,25 +228,41 @@ fn text(path: &Path) -> Result<&str, Failure> {
     })
 }
 
-/// What git says; an error is what it says of that.
-async fn git(directory: &Path, arguments: &[&str]) -> Result<String, Failure> {
-    let output = Command::new("git")
-        .current_dir(directory)
-        .args(["-c", "user.name=gitstratum", "-c", "user.email=demo@example.org"])
-        // The nodes are on this machine.
-        .args(["-c", "http.proxy="])
-        .args(arguments)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .map_err(Failure::operation("run git"))?;
-    let said = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    match output.status.success() {
-        true => Ok(said(output.stdout)),
-        false => {
-            let (verb, reason) = (arguments.first().unwrap_or(&""), said(output.stderr));
-            Err(Failure::Operation(format!("git {verb}: {}", reason.trim_end())))
+/// The machine's git.
+struct Git {
+    /// By what it is let in, if that takes anything.
+    secret: Option<Secret>,
+}
+
+impl Git {
+    /// What it says; an error is what it says of that.
+    async fn run(&self, directory: &Path, arguments: &[&str]) -> Result<String, Failure> {
+        let mut command = Command::new("git");
+        if let Some(secret) = &self.secret {
+            // Not on the command line, which every user of the machine can see.
+            let header = format!("Authorization: Bearer {}", secret.expose());
+            command.env("GIT_CONFIG_COUNT", "1");
+            command.env("GIT_CONFIG_KEY_0", "http.extraHeader");
+            command.env("GIT_CONFIG_VALUE_0", header);
+        }
+        let output = command
+            .current_dir(directory)
+            .args(["-c", "user.name=gitstratum", "-c", "user.email=demo@example.org"])
+            // The nodes are on this machine.
+            .args(["-c", "http.proxy="])
+            .args(arguments)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(Failure::operation("run git"))?;
+        let said = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        match output.status.success() {
+            true => Ok(said(output.stdout)),
+            false => {
+                let (verb, reason) = (arguments.first().unwrap_or(&""), said(output.stderr));
+                Err(Failure::Operation(format!("git {verb}: {}", reason.trim_end())))
+            }
         }
     }
 }

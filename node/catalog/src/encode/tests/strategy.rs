@@ -58,18 +58,21 @@ fn operations() -> BoxedStrategy<Operation> {
         prop::option::of(text()),
         prop::option::of(limits()),
         prop::option::of(prop::collection::vec(text(), 0..3)),
+        any::<Option<bool>>(),
     );
-    let configure =
-        configure.prop_map(|(repository, default_branch, description, limits, hidden_refs)| {
+    let configure = configure.prop_map(
+        |(repository, default_branch, description, limits, hidden_refs, public)| {
             let configure = ConfigureRepository {
                 repository,
                 default_branch,
                 description,
                 limits,
                 hidden_refs,
+                public,
             };
             Operation::ConfigureRepository(configure)
-        });
+        },
+    );
     let layout = (layouts(), any::<bool>());
     let layout = layout.prop_map(|(layout, accept_loss)| {
         Operation::ApplyLayout(ApplyLayout { layout: Arc::new(layout), accept_loss })

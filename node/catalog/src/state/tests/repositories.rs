@@ -110,6 +110,7 @@ fn settings_change_by_themselves() {
                 description: description.map(str::to_owned),
                 limits: None,
                 hidden_refs: hidden,
+                public: None,
             })
         };
     machine.done(configure(Some("words"), None, None));
@@ -129,6 +130,32 @@ fn settings_change_by_themselves() {
     let events = machine.state.last_event();
     machine.done(configure(Some("words"), Some("refs/heads/trunk"), None));
     assert_eq!(machine.state.last_event(), events, "nothing changed, and nothing is told");
+}
+
+#[test]
+fn a_repository_is_private_until_it_is_said_to_be_public_and_so_is_a_fork_of_it() {
+    let mut machine = Machine::with_repository();
+    let configure = |public| {
+        Operation::ConfigureRepository(ConfigureRepository {
+            repository: RepositoryId(1),
+            default_branch: None,
+            description: None,
+            limits: None,
+            hidden_refs: None,
+            public,
+        })
+    };
+    let is_public =
+        |machine: &Machine, id| machine.state.repository(RepositoryId(id)).unwrap().public;
+    assert!(!is_public(&machine, 1));
+    machine.done(configure(Some(true)));
+    machine.done(configure(None));
+    assert!(is_public(&machine, 1), "what is not said stays");
+    let fork = Operation::ForkRepository { repository: RepositoryId(1), name: "fork".to_owned() };
+    machine.done(fork);
+    assert!(!is_public(&machine, 2), "what is pushed to a fork is nobody else's");
+    machine.done(configure(Some(false)));
+    assert!(!is_public(&machine, 1));
 }
 
 #[test]

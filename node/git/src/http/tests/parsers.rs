@@ -1,12 +1,14 @@
 //! What is read from paths and headers.
 
+use gitstratum_catalog::secret::Secret;
 use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
 
 use super::super::body::Encoding;
 use super::super::credentials;
-use super::super::route::{Endpoint, RouteError, route};
+use super::super::route::{Endpoint, RouteError, route, shown};
 use crate::protocol::Service;
+use crate::service::Credentials;
 
 #[test]
 fn a_repository_has_one_name_however_it_is_written() {
@@ -55,21 +57,64 @@ fn paths_that_lead_nowhere_or_elsewhere_are_refused() {
     assert_eq!(route("/a/info/refs", Some("service=git-dance")), unknown);
 }
 
+fn given(user: &str, secret: &str) -> Credentials {
+    Credentials::Given { user: user.to_owned(), secret: Secret::given(secret) }
+}
+
 #[test]
-fn credentials_are_those_of_basic_authentication() {
+fn credentials_are_a_password_or_a_bearers_token() {
     let of = |value: &[u8]| {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_bytes(value).unwrap());
         credentials::of(&headers)
     };
-    let ann = Some(("ann".to_owned(), "a:b".to_owned()));
-    assert_eq!(of(b"Basic YW5uOmE6Yg=="), ann);
-    assert_eq!(of(b"basic  YW5uOmE6Yg=="), ann);
-    for wrong in ["Bearer YW5uOmE6Yg==", "Basic", "Basic !", "Basic YW5u", "Basic /w==", ""] {
-        assert_eq!(of(wrong.as_bytes()), None, "{wrong}");
+    assert_eq!(of(b"Basic YW5uOmE6Yg=="), given("ann", "a:b"));
+    assert_eq!(of(b"basic  YW5uOmE6Yg=="), given("ann", "a:b"));
+    assert_eq!(of(b"Bearer gst_1"), given("", "gst_1"));
+    assert_eq!(of(b"BEARER  gst_1 "), given("", "gst_1"));
+    for (wrong, reason) in [
+        (&b"Basic"[..], "nothing else"),
+        (b"", "nothing else"),
+        (b"Negotiate YW5u", "neither Basic nor Bearer"),
+        (b"Basic !", "Base64"),
+        (b"Basic YW5u", "no colon"),
+        (b"Basic /w==", "UTF-8"),
+        // A user name with a line of its own.
+        (b"Basic YW5uClg6IHk6cHc=", "control characters"),
+        (b"Basic \xff", "ASCII"),
+    ] {
+        let found = of(wrong);
+        let Credentials::Unreadable(said) = found else { panic!("{wrong:?}: {found:?}") };
+        assert!(said.contains(reason), "{wrong:?}: {said}");
     }
-    assert_eq!(of(b"Basic \xff"), None);
-    assert_eq!(credentials::of(&HeaderMap::new()), None);
+    assert_eq!(credentials::of(&HeaderMap::new()), Credentials::Missing);
+    let mut two = HeaderMap::new();
+    for value in ["Basic YW5uOmE6Yg==", "Bearer x"] {
+        two.append("authorization", HeaderValue::from_static(value));
+    }
+    assert_eq!(credentials::of(&two), Credentials::Unreadable("there are two of them"));
+}
+
+#[test]
+fn a_secret_in_a_url_is_refused_and_not_shown() {
+    let secret = Secret::of([0xa5; 32]).expose().to_owned();
+    let service = "service=git-upload-pack";
+    for (path, query) in [
+        ("/a/info/refs".to_owned(), format!("{service}&token=x")),
+        ("/a/info/refs".to_owned(), format!("Private_Token=x&{service}")),
+        ("/a/info/refs".to_owned(), format!("{service}&x={secret}")),
+        ("/a/info/refs".to_owned(), format!("{service}&x={}", secret.replace('_', "%5f"))),
+        // As git makes a URL of one that has a query.
+        ("/a".to_owned(), format!("token=x/info/refs&{service}")),
+        (format!("/{secret}/a/info/refs"), service.to_owned()),
+    ] {
+        assert_eq!(route(&path, Some(&query)), Err(RouteError::SecretInUrl), "{path}?{query}");
+    }
+    assert_eq!(shown("/team/a"), "/team/a");
+    assert!(!shown(&format!("/{}/a", secret.replace("gst", "%67st"))).contains(&secret[10..]));
+    // Other words are no secrets.
+    let query = format!("{service}&tokens=1&x=token");
+    assert!(route("/gst_tools/token/info/refs", Some(&query)).is_ok());
 }
 
 #[test]

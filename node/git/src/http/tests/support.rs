@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::GitServer;
 use crate::fixture::Scripted;
-use crate::service::{Caller, OpenError, Purpose, Repositories, Repository};
+use crate::service::{Caller, Credentials, OpenError, Purpose, Repositories, Repository};
 
 /// Repositories of which each name but `missing` leads to this one.
 struct One(Arc<Scripted>);
@@ -24,13 +24,17 @@ impl Repositories for One {
         purpose: Purpose,
         caller: &Caller,
     ) -> Result<Arc<dyn Repository>, OpenError> {
-        let guest = caller.credentials.is_none();
+        let guest = !matches!(caller.credentials, Credentials::Given { .. });
         match (name, purpose) {
             ("missing", _) => Err(OpenError::NotFound { name: name.into() }),
             ("half", Purpose::Push) if guest => {
                 Err(OpenError::Unauthorized("who pushes here has a name".into()))
             }
             ("shut", _) => Err(OpenError::Forbidden("nobody may".into())),
+            ("often", _) => Err(OpenError::Limited {
+                reason: "too many wrong ones".into(),
+                retry_after: Duration::from_millis(2_100),
+            }),
             ("away", _) => Err(OpenError::Unavailable("too few nodes answer".into())),
             _ => Ok(self.0.clone()),
         }

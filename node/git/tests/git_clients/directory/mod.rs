@@ -48,9 +48,9 @@ impl Repositories for Directory {
     ) -> Result<Arc<dyn Repository>, OpenError> {
         if name.contains(PRIVATE_WORD) {
             match &caller.credentials {
-                Some((user, password))
-                    if (user.as_str(), password.as_str()) == ("ann", "secret") => {}
-                Some((user, _)) if user == "bob" => {
+                Credentials::Given { user, secret }
+                    if (user.as_str(), secret.expose()) == ("ann", "secret") => {}
+                Credentials::Given { user, .. } if user == "bob" => {
                     return Err(OpenError::Forbidden("bob may not see it".into()));
                 }
                 _ => return Err(OpenError::Unauthorized("credentials are needed".into())),
