@@ -37,6 +37,7 @@ use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{
     Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError, ReadError,
 };
+use gitstratum_core::limits;
 use gitstratum_core::placement::NodeId;
 use gitstratum_host::Disk;
 use gitstratum_proto::v1::catalog_response::Answer as Answered;
@@ -328,6 +329,21 @@ impl Participant {
 
     fn trouble(&self) -> String {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has another node lead, if this one does: it is about to stop, and nobody is to wait for its
+    /// silence. It goes on answering meanwhile.
+    pub(crate) async fn hand_over(&self) {
+        let Some(group) = self.group.load_full() else { return };
+        match group.step_down(limits::CATALOG_HAND_OVER_TIMEOUT).await {
+            Ok(Some(next)) => {
+                tracing::info!(to = next.node, "handed the catalog's leadership over")
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "stops without having handed the catalog's leadership over");
+            }
+        }
     }
 
     /// Stops taking part; what was acknowledged is on the disk.

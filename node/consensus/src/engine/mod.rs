@@ -15,6 +15,7 @@ mod propose;
 mod read;
 mod receive;
 mod runtime;
+mod step_down;
 #[cfg(test)]
 mod tests;
 mod types;
