@@ -12,6 +12,8 @@
 //! what failed, a back-off, a limit to its connections, and a layout that keeps up with the
 //! nodes'. Each [`Control`] takes one of these away.
 
+mod claims;
+mod forgetful;
 mod hints;
 mod lacks;
 mod layouts;
@@ -35,6 +37,8 @@ use tokio::time::Instant;
 
 use crate::scenario::Control;
 
+pub use claims::Claims;
+pub use forgetful::forget_votes;
 pub use hints::LossyHints;
 use lacks::Lacks;
 pub use layouts::{Followers, without_sources};
