@@ -109,7 +109,7 @@ fn with_step(action: &str, fields: &toml::Table) -> String {
     let steps = toml::Table::from_iter([("step".to_owned(), Value::Array(vec![step.into()]))]);
     let good = GOOD.split_once("[[step]]").map_or(GOOD, |(before, _)| before);
     let firewall = "[firewall]\nforgets_after = \"1h\"\nstrays = \"drop\"";
-    format!("{good}\n{firewall}\n\n{steps}")
+    format!("{good}\n{firewall}\n\n[catalog]\n\n{steps}")
 }
 
 fn actions() -> BTreeMap<String, toml::Table> {
