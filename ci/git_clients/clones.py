@@ -24,8 +24,8 @@ def clone_checked(case):
 @check("an empty repository is cloned")
 def clone_empty(case):
     work, url = case.work(commits=1), case.remote()
-    work.git("push", "-q", url, "main:refs/heads/topic")
-    work.git("push", "-q", url, ":refs/heads/topic")
+    work.git("push", "-q", url, "main:refs/tags/topic")
+    work.git("push", "-q", url, ":refs/tags/topic")
     equal(case.listed(url), {})
     clone = case.clone(url)
     equal(clone.refs(), {})
@@ -37,8 +37,8 @@ def clone_empty(case):
 @check("an unborn HEAD tells the name of its branch", versions=(2,))
 def unborn(case):
     work, url = case.work(commits=1), case.remote()
-    work.git("push", "-q", url, "main:refs/heads/topic")
-    work.git("push", "-q", url, ":refs/heads/topic")
+    work.git("push", "-q", url, "main:refs/tags/topic")
+    work.git("push", "-q", url, ":refs/tags/topic")
     clone = case.clone(url, "clone", "-c", "init.defaultBranch=elsewhere")
     equal(clone.git("symbolic-ref", "HEAD"), "refs/heads/main")
 

@@ -13,7 +13,7 @@ pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
-mod git;
+pub mod git;
 pub mod server;
 #[cfg(feature = "cli")]
 pub mod transfer;

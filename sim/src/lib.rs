@@ -3,11 +3,12 @@
 //! A scenario file says what happens; a seed decides everything it leaves open; the run
 //! yields a trace, and the checkers judge the trace. Scenario and seed together replay a
 //! run exactly (I9). The pure rooms (`scenario`, `workload`, `trace`, `verdict`,
-//! `report`) build in both worlds; what needs simulated machines only under
+//! `report`, `chunks`) build in both worlds; what needs simulated machines only under
 //! `--cfg madsim`, which is how `cargo sim` builds it.
 
 #[cfg(madsim)]
 pub mod broken;
+pub mod chunks;
 #[cfg(madsim)]
 pub mod commands;
 pub mod linearizable;

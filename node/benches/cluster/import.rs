@@ -82,7 +82,7 @@ async fn run_import(repo: &Path, peers: &[String]) -> Outcome<(Duration, u64)> {
     let mut child = Command::new(PROGRAM)
         .arg("import")
         .arg(repo)
-        .args(["--peers", &peers.join(",")])
+        .args(["bench", "--peers", &peers.join(",")])
         .stdin(Stdio::null())
         .stdout(Stdio::inherit())
         .stderr(Stdio::inherit())

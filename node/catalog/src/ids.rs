@@ -111,10 +111,15 @@ impl PackId {
         u64::from_be_bytes(time)
     }
 
+    /// The last moment of the pack's lease, in unix milliseconds.
+    pub fn leased_until_ms(&self) -> u64 {
+        self.begun_at_ms().saturating_add(PUSH_LEASE.as_millis() as u64)
+    }
+
     /// Whether the pack is too old to be named for the first time when the catalog's clock says
     /// this. Once it does, what is stored of a pack that no repository has is litter.
     pub fn is_expired(&self, clock_ms: u64) -> bool {
-        clock_ms > self.begun_at_ms().saturating_add(PUSH_LEASE.as_millis() as u64)
+        clock_ms > self.leased_until_ms()
     }
 }
 

@@ -7,6 +7,7 @@ mod catalog;
 mod gateway;
 mod git;
 mod git_protocol;
+mod mirror;
 mod pool;
 mod reconcile;
 mod repair;
@@ -18,6 +19,7 @@ pub use catalog::*;
 pub use gateway::*;
 pub use git::*;
 pub use git_protocol::*;
+pub use mirror::*;
 pub use pool::*;
 pub use reconcile::*;
 pub use repair::*;
@@ -167,14 +169,18 @@ pub const MANIFEST_BYTES_MAX: usize = 64 << 20;
 pub const MANIFEST_LIST_IDS_MAX: usize = 16 << 10;
 /// A ref name in a manifest.
 pub const REF_NAME_BYTES_MAX: usize = 4096;
-/// Threads that decode objects for an import.
-pub const IMPORT_READERS: usize = 2;
-/// Decoded delta bases that each of them keeps.
-pub const IMPORT_DELTA_CACHE_BYTES: usize = 24 << 20;
-/// Decoded batches that wait to be put.
-pub const IMPORT_BATCHES_WAITING_MAX: usize = 2;
-/// Batches of an import that are put at once.
-pub const IMPORT_PUTS_IN_FLIGHT: usize = 6;
+/// Objects after which an import ends a push and begins the next one.
+pub const IMPORT_SLICE_OBJECTS: usize = 50_000;
+/// Bytes of their packed entries after which it does so.
+pub const IMPORT_SLICE_BYTES: u64 = 256 << 20;
+/// Parts of an import's pack that wait to be taken.
+pub const IMPORT_PARTS_WAITING_MAX: usize = 64;
+/// Stored packs that follow each other go into one file of an export up to so many bytes.
+pub const EXPORT_FILE_BYTES_MAX: u64 = 1 << 30;
+/// And up to so many objects.
+pub const EXPORT_FILE_OBJECTS_MAX: u64 = 1_000_000;
+/// Parts of an export's pack that wait to be written.
+pub const EXPORT_PARTS_WAITING_MAX: usize = 64;
 /// Batches of an export that are fetched at once.
 pub const EXPORT_GETS_IN_FLIGHT: usize = 6;
 /// Batches and large objects that wait to be written to a pack.

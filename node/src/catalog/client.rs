@@ -51,6 +51,11 @@ impl CatalogClient {
         self.client = self.client.asking_first(node);
     }
 
+    /// Whose behalf commands are on from here on.
+    pub fn speak_for(&mut self, who: &str) {
+        who.clone_into(&mut self.who);
+    }
+
     /// Has the catalog do something.
     ///
     /// # Errors
@@ -75,6 +80,26 @@ impl CatalogClient {
         };
         let reply = self.client.catalog_command(encode_command(&command)?.into()).await?;
         decode_reply(&reply)?.into_result().map_err(CallError::Refused)
+    }
+
+    /// Has the catalog do something, and asks up to `repeats` times more whether it did where that is
+    /// not known.
+    ///
+    /// # Errors
+    /// As [`CatalogClient::call`].
+    pub async fn call_repeatedly(
+        &mut self,
+        operation: Operation,
+        repeats: usize,
+    ) -> Result<Outcome, CallError> {
+        let mut done = self.call(operation.clone()).await;
+        for _ in 0..repeats {
+            if !matches!(done, Err(CallError::Asking(AskError::Unknown(_)))) {
+                break;
+            }
+            done = self.again(operation.clone()).await;
+        }
+        done
     }
 
     /// Asks the catalog something; the answer has everything that was acknowledged before.

@@ -5,6 +5,7 @@
 
 mod author;
 mod client;
+mod clock;
 mod found;
 mod identity;
 mod join;

@@ -6,6 +6,7 @@ mod catalog;
 mod disaster;
 mod jobs;
 mod members;
+mod mirror;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use catalog::{REPO_HELP, TOKEN_HELP};
 use disaster::{CATALOG_HELP, RECOVER_HELP};
 use jobs::{REPAIR_HELP, SCRUB_HELP};
 use members::{INIT_HELP, JOIN_HELP, NODE_HELP, SERVE_HELP};
+use mirror::MIRROR_HELP;
 
 pub use catalog::{
     Events, ObjectFormat, RepoCommand, RepoCreate, RepoList, Scope, TokenCommand, TokenCreate,
@@ -25,13 +27,14 @@ pub use catalog::{
 pub use disaster::{CatalogCommand, Dump, Load, Recover};
 pub use jobs::JobCommand;
 pub use members::{Init, Join, NodeCommand};
+pub use mirror::Mirror;
 
 const EXAMPLES: &str = "\
 Examples:
   gitstratum dev                                a cluster of three nodes on this machine
   export GITSTRATUM_PEERS=127.0.0.1:7401        where the other commands find it
-  gitstratum import ~/src/project               prints a manifest id
-  gitstratum export MANIFEST project.git        a bare repository again
+  gitstratum import ~/src/project team/project  all of a repository, as if it was pushed
+  gitstratum export team/project project.git    a bare repository again
   gitstratum put README.md                      prints what `git hash-object` prints
 
 Exit codes: 0 done; 1 the operation failed; 2 wrong usage or configuration.";
@@ -48,7 +51,8 @@ pub struct Arguments {
     #[arg(
         long,
         value_name = "LEVELS",
-        default_value = "warn,gitstratum=info",
+        // The consensus engine warns of each message that one who is away did not get.
+        default_value = "warn,gitstratum=info,openraft=error",
         value_parser = super::logging::log_filter,
         global = true,
         env = "GITSTRATUM_LOG"
@@ -87,7 +91,7 @@ pub enum Command {
     },
     /// Run a cluster of real processes on this machine, to try things out
     Dev(Dev),
-    /// Make, list, show, rename and delete repositories
+    /// Make, list, show, rename, fork, verify and delete repositories
     #[command(subcommand, after_help = REPO_HELP)]
     Repo(RepoCommand),
     /// List, drain, remove and replace nodes
@@ -104,10 +108,14 @@ pub enum Command {
     Get(Get),
     /// Say which replicas hold an object; exit code 1 if none does
     Has(Has),
-    /// Store a whole Git repository; prints the id of its manifest
+    /// Push a whole repository from disk, without the git program
+    #[command(after_help = IMPORT_HELP)]
     Import(Import),
-    /// Rebuild a bare repository from a manifest
+    /// Write a repository to disk as a bare one, without the git program
     Export(Export),
+    /// Follow a remote repository over HTTP, once or every so often
+    #[command(after_help = MIRROR_HELP)]
+    Mirror(Mirror),
     /// Show what every node knows of itself
     Status(Status),
     /// Show, check, change or settle who the cluster is: its nodes, their states, N, W and R
@@ -169,9 +177,10 @@ pub struct Dev {
     /// Restart nodes that die
     #[arg(long)]
     pub restart: bool,
-    /// Store this repository, return it, compare, and go on serving
+    /// Push a repository, kill a node, push again, clone through another node and compare; a small
+    /// one is made where none is named
     #[arg(long, value_name = "REPO")]
-    pub demo: Option<PathBuf>,
+    pub demo: Option<Option<PathBuf>>,
     /// With --demo: stop the cluster after it
     #[arg(long, requires = "demo")]
     pub once: bool,
@@ -259,15 +268,25 @@ pub struct Has {
     pub client: ClientArguments,
 }
 
+const IMPORT_HELP: &str = "\
+All refs come along, and HEAD as the default branch. Objects are checked as those of any push are. A
+long history goes in parts; an import that was stopped goes on where it was when it is run again.
+Meanwhile refs/gitstratum/import/ marks how far it is.";
+
 /// `import`
 #[derive(Debug, Args)]
 pub struct Import {
     /// The repository: a work tree, a bare repository or a .git directory
     pub repository: PathBuf,
-    /// Store it though it lacks objects that its references reach; warnings name them
+    /// Its name in the cluster, such as team/project; made if there is none
+    pub name: String,
+    /// Objects after which a push ends and the next one begins
+    #[arg(long, hide = true, default_value_t = gitstratum_core::limits::IMPORT_SLICE_OBJECTS)]
+    pub slice_objects: usize,
+    /// Point refs elsewhere though the cluster has commits there that this repository does not have
     #[arg(long)]
-    pub allow_missing: bool,
-    /// Replicas that must have an object before it counts as stored
+    pub force: bool,
+    /// Replicas that must have a chunk before it counts as stored
     #[arg(long, value_enum, default_value = "quorum")]
     pub consistency: Consistency,
     /// The cluster
@@ -278,9 +297,10 @@ pub struct Import {
 /// `export`
 #[derive(Debug, Args)]
 pub struct Export {
-    /// What `import` printed
-    pub manifest: ObjectId,
-    /// The bare repository to make; an interrupted export is continued
+    /// The repository's name, or the id of a manifest that `import` printed before there were names
+    pub name: String,
+    /// The bare repository to make; an export that was stopped is begun anew, one of a manifest
+    /// continued
     pub directory: PathBuf,
     /// The cluster
     #[command(flatten)]

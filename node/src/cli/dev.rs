@@ -4,6 +4,8 @@
 //! data directory, ports included. A child stops when its standard input closes, so none
 //! outlives us however we end.
 
+mod demo;
+
 use std::fs::File;
 use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -13,17 +15,15 @@ use std::process::{ExitStatus, Stdio};
 use std::task::Poll;
 use std::time::Duration;
 
-use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
+use gitstratum_host::Disk;
 use gitstratum_host::signal::Terminations;
-use gitstratum_host::{Disk, Net};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, timeout_at};
 
 use super::arguments::Dev;
-use super::repositories::{export_to, import_into};
 use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
@@ -32,7 +32,6 @@ use crate::config::{
     StoreConfig,
 };
 use crate::server::{NoData, check_founded, found};
-use crate::transfer::import::ImportOptions;
 
 /// Below the ports that systems give to outgoing connections.
 const PORT_FIRST: u16 = 7401;
@@ -78,7 +77,7 @@ async fn run(asked: &Dev, nodes: &mut [Node], requests: &mut Terminations) -> Re
     let peers: Vec<String> = nodes.iter().map(|node| node.address.to_string()).collect();
     show(&next_steps(&peers, nodes))?;
     if let Some(repository) = &asked.demo {
-        let shown = demo(repository, &peers, &asked.data);
+        let shown = demo::demo(repository.as_deref(), nodes, &asked.data);
         super::interruptible("the cluster is stopped", shown).await?;
         if asked.once {
             return Ok(());
@@ -221,11 +220,14 @@ fn next_steps(peers: &[String], nodes: &[Node]) -> String {
     let mut steps = format!(
         "\nThe cluster runs until Ctrl-C. In another terminal:\n\
          \x20 export GITSTRATUM_PEERS={}\n\
-         \x20 gitstratum import REPO           stores a repository, prints a manifest id\n\
-         \x20 gitstratum export MANIFEST DIR   rebuilds it as a bare repository\n\
+         \x20 gitstratum import REPO NAME      pushes all of a repository, without git\n\
+         \x20 gitstratum export NAME DIR       writes it to disk as a bare repository\n\
          \x20 gitstratum status                what every node holds\n",
         peers.join(",")
     );
+    if let Some(http) = nodes.iter().find_map(|node| node.http) {
+        steps += &format!("  git push http://{http}/NAME.git main\n");
+    }
     if let Some(node) = nodes.last() {
         steps += &format!(
             "  kill -9 PID                      and later, to start node {} again:\n\
@@ -284,34 +286,4 @@ async fn stop(nodes: &mut [Node]) {
             let _ = child.kill().await;
         }
     }
-}
-
-/// Stores a repository, returns it, stores what was returned, and compares the manifests:
-/// they are equal only if every object, every ref and HEAD are.
-async fn demo(repository: &Path, peers: &[String], data: &Path) -> Result<(), Failure> {
-    let rng = seeded_by_the_system()?;
-    let client = Client::connect(Net::new(), peers, rng, ClientOptions::default()).await?;
-    let stored = import_into(&client, repository, ImportOptions::default()).await?;
-    let directory = data.join("demo").join(format!("{}.git", stored.manifest));
-    let parent = directory.parent().expect("it was joined");
-    std::fs::create_dir_all(parent)
-        .map_err(Failure::operation(format!("make {}", parent.display())))?;
-    export_to(&client, stored.manifest, &directory).await?;
-    let returned = import_into(&client, &directory, ImportOptions::default()).await?;
-    if returned.manifest != stored.manifest {
-        return Err(Failure::Operation(format!(
-            "{} differs from {}: manifests {} and {}",
-            directory.display(),
-            repository.display(),
-            returned.manifest,
-            stored.manifest
-        )));
-    }
-    show(&format!(
-        "demo: {} stored as {} and returned to {}: all {} objects, refs and HEAD are equal\n",
-        repository.display(),
-        stored.manifest,
-        directory.display(),
-        stored.objects
-    ))
 }

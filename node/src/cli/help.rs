@@ -7,7 +7,7 @@ use super::arguments::Arguments;
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Run nodes", &["init", "join", "serve", "check-config", "dev"]),
     ("Name repositories", &["repo", "token", "events"]),
-    ("Keep repositories and objects", &["import", "export", "put", "get", "has"]),
+    ("Keep repositories and objects", &["import", "export", "mirror", "put", "get", "has"]),
     (
         "See and change a cluster",
         &["status", "node", "layout", "repair", "scrub", "snapshot", "catalog"],

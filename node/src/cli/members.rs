@@ -3,6 +3,7 @@
 //! Invariant: each command is a few steps that may be done again, so that one which was interrupted
 //! goes on when it is given again.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
@@ -154,35 +155,53 @@ fn is_spare(layout: &Layout, node: &NodeId) -> bool {
     layout.member(node).is_none()
 }
 
+/// Gives the places of dead nodes to others. Of several that are lost all leave the layout before
+/// anything is compared: else the comparison would wait for one that never answers.
 async fn replace(
-    dead: &str,
-    with: &str,
+    dead: &[String],
+    with: &[String],
     accept_loss: bool,
     arguments: &ClientArguments,
 ) -> Result<(), Failure> {
-    if dead == with {
-        let problem = "--with: a machine that lost its disk comes back under another id, because \
-                       it has forgotten what it promised under its old one";
+    if dead.len() != with.len() {
+        return Err(Failure::Usage(format!(
+            "--with: {} nodes for {} places: give one for each, as \"n4,n5\"",
+            with.len(),
+            dead.len()
+        )));
+    }
+    let named: BTreeSet<&String> = dead.iter().chain(with).collect();
+    if named.len() < dead.len() + with.len() {
+        let problem = "--with: each node is named once: a machine that lost its disk comes back \
+                       under another id, because it has forgotten what it promised under its old one";
         return Err(Failure::Usage(problem.to_owned()));
     }
     let mut agreed = Agreed::connect(arguments).await?;
-    let (dead_id, with_id) = (NodeId::new(dead), NodeId::new(with));
-    let Node { address, .. } = joined(&agreed.catalog, with).await?;
-    refuse_minority(&agreed, &dead_id, Some(with), arguments).await?;
-    change(&mut agreed, accept_loss, arguments, |layout| {
-        let has_both = layout.is_read_from(&with_id) && !layout.is_read_from(&dead_id);
-        if has_both && layout.member(&dead_id).is_some() {
-            return Ok(None);
-        }
-        let place = layout.member(&dead_id).map(|member| (member.zone.clone(), member.weight));
-        let by = place
-            .filter(|_| !layout.is_read_from(&with_id))
-            .map(|(zone, weight)| Member::active(with_id.clone(), address.clone(), zone, weight));
-        layout.with_replaced(&dead_id, by).map(Some)
-    })
-    .await?;
+    let mut places = Vec::new();
+    for (dead, with) in dead.iter().zip(with) {
+        let Node { address, .. } = joined(&agreed.catalog, with).await?;
+        refuse_minority(&agreed, &NodeId::new(dead.as_str()), Some(with), arguments).await?;
+        places.push((NodeId::new(dead.as_str()), NodeId::new(with.as_str()), address));
+    }
+    for (dead, with, address) in &places {
+        change(&mut agreed, accept_loss, arguments, |layout| {
+            let has_both = layout.is_read_from(with) && !layout.is_read_from(dead);
+            if has_both && layout.member(dead).is_some() {
+                return Ok(None);
+            }
+            let place = layout.member(dead).map(|member| (member.zone.clone(), member.weight));
+            let by = place
+                .filter(|_| !layout.is_read_from(with))
+                .map(|(zone, weight)| Member::active(with.clone(), address.clone(), zone, weight));
+            layout.with_replaced(dead, by).map(Some)
+        })
+        .await?;
+    }
     settle(&mut agreed, arguments).await?;
-    leave(&mut agreed, dead).await
+    for dead in dead {
+        leave(&mut agreed, dead).await?;
+    }
+    Ok(())
 }
 
 /// Has the layout changed, tells all nodes, and waits until those that left vote no more.

@@ -13,6 +13,7 @@ mod join;
 mod layout;
 mod logging;
 mod members;
+mod mirror;
 mod nodes;
 mod objects;
 mod output;
@@ -154,6 +155,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Has(asked) => objects::has(asked).await,
             Command::Import(asked) => repositories::import(asked).await,
             Command::Export(asked) => repositories::export(asked).await,
+            Command::Mirror(asked) => mirror::mirror(asked).await,
             Command::Status(asked) => status::status(asked).await,
             Command::Layout(asked) => layout::layout(asked).await,
             Command::Repair(asked) => jobs::job(JobKind::Repair, asked).await,

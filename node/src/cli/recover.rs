@@ -48,8 +48,9 @@ async fn go_on_alone(stopped: &Stopped, loaded: &LoadedConfig, force: bool) -> R
     let member = stopped.go_on_alone(remains, &address, rng).await?;
     show(&format!("node {node} goes on alone as member {member}\n"))?;
     note(format_args!(
-        "start it: gitstratum serve --data {}. Then replace each lost node: `gitstratum join --spare` \
-         on a new machine, and `gitstratum node replace LOST --with NEW --accept-loss`",
+        "start it: gitstratum serve --data {}. Then replace the lost nodes: `gitstratum join --spare` \
+         on each new machine, and for all of them together `gitstratum node replace LOST… --with \
+         NEW,… --accept-loss`",
         loaded.data.display()
     ));
     Ok(())

@@ -118,7 +118,11 @@ async fn behind(client: &Client, layout: &Layout) -> Option<(NodeId, String)> {
     read.find_map(|(member, answer)| match answer {
         Ok(held) if held.version >= layout.version => None,
         Ok(held) => Some((member.node_id, format!("it goes by version {}", held.version))),
-        Err(error) => Some((member.node_id, error.to_string())),
+        Err(error) => {
+            let node = member.node_id;
+            let lost = format!("if {node} is lost, `gitstratum node replace {node}` goes first");
+            Some((node, format!("{error}; {lost}")))
+        }
     })
 }
 

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use gitstratum_cluster::client::{Around, Client, ClientOptions, GetError, Got};
 use gitstratum_cluster::local::LocalNode;
+use gitstratum_cluster::wire::status::chain;
 use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::placement::NodeId;
-use gitstratum_core::replica::{NodeReader, NodeWriter};
+use gitstratum_core::replica::{Found, NodeReader, NodeWriter};
 use gitstratum_git::chunk::ChunkStore;
+use gitstratum_git::repository::whole::ChunkCheck;
 use gitstratum_git::service::RepositoryError;
 
 /// Chunks by quorum.
@@ -36,6 +39,31 @@ pub(super) fn own_replica_here(local: LocalNode) -> Around {
 /// What such a client goes by.
 pub(super) fn options(local: &LocalNode) -> ClientOptions {
     ClientOptions { own: Some(NodeWriter::node_id(local).clone()), ..ClientOptions::default() }
+}
+
+#[async_trait]
+impl ChunkCheck for ClusterChunks {
+    async fn check(&self, chunks: &[ObjectId]) -> Vec<String> {
+        let asked = chunks.iter().map(|id| async move { (id, self.0.get_from_each(*id).await) });
+        let mut wrong = Vec::new();
+        for (id, answers) in join_all(asked).await {
+            for (node, found) in answers {
+                match found {
+                    Ok(Found::Object(_)) => {}
+                    Ok(Found::Absent) => wrong.push(format!("chunk {id} is not on {node}")),
+                    Ok(Found::Large(head)) => {
+                        let bytes = head.size_bytes;
+                        wrong.push(format!("chunk {id} on {node} has {bytes} bytes: too many"));
+                    }
+                    Err(error) => {
+                        let error = chain(&error);
+                        wrong.push(format!("chunk {id} cannot be had from {node}: {error}"));
+                    }
+                }
+            }
+        }
+        wrong
+    }
 }
 
 #[async_trait]

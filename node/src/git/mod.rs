@@ -5,6 +5,7 @@
 
 mod chunks;
 mod names;
+pub mod outside;
 mod sweep;
 
 use std::sync::Arc;

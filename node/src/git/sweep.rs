@@ -6,6 +6,11 @@
 //! says nothing, because it is read as linearizable reads are. Invariant: nothing that has an owner,
 //! or can come to have one, is deleted.
 //!
+//! That clock goes on with commands, and a cluster may get none for days. So where something waits
+//! whose lease is over by this node's own clock, the node has the catalog's come past it, and the
+//! next sweep takes it. A clock that is wrong ends leases too early then, of pushes that are under
+//! way in the moment of a sweep: they are refused, and nothing is lost.
+//!
 //! A tombstone keeps a peer from bringing back what was swept here before it was there.
 
 #[cfg(test)]
@@ -15,13 +20,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gitstratum_catalog::State;
-use gitstratum_catalog::ids::RepositoryId;
+use gitstratum_catalog::ids::{PackId, RepositoryId};
 use gitstratum_core::limits;
 use gitstratum_core::metrics::{self, Reading, Registry};
 use gitstratum_core::object::{Kind, ObjectId};
 use gitstratum_core::replica::{Found, StoreError};
 use gitstratum_core::throttle::Throttle;
 use gitstratum_git::chunk::{ChunkHead, position_of, tag_of};
+use gitstratum_host::unix_time_ms;
 use gitstratum_store::{SegmentStore, Store};
 
 use crate::catalog::{Failed, Participant};
@@ -37,6 +43,19 @@ struct Counts {
     bytes: u64,
     /// Chunks without an owner that the last sweep left, because they may come to have one.
     waiting: u64,
+    /// Of one sweep: until when the last lease of these was that is over by this node's own clock.
+    over_ms: Option<u64>,
+}
+
+impl Counts {
+    /// Counts a chunk that has no owner, and may come to have one.
+    fn wait_for(&mut self, pack: PackId) {
+        self.waiting += 1;
+        let until_ms = pack.leased_until_ms();
+        if until_ms < unix_time_ms() {
+            self.over_ms = self.over_ms.max(Some(until_ms));
+        }
+    }
 }
 
 impl Swept {
@@ -59,6 +78,15 @@ impl Swept {
         ];
         let swept = self.clone();
         metrics::register(registry, readings, move || *swept.lock());
+    }
+
+    /// Adds what one sweep did.
+    fn add(&self, one: Counts) {
+        let mut all = self.lock();
+        all.sweeps += one.sweeps;
+        all.chunks += one.chunks;
+        all.bytes += one.bytes;
+        all.waiting = one.waiting;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
@@ -151,11 +179,10 @@ impl Sweeper {
             }
             tokio::task::yield_now().await;
         }
-        let mut all = self.swept.lock();
-        all.sweeps += counts.sweeps;
-        all.chunks += counts.chunks;
-        all.bytes += counts.bytes;
-        all.waiting = counts.waiting;
+        self.swept.add(counts);
+        if let Some(over_ms) = counts.over_ms {
+            self.participant.advance_clock(over_ms).await?;
+        }
         Ok(counts)
     }
 
@@ -177,7 +204,7 @@ impl Sweeper {
         // Anything else has come here by chance, or by the object interface.
         let Some(head) = head.filter(|head| head.repository == repository) else { return Ok(None) };
         if !head.pack.is_expired(owners.clock_ms) {
-            counts.waiting += 1;
+            counts.wait_for(head.pack);
             return Ok(None);
         }
         Ok(Some(object.size_bytes()))

@@ -19,7 +19,7 @@ use gitstratum_cluster::membership::{ClusterError, KeepError, LayoutKeeper};
 use gitstratum_cluster::repair::{CatchingUp, HintError};
 use gitstratum_cluster::transport::server;
 use gitstratum_host::Host;
-use gitstratum_store::{OpenError, Store};
+use gitstratum_store::{OpenError, SegmentStore, Store};
 use rand_chacha::ChaCha12Rng;
 
 use crate::catalog::{FoundError, Participant};
@@ -67,8 +67,8 @@ pub struct Serving {
     pub http: Option<SocketAddr>,
     /// Where newer layouts are handed in.
     pub layout: LayoutKeeper,
-    /// What it stores, for whoever deletes: nobody does over the network.
-    pub store: Arc<dyn Store>,
+    /// What it stores, for whoever lists or deletes: nobody does over the network.
+    pub store: Arc<SegmentStore>,
     /// Whether what the node lacks counts as absent.
     pub catching_up: Arc<CatchingUp>,
     /// The node's part in the catalog, unless the configuration says that it has none.

@@ -1,8 +1,10 @@
 //! Repository export.
 //!
-//! From the cluster to a bare repository on disk.
+//! From the cluster to a bare repository on disk. [`repository`] writes one of the catalog from its
+//! stored packs.
 //!
-//! Objects are fetched in batches, several at a time, and written to packs of bounded
+//! Here is the older form, of a manifest that an import of before stored, whose objects are single
+//! ones of the cluster. Objects are fetched in batches, several at a time, and written to packs of bounded
 //! size without deltas: `git repack` makes them small later. A pack appears under its
 //! name only when it is complete and synced, so an export that was stopped is resumed by
 //! running it again: what finished packs hold, which are verified first, is not fetched again.
@@ -15,6 +17,7 @@ mod claim;
 mod fetch;
 mod layout;
 mod pack;
+pub mod repository;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -26,12 +29,11 @@ use gitstratum_cluster::client::{Client, GetError};
 use gitstratum_core::limits;
 use gitstratum_core::object::{CollisionDetected, ObjectId};
 use gitstratum_core::replica::StoreError;
+use gitstratum_git::service::RepositoryError;
 
 use super::Progress;
 use super::manifest::{Manifest, ManifestError};
 use claim::Claim;
-#[cfg(test)]
-pub(in crate::transfer) use tests::write_pack;
 
 /// What an export did.
 #[derive(Clone, Debug)]
@@ -101,6 +103,9 @@ pub enum ExportError {
         /// Objects asked for.
         wanted: u64,
     },
+    /// The cluster does not have all of it, or cannot be asked.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
     /// An object was made to collide with another.
     #[error(transparent)]
     Collision(#[from] CollisionDetected),
@@ -142,7 +147,7 @@ pub async fn export(
 ) -> Result<ExportReport, ExportError> {
     {
         let dir = dir.to_owned();
-        blocking(move || claim::check_free(&dir, id)).await?;
+        blocking(move || claim::check_free(&dir, &id.to_string())).await?;
     }
     let text = fetch::blob(client, id, limits::MANIFEST_BYTES_MAX as u64).await?;
     let manifest = Manifest::parse(&text).map_err(|source| ExportError::Manifest { id, source })?;
@@ -153,7 +158,7 @@ pub async fn export(
 
     let claim = {
         let dir = dir.to_owned();
-        Arc::new(blocking(move || claim::claim(&dir, id)).await?)
+        Arc::new(blocking(move || claim::claim(&dir, &id.to_string())).await?)
     };
     let fetched = if claim.is_finished() {
         progress.advance(manifest.objects, 0);
@@ -174,7 +179,7 @@ pub async fn export(
         let claimed = claim.clone();
         let fetched = fetch::objects(client, &manifest, ids, finished, claimed, progress).await?;
         let (claim, manifest) = (claim.clone(), manifest.clone());
-        blocking(move || layout::finish(&claim, &manifest)).await?;
+        blocking(move || layout::finish(&claim, &(&*manifest).into())).await?;
         fetched
     };
     progress.end();

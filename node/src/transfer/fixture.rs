@@ -6,20 +6,47 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use gitstratum_catalog::command::CreateRepository;
+use gitstratum_catalog::entity::RepositoryLimits;
+use gitstratum_catalog::{CatalogError, Operation};
 use gitstratum_cluster::client::{Client, ClientOptions};
-use gitstratum_core::object::ObjectId;
+use gitstratum_core::object::{Kind, Object, ObjectId};
+use gitstratum_git::repository::whole::{Checked, Report};
+use gitstratum_git::service::{Caller, Head, Purpose, Repositories, Repository};
 use gitstratum_host::disk::{Scratch, scratch};
 use gitstratum_host::{Host, Net};
+use gitstratum_store::Store;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tokio::sync::oneshot;
 
 use super::Progress;
+use super::export::repository::{RepositoryReport, export_repository};
 use super::export::{ExportError, ExportReport, export};
-use super::import::{ImportError, ImportOptions, ImportReport, import};
+use super::import::{Described, ImportError, ImportOptions, ImportReport, describe, import};
+use super::manifest::{Head as ManifestHead, Manifest, ObjectList, Reference, Target};
+use crate::catalog::{CallError, CatalogClient};
 use crate::config::{Config, ConfigOverrides};
+use crate::git::outside::{Outside, gateway};
 use crate::server::{Serving, serve};
+
+/// Pushes of few objects, so that small repositories take several.
+pub(super) const FEW: ImportOptions = ImportOptions { force: false, slice_objects: 10 };
+
+/// What a check finds.
+struct Found(Vec<String>);
+
+impl Report for Found {
+    fn problem(&mut self, line: String) {
+        self.0.push(line);
+    }
+
+    fn checked(&mut self, _: u64, _: u64) {}
+}
 
 /// What git says; it has to succeed.
 pub(super) fn git(dir: &Path, arguments: &[&str]) -> String {
@@ -104,6 +131,10 @@ impl Progress for Unseen {
 /// A node of one, and a client of it.
 pub(super) struct Node {
     pub(super) client: Client,
+    /// What it stores.
+    pub(super) store: Arc<dyn Store>,
+    /// Of the next generator.
+    seed: AtomicU64,
     /// Dropping it stops the node.
     _stop: oneshot::Sender<()>,
     _scratch: Scratch,
@@ -117,8 +148,8 @@ impl Node {
         let overrides = ConfigOverrides {
             data: Some("unused".into()),
             listen: Some(listen),
+            http: None,
             node_id: Some("n1".into()),
-            ..ConfigOverrides::default()
         };
         let config = Config::from_toml("", "test", overrides).unwrap().config;
         let scratch = scratch();
@@ -126,26 +157,134 @@ impl Node {
         let (ready, serving) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(async move {
-            let ready = move |serving: Serving| ready.send(serving.address).unwrap();
+            let ready = move |serving: Serving| ready.send(serving.store).ok().unwrap();
             let stopped = async { drop(stopped.await) };
             serve(config, host, ChaCha12Rng::seed_from_u64(1), ready, stopped).await.unwrap();
         });
-        serving.await.unwrap();
+        let store = serving.await.unwrap();
         let rng = ChaCha12Rng::seed_from_u64(2);
         let peers = [listen.to_string()];
         let client = Client::connect(Net::new(), &peers, rng, ClientOptions::default());
-        Node { client: client.await.unwrap(), _stop: stop, _scratch: scratch }
+        Node {
+            client: client.await.unwrap(),
+            store,
+            seed: AtomicU64::new(10),
+            _stop: stop,
+            _scratch: scratch,
+        }
     }
 
-    pub(super) async fn import(&self, dir: &Path) -> Result<ImportReport, ImportError> {
-        import(&self.client, dir, ImportOptions::default(), &Unseen).await
+    /// Pushes all of a repository, in pushes of few objects.
+    pub(super) async fn import(&self, dir: &Path, name: &str) -> Result<ImportReport, ImportError> {
+        let described = describe(dir).await?;
+        let repository = self.repository(name, &described).await;
+        import(dir, described, &*repository, FEW, &Unseen).await
     }
 
-    pub(super) async fn import_what_is_there(
+    /// The repository of this name, made if there is none.
+    pub(super) async fn repository(
         &self,
+        name: &str,
+        described: &Described,
+    ) -> Arc<dyn Repository> {
+        let mut catalog = CatalogClient::new(self.client.clone(), "test", &mut self.rng());
+        let create = Operation::CreateRepository(CreateRepository {
+            name: name.to_owned(),
+            object_format: described.object_format,
+            default_branch: match &described.head {
+                Head::Branch(branch) => branch.clone(),
+                Head::Detached(_) => "refs/heads/main".to_owned(),
+            },
+            description: String::new(),
+            limits: RepositoryLimits::default(),
+            hidden_refs: Vec::new(),
+        });
+        loop {
+            match catalog.call(create.clone()).await {
+                Ok(_) | Err(CallError::Refused(CatalogError::RepositoryExists { .. })) => break,
+                // Its group is not founded yet.
+                Err(CallError::Asking(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let Outside { served, .. } = self.gateway();
+        served.open(name, Purpose::Push, &Caller::default()).await.unwrap()
+    }
+
+    /// A generator of another seed each time: two callers of the catalog are not to be one.
+    fn rng(&self) -> ChaCha12Rng {
+        ChaCha12Rng::seed_from_u64(self.seed.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A gateway that has read nothing yet.
+    pub(super) fn gateway(&self) -> Outside {
+        gateway(self.client.clone(), "test", &mut self.rng())
+    }
+
+    /// Writes a repository of the catalog to disk.
+    pub(super) async fn export_repository(
+        &self,
+        name: &str,
         dir: &Path,
-    ) -> Result<ImportReport, ImportError> {
-        import(&self.client, dir, ImportOptions { allow_missing: true }, &Unseen).await
+    ) -> Result<RepositoryReport, ExportError> {
+        let whole = self.gateway().served.whole(name).await.unwrap();
+        export_repository(&whole, name, dir, &Unseen).await
+    }
+
+    /// Checks a repository of the catalog; what is wrong with it.
+    pub(super) async fn problems(&self, name: &str) -> (Checked, Vec<String>) {
+        let Outside { served, chunks } = self.gateway();
+        let whole = served.whole(name).await.unwrap();
+        let mut found = Found(Vec::new());
+        (whole.check(&*chunks, &mut found).await, found.0)
+    }
+
+    /// Stores all objects of a repository one by one, and a manifest, as imports did before there
+    /// were names.
+    pub(super) async fn store_manifest(&self, dir: &Path) -> ObjectId {
+        let described = describe(dir).await.unwrap();
+        let algorithm = described.object_format;
+        let mut ids = Vec::new();
+        for line in objects(dir) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let kind: Kind = words[1].parse().unwrap();
+            let data = git_output(dir, &["cat-file", words[1], words[0]], b"").stdout;
+            let object = Object::hash(algorithm, kind, data.into()).unwrap();
+            assert_eq!(object.id().to_string(), words[0]);
+            ids.push(object.id());
+            self.client.put(object).await.unwrap();
+        }
+        ids.sort();
+        let list: Vec<u8> = ids.iter().flat_map(|id| id.as_bytes().to_vec()).collect();
+        let list = Object::hash(algorithm, Kind::Blob, list.into()).unwrap();
+        let symbolic = git(dir, &["for-each-ref", "--format=%(refname) %(symref)"]);
+        let refs = symbolic.lines().map(|line| {
+            // What git printed was trimmed.
+            let (name, target) = line.split_once(' ').unwrap_or((line, ""));
+            let target = match target {
+                "" => Target::Id(described.refs[name]),
+                target => Target::Symbolic(target.into()),
+            };
+            Reference { name: name.into(), target }
+        });
+        let manifest = Manifest {
+            algorithm,
+            objects: ids.len() as u64,
+            missing: 0,
+            lists: vec![ObjectList { id: list.id(), count: ids.len() as u64 }],
+            head: match &described.head {
+                Head::Branch(branch) => ManifestHead::Ref(branch.clone().into()),
+                Head::Detached(id) => ManifestHead::Id(*id),
+            },
+            shallow: Vec::new(),
+            refs: refs.collect(),
+        };
+        let text = Object::hash(algorithm, Kind::Blob, manifest.encode().into()).unwrap();
+        let id = text.id();
+        for blob in [list, text] {
+            self.client.put(blob).await.unwrap();
+        }
+        id
     }
 
     pub(super) async fn export(
@@ -154,17 +293,6 @@ impl Node {
         dir: &Path,
     ) -> Result<ExportReport, ExportError> {
         export(&self.client, id, dir, &Unseen).await
-    }
-
-    /// Imports a repository, exports it, and compares the two as git sees them.
-    pub(super) async fn there_and_back(&self, dir: &Path) -> ImportReport {
-        let report = self.import(dir).await.unwrap();
-        let back = tempfile::tempdir().unwrap();
-        self.export(report.manifest, back.path()).await.unwrap();
-        assert_eq!(objects(back.path()), objects(dir));
-        assert_eq!(references(back.path()), references(dir));
-        git(back.path(), &["fsck", "--full"]);
-        report
     }
 }
 

@@ -12,9 +12,11 @@ mod git_push;
 mod identity;
 mod layout;
 mod members;
+mod mirror;
 mod names;
 mod output;
 mod repair;
+mod repositories;
 mod scrub;
 mod store;
 mod support;
@@ -65,7 +67,8 @@ fn a_cluster_returns_a_repository_though_a_node_was_killed_half_way() {
     let peers = dev.peers();
 
     // Killed while objects arrive, and started again as `dev` said.
-    let import = gitstratum(&["import", repository.to_str().unwrap()], &peers).spawn().unwrap();
+    let import =
+        gitstratum(&["import", repository.to_str().unwrap(), "project"], &peers).spawn().unwrap();
     let (pid, victim) = (dev.nodes[2].pid, dev.nodes[2].dir.clone());
     wait_until("some objects are stored", || bytes_under(&victim.join("data")) > 2 << 20);
     support::kill(pid);
@@ -73,7 +76,7 @@ fn a_cluster_returns_a_repository_though_a_node_was_killed_half_way() {
     let said = String::from_utf8(import.stderr).unwrap();
     assert!(import.status.success(), "{said}");
     assert!(said.contains("replica writes failed"), "{said}");
-    let manifest = String::from_utf8(import.stdout).unwrap().trim_end().to_owned();
+    assert_eq!(String::from_utf8(import.stdout).unwrap(), "project\n");
     dev.wait_for_line("node n3 died");
     let status = run(&["status", "--details"], &peers);
     assert!(status.contains("n3 lacks "), "{status}");
@@ -81,15 +84,17 @@ fn a_cluster_returns_a_repository_though_a_node_was_killed_half_way() {
     let restarted = Serve::start(&["--config", config.to_str().unwrap()]);
 
     let returned = dir.path().join("returned.git");
-    run(&["export", &manifest, returned.to_str().unwrap()], &peers);
+    run(&["export", "project", returned.to_str().unwrap()], &peers);
     assert_returned(&repository, &returned);
 
-    // Both can be run again; the second import also gives the third node what it lacks.
-    assert_eq!(run(&["import", repository.to_str().unwrap()], &peers).trim_end(), manifest);
-    let held = run(&["has", &manifest], &peers);
-    assert!(["n1", "n2", "n3"].iter().all(|node| held.contains(node)), "{held}");
-    run(&["export", &manifest, returned.to_str().unwrap()], &peers);
-    let taken = output(&["export", &manifest, dir.path().to_str().unwrap()], &peers);
+    // A second import finds all of it there, and hints bring the third node what it missed.
+    let again = output(&["import", repository.to_str().unwrap(), "project"], &peers);
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert!(again.status.success() && said.contains("already"), "{said}");
+    wait_until("all replicas have all", || {
+        output(&["repo", "verify", "project"], &peers).status.success()
+    });
+    let taken = output(&["export", "project", dir.path().to_str().unwrap()], &peers);
     assert_eq!(taken.status.code(), Some(1), "a directory with something else in it");
 
     sha256_repositories_too(dir.path(), &peers);
@@ -113,12 +118,9 @@ fn sha256_repositories_too(dir: &Path, peers: &str) {
     let commit = git(&repository, &["commit-tree", "-m", "empty", tree.trim()]);
     git(&repository, &["update-ref", "refs/heads/main", commit.trim()]);
     git(&repository, &["symbolic-ref", "refs/heads/pointer", "refs/heads/main"]);
-    let manifest = run(&["import", repository.to_str().unwrap()], peers);
-    assert_eq!(manifest.trim().len(), 64);
-    run(&["export", manifest.trim(), returned.to_str().unwrap()], peers);
+    run(&["import", repository.to_str().unwrap(), "sha256"], peers);
+    run(&["export", "sha256", returned.to_str().unwrap()], peers);
     assert_returned(&repository, &returned);
-    let pointer = git(&returned, &["symbolic-ref", "refs/heads/pointer"]);
-    assert_eq!(pointer.trim(), "refs/heads/main");
 }
 
 fn objects_are_what_git_says(dir: &Path, peers: &str) {
@@ -149,8 +151,11 @@ fn bad_input_changes_nothing(dir: &Path, peers: &str) {
         (vec!["status"], &twice, 2, "--peers"),
         (vec!["status"], "nowhere", 2, "--peers"),
         (vec!["status"], "127.0.0.1:1", 1, "refused"),
-        (vec!["import", dir.to_str().unwrap()], peers, 1, "Git repository"),
+        (vec!["import", dir.to_str().unwrap(), "x"], peers, 1, "Git repository"),
         (vec!["export", absent, path], peers, 1, "not found"),
+        (vec!["export", "no/such", path], peers, 1, "no repository named no/such"),
+        (vec!["repo", "verify", "no/such"], peers, 1, "no repository named no/such"),
+        (vec!["repo", "fork", "no/such", "x"], peers, 1, "no repository named no/such"),
     ] {
         let refused = output(&arguments, peers);
         let said = String::from_utf8(refused.stderr).unwrap();

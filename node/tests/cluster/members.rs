@@ -376,7 +376,7 @@ fn a_directory_of_another_cluster_does_not_join() {
 }
 
 #[test]
-fn one_survivor_of_three_goes_on_alone_with_all_names() {
+fn one_survivor_of_three_goes_on_alone_and_the_cluster_grows_again() {
     let mut cluster = Growing::found();
     run(&["repo", "create", "team/project", "--timeout", "20"], &cluster.peers());
     cluster.grow(&[]);
@@ -407,6 +407,21 @@ fn one_survivor_of_three_goes_on_alone_with_all_names() {
     run(&["repo", "create", "team/after"], &cluster.peers());
     for id in &ids {
         assert!(cluster.holders(id).contains(&"n3".to_owned()), "{id}");
+    }
+
+    cluster.grow(&["--spare"]);
+    cluster.grow(&["--spare"]);
+    let replace = ["node", "replace", "n1", "n2", "--timeout", "20", "--with"];
+    let few = [&replace[..], &["n4"]].concat();
+    refused(&few, &cluster.peers(), 2, &["--with: 1 nodes for 2 places"]);
+    let twice = [&replace[..], &["n4,n4"]].concat();
+    refused(&twice, &cluster.peers(), 2, &["--with: each node is named once"]);
+    let both = [&replace[..], &["n4,n5", "--accept-loss"]].concat();
+    let replaced = run(&both, &cluster.peers());
+    assert!(replaced.ends_with("n1 is removed\nn2 is removed\n"), "{replaced}");
+    cluster.wait_for_voters(&["n3", "n4", "n5"]);
+    for id in &ids {
+        assert_eq!(cluster.holders(id), ["n3", "n4", "n5"], "{id}");
     }
     assert_eq!(run(&["repo", "list", "--json"], &cluster.peers()).lines().count(), 2);
 }

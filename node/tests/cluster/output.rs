@@ -37,7 +37,7 @@ fn a_result_that_cannot_be_written_ends_a_command_with_exit_code_1_and_without_a
     make_repository(&repository, 3);
     let id = run(&["put", text(&file)], &address);
     let id = id.trim();
-    let manifest = run(&["import", text(&repository)], &address);
+    run(&["import", text(&repository), "project"], &address);
     let config = dir.path().join("node.toml");
     fs::write(&config, "data = \"d\"\n").unwrap();
     let layout = dir.path().join("layout.toml");
@@ -47,7 +47,8 @@ fn a_result_that_cannot_be_written_ends_a_command_with_exit_code_1_and_without_a
         &["get", id],
         &["get", id, "-o", "/dev/stdout"],
         &["has", id],
-        &["import", text(&repository)],
+        &["import", text(&repository), "project"],
+        &["repo", "verify", "project"],
         &["status"],
         &["status", "--json"],
         &["layout", "show"],
@@ -87,20 +88,6 @@ fn a_result_that_cannot_be_written_ends_a_command_with_exit_code_1_and_without_a
         let snapshot = gitstratum(&["snapshot", name], &address).stdout(stdout).output().unwrap();
         assert_eq!(snapshot.status.code(), Some(1));
     }
-    // What matters is out before anything else is said, and said once more beside it.
-    for stderr in [full(), closed()] {
-        let import = gitstratum(&["import", text(&repository)], &address).stderr(stderr).output();
-        assert_eq!(String::from_utf8(import.unwrap().stdout).unwrap(), manifest);
-    }
-    let both = "\"$0\" import \"$1\" 2>&1 | head -1";
-    let mut first = Command::new("sh");
-    first.args(["-c", both, crate::support::PROGRAM, text(&repository)]);
-    first.env("GITSTRATUM_PEERS", &address);
-    let first = first.output().unwrap();
-    assert_eq!(String::from_utf8(first.stdout).unwrap(), manifest);
-    let lost =
-        gitstratum(&["import", text(&repository)], &address).stdout(full()).output().unwrap();
-    assert!(String::from_utf8(lost.stderr).unwrap().contains(manifest.trim()));
     let wrong = gitstratum(&["get", "xyz"], &address).stderr(full()).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2), "clap's own words cannot be written either");
     let down = gitstratum(&["status"], "127.0.0.1:1").stderr(full()).output().unwrap();

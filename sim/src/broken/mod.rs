@@ -14,11 +14,13 @@
 
 mod claims;
 mod forgetful;
+mod gateway;
 mod hints;
 mod lacks;
 mod layouts;
 mod readers;
 mod repairs;
+mod sweeper;
 mod unchecked;
 mod writers;
 
@@ -39,11 +41,13 @@ use crate::scenario::Control;
 
 pub use claims::Claims;
 pub use forgetful::forget_votes;
+pub use gateway::{Haste, HastyGateway};
 pub use hints::LossyHints;
 use lacks::Lacks;
 pub use layouts::{Followers, without_sources};
 pub use readers::{Belief, Credulous};
 pub use repairs::NoReadRepair;
+pub use sweeper::sweep_without_lease;
 pub use unchecked::UncheckedGateway;
 pub use writers::{FirstWritesOnly, Neglect, Quorum};
 

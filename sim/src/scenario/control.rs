@@ -1,6 +1,6 @@
 //! Controls.
 //!
-//! The broken pools, repair, writers and readers that a scenario can name as its controls.
+//! The broken pools, repair, writers, readers and gateways that a scenario can name as its controls.
 //!
 //! Only their names are here; what they lack is in `broken`.
 
@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// A pool of the testbed's own that lacks one protection, or all of them; or a cluster that
-/// lacks part of its repair; or a client that writes or reads carelessly.
+/// lacks part of its repair, or of what keeps a push; or a client that writes or reads carelessly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Control {
@@ -82,6 +82,14 @@ pub enum Control {
     UnsyncedSegments,
     /// A Git gateway that updates refs without looking whether their objects are there.
     UncheckedConnectivity,
+    /// A Git gateway that answers a push before the catalog's command is committed.
+    ReportBeforeCommit,
+    /// A Git gateway that names a pack before W replicas have its chunks.
+    CommitBeforeW,
+    /// Nodes that sweep chunks without an owner whatever their lease.
+    NoLease,
+    /// Nodes that never sweep.
+    NoSweep,
 }
 
 /// What a control lacks something of.
@@ -97,7 +105,7 @@ pub enum Weakens {
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 33] = [
+    pub const ALL: [Control; 37] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -131,6 +139,10 @@ impl Control {
         Control::UnsyncedLog,
         Control::UnsyncedSegments,
         Control::UncheckedConnectivity,
+        Control::ReportBeforeCommit,
+        Control::CommitBeforeW,
+        Control::NoLease,
+        Control::NoSweep,
     ];
 
     /// As scenario files and the command line have it.
@@ -170,6 +182,10 @@ impl Control {
             Control::UnsyncedLog => "unsynced-log",
             Control::UnsyncedSegments => "unsynced-segments",
             Control::UncheckedConnectivity => "unchecked-connectivity",
+            Control::ReportBeforeCommit => "report-before-commit",
+            Control::CommitBeforeW => "commit-before-w",
+            Control::NoLease => "no-lease",
+            Control::NoSweep => "no-sweep",
         }
     }
 
@@ -209,7 +225,11 @@ impl Control {
             | Control::AbruptStop
             | Control::ForgottenVote
             | Control::UnsyncedLog
-            | Control::UnsyncedSegments => Weakens::Nodes,
+            | Control::UnsyncedSegments
+            | Control::ReportBeforeCommit
+            | Control::CommitBeforeW
+            | Control::NoLease
+            | Control::NoSweep => Weakens::Nodes,
         }
     }
 

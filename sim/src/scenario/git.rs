@@ -51,6 +51,10 @@ pub struct GitPlan {
     pub pushes_min: u64,
     /// Least number of clones and fetches that brought a pack.
     pub fetches_min: u64,
+    /// When the faults are over for so long, and nobody asked for anything meanwhile, no replica has
+    /// a chunk that nobody owns; not looked at if not given. More than the lease of a push, where
+    /// pushes end shortly before.
+    pub swept_within: Option<Time>,
 }
 
 impl Default for GitPlan {
@@ -75,6 +79,7 @@ impl Default for GitPlan {
             answer_within: Time(Duration::from_secs(60)),
             pushes_min: 50,
             fetches_min: 50,
+            swept_within: None,
         }
     }
 }
@@ -113,6 +118,7 @@ impl GitPlan {
         ] {
             share(field, value)?;
         }
-        not_zero("git.answer_within", Some(self.answer_within))
+        not_zero("git.answer_within", Some(self.answer_within))?;
+        not_zero("git.swept_within", self.swept_within)
     }
 }

@@ -300,6 +300,12 @@ impl Plan {
         self.repair.scrub_interval_days.is_some() || self.workload.reads_back > 0
     }
 
+    /// How long after the last fault the stores are looked into for chunks that nobody owns, if they
+    /// are.
+    pub fn swept_within(&self) -> Option<Time> {
+        self.git.as_ref()?.swept_within
+    }
+
     /// Whether a step deletes.
     pub fn deletes(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Delete { .. }))

@@ -5,8 +5,8 @@
 use serde::Serialize;
 
 use super::{
-    Call, CatalogCall, CatalogOutcome, GitCall, GitObject, GitOutcome, HintSample, Outcome, Phase,
-    Progress, Setting, Stop, Wanted, WriterSample,
+    Call, CatalogCall, CatalogOutcome, GitCall, GitObject, GitOutcome, HeldPack, HintSample,
+    Outcome, Phase, Progress, Setting, Stop, Wanted, WriterSample,
 };
 
 /// What can happen.
@@ -357,6 +357,17 @@ pub enum Event {
         op: u64,
         /// What it was told.
         outcome: GitOutcome,
+    },
+    /// The packs of all repositories, deleted ones that are kept included, as the actor's catalog
+    /// has them when the time is over in which stores are swept.
+    PacksOwned {
+        /// Their ids, each once.
+        packs: Vec<String>,
+    },
+    /// What the actor's store holds of packs then.
+    PacksHeld {
+        /// Those of which it has any chunk.
+        packs: Vec<HeldPack>,
     },
     /// The run came to its end.
     Ended,

@@ -131,3 +131,14 @@ pub enum GitOutcome {
     /// Nobody answered in the time allowed; what was done is not known.
     TimedOut,
 }
+
+/// What a store holds of a pack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldPack {
+    /// Its id, in hexadecimal.
+    pub pack: String,
+    /// The number of the repository that it was pushed to.
+    pub repository: u64,
+    /// How many chunks.
+    pub chunks: u64,
+}

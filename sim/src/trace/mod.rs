@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use catalog::{CatalogCall, CatalogOutcome, Expected, RefUpdate, RefVerdict};
 pub use event::Event;
-pub use git::{CLONER, Delivery, GitCall, GitObject, GitOutcome, GitUpdate, Service};
+pub use git::{CLONER, Delivery, GitCall, GitObject, GitOutcome, GitUpdate, HeldPack, Service};
 pub use recorder::{Recorder, Records};
 
 /// One thing that happened.
@@ -110,6 +110,9 @@ pub struct GitSetting {
     pub pushes_min: u64,
     /// `git.fetches_min`.
     pub fetches_min: u64,
+    /// `git.swept_within` in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub swept_within_us: Option<u64>,
 }
 
 /// The parts of a run, in order.

@@ -22,6 +22,7 @@ mod git;
 mod history;
 mod intact;
 mod linearizable;
+mod litter;
 mod pushed;
 mod reachable;
 mod replicated;
@@ -106,7 +107,7 @@ impl Verdict {
 /// Every violation of a trace, safety first, each class in the order of time.
 pub fn judge(trace: &[Record]) -> Vec<Violation> {
     let history = History::of(trace);
-    let checkers: [fn(&History<'_>) -> Vec<Violation>; 17] = [
+    let checkers: [fn(&History<'_>) -> Vec<Violation>; 18] = [
         durable::check,
         deleted::check,
         intact::check,
@@ -117,6 +118,7 @@ pub fn judge(trace: &[Record]) -> Vec<Violation> {
         linearizable::check,
         reachable::check,
         pushed::check,
+        litter::check,
         answered::check,
         finished::check,
         available::check,

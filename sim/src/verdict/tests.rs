@@ -11,6 +11,7 @@ mod fresh;
 mod git;
 mod hints;
 mod linearizable;
+mod litter;
 
 use crate::trace::{
     Call, Event, HintSample, Outcome, Phase, Record, Setting, Stop, Wanted, WriterSample,

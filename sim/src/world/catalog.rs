@@ -74,7 +74,7 @@ fn voters(status: &GroupStatus) -> Option<Vec<String>> {
 }
 
 impl Cluster {
-    fn participant(&self, node: &str) -> Option<Arc<Participant>> {
+    pub(super) fn participant(&self, node: &str) -> Option<Arc<Participant>> {
         self.changes().participants.get(node)?.upgrade()
     }
 

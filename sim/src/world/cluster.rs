@@ -22,6 +22,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::deletions::{self, Deletions};
+use super::git::Beside;
+use super::packs::{self, Holdings};
 use super::strangers::Stranger;
 use super::{Run, catalog, compactions, configs, disks, git};
 use crate::scenario::{CatalogPlan, Control};
@@ -54,6 +56,10 @@ pub struct Cluster {
     http: HttpConfig,
     /// Whether nodes are told what to delete.
     deletes: bool,
+    /// Whether nodes are asked what they hold of packs.
+    looks_into_stores: bool,
+    /// What a control has run in the processes of nodes.
+    beside: Option<Beside>,
     pub(super) nodes: BTreeMap<String, Machine>,
     others: BTreeMap<String, Machine>,
     /// Nodes that listen.
@@ -72,6 +78,8 @@ pub(super) struct Changes {
     pub(super) participants: BTreeMap<String, Weak<Participant>>,
     /// Where each node is told what to delete, as it was started last.
     pub(super) deletions: BTreeMap<String, Deletions>,
+    /// Where each node is asked what it holds of packs, as it was started last.
+    pub(super) holdings: BTreeMap<String, Holdings>,
     /// How often each node was started; no process draws what one before it drew.
     starts: BTreeMap<String, u64>,
     pub(super) cuts: BTreeSet<(String, String)>,
@@ -146,7 +154,7 @@ impl Cluster {
                 .into(),
             3,
         ));
-        let cluster = Cluster {
+        let mut cluster = Cluster {
             seed,
             recorder: recorder.clone(),
             layout: configs::layout(plan),
@@ -154,8 +162,10 @@ impl Cluster {
             repair: configs::repair(run),
             store: configs::store(run),
             catalog: configs::catalog(plan),
-            http: configs::http(plan),
+            http: configs::http(run),
             deletes: plan.deletes(),
+            looks_into_stores: plan.swept_within().is_some(),
+            beside: None,
             nodes,
             others,
             ready: watch::Sender::new(BTreeSet::new()),
@@ -168,6 +178,7 @@ impl Cluster {
             cluster.set_dns(name, Some(machine.address()));
         }
         cluster.set_up_network(run);
+        cluster.beside = Beside::of(run, cluster.peers());
         cluster
     }
 
@@ -218,24 +229,33 @@ impl Cluster {
             alone: false,
         };
         let (recorder, ready, node) = (self.recorder.clone(), self.ready.clone(), name.to_owned());
-        let (changes, deletes) = (self.changes.clone(), self.deletes);
+        let changes = self.changes.clone();
+        let (deletes, looks_into_stores) = (self.deletes, self.looks_into_stores);
+        let beside = self.beside.clone();
         self.changes().asked.remove(name);
         let address = machine.address().to_string();
         self.recorder.record(name, Event::Started { address });
         machine.start(move |host| async move {
             let listening = {
                 let (recorder, ready, node) = (recorder.clone(), ready.clone(), node.clone());
-                let changes = changes.clone();
+                let (changes, net) = (changes.clone(), host.net.clone());
                 move |serving: Serving| {
                     recorder.record(&node, Event::Ready);
                     let mut changes = lock(&changes);
+                    let store = serving.store;
                     if deletes {
-                        changes.deletions.insert(node.clone(), deletions::of(serving.store));
+                        changes.deletions.insert(node.clone(), deletions::of(store.clone()));
+                    }
+                    if looks_into_stores {
+                        changes.holdings.insert(node.clone(), packs::of(store.clone()));
                     }
                     changes.catching_up.insert(node.clone(), serving.catching_up);
                     if let Some(participant) = serving.catalog {
                         participant.observe(catalog::observer(recorder, node.clone()));
                         changes.participants.insert(node.clone(), Arc::downgrade(&participant));
+                        if let Some(beside) = beside {
+                            beside.start(net, (node.clone(), boot), store, participant);
+                        }
                     }
                     ready.send_modify(|ready| {
                         ready.insert(node);

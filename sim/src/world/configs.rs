@@ -9,8 +9,8 @@ use std::time::Duration;
 use gitstratum::config::{CatalogConfig, HttpConfig, RepairConfig, StoreConfig};
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 
-use super::Run;
 use super::cluster::PORT;
+use super::{Run, git};
 use crate::scenario::{Control, Plan, first_layout};
 
 /// Where nodes serve Git.
@@ -71,10 +71,21 @@ pub(super) fn catalog(plan: &Plan) -> CatalogConfig {
     config
 }
 
-/// How the nodes of a run serve Git: not at all where the plan says nothing of it.
-pub(super) fn http(plan: &Plan) -> HttpConfig {
-    let listen = plan.git.as_ref().map(|_| SocketAddr::from((Ipv4Addr::UNSPECIFIED, HTTP_PORT)));
-    HttpConfig { listen, create_on_push: true, ..HttpConfig::default() }
+/// How the nodes of a run serve Git: not at all where the plan says nothing of it, or a control has
+/// a gateway of its own.
+pub(super) fn http(run: &Run) -> HttpConfig {
+    let serves = run.plan.git.is_some() && run.control.and_then(git::haste).is_none();
+    let listen = serves.then_some(http_address());
+    let mut http = HttpConfig { listen, create_on_push: true, ..HttpConfig::default() };
+    if run.control == Some(Control::NoSweep) {
+        http.sweep_interval_min = 0;
+    }
+    http
+}
+
+/// Where a node serves Git.
+pub(super) fn http_address() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, HTTP_PORT))
 }
 
 /// The first layout of a run.

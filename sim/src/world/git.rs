@@ -1,19 +1,24 @@
 //! The Git clients of a run, and clones of everything by one that took no part.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
+use gitstratum::catalog::Participant;
 use gitstratum_host::disk::Fault;
 use gitstratum_host::{Host, Net};
+use gitstratum_store::SegmentStore;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::client_group::{Begin, ClientGroup, GroupClient};
 use super::configs::HTTP_PORT;
 use super::connecting::connect_plainly;
-use super::{Cluster, Run};
-use crate::broken::UncheckedGateway;
+use super::{Cluster, Run, configs};
+use crate::broken::{Haste, HastyGateway, UncheckedGateway, sweep_without_lease};
 use crate::scenario::{Control, GitPlan};
 use crate::trace::CLONER;
 use crate::workload::git::{GitWorker, Outfit, SideDoor};
@@ -23,6 +28,54 @@ use crate::workload::stream;
 /// synced its segments, and does nothing.
 pub(super) fn unsynced_segments() -> Fault {
     Fault::lying_sync().on_names_ending(".seg")
+}
+
+/// The wait that a control's own gateway leaves out, if it has one.
+pub(super) fn haste(control: Control) -> Option<Haste> {
+    match control {
+        Control::ReportBeforeCommit => Some(Haste::ReportBeforeCommit),
+        Control::CommitBeforeW => Some(Haste::CommitBeforeW),
+        _ => None,
+    }
+}
+
+/// What a control has run beside a node, in the node's process.
+#[derive(Clone)]
+pub(super) struct Beside {
+    run: Run,
+    peers: Vec<String>,
+}
+
+impl Beside {
+    /// Nothing, where no control does so.
+    pub(super) fn of(run: &Run, peers: Vec<String>) -> Option<Self> {
+        let control = run.control?;
+        let runs = haste(control).is_some() || control == Control::NoLease;
+        runs.then(|| Beside { run: run.clone(), peers })
+    }
+
+    /// Starts it; called within the process, and ends with it. No two processes have the same
+    /// `node` and `boot`.
+    pub(super) fn start(
+        self,
+        net: Net,
+        (node, boot): (String, u64),
+        store: Arc<SegmentStore>,
+        participant: Arc<Participant>,
+    ) {
+        let Beside { run, peers } = self;
+        let Some(haste) = run.control.and_then(haste) else {
+            tokio::spawn(sweep_without_lease(store, participant));
+            return;
+        };
+        let mut rng = stream(run.seed, &format!("gateway/{node}/{boot}"));
+        tokio::spawn(async move {
+            let listener = net.listen(configs::http_address()).await;
+            let listener = listener.expect("the node itself does not listen there");
+            let client = connect_plainly(&run, net, &peers, ChaCha12Rng::from_rng(&mut rng)).await;
+            HastyGateway { haste, node, participant, client, rng }.serve(listener).await;
+        });
+    }
 }
 
 #[async_trait]

@@ -22,6 +22,7 @@ mod git;
 mod inspection;
 mod layouts;
 mod links;
+mod packs;
 mod panics;
 mod processes;
 mod soundness;
@@ -132,7 +133,8 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     if !cluster.all_ready(START_TIMEOUT).await {
         return;
     }
-    let recover_within = *run.plan.expect.recover_within;
+    let swept_within = run.plan.swept_within().unwrap_or_default();
+    let recover_within = (*run.plan.expect.recover_within).max(*swept_within);
     match run.plan.expect.converge_within {
         None => sleep(recover_within).await,
         Some(converge_within) => {
@@ -150,6 +152,10 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
 
     if let Some(within) = agrees {
         cluster.record_catalog_states(within).await;
+    }
+    if let Err(reason) = packs::observe(run, cluster).await {
+        run.recorder.record("observer", Event::InspectionFailed { reason });
+        return;
     }
     git::clone_all(run, cluster, 0).await;
 
@@ -216,6 +222,7 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
             answer_within_us: micros(git.answer_within),
             pushes_min: git.pushes_min,
             fetches_min: git.fetches_min,
+            swept_within_us: git.swept_within.map(micros),
         }),
     }
 }

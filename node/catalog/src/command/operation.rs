@@ -97,6 +97,21 @@ pub enum Operation {
     /// had, or from a dump.
     #[n(13)]
     Refound(#[n(0)] Refound),
+    /// Makes a repository that begins as another one is: its settings, its refs and its packs, of
+    /// which no byte is copied.
+    #[n(14)]
+    ForkRepository {
+        /// Of which.
+        #[n(0)]
+        repository: RepositoryId,
+        /// The name of the new one.
+        #[n(1)]
+        name: String,
+    },
+    /// Changes nothing: the clock goes on to the command's time, as with every command. For whoever
+    /// waits for that in a cluster that nobody asks anything of.
+    #[n(15)]
+    AdvanceClock,
 }
 
 /// A node that begins anew, alone.

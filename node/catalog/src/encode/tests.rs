@@ -75,6 +75,8 @@ fn examples() -> Vec<(&'static str, Operation)> {
             }),
         ),
         ("revoke token", Operation::RevokeToken { token: TokenId(2) }),
+        ("fork repository", Operation::ForkRepository { repository, name: "d".to_owned() }),
+        ("advance clock", Operation::AdvanceClock),
     ]
 }
 

@@ -157,4 +157,18 @@ pub enum Change {
         #[n(0)]
         token: TokenId,
     },
+    /// A repository came into being with all refs that another one has at this moment. No event
+    /// tells them one by one.
+    #[n(12)]
+    RepositoryForked {
+        /// Which.
+        #[n(0)]
+        repository: RepositoryId,
+        /// Its name.
+        #[n(1)]
+        name: RepositoryName,
+        /// Of which it is a fork.
+        #[n(2)]
+        origin: RepositoryId,
+    },
 }

@@ -10,6 +10,7 @@
 mod answers;
 mod builder;
 mod events;
+mod fork;
 mod layout;
 mod nodes;
 mod packs;
@@ -168,6 +169,10 @@ impl State {
             Operation::SetNodeState { node, state } => self.set_node_state(context, &node, state),
             Operation::CreateToken(create) => self.create_token(context, create),
             Operation::RevokeToken { token } => self.revoke_token(context, token),
+            Operation::ForkRepository { repository, name } => {
+                self.fork_repository(context, repository, &name)
+            }
+            Operation::AdvanceClock => Ok(Outcome::Changed),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What commands do, and why they are refused.
 
 mod answers;
+mod forks;
 mod layout;
 mod model;
 mod nodes;

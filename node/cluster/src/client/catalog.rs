@@ -1,5 +1,7 @@
 //! The catalog, asked through whichever member answers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{MemberState, NodeId};
@@ -10,6 +12,9 @@ use tokio::time::Instant;
 
 use super::Client;
 use super::replicas::remote;
+
+/// Between asking all members and asking all of them once more.
+const ROUND_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the catalog has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -34,7 +39,7 @@ pub enum CatalogError {
 impl Client {
     /// Has the catalog do a command, and gives its reply. The command is sent to another member
     /// when the one that was asked does not answer: it must say who asks and which of its commands
-    /// it is, so that it is done once.
+    /// it is, so that it is done once. Where nobody has done it, all are asked until the deadline.
     ///
     /// # Errors
     /// [`CatalogError`].
@@ -57,15 +62,39 @@ impl Client {
         Client { asked_first: Some(node.clone()), ..self.clone() }
     }
 
+    /// Asks one member after another, and all of them once more while it is certain that nothing
+    /// was done: they may be about to found their group, or to elect a leader.
     async fn ask_catalog(
         &self,
         request: catalog_request::Request,
         local: bool,
     ) -> Result<Bytes, CatalogError> {
         let until = Instant::now() + self.options.request_timeout;
-        let layout = self.layout();
         let is_query = matches!(request, catalog_request::Request::Query(_));
-        let mut failures = Failures::default();
+        loop {
+            let mut failures = Failures::default();
+            if let Some(reply) = self.ask_each(&request, local, until, &mut failures).await? {
+                return Ok(reply);
+            }
+            let may_change = failures.may_change;
+            let error = failures.into_error(is_query);
+            let is_certain = !matches!(error, CatalogError::Off(_) | CatalogError::Unknown(_));
+            if !may_change || !is_certain || Instant::now() + ROUND_PAUSE >= until {
+                return Err(error);
+            }
+            tokio::time::sleep(ROUND_PAUSE).await;
+        }
+    }
+
+    /// Asks each member, until one answers; what the others say goes to `failures`.
+    async fn ask_each(
+        &self,
+        request: &catalog_request::Request,
+        local: bool,
+        until: Instant,
+        failures: &mut Failures,
+    ) -> Result<Option<Bytes>, CatalogError> {
+        let layout = self.layout();
         let members = layout.members.iter().filter(|m| m.state != MemberState::Removed);
         let mut members: Vec<_> = members.collect();
         members.sort_by_key(|member| self.asked_first.as_ref() != Some(&member.node_id));
@@ -80,14 +109,14 @@ impl Client {
             let name = &member.node_id;
             match node.catalog(request, within).await {
                 Ok(response) => match response.answer {
-                    Some(Answer::Reply(reply)) => return Ok(reply),
+                    Some(Answer::Reply(reply)) => return Ok(Some(reply)),
                     Some(Answer::Failure(failure)) => failures.take(name, failure)?,
                     None => failures.unknown = Some(format!("{name} says nothing")),
                 },
                 Err(error) => failures.take_error(name, &error),
             }
         }
-        Err(failures.into_error(is_query))
+        Ok(None)
     }
 }
 
@@ -102,6 +131,8 @@ struct Failures {
     unknown: Option<String>,
     /// The last one that did nothing, and why.
     not_done: Option<String>,
+    /// Whether a member that answered may answer otherwise soon.
+    may_change: bool,
 }
 
 impl Failures {
@@ -109,10 +140,16 @@ impl Failures {
         let kind = failure.kind();
         let message = format!("{name}: {}", failure.message);
         match kind {
-            CatalogFailureKind::NoMember => self.reasons.push(failure.message),
+            CatalogFailureKind::NoMember => {
+                self.may_change = true;
+                self.reasons.push(failure.message);
+            }
             CatalogFailureKind::Off => self.off.push(message),
             CatalogFailureKind::Invalid => return Err(CatalogError::Invalid(failure.message)),
-            CatalogFailureKind::NotDone => self.not_done = Some(message),
+            CatalogFailureKind::NotDone => {
+                self.may_change = true;
+                self.not_done = Some(message);
+            }
             CatalogFailureKind::Unknown | CatalogFailureKind::Unspecified => {
                 self.unknown = Some(message);
             }

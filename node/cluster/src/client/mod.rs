@@ -22,7 +22,7 @@ use gitstratum_core::placement::{
     ClusterId, CurrentLayout, Layout, Member, MemberState, NodeId, Placement,
 };
 use gitstratum_core::replica::{
-    LargeReader, Missed, NodeError, NodeReader, NodeWriter, Parts, StoreError, Writers,
+    Found, LargeReader, Missed, NodeError, NodeReader, NodeWriter, Parts, StoreError, Writers,
 };
 use gitstratum_host::Net;
 use rand_chacha::ChaCha12Rng;
@@ -320,6 +320,36 @@ impl Client {
             }
             opened => opened,
         }
+    }
+
+    /// Asks each of an object's replicas for it, by itself: what one lacks or has damaged is told and
+    /// not repaired. Bytes that are not the object's are an error.
+    pub async fn get_from_each(&self, id: ObjectId) -> Vec<(NodeId, Result<Found, NodeError>)> {
+        self.catch_up().await;
+        let (timeout, placement) = (self.options.request_timeout, self.layout.placement());
+        let ids: Arc<[ObjectId]> = [id].into();
+        let replicas = placement.replicas(&id);
+        let asked = replicas.iter().filter_map(|node_id| placement.layout().member(node_id));
+        let asked = asked.map(|member| {
+            let (node, ids) = (remote(&self.layout, &self.connections, member), ids.clone());
+            async move {
+                let answers = NodeReader::get(&node, ids, timeout).await;
+                let found = answers.and_then(|mut answers| {
+                    let answer = answers.pop().ok_or_else(|| NodeError::Protocol {
+                        reason: "no answer for the object".to_owned(),
+                    })?;
+                    match answer.map_err(NodeError::Rejected)? {
+                        Found::Object(object) => {
+                            let verified = object.verified().map_err(StoreError::from);
+                            Ok(Found::Object(verified.map_err(NodeError::Rejected)?))
+                        }
+                        found => Ok(found),
+                    }
+                });
+                (member.node_id.clone(), found)
+            }
+        });
+        join_all(asked).await
     }
 
     /// Which of its replicas hold each object, in ring order; an error when none holds it

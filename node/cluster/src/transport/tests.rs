@@ -1,4 +1,4 @@
-//! The retry budget. What needs peers is tested on simulated machines, in `sim/tests/pool`.
+//! The retry budget. What needs peers is tested on simulated machines, in `sim/tests/simulated/pool`.
 
 use std::time::Duration;
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use gitstratum_host::Disk;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, Raft, SnapshotPolicy};
+use openraft::{Config, Raft, RaftMetrics, SnapshotPolicy};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::applier::Applier;
 use super::incoming::Incoming;
-use super::link::Links;
+use super::link::{AskError, Links};
 use super::log::Log;
 use super::runtime::Seeded;
 use super::types::Types;
@@ -19,7 +19,7 @@ use crate::entry::MemberId;
 use crate::error::OpenError;
 use crate::journal::{Identity, Journal};
 use crate::machine::{NewLoader, Observer};
-use crate::message::Member;
+use crate::message::{Member, Request, Response};
 use crate::options::Options;
 use crate::peers::Peers;
 
@@ -54,7 +54,7 @@ pub(crate) struct Core {
     /// How long it is before a silent leader is replaced, at least.
     pub(super) patience: Duration,
     log: Log,
-    snapshots: tokio::task::JoinHandle<()>,
+    background: [tokio::task::JoinHandle<()>; 2],
 }
 
 /// Makes the empty log of a member that never took part yet; once, when its directory is founded
@@ -104,11 +104,13 @@ impl Core {
         let (network, storage, machine) = (links.clone(), log.clone(), applier.clone());
         let made = Raft::new(identity.member, Arc::new(config), network, storage, machine);
         let raft = Seeded::scope(seed, made).await.map_err(engine)?;
-        let snapshots =
-            tokio::spawn(save_when_due(raft.clone(), applier.clone(), options.snapshot_bytes));
+        let background = [
+            tokio::spawn(save_when_due(raft.clone(), applier.clone(), options.snapshot_bytes)),
+            tokio::spawn(tell_who_leads(raft.clone())),
+        ];
         let incoming = Incoming::new(disk.clone(), directory);
         let patience = options.election_timeout;
-        Ok(Core { raft, applier, links, identity, incoming, patience, log, snapshots })
+        Ok(Core { raft, applier, links, identity, incoming, patience, log, background })
     }
 
     /// Makes this member the only one of a new group; nothing if the group has members already.
@@ -144,16 +146,37 @@ impl Core {
 
     /// The leader, as far as this member knows.
     pub fn leader(&self) -> Option<Member> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow_watched();
-        let id = metrics.current_leader?;
-        let node = metrics.membership_config.membership().get_node(&id)?.clone();
-        Some(Member { id, node })
+        leader_of(&self.raft.metrics().borrow_watched())
+    }
+
+    /// Asks the leader something, for as long as it is the leader.
+    pub(super) async fn ask_leader(
+        &self,
+        leader: &Member,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, AskError> {
+        tokio::select! {
+            biased;
+            asked = self.links.ask(leader, request, deadline) => asked,
+            () = self.deposed(leader.id) => Err(AskError::Deposed),
+        }
+    }
+
+    /// Completes when this member no longer takes `leader` for the leader. Whoever waits for an
+    /// answer of a machine that is gone goes on then, long before its deadline.
+    async fn deposed(&self, leader: MemberId) {
+        let mut metrics = self.raft.metrics();
+        while metrics.borrow_watched().current_leader == Some(leader) {
+            if metrics.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Stops taking part; what was acknowledged is on the disk.
     pub async fn close(&self) {
-        self.snapshots.abort();
+        self.background.iter().for_each(tokio::task::JoinHandle::abort);
         // An engine that has stopped already has nothing to say.
         let ended = tokio::time::timeout(CLOSE_TIMEOUT, self.raft.shutdown()).await;
         if ended.is_err() {
@@ -199,6 +222,35 @@ async fn save_when_due(raft: Raft<Types, Applier>, applier: Applier, bytes_min: 
         applier.snapshot_due(bytes_min).await;
         if let Err(error) = raft.trigger().snapshot().await {
             tracing::debug!(%error, "no snapshot of an engine that has stopped");
+            return;
+        }
+    }
+}
+
+/// The leader, as a member knows it whose metrics these are.
+fn leader_of(metrics: &RaftMetrics<Types>) -> Option<Member> {
+    let id = metrics.current_leader?;
+    let node = metrics.membership_config.membership().get_node(&id)?.clone();
+    Some(Member { id, node })
+}
+
+/// Logs who leads, whenever that changes.
+async fn tell_who_leads(raft: Raft<Types, Applier>) {
+    let mut metrics = raft.metrics();
+    let mut told = None;
+    loop {
+        let leader = {
+            let metrics = metrics.borrow_watched();
+            leader_of(&metrics).map(|leader| (leader.node, metrics.current_term))
+        };
+        if leader != told {
+            match &leader {
+                Some((node, term)) => tracing::info!(%node, term, "leads the group"),
+                None => tracing::info!("nobody is known to lead the group"),
+            }
+            told = leader;
+        }
+        if metrics.changed().await.is_err() {
             return;
         }
     }

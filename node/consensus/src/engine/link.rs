@@ -62,6 +62,8 @@ pub(crate) enum AskError {
     Refused(Refusal),
     #[error("an answer to another question")]
     Other,
+    #[error("it no longer leads, and has not answered")]
+    Deposed,
 }
 
 impl RaftNetworkFactory<Types> for Links {

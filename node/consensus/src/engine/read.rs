@@ -44,7 +44,7 @@ impl Core {
                 let index = timeout(left(), self.read_index_here()).await;
                 index.map_err(|_| "no majority in time".to_owned())?.map_err(|r| r.to_string())?
             }
-            Some(leader) => match self.links.ask(&leader, Request::ReadIndex, left()).await {
+            Some(leader) => match self.ask_leader(&leader, Request::ReadIndex, left()).await {
                 Ok(Response::ReadIndex(index)) => index,
                 Ok(_) => return Err(AskError::Other.to_string()),
                 Err(error) => return Err(format!("{}: {error}", leader.node)),

@@ -31,6 +31,8 @@ pub const HIDDEN_REFS_MAX: usize = 64;
 pub const REFS_PER_PUSH_MAX: usize = 10_000;
 /// Refs of a repository.
 pub const REFS_PER_REPOSITORY_MAX: u64 = 1_000_000;
+/// Refs of a repository that is forked: one command copies them all.
+pub const REFS_PER_FORK_MAX: u64 = 100_000;
 /// Packs that one push brings.
 pub const PACKS_PER_PUSH_MAX: usize = 64;
 /// Packs of a repository.

@@ -27,6 +27,8 @@ pub const PACK_READ_BYTES_MAX: usize = 1 << 20;
 pub const PACK_STEP_BYTES: u64 = 16 << 20;
 /// Bases that an indexer asks for at once.
 pub const PACK_BASES_AT_ONCE: usize = 256;
+/// Chunks of a stored pack that a check asks for at once, each from all of its replicas.
+pub const CHUNKS_CHECKED_AT_ONCE: usize = 4;
 /// Findings of fsck that are listed for one pack; all are counted.
 pub const FSCK_FINDINGS_LISTED_MAX: usize = 100;
 /// Missing bases that an error names; it counts all.

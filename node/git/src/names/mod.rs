@@ -14,7 +14,7 @@ use gitstratum_catalog::{CatalogError, Operation, Outcome};
 
 use crate::service::{Refs, RepositoryError};
 
-pub use state::{packs_of, refs_of};
+pub use state::{packs_of, refs_of, visible_refs};
 
 /// Why the catalog did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gitstratum_catalog::State;
-use gitstratum_catalog::entity::{RefTarget, Repository};
+use gitstratum_catalog::entity::{Ref, RefTarget, Repository};
 use gitstratum_catalog::ids::RepositoryId;
 use gitstratum_catalog::names::RefName;
 
@@ -21,9 +21,17 @@ fn live(state: &State, id: RepositoryId) -> Result<&Arc<Repository>, RepositoryE
 /// [`RepositoryError::Refused`] when it is not there any more.
 pub fn refs_of(state: &State, id: RepositoryId) -> Result<Refs, RepositoryError> {
     let repository = live(state, id)?;
+    Ok(visible_refs(repository, state.references(id).map(|(name, held)| (name, &**held))))
+}
+
+/// What clients are told of a repository's refs, which come in the order of their names.
+pub fn visible_refs<'a>(
+    repository: &Repository,
+    all: impl Iterator<Item = (&'a RefName, &'a Ref)>,
+) -> Refs {
     let mut head = Head::Branch("refs/heads/main".to_owned());
     let mut refs = Vec::new();
-    for (name, held) in state.references(id) {
+    for (name, held) in all {
         match &held.target {
             RefTarget::Object(target) if name.is_head() => head = Head::Detached(*target),
             RefTarget::Symbolic(target) if name.is_head() => {
@@ -37,7 +45,7 @@ pub fn refs_of(state: &State, id: RepositoryId) -> Result<Refs, RepositoryError>
             RefTarget::Object(_) | RefTarget::Symbolic(_) => {}
         }
     }
-    Ok(Refs { head, refs })
+    Refs { head, refs }
 }
 
 /// The packs of a repository.

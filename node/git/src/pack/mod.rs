@@ -16,6 +16,7 @@ mod deflate;
 pub mod delta;
 pub mod entry;
 mod error;
+pub mod file_index;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod index;

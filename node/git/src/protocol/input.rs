@@ -43,6 +43,8 @@ impl Input {
                 Some(Ok(bytes)) => self.decoder.feed(&bytes),
                 Some(Err(error)) => return Err(ProtocolError::Body(error)),
                 None => {
+                    // Whoever drains the rest is not to ask a body that has ended.
+                    self.body = Box::pin(futures_util::stream::empty());
                     self.decoder.finish()?;
                     return Ok(None);
                 }

@@ -17,6 +17,7 @@ use rand_chacha::rand_core::RngCore;
 use super::objects::Reading;
 use super::opened::OpenedRepository;
 use super::stored::PackOpener;
+use super::whole::WholeRepository;
 use crate::cache::Cache;
 use crate::chunk::{ChunkReader, ChunkStore};
 use crate::fsck::Policy;
@@ -103,6 +104,21 @@ fn who(caller: &Caller) -> String {
     match &caller.credentials {
         Some((user, _)) if !user.is_empty() => user.clone(),
         _ => format!("git@{}", caller.address),
+    }
+}
+
+impl Served {
+    /// All of a repository, for whoever copies or checks everything.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn whole(&self, name: &str) -> Result<WholeRepository, OpenError> {
+        let Served(gateway) = self;
+        let Some((id, described)) = gateway.find(name).await? else {
+            return Err(OpenError::NotFound { name: name.to_owned() });
+        };
+        let opened = WholeRepository::open(gateway.clone(), id, described).await;
+        opened.map_err(|error| OpenError::Unavailable(error.to_string()))
     }
 }
 

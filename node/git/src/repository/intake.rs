@@ -193,6 +193,15 @@ impl Intake<'_> {
     }
 }
 
+/// Has an indexer go on, where it may compute for a while.
+pub(super) async fn step_on(mut indexer: Indexer) -> (Indexer, Result<Step, PackError>) {
+    compute(move || {
+        let step = indexer.step();
+        (indexer, step)
+    })
+    .await
+}
+
 /// Answers for bases that the pack lacks: for all, or as many as are held at once. The others are
 /// asked for again.
 async fn provide_bases(
@@ -229,11 +238,7 @@ impl Resolving<'_> {
         let mut told = Instant::now();
         loop {
             let step;
-            (indexer, step) = compute(move || {
-                let step = indexer.step();
-                (indexer, step)
-            })
-            .await;
+            (indexer, step) = step_on(indexer).await;
             match step? {
                 Step::Done => return Ok(indexer),
                 Step::Again => {}

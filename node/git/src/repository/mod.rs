@@ -2,7 +2,8 @@
 //!
 //! A push comes in by [`receive`] (`intake` takes the pack, `seal` makes what is known of it
 //! durable, `update` has the catalog name it); a fetch goes out by `upload`, over the objects that
-//! `objects` finds in packs that `stored` opens.
+//! `objects` finds in packs that `stored` opens. [`whole`] is for those who copy or check all of a
+//! repository.
 
 mod descriptor;
 mod gateway;
@@ -14,5 +15,6 @@ mod seal;
 mod stored;
 mod update;
 mod upload;
+pub mod whole;
 
 pub use gateway::{Gateway, GatewayOptions, Served};

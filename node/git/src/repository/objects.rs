@@ -50,7 +50,7 @@ impl Weighed for Decoded {
 
 /// The objects of a repository, as its packs were at one moment.
 pub(super) struct RepositoryObjects {
-    algorithm: HashAlgorithm,
+    pub(super) algorithm: HashAlgorithm,
     pub(super) generation: u64,
     pub(super) packs: Vec<Arc<StoredPack>>,
     pub(super) reading: Arc<Reading>,

@@ -14,7 +14,9 @@ use super::intake::{Intake, IntakeError};
 use super::objects::RepositoryObjects;
 use super::opened::OpenedRepository;
 use super::seal::seal;
-use super::update::{Planned, Tip, Updated, Wanted, new_values, plan, update};
+use super::update::{
+    Planned, Tip, Updated, Wanted, first_head, makes_branch, new_values, plan, update,
+};
 use crate::fsck::{Finding, check_special_blob};
 use crate::object::Tag;
 use crate::pack::index::Indexed;
@@ -67,7 +69,9 @@ pub(super) async fn receive(
             message: "push",
         };
         match update(&*repository.gateway.names, &wanted, planned).await? {
-            Updated::Decided(verdicts) => {
+            Updated::Decided(mut verdicts) => {
+                // Of HEAD nobody asked.
+                verdicts.truncate(request.commands.len());
                 return Ok(PushOutcome { unpacked: Ok(()), verdicts });
             }
             Updated::Outdated => {}
@@ -155,15 +159,15 @@ async fn incomplete(
     Ok(None)
 }
 
-/// Looks at each command by itself.
+/// Looks at each command by itself; what becomes of `HEAD` comes last.
 async fn plan_all(
     repository: &OpenedRepository,
     request: &PushRequest,
     brought: Option<&Brought>,
     objects: &RepositoryObjects,
 ) -> Result<Vec<Planned>, RepositoryError> {
-    let deletes = request.commands.iter().any(|command| command.new.is_none());
-    let refs = match deletes {
+    let mut commands = request.commands.iter();
+    let refs = match commands.any(|command| command.new.is_none() || makes_branch(command)) {
         true => Some(repository.gateway.names.refs(repository.id).await?),
         false => None,
     };
@@ -172,7 +176,8 @@ async fn plan_all(
         let tip = command.new.and_then(|id| tips.get(&id).copied());
         plan(command, tip, refs.as_ref())
     });
-    Ok(planned.collect())
+    let head = refs.as_ref().and_then(|refs| first_head(&request.commands, refs));
+    Ok(planned.chain(head.map(Ok)).collect())
 }
 
 /// What new values of refs are, as far as they are there.

@@ -38,6 +38,14 @@ impl Weighed for Arc<StoredPack> {
 }
 
 impl StoredPack {
+    /// The chunks of the body; none where it is in the chunk that the meta is in.
+    pub(crate) fn body_chunks(&self) -> &[ObjectId] {
+        match &self.body {
+            Body::Here(_) => &[],
+            Body::Chunked(body) => &body.chunks,
+        }
+    }
+
     /// Bytes of the body.
     pub(crate) async fn read(
         &self,
@@ -85,6 +93,27 @@ impl PackOpener {
         Ok(opened)
     }
 
+    /// The chunk to begin with.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Damaged`] when it cannot be said which that is.
+    pub(crate) fn root(&self, pack: &Pack) -> Result<ObjectId, RepositoryError> {
+        Ok(Descriptor::of(pack)?.root)
+    }
+
+    /// The chunks that the meta is in, or the meta and the body.
+    ///
+    /// # Errors
+    /// [`RepositoryError`].
+    pub(crate) async fn meta_chunks(&self, pack: &Pack) -> Result<Vec<ObjectId>, RepositoryError> {
+        let Descriptor { shape, repository, root, .. } = Descriptor::of(pack)?;
+        if shape != Shape::MetaList {
+            return Ok(vec![root]);
+        }
+        let head = ChunkHead { repository, pack: pack.id, part: Part::MetaList, number: 0 };
+        ids(pack, self.chunks.chunk(root, head).await?)
+    }
+
     async fn load(&self, pack: &Pack) -> Result<StoredPack, RepositoryError> {
         let descriptor = Descriptor::of(pack)?;
         let Descriptor { shape, repository, meta_bytes, root } = descriptor;
@@ -99,15 +128,11 @@ impl PackOpener {
                 (decode(pack, meta)?, Body::Here(whole))
             }
             Shape::Meta | Shape::MetaList => {
-                let list = match shape {
-                    Shape::Meta => vec![root],
-                    _ => ids(pack, self.chunks.chunk(root, head(Part::MetaList)).await?)?,
-                };
                 let lies = ChunkedBytes {
                     repository,
                     pack: pack.id,
                     part: Part::Meta,
-                    chunks: list.into(),
+                    chunks: self.meta_chunks(pack).await?.into(),
                     len: meta_bytes,
                 };
                 if !lies.is_consistent() {

@@ -17,6 +17,8 @@ use crate::service::{Head, RefCommand, Refs, RepositoryError};
 const COMMAND_BYTES_BESIDE: usize = 64 << 10;
 const UPDATE_BYTES_BESIDE_NAME: usize = 3 * 40 + 16;
 
+const BRANCHES: &str = "refs/heads/";
+
 /// What a new value of a ref was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tip {
@@ -42,7 +44,7 @@ pub(super) fn plan(command: &RefCommand, tip: Option<Tip>, refs: Option<&Refs>) 
         (None, _) => NewTarget::Deleted,
         (Some(_), None) => return Err("missing necessary objects".to_owned()),
         (Some(id), Some(tip)) => {
-            if name.starts_with("refs/heads/") && tip.kind != Kind::Commit {
+            if name.starts_with(BRANCHES) && tip.kind != Kind::Commit {
                 let kind = tip.kind;
                 return Err(format!("a branch points to a commit, and {id} is a {kind}"));
             }
@@ -51,6 +53,30 @@ pub(super) fn plan(command: &RefCommand, tip: Option<Tip>, refs: Option<&Refs>) 
     };
     let expected = old.map_or(Expected::Absent, Expected::Object);
     Ok(RefUpdate { name: name.clone(), expected, new })
+}
+
+/// Whether a command makes a branch.
+pub(super) fn makes_branch(command: &RefCommand) -> bool {
+    command.new.is_some() && command.old.is_none() && command.name.starts_with(BRANCHES)
+}
+
+/// Where `HEAD` is to point after the first branches were pushed, so that a clone checks something
+/// out; nothing where it points to one of them. It is `master`, as git's own server has it, or else
+/// the first of them.
+pub(super) fn first_head(commands: &[RefCommand], refs: &Refs) -> Option<RefUpdate> {
+    let Head::Branch(current) = &refs.head else { return None };
+    if refs.refs.iter().any(|found| found.name.starts_with(BRANCHES)) {
+        return None;
+    }
+    let made = commands.iter().filter(|command| makes_branch(command));
+    let mut branches = made.map(|command| &command.name);
+    if branches.clone().any(|name| name == current) {
+        return None;
+    }
+    let usual = branches.clone().find(|name| *name == "refs/heads/master");
+    let name = usual.or_else(|| branches.next())?;
+    let new = NewTarget::Symbolic(name.clone());
+    Some(RefUpdate { name: "HEAD".to_owned(), expected: Expected::Any, new })
 }
 
 /// What a push wants of the catalog.

@@ -5,11 +5,13 @@
 //! they lie, so that chunks are read one after another and bases mostly come before their deltas.
 
 use bytes::{Bytes, BytesMut};
+use flate2::Crc;
 use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
 
 use super::objects::{Located, RepositoryObjects};
 use crate::pack::PackError;
+use crate::pack::meta::MetaObject;
 use crate::pack::write::{DeltaForms, PackWriter, StoredEntry};
 use crate::service::{PackRequest, PackSink, RepositoryError};
 use crate::walk::{Objects, Selection, select};
@@ -47,7 +49,7 @@ pub(super) async fn upload(
         selection: &selection,
         thin: request.thin,
         writer,
-        out: Out { sink, waiting: BytesMut::from(&header[..]) },
+        out: Out::new(sink, &header),
         deltas: 0,
     };
     for sent in &sent {
@@ -105,33 +107,66 @@ impl Uploading<'_> {
             return self.out.give(bytes).await;
         }
         self.deltas += usize::from(base.is_some());
-        let part_len = limits::PACK_READ_BYTES_MAX as u64;
-        let first = entry.packed_len.min(part_len);
-        let bytes = self.objects.entry_bytes(pack, &entry, 0..first).await?;
-        let stored = StoredEntry { id: entry.id, offset: entry.offset, bytes, base };
-        for piece in self.writer.copy(stored).map_err(broken)? {
-            self.out.give(piece).await?;
-        }
-        let mut at = first;
-        while at < entry.packed_len {
-            let end = entry.packed_len.min(at + part_len);
-            let part = self.objects.entry_bytes(pack, &entry, at..end).await?;
-            let part = self.writer.copy_on(part);
-            self.out.give(part).await?;
-            at = end;
-        }
-        Ok(())
+        copy_entry(self.objects, (pack, &entry), &mut self.writer, &mut self.out).await
     }
 }
 
-/// Sends what is small together.
-struct Out<'a> {
-    sink: &'a mut dyn PackSink,
-    waiting: BytesMut,
+/// Copies an entry as it is stored, but for its header, which may have to say anew where its base is.
+pub(super) async fn copy_entry(
+    objects: &RepositoryObjects,
+    (pack, entry): (usize, &MetaObject),
+    writer: &mut PackWriter,
+    out: &mut Out<'_>,
+) -> Result<(), RepositoryError> {
+    let part_len = limits::PACK_READ_BYTES_MAX as u64;
+    let first = entry.packed_len.min(part_len);
+    let bytes = objects.entry_bytes(pack, entry, 0..first).await?;
+    let base = entry.base.map(|base| objects.packs[pack].meta.id(base));
+    let stored = StoredEntry { id: entry.id, offset: entry.offset, bytes, base };
+    for piece in writer.copy(stored).map_err(broken)? {
+        out.give(piece).await?;
+    }
+    let mut at = first;
+    while at < entry.packed_len {
+        let end = entry.packed_len.min(at + part_len);
+        let part = objects.entry_bytes(pack, entry, at..end).await?;
+        out.give(writer.copy_on(part)).await?;
+        at = end;
+    }
+    Ok(())
 }
 
-impl Out<'_> {
-    async fn give(&mut self, bytes: Bytes) -> Result<(), RepositoryError> {
+/// Sends what is small together.
+pub(super) struct Out<'a> {
+    sink: &'a mut dyn PackSink,
+    waiting: BytesMut,
+    /// Of what was given since it was last asked for, where anybody asks.
+    crc: Option<Crc>,
+}
+
+impl<'a> Out<'a> {
+    /// Begins with these bytes.
+    pub(super) fn new(sink: &'a mut dyn PackSink, begin: &[u8]) -> Self {
+        Out { sink, waiting: BytesMut::from(begin), crc: None }
+    }
+
+    /// The same, for one who asks for checksums.
+    pub(super) fn with_crc32(sink: &'a mut dyn PackSink, begin: &[u8]) -> Self {
+        Out { crc: Some(Crc::new()), ..Out::new(sink, begin) }
+    }
+
+    /// CRC-32 of what was given since this was last asked, or since the beginning.
+    ///
+    /// # Panics
+    /// Where none is computed.
+    pub(super) fn take_crc32(&mut self) -> u32 {
+        self.crc.replace(Crc::new()).expect("it was made to compute them").sum()
+    }
+
+    pub(super) async fn give(&mut self, bytes: Bytes) -> Result<(), RepositoryError> {
+        if let Some(crc) = &mut self.crc {
+            crc.update(&bytes);
+        }
         if self.waiting.len() + bytes.len() > SENT_AT_ONCE {
             self.flush().await?;
         }
@@ -142,7 +177,7 @@ impl Out<'_> {
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), RepositoryError> {
+    pub(super) async fn flush(&mut self) -> Result<(), RepositoryError> {
         match self.waiting.is_empty() {
             true => Ok(()),
             false => self.sink.pack(self.waiting.split().freeze()).await,
@@ -151,6 +186,6 @@ impl Out<'_> {
 }
 
 /// A stored pack that contradicts its meta.
-fn broken(error: PackError) -> RepositoryError {
+pub(super) fn broken(error: PackError) -> RepositoryError {
     RepositoryError::Damaged(format!("a stored pack cannot be sent: {error}"))
 }

@@ -77,6 +77,34 @@ async fn a_small_push_is_one_chunk_and_a_large_one_is_several() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn head_points_to_one_of_the_branches_that_were_pushed_first() {
+    if !has_git() {
+        return;
+    }
+    let served = serve().await;
+    let server = &served.server;
+    server.make("work", 1, "sha1").await;
+    let cases: [(&[&str], &str); 4] = [
+        (&["trunk"], "trunk"),
+        (&["a", "master"], "master"),
+        (&["a", "main"], "main"),
+        (&["b", "a"], "b"),
+    ];
+    for (number, (branches, expected)) in cases.into_iter().enumerate() {
+        let url = server.url(&format!("project-{number}"));
+        // Tags before it make no difference.
+        server.ok("work", &["push", "-q", &url, "HEAD:refs/tags/first"]).await;
+        let names: Vec<String> =
+            branches.iter().map(|branch| format!("HEAD:refs/heads/{branch}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        server.ok("work", &[&["push", "-q", "--atomic", &url], &names[..]].concat()).await;
+        server.ok("work", &["push", "-q", &url, "HEAD:refs/heads/later"]).await;
+        let said = server.ok("work", &["ls-remote", "--symref", &url, "HEAD"]).await;
+        assert!(said.starts_with(&format!("ref: refs/heads/{expected}\tHEAD\n")), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thin_packs_are_completed_so_that_every_pack_stands_by_itself() {
     if !has_git() {
         return;

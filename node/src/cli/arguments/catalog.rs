@@ -13,6 +13,8 @@ pub(super) const REPO_HELP: &str = "\
   gitstratum repo rename team/project old/project
   gitstratum repo delete old/project            can be undone for two weeks
   gitstratum repo undelete old/project
+  gitstratum repo fork team/project me/project  as it is now; no byte is copied
+  gitstratum repo verify team/project           reads all of it, on every replica
 
 Names are paths of letters, digits, - _ and . in parts between slashes; no part begins with a dot
 or ends in .git or .lock, and no repository lies beneath another.";
@@ -59,6 +61,25 @@ pub enum RepoCommand {
         /// For how many days that can be undone
         #[arg(long, value_name = "DAYS", default_value_t = 14)]
         keep_days: u16,
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Make a repository that begins as another one is, which takes no room
+    Fork {
+        /// The name of the one that is there
+        name: String,
+        /// The name of the new one
+        new_name: String,
+        /// The cluster
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Prove that everything is there and sound: each chunk on each of its replicas, each object,
+    /// and all that refs reach; exit code 1 and what is wrong, if anything is
+    Verify {
+        /// Its name
+        name: String,
         /// The cluster
         #[command(flatten)]
         client: ClientArguments,

@@ -114,6 +114,8 @@ pub(super) const NODE_HELP: &str = "\
   gitstratum node drain n3                      returns when the others have all that it has
   gitstratum node remove n3                     then its machine may go
   gitstratum node replace n2 --with n4          n2 is dead, and n4 has joined
+  gitstratum node replace n1 n2 --with n4,n5 --accept-loss
+                                                both are lost for good
 
 Each of them can be interrupted and given again: it goes on. A removed node's id is never used again.
 New nodes come by `gitstratum join`, which needs none of these.";
@@ -174,11 +176,12 @@ pub enum NodeCommand {
     },
     /// Give a dead node's place to another, and wait until that has its copies
     Replace {
-        /// The id of the dead one
-        dead: String,
-        /// The id of the other, which has joined
-        #[arg(long, value_name = "ID")]
-        with: String,
+        /// The id of the dead one; of several that are lost together, all in one command
+        #[arg(required = true, value_name = "DEAD")]
+        dead: Vec<String>,
+        /// The id of the other, which has joined; of several, one for each, as "n4,n5"
+        #[arg(long, value_name = "ID", value_delimiter = ',', required = true)]
+        with: Vec<String>,
         /// Though objects may be lost, because other machines that had them are lost for good
         #[arg(long)]
         accept_loss: bool,

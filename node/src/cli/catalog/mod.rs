@@ -6,7 +6,7 @@ mod text;
 mod tokens;
 
 use gitstratum_catalog::{Answer, Operation, Query};
-use gitstratum_cluster::client::{CatalogError as AskError, Client};
+use gitstratum_cluster::client::Client;
 use serde::Serialize;
 
 use super::arguments::ClientArguments;
@@ -14,7 +14,7 @@ use super::{Failure, connect, seeded_by_the_system};
 use crate::catalog::{CallError, CatalogClient};
 
 pub(super) use events::events;
-pub(super) use repositories::repo;
+pub(super) use repositories::{find, repo};
 pub(super) use text::text;
 pub(super) use tokens::token;
 
@@ -27,9 +27,12 @@ pub(super) async fn catalog(arguments: &ClientArguments) -> Result<CatalogClient
 
 /// The catalog of the cluster that this client knows.
 pub(super) fn of_client(client: Client) -> Result<CatalogClient, Failure> {
-    // On whose behalf, for events and reflogs: nothing is allowed by it.
-    let who = std::env::var("USER").unwrap_or_else(|_| "gitstratum".to_owned());
-    Ok(CatalogClient::new(client, &who, &mut seeded_by_the_system()?))
+    Ok(CatalogClient::new(client, &who(), &mut seeded_by_the_system()?))
+}
+
+/// On whose behalf commands are, for events and reflogs: nothing is allowed by it.
+pub(super) fn who() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "gitstratum".to_owned())
 }
 
 /// Has the catalog do something, and finds out whether it did.
@@ -37,14 +40,7 @@ pub(super) async fn call(
     catalog: &mut CatalogClient,
     operation: Operation,
 ) -> Result<gitstratum_catalog::Outcome, Failure> {
-    let mut done = catalog.call(operation.clone()).await;
-    for _ in 0..REPEATS {
-        if !matches!(done, Err(CallError::Asking(AskError::Unknown(_)))) {
-            break;
-        }
-        done = catalog.again(operation.clone()).await;
-    }
-    done.map_err(failed)
+    catalog.call_repeatedly(operation, REPEATS).await.map_err(failed)
 }
 
 pub(super) async fn ask(catalog: &CatalogClient, query: &Query) -> Result<Answer, Failure> {

@@ -10,6 +10,7 @@ use gitstratum_core::object::HashAlgorithm;
 use serde::Serialize;
 
 use super::super::arguments::{ObjectFormat, RepoCommand, RepoCreate, RepoList};
+use super::super::repositories::verify;
 use super::super::{Failure, note, show};
 use super::{ask, call, catalog, line, other, utc};
 use crate::catalog::CatalogClient;
@@ -43,6 +44,16 @@ pub(crate) async fn repo(asked: RepoCommand) -> Result<(), Failure> {
             ));
             Ok(())
         }
+        RepoCommand::Fork { name, new_name, client } => {
+            let mut catalog = catalog(&client).await?;
+            let repository = named(&catalog, &name).await?.id;
+            let fork = Operation::ForkRepository { repository, name: new_name };
+            match call(&mut catalog, fork).await? {
+                Outcome::Created { repository } => show(&format!("{repository}\n")),
+                _ => other(),
+            }
+        }
+        RepoCommand::Verify { name, client } => verify(&name, &client).await,
         RepoCommand::Undelete { name, rename, client } => {
             let mut catalog = catalog(&client).await?;
             let deleted = all(&catalog, &Query::DeletedRepositories).await?;
@@ -95,10 +106,20 @@ async fn all(catalog: &CatalogClient, query: &Query) -> Result<Vec<Described>, F
     }
 }
 
-async fn named(catalog: &CatalogClient, name: &str) -> Result<Described, Failure> {
+/// The repository of this name.
+pub(crate) async fn named(catalog: &CatalogClient, name: &str) -> Result<Described, Failure> {
+    find(catalog, name)
+        .await?
+        .ok_or_else(|| Failure::Operation(format!("there is no repository named {name}")))
+}
+
+/// The repository of this name, if there is one.
+pub(crate) async fn find(
+    catalog: &CatalogClient,
+    name: &str,
+) -> Result<Option<Described>, Failure> {
     let found = all(catalog, &Query::Repository { name: name.to_owned() }).await?;
-    let missing = || Failure::Operation(format!("there is no repository named {name}"));
-    found.into_iter().next().ok_or_else(missing)
+    Ok(found.into_iter().next())
 }
 
 /// A repository as JSON.

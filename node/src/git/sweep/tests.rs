@@ -1,13 +1,13 @@
 //! What a sweep takes, and what it leaves.
 
 use gitstratum_catalog::command::{CreateRepository, Expected, NewTarget, Push, RefUpdate};
-use gitstratum_catalog::entity::{Pack, RepositoryLimits};
-use gitstratum_catalog::ids::{ClientId, PackId};
+use gitstratum_catalog::entity::{Node, NodeState, Pack, RepositoryLimits};
+use gitstratum_catalog::ids::ClientId;
 use gitstratum_catalog::{Command, Operation, Reply, Request};
 use gitstratum_core::object::{HashAlgorithm, Object};
 use gitstratum_core::placement::NodeId;
 use gitstratum_git::chunk::Part;
-use gitstratum_host::disk::scratch;
+use gitstratum_host::disk::{Scratch, scratch};
 use gitstratum_store::{Fsync, StoreOptions};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -70,47 +70,114 @@ fn push(pack: PackId) -> Operation {
     })
 }
 
+/// A store and the sweeper of it, on a node that is a cluster of one.
+struct Alone {
+    sweeper: Sweeper,
+    running: tokio::task::JoinHandle<()>,
+    /// Deleted when this is dropped.
+    _disks: [Scratch; 2],
+}
+
+impl Alone {
+    async fn new() -> Self {
+        let (catalog, stored) = (scratch(), scratch());
+        let participant = alone(&catalog.disk).await;
+        let running = tokio::spawn(participant.clone().run(ChaCha12Rng::seed_from_u64(1)));
+        let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always).reserve_bytes(0);
+        let store = SegmentStore::open(stored.disk.clone(), options).await.unwrap();
+        let sweeper = Sweeper {
+            store,
+            participant,
+            swept: Arc::default(),
+            interval: Duration::from_secs(3600),
+            bytes_per_second: 1 << 20,
+        };
+        Alone { sweeper, running, _disks: [catalog, stored] }
+    }
+
+    async fn done(&self, number: u64, at_ms: u64, operation: Operation) {
+        done(&self.sweeper.participant, number, at_ms, operation).await;
+    }
+
+    /// Waits until the leader has nothing to say any more: that it votes itself is the last of it.
+    async fn settled(&self) {
+        let is_settled = |state: &State| {
+            let votes = |(_, node): (_, &Arc<Node>)| node.state == NodeState::Voter;
+            state.nodes().all(votes)
+        };
+        while self.sweeper.participant.with_local(is_settled) != Some(true) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn put(&self, chunks: &[Object]) {
+        for put in self.sweeper.store.put(chunks.to_vec()).await {
+            put.unwrap();
+        }
+    }
+
+    async fn holds(&self, chunks: &[Object]) -> Vec<bool> {
+        let ids: Vec<ObjectId> = chunks.iter().map(Object::id).collect();
+        self.sweeper.store.has(&ids).await.unwrap()
+    }
+
+    /// Sweeps once; gives how many chunks were taken, and how many wait.
+    async fn sweep(&self) -> (u64, u64) {
+        let counts = self.sweeper.sweep().await.unwrap();
+        (counts.chunks, counts.waiting)
+    }
+
+    async fn close(self) {
+        self.running.abort();
+        self.sweeper.participant.close().await;
+        self.sweeper.store.close().await;
+    }
+}
+
 #[tokio::test]
 async fn only_what_nobody_has_and_nobody_can_come_to_have_is_swept() {
-    let (catalog, stored) = (scratch(), scratch());
-    let participant = alone(&catalog.disk).await;
-    let running = tokio::spawn(participant.clone().run(ChaCha12Rng::seed_from_u64(1)));
-    let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always).reserve_bytes(0);
-    let store = SegmentStore::open(stored.disk.clone(), options).await.unwrap();
+    let alone = Alone::new().await;
     // The founder's own commands bring the clock to the time of day.
-    let now = gitstratum_host::unix_time_ms() + HOUR_MS;
-    done(&participant, 1, now, create()).await;
+    let now = unix_time_ms() + HOUR_MS;
+    alone.done(1, now, create()).await;
 
     let owned = chunk(pack_id(now, 1));
     let waiting = chunk(pack_id(now, 2));
     let old = chunk(pack_id(now - 7 * HOUR_MS, 3));
     let all = [owned, waiting, old];
-    for put in store.put(all.to_vec()).await {
-        put.unwrap();
-    }
-    done(&participant, 2, now, push(pack_id(now, 1))).await;
-
-    let sweeper = Sweeper {
-        store: store.clone(),
-        participant: participant.clone(),
-        swept: Arc::default(),
-        interval: Duration::from_secs(3600),
-        bytes_per_second: 1 << 20,
-    };
-    let holds = async || store.has(&all.each_ref().map(|object| object.id())).await.unwrap();
-    let counts = sweeper.sweep().await.unwrap();
-    assert_eq!((counts.chunks, counts.waiting), (1, 1));
-    assert_eq!(holds().await, [true, true, false]);
+    alone.put(&all).await;
+    alone.done(2, now, push(pack_id(now, 1))).await;
+    assert_eq!(alone.sweep().await, (1, 1));
+    assert_eq!(alone.holds(&all).await, [true, true, false]);
 
     // Hours later the one that waited is refused by the catalog, and so it is litter.
-    done(&participant, 3, now + 7 * HOUR_MS, create_other()).await;
-    let counts = sweeper.sweep().await.unwrap();
-    assert_eq!((counts.chunks, counts.waiting), (1, 0));
-    assert_eq!(holds().await, [true, false, false]);
-    assert_eq!(sweeper.swept.lock().chunks, 2);
-    running.abort();
-    participant.close().await;
-    store.close().await;
+    alone.done(3, now + 7 * HOUR_MS, create_other()).await;
+    assert_eq!(alone.sweep().await, (1, 0));
+    assert_eq!(alone.holds(&all).await, [true, false, false]);
+    assert_eq!(alone.sweeper.swept.lock().chunks, 2);
+    alone.close().await;
+}
+
+#[tokio::test]
+async fn in_a_cluster_that_nobody_asks_anything_what_waited_is_swept_all_the_same() {
+    let alone = Alone::new().await;
+    alone.done(1, unix_time_ms(), create()).await;
+    alone.settled().await;
+    let clock = || alone.sweeper.participant.with_local(State::clock_ms).unwrap();
+    let (clock_ms, lease_ms) = (clock(), 6 * HOUR_MS);
+    // Of the one the lease is over in this moment, and the catalog does not know it yet.
+    let over = chunk(pack_id(clock_ms - lease_ms, 1));
+    let waiting = chunk(pack_id(clock_ms, 2));
+    let all = [over, waiting];
+    alone.put(&all).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+
+    assert_eq!(alone.sweep().await, (0, 2));
+    assert_eq!(clock(), clock_ms + 1, "past that lease, and no further");
+    assert_eq!(alone.sweep().await, (1, 1));
+    assert_eq!(alone.holds(&all).await, [false, true]);
+    assert_eq!(clock(), clock_ms + 1, "nothing waits that is over");
+    alone.close().await;
 }
 
 fn create_other() -> Operation {

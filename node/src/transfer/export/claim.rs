@@ -2,7 +2,7 @@
 //!
 //! Whose a directory is: one export at a time, and nothing that something else put there.
 //!
-//! The file [`MARKER`] names the manifest that a directory is an export of. An export holds a lock
+//! The file [`MARKER`] names the repository, or the manifest, that a directory is an export of. An export holds a lock
 //! on it (`flock`), which the system frees when the process ends, however it ends. The file stays
 //! when the repository is whole; Git takes no notice of it.
 //!
@@ -12,11 +12,9 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use gitstratum_core::object::ObjectId;
-
 use super::{ExportError, writing};
 
-/// Names the manifest that the directory is an export of, and is locked while one runs.
+/// Names what the directory is an export of, and is locked while one runs.
 const MARKER: &str = "gitstratum-export";
 
 /// A directory that this export alone may change.
@@ -44,17 +42,17 @@ enum Contents {
     Export(String),
 }
 
-/// Refuses a directory that holds anything but an export of this manifest. Changes nothing.
-pub(super) fn check_free(dir: &Path, id: ObjectId) -> Result<(), ExportError> {
+/// Refuses a directory that holds anything but an export `of` the same. Changes nothing.
+pub(super) fn check_free(dir: &Path, of: &str) -> Result<(), ExportError> {
     match contents(dir)? {
-        Contents::Export(text) => check_marker(dir, &text, id),
+        Contents::Export(text) => check_marker(dir, &text, of),
         Contents::Nothing => Ok(()),
     }
 }
 
 /// Makes the directory, unless it is there, and takes it.
-pub(super) fn claim(dir: &Path, id: ObjectId) -> Result<Claim, ExportError> {
-    check_free(dir, id)?;
+pub(super) fn claim(dir: &Path, of: &str) -> Result<Claim, ExportError> {
+    check_free(dir, of)?;
     let failed = || writing(format!("making {}", dir.display()));
     fs::create_dir_all(dir).map_err(failed())?;
     let path = dir.join(MARKER);
@@ -79,8 +77,8 @@ pub(super) fn claim(dir: &Path, id: ObjectId) -> Result<Claim, ExportError> {
     }
     let mut text = String::new();
     lock.read_to_string(&mut text).map_err(writing(format!("reading {}", path.display())))?;
-    check_marker(dir, &text, id)?;
-    let line = format!("{id}\n");
+    check_marker(dir, &text, of)?;
+    let line = format!("{of}\n");
     if text != line {
         // New, or an export that was stopped at its very beginning.
         if let Some(other) = other_than_marker(dir).map_err(failed())? {
@@ -147,13 +145,13 @@ fn contents(dir: &Path) -> Result<Contents, ExportError> {
     text.map(Contents::Export).map_err(writing(format!("reading {}", marker.display())))
 }
 
-/// Refuses the marker of another manifest. One that was not written whole is nobody's yet.
-fn check_marker(dir: &Path, text: &str, id: ObjectId) -> Result<(), ExportError> {
-    let line = format!("{id}\n");
+/// Refuses the marker of something else. One that was not written whole is nobody's yet.
+fn check_marker(dir: &Path, text: &str, of: &str) -> Result<(), ExportError> {
+    let line = format!("{of}\n");
     if line.starts_with(text) {
         return Ok(());
     }
-    Err(occupied(dir, format!("it is an export of another manifest, {}", text.trim_end())))
+    Err(occupied(dir, format!("it is an export of something else, {}", text.trim_end())))
 }
 
 /// What is in the directory beside the marker.

@@ -6,10 +6,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use gitstratum_core::object::HashAlgorithm;
+use gitstratum_core::object::{HashAlgorithm, ObjectId};
 use gix::bstr::ByteSlice;
 
-use super::super::manifest::{Head, Manifest, Target};
+use super::super::manifest::{Head, Manifest, Reference, Target};
 use super::claim::Claim;
 use super::{ExportError, writing};
 
@@ -19,6 +19,23 @@ const UNFINISHED: &str = "gitstratum-unfinished";
 
 /// Directories that Git expects.
 const DIRECTORIES: [&str; 4] = ["objects/info", "objects/pack", "refs/heads", "refs/tags"];
+
+/// What a repository is, apart from its objects.
+pub(super) struct Description<'a> {
+    pub(super) algorithm: HashAlgorithm,
+    pub(super) head: &'a Head,
+    /// Commits whose parents are left out on purpose.
+    pub(super) shallow: &'a [ObjectId],
+    /// Ascending by name.
+    pub(super) refs: &'a [Reference],
+}
+
+impl<'a> From<&'a Manifest> for Description<'a> {
+    fn from(manifest: &'a Manifest) -> Self {
+        let Manifest { algorithm, head, shallow, refs, .. } = manifest;
+        Description { algorithm: *algorithm, head, shallow, refs }
+    }
+}
 
 /// Makes the directories.
 pub(super) fn begin(claim: &Claim) -> Result<(), ExportError> {
@@ -32,8 +49,8 @@ pub(super) fn begin(claim: &Claim) -> Result<(), ExportError> {
 }
 
 /// Writes configuration and references, and HEAD when all else is there.
-pub(super) fn finish(claim: &Claim, manifest: &Manifest) -> Result<(), ExportError> {
-    for (name, text) in files(manifest)? {
+pub(super) fn finish(claim: &Claim, repository: &Description<'_>) -> Result<(), ExportError> {
+    for (name, text) in files(repository)? {
         let path = claim.dir().join(name);
         write(claim.dir(), &path, &text).map_err(writing(format!("writing {}", path.display())))?;
     }
@@ -46,7 +63,7 @@ pub(super) fn difference(
     manifest: &Manifest,
 ) -> Result<Option<String>, ExportError> {
     let mut expected = Vec::new();
-    for (name, text) in files(manifest)? {
+    for (name, text) in files(&manifest.into())? {
         let path = claim.dir().join(&name);
         match fs::read(&path) {
             Ok(found) if found == text => {}
@@ -76,14 +93,14 @@ pub(super) fn difference(
 }
 
 /// Files of the repository beside objects, in the order in which they are written.
-fn files(manifest: &Manifest) -> Result<Vec<(PathBuf, Vec<u8>)>, ExportError> {
-    let mut files = vec![(PathBuf::from("config"), config(manifest.algorithm).into_bytes())];
-    if !manifest.shallow.is_empty() {
-        let lines: String = manifest.shallow.iter().map(|id| format!("{id}\n")).collect();
+fn files(repository: &Description<'_>) -> Result<Vec<(PathBuf, Vec<u8>)>, ExportError> {
+    let mut files = vec![(PathBuf::from("config"), config(repository.algorithm).into_bytes())];
+    if !repository.shallow.is_empty() {
+        let lines: String = repository.shallow.iter().map(|id| format!("{id}\n")).collect();
         files.push(("shallow".into(), lines.into_bytes()));
     }
     let mut packed = b"# pack-refs with: sorted \n".to_vec();
-    for reference in &manifest.refs {
+    for reference in repository.refs {
         match &reference.target {
             Target::Id(id) => {
                 packed.extend_from_slice(format!("{id} ").as_bytes());
@@ -102,7 +119,7 @@ fn files(manifest: &Manifest) -> Result<Vec<(PathBuf, Vec<u8>)>, ExportError> {
         }
     }
     files.push(("packed-refs".into(), packed));
-    let head = match &manifest.head {
+    let head = match repository.head {
         Head::Ref(name) => pointer(name),
         Head::Id(id) => format!("{id}\n").into_bytes(),
     };

@@ -6,13 +6,14 @@
 //! is renamed into place after the pack, and Git looks for indices.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
 use gitstratum_core::limits;
 use gitstratum_core::object::{HashAlgorithm, Kind, Object, ObjectHead, ObjectId};
+use gitstratum_git::pack::file_index::{self, FileEntry};
 use sha1::Digest;
 
 use super::verify::remove;
@@ -77,13 +78,26 @@ fn entry_header(kind: Kind, size_bytes: u64) -> Vec<u8> {
 pub(super) type Entries = Vec<(ObjectId, u32, u32)>;
 
 /// A pack that is being written.
-const TMP_PACK: &str = "objects/pack/tmp_pack_gitstratum";
+pub(super) const TMP_PACK: &str = "objects/pack/tmp_pack_gitstratum";
 /// Its index.
 const TMP_INDEX: &str = "objects/pack/tmp_idx_gitstratum";
 
 /// Removes what became no pack.
 pub(super) fn remove_unfinished(repository: &Path) -> Result<(), ExportError> {
     [TMP_PACK, TMP_INDEX].iter().try_for_each(|name| remove(&repository.join(name)))
+}
+
+/// Gives the pack that lies at [`TMP_PACK`], which is complete and synced, its name, and an index.
+pub(super) fn put_in_place(repository: &Path, checksum: &str, index: &[u8]) -> io::Result<()> {
+    let index_path = repository.join(TMP_INDEX);
+    let mut index_file = File::create(&index_path)?;
+    index_file.write_all(index)?;
+    index_file.sync_all()?;
+    let dir = repository.join("objects/pack");
+    let name = format!("pack-{checksum}");
+    fs::rename(repository.join(TMP_PACK), dir.join(format!("{name}.pack")))?;
+    fs::rename(&index_path, dir.join(format!("{name}.idx")))?;
+    File::open(&dir)?.sync_all()
 }
 
 /// What is under way to become a pack.
@@ -208,15 +222,7 @@ impl PackWriter {
 
         self.entries.sort_unstable();
         let index = index(self.algorithm, &self.entries, &pack_sum);
-        let index_path = self.repository.join(TMP_INDEX);
-        let mut index_file = File::create(&index_path)?;
-        index_file.write_all(&index)?;
-        index_file.sync_all()?;
-        let dir = self.repository.join("objects/pack");
-        let name = format!("pack-{}", hex::encode(&pack_sum));
-        fs::rename(&self.path, dir.join(format!("{name}.pack")))?;
-        fs::rename(&index_path, dir.join(format!("{name}.idx")))?;
-        File::open(&dir)?.sync_all()
+        put_in_place(&self.repository, &hex::encode(&pack_sum), &index)
     }
 }
 
@@ -226,27 +232,15 @@ fn pack_header(count: u32) -> [u8; PACK_HEADER_BYTES as usize] {
     header
 }
 
-/// An index: fan-out by first byte, ids, checksums, offsets, and the two sums.
-pub(super) fn index(
-    algorithm: HashAlgorithm,
-    entries: &[(ObjectId, u32, u32)],
-    pack_sum: &[u8],
-) -> Vec<u8> {
-    let mut out = b"\xfftOc\0\0\0\x02".to_vec();
-    let mut upto = 0;
-    for first in 0..=255u8 {
-        upto += entries[upto..].partition_point(|(id, ..)| id.as_bytes()[0] <= first);
-        let upto = u32::try_from(upto).expect("a full pack takes no more");
-        out.extend_from_slice(&upto.to_be_bytes());
-    }
-    entries.iter().for_each(|(id, ..)| out.extend_from_slice(id.as_bytes()));
-    entries.iter().for_each(|(_, _, crc)| out.extend_from_slice(&crc.to_be_bytes()));
-    entries.iter().for_each(|(_, offset, _)| out.extend_from_slice(&offset.to_be_bytes()));
-    out.extend_from_slice(pack_sum);
-    let mut sum = Sum::new(algorithm);
-    sum.update(&out);
-    out.extend_from_slice(&sum.finish());
-    out
+/// The index of a pack.
+pub(super) fn index(algorithm: HashAlgorithm, entries: &Entries, pack_sum: &[u8]) -> Vec<u8> {
+    let entry = |&(id, offset, crc32): &(ObjectId, u32, u32)| FileEntry {
+        id,
+        offset: u64::from(offset),
+        crc32,
+    };
+    let mut entries: Vec<FileEntry> = entries.iter().map(entry).collect();
+    file_index::encode(algorithm, &mut entries, pack_sum)
 }
 
 /// The hash of a repository over bytes that are no object.

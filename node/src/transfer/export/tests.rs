@@ -1,6 +1,7 @@
 //! What is written, read by git.
 
 mod directory;
+mod repositories;
 
 use std::fs;
 
@@ -12,13 +13,6 @@ use super::pack::{Entry, PackWriter};
 use super::*;
 use crate::transfer::fixture::git;
 
-/// Writes these objects to a pack of the repository, as often as they are given.
-pub(in crate::transfer) fn write_pack(git_dir: &Path, objects: &[&Object]) {
-    let mut writer = PackWriter::new(git_dir, objects[0].id().algorithm()).unwrap();
-    objects.iter().for_each(|object| writer.add(&Entry::new(object)).unwrap());
-    assert_eq!(writer.finish().unwrap(), 1);
-}
-
 fn blob(algorithm: HashAlgorithm, data: Vec<u8>) -> Object {
     Object::hash(algorithm, Kind::Blob, data.into()).unwrap()
 }
@@ -27,7 +21,7 @@ fn blob(algorithm: HashAlgorithm, data: Vec<u8>) -> Object {
 fn repository(dir: &Path, algorithm: HashAlgorithm) -> Vec<Object> {
     let lens = [0, 1, 15, 16, 17, 2047, 2048, 300_000];
     let objects: Vec<_> = lens.iter().map(|len| blob(algorithm, vec![b'x'; *len])).collect();
-    let claim = claim::claim(dir, objects[0].id()).unwrap();
+    let claim = claim::claim(dir, &objects[0].id().to_string()).unwrap();
     layout::begin(&claim).unwrap();
     let mut writer = PackWriter::new(dir, algorithm).unwrap();
     for object in &objects[1..] {
@@ -51,7 +45,7 @@ fn repository(dir: &Path, algorithm: HashAlgorithm) -> Vec<Object> {
             },
         ],
     };
-    layout::finish(&claim, &manifest).unwrap();
+    layout::finish(&claim, &(&manifest).into()).unwrap();
     objects
 }
 
@@ -84,7 +78,7 @@ fn git_agrees_with_pack_index_and_references() {
 fn a_large_object_that_breaks_off_leaves_the_pack_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let object = blob(HashAlgorithm::Sha1, vec![7; 1000]);
-    layout::begin(&claim::claim(dir.path(), object.id()).unwrap()).unwrap();
+    layout::begin(&claim::claim(dir.path(), "repository 1 a").unwrap()).unwrap();
     let mut writer = PackWriter::new(dir.path(), HashAlgorithm::Sha1).unwrap();
     let parts = [Bytes::from(vec![7; 999])];
     let whole = blob(HashAlgorithm::Sha1, vec![8; 2000]);

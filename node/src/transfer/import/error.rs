@@ -1,119 +1,79 @@
-//! Import errors.
-//!
-//! Why an import stops.
+//! Why an import stopped.
 
 use std::path::PathBuf;
 
-use gitstratum_cluster::client::PutError;
-use gitstratum_core::object::{CollisionDetected, ObjectId};
+use gitstratum_core::object::HashAlgorithm;
+use gitstratum_git::pack::PackError;
+use gitstratum_git::service::RepositoryError;
 
-use super::send::can_pass;
-use crate::transfer::manifest::ManifestError;
+use super::super::push::PushError;
+use crate::abridge::in_one_line;
 
-/// A cause of whatever sort.
-pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
-
-/// Why an import stopped. What was stored stays stored.
+/// Why an import stopped. What was acknowledged stays, and the next run goes on from there.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The repository cannot be opened.
-    #[error("{}: cannot be opened as a Git repository", path.display())]
+    /// There is no repository that can be read.
+    #[error("{} is no Git repository that can be read", path.display())]
     Open {
-        /// What was asked for.
+        /// Where.
         path: PathBuf,
-        /// Why.
-        source: Cause,
+        /// Why not.
+        source: Box<gix::Error>,
     },
-    /// Something of the repository, other than an object, cannot be read.
-    #[error("{doing}")]
-    Read {
-        /// What was read.
-        doing: String,
-        /// Why it failed.
-        source: Cause,
-    },
-    /// The repository is of a sort that cannot be imported whole.
+    /// It has what cannot be stored.
     #[error("{}: {problem}", path.display())]
     Unsupported {
-        /// The repository.
+        /// Which repository.
         path: PathBuf,
-        /// What it has or lacks, and what to do.
+        /// What that is, and what can be done.
         problem: String,
     },
-    /// The repository lacks what its references reach.
-    #[error("{}: {problem}", path.display())]
-    Incomplete {
-        /// The repository.
-        path: PathBuf,
-        /// What is missing, and what to do.
-        problem: String,
+    /// Something of it cannot be read.
+    #[error("reading {what}")]
+    Read {
+        /// What.
+        what: String,
+        /// Why not.
+        source: Box<gix::Error>,
     },
-    /// An object of the repository cannot be decoded.
-    #[error("object {id} cannot be read from {}", path.display())]
+    /// An object of it is not where it was, or is not what its pack says.
+    #[error("{what}; if the repository was repacked meanwhile, run the import again")]
     Object {
-        /// The object.
-        id: ObjectId,
-        /// Its pack or file.
-        path: PathBuf,
-        /// Why.
-        source: Cause,
+        /// Which, and what is wrong.
+        what: String,
     },
-    /// An object's bytes are not what its id stands for.
-    #[error("object {id} in {} is damaged: it hashes to {actual}", path.display())]
-    Damaged {
-        /// The id the repository has it under.
-        id: ObjectId,
-        /// What it hashes to.
-        actual: ObjectId,
-        /// Its pack or file.
-        path: PathBuf,
+    /// A pack of it contradicts itself.
+    #[error("a pack of the repository cannot be sent")]
+    Pack(#[from] PackError),
+    /// The cluster's repository has another hash.
+    #[error(
+        "it has {theirs:?} ids, and the repository in the cluster {ours:?}: another name would do"
+    )]
+    ObjectFormat {
+        /// Of the repository on disk.
+        theirs: HashAlgorithm,
+        /// Of the one in the cluster.
+        ours: HashAlgorithm,
     },
-    /// An object was made to collide with another.
+    /// Refs in the cluster point to what the repository on disk has never seen.
+    #[error(
+        "the cluster has what this repository does not: {}; fetch it first, or say --force to point \
+         these refs elsewhere",
+        in_one_line(.0)
+    )]
+    Diverged(Vec<String>),
+    /// The cluster's refs cannot be read.
     #[error(transparent)]
-    Collision(#[from] CollisionDetected),
-    /// No manifest can hold the repository.
-    #[error("{}: its references cannot be stored so that they can be exported", path.display())]
-    Manifest {
-        /// The repository.
-        path: PathBuf,
-        /// Which cannot, and why.
-        source: ManifestError,
-    },
-    /// Too few replicas took an object, time after time.
-    #[error("{}", put_failed(*attempts, source))]
-    Put {
-        /// How often it was tried.
-        attempts: u32,
-        /// The last failure.
-        source: PutError,
-    },
+    Repository(#[from] RepositoryError),
+    /// A push did not do all that it was to do.
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// Afterwards refs are not what they should be: somebody else pushed meanwhile.
+    #[error("refs were changed by somebody else meanwhile: {}; run the import again", in_one_line(.0))]
+    Changed(Vec<String>),
 }
 
-/// That a put failed, and whether trying again is worth it.
-fn put_failed(attempts: u32, error: &PutError) -> String {
-    match can_pass(error) {
-        true => {
-            format!("put failed {attempts} times; run the import again to go on where it stopped")
-        }
-        false => "a put was refused".to_owned(),
-    }
-}
-
-impl ImportError {
-    /// For an object that cannot be decoded or is damaged, which another copy of it may make good:
-    /// its id and where it was read.
-    pub(super) fn unsound_copy(&self) -> Option<(ObjectId, &PathBuf)> {
-        match self {
-            ImportError::Object { id, path, .. } | ImportError::Damaged { id, path, .. } => {
-                Some((*id, path))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// For `map_err` over what is read.
-pub(super) fn reading<E: Into<Cause>>(doing: impl Into<String>) -> impl FnOnce(E) -> ImportError {
-    let doing = doing.into();
-    move |source| ImportError::Read { doing, source: source.into() }
+pub(super) fn reading(what: impl Into<String>) -> impl FnOnce(gix::Error) -> ImportError {
+    let what = what.into();
+    move |source| ImportError::Read { what, source: Box::new(source) }
 }

@@ -1,161 +1,245 @@
-//! Repositories made by git, read by the readers, without a cluster.
-#![allow(clippy::disallowed_methods, reason = "readers block, and no schedule is simulated here")]
+//! Imports of repositories that git made, into a node of one; returned by export, and compared by git.
 
-mod moving;
-mod odd;
-mod whole;
-
-use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Mutex;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::mpsc;
+use async_trait::async_trait;
+use gitstratum_core::object::HashAlgorithm;
+use gitstratum_git::service::{
+    Depth, PackRequest, PackSink, ProgressSink, PushOutcome, PushRequest, Shallow,
+};
 
-use super::large::Large;
-use super::plan::Cursor;
-use super::read::Pass;
 use super::*;
-use crate::transfer::fixture::{git, git_with, noise};
+use crate::transfer::fixture::{FEW, Node, Unseen, git, noise, objects, references, said, small};
+use crate::transfer::push::PushError;
 
-/// A repository with packed deltas, loose objects, and large blobs of every sort.
-fn sample(dir: &Path, format: &str) {
-    git(dir, &["init", "-q", "-b", "main", "--object-format", format]);
-    let mut text = "a line of some length, to be found again\n".repeat(200);
-    for revision in 0..8 {
-        text.push_str(&format!("revision {revision}\n"));
-        fs::write(dir.join("text"), &text).unwrap();
-        fs::write(dir.join("large"), noise((1 << 20) + 77, 1)).unwrap();
-        // Grows by a little each time, so Git keeps all but one revision as deltas.
-        fs::write(dir.join("growing"), noise((1 << 20) + 100 * revision, 5)).unwrap();
+/// Branches, merges, tags of all kinds, deltas in packs, and loose objects.
+fn rich(dir: &Path) {
+    small(dir);
+    for revision in 0..6 {
+        let text = "a line of some length, to be found again\n".repeat(300);
+        fs::create_dir_all(dir.join("deep/er")).unwrap();
+        fs::write(dir.join("deep/er/text"), format!("{text}revision {revision}\n")).unwrap();
         git(dir, &["add", "."]);
-        git(dir, &["commit", "-q", "-m", &format!("revision {revision}")]);
-    }
-    git(dir, &["tag", "-a", "-m", "annotated", "v1"]);
-    git(dir, &["repack", "-adfq"]);
-    fs::write(dir.join("loose-large"), noise((1 << 20) + 1, 2)).unwrap();
-    fs::write(dir.join("loose"), "small").unwrap();
-    git(dir, &["add", "."]);
-    git(dir, &["commit", "-q", "-m", "loose"]);
-}
-
-/// What the readers give: kind and size by id, after hashing large ones again.
-fn read(dir: &Path) -> Result<BTreeMap<String, (Kind, u64)>, ImportError> {
-    let opened = Opened::open(dir)?;
-    let pass = Arc::new(Pass {
-        plan: opened.plan,
-        earlier: Vec::new(),
-        places: opened.places,
-        shallow: opened.shallow,
-        cursor: Cursor::default(),
-        learnt: Mutex::default(),
-    });
-    let (items, mut read) = mpsc::channel(1);
-    let reading = {
-        let pass = pass.clone();
-        std::thread::spawn(move || read::run(&pass, &items))
-    };
-    let mut objects = BTreeMap::new();
-    let mut result = Ok(());
-    while let Some(item) = read.blocking_recv() {
-        let heads = match item {
-            Ok(Item::Batch(batch)) => batch.iter().map(Object::head).collect(),
-            Ok(Item::Large(large)) => {
-                result = result.and(check_large(&large));
-                vec![large.head]
-            }
-            Err(error) => {
-                result = Err(error);
-                vec![]
-            }
-        };
-        for head in heads {
-            let before = objects.insert(head.id.to_string(), (head.kind, head.size_bytes));
-            assert!(before.is_none(), "{} came twice", head.id);
+        git(dir, &["commit", "-q", "-m", "text"]);
+        if revision == 2 {
+            git(dir, &["branch", "side"]);
+            git(dir, &["repack", "-adq"]);
         }
     }
-    reading.join().unwrap();
-    let learnt = pass.learnt.lock().unwrap();
-    assert!(learnt.gone.is_empty() && learnt.absent.is_empty() && learnt.malformed.is_empty());
-    result.map(|()| objects)
+    git(dir, &["checkout", "-q", "side"]);
+    fs::write(dir.join("side"), noise(5_000, 1)).unwrap();
+    git(dir, &["add", "."]);
+    git(dir, &["commit", "-q", "-m", "side"]);
+    git(dir, &["checkout", "-q", "main"]);
+    git(dir, &["merge", "-q", "--no-ff", "-m", "merge", "side"]);
+    git(dir, &["tag", "-a", "-m", "annotated", "v1"]);
+    git(dir, &["tag", "-a", "-m", "of a tag", "v1-again", "v1"]);
+    git(dir, &["tag", "light", "side"]);
+    git(dir, &["tag", "blob", "HEAD:file"]);
+    git(dir, &["tag", "tree", "HEAD:deep"]);
+    git(dir, &["update-ref", "refs/notes/odd", "HEAD~3"]);
+    git(dir, &["symbolic-ref", "refs/heads/pointer", "refs/heads/side"]);
 }
 
-fn check_large(large: &Large) -> Result<(), ImportError> {
-    let (parts, mut came) = mpsc::channel(1);
-    let sending = {
-        let large = large.clone();
-        std::thread::spawn(move || large.send(&parts))
-    };
-    let mut bytes = 0;
-    while let Some(part) = came.blocking_recv() {
-        assert!(part.len() <= limits::PART_BYTES_MAX);
-        bytes += part.len() as u64;
+/// Refs as the objects that they lead to, and HEAD.
+fn led_to(dir: &Path) -> String {
+    let format = "--format=%(objectname) %(refname)";
+    let head = references(dir);
+    git(dir, &["for-each-ref", format]) + "\n" + head.lines().last().unwrap()
+}
+
+async fn assert_returned(node: &Node, name: &str, source: &Path) {
+    let back = tempfile::tempdir().unwrap();
+    node.export_repository(name, back.path()).await.unwrap();
+    git(back.path(), &["fsck", "--full"]);
+    assert_eq!(objects(back.path()), objects(source));
+    assert_eq!(led_to(back.path()), led_to(source));
+}
+
+#[tokio::test]
+async fn all_of_a_repository_comes_there_and_back() {
+    let (node, source) = (Node::start().await, tempfile::tempdir().unwrap());
+    rich(source.path());
+    let report = node.import(source.path(), "project").await.unwrap();
+    assert_eq!(report.objects, objects(source.path()).len() as u64, "each is sent once");
+    assert!(report.slices > 3, "{report:?}");
+    assert_eq!((report.refs, report.kept_refs), (9, 0));
+    assert_returned(&node, "project", source.path()).await;
+    let (checked, problems) = node.problems("project").await;
+    assert_eq!((problems, checked.refs), (vec![], 9));
+
+    // A second time there is nothing to do, and a third time only what is new.
+    let again = node.import(source.path(), "project").await.unwrap();
+    assert_eq!((again.objects, again.slices), (0, 0));
+    fs::write(source.path().join("file"), "four").unwrap();
+    git(source.path(), &["commit", "-qam", "four"]);
+    let more = node.import(source.path(), "project").await.unwrap();
+    assert_eq!((more.objects, more.slices), (3, 1));
+    assert_returned(&node, "project", source.path()).await;
+}
+
+#[tokio::test]
+async fn repositories_of_sha_256_and_empty_ones_come_too() {
+    let node = Node::start().await;
+    let source = tempfile::tempdir().unwrap();
+    git(source.path(), &["init", "-q", "-b", "trunk", "--object-format=sha256"]);
+    let described = describe(source.path()).await.unwrap();
+    assert_eq!(described.object_format, HashAlgorithm::Sha256);
+    let empty = node.import(source.path(), "project").await.unwrap();
+    assert_eq!((empty.objects, empty.refs), (0, 0));
+    assert_returned(&node, "project", source.path()).await;
+    for text in ["one", "two"] {
+        fs::write(source.path().join("file"), text).unwrap();
+        git(source.path(), &["add", "."]);
+        git(source.path(), &["commit", "-q", "-m", text]);
     }
-    let sent = sending.join().unwrap();
-    assert_eq!(sent.is_ok(), bytes == large.head.size_bytes, "a part was held back");
-    sent
+    node.import(source.path(), "project").await.unwrap();
+    assert_returned(&node, "project", source.path()).await;
+    let other = tempfile::tempdir().unwrap();
+    small(other.path());
+    let error = node.import(other.path(), "project").await.unwrap_err();
+    assert!(matches!(error, ImportError::ObjectFormat { .. }), "{error}");
 }
 
-/// What git says of the same repository.
-fn expected(dir: &Path) -> BTreeMap<String, (Kind, u64)> {
-    let listed = git(dir, &["cat-file", "--batch-all-objects", "--batch-check", "--unordered"]);
-    let object = |line: &str| {
-        let words: Vec<_> = line.split(' ').collect();
-        (words[0].to_owned(), (words[1].parse().unwrap(), words[2].parse().unwrap()))
-    };
-    listed.lines().map(object).collect()
+/// A repository that takes so many pushes, and then none.
+#[derive(Debug)]
+struct Failing {
+    inner: Arc<dyn Repository>,
+    left: AtomicUsize,
 }
 
-#[test]
-fn every_object_is_read_once_whatever_holds_it() {
-    for format in ["sha1", "sha256"] {
-        let dir = tempfile::tempdir().unwrap();
-        sample(dir.path(), format);
-        let expected = expected(dir.path());
-        assert_eq!(read(dir.path()).unwrap(), expected);
+#[async_trait]
+impl Repository for Failing {
+    fn object_format(&self) -> HashAlgorithm {
+        self.inner.object_format()
+    }
 
-        // The same objects through alternates, from a bare clone with one commit more.
-        let clone = tempfile::tempdir().unwrap();
-        let original = dir.path().to_str().unwrap();
-        git(clone.path(), &["clone", "-q", "--shared", "--bare", original, "."]);
-        git(clone.path(), &["commit-tree", "-m", "more", "HEAD^{tree}"]);
-        let more = read(clone.path()).unwrap();
-        assert_eq!(more.len(), expected.len() + 1);
+    async fn refs(&self) -> Result<Refs, RepositoryError> {
+        self.inner.refs().await
+    }
 
-        // Loose and packed at once, and in two packs.
-        git(dir.path(), &["repack", "-q"]);
-        git(dir.path(), &["repack", "-aq"]);
-        assert_eq!(read(dir.path()).unwrap(), expected);
+    async fn contains(&self, ids: &[ObjectId]) -> Result<Vec<bool>, RepositoryError> {
+        self.inner.contains(ids).await
+    }
+
+    async fn is_ready(
+        &self,
+        wants: &[ObjectId],
+        common: &[ObjectId],
+    ) -> Result<bool, RepositoryError> {
+        self.inner.is_ready(wants, common).await
+    }
+
+    async fn deepen(
+        &self,
+        wants: &[ObjectId],
+        shallow: &[ObjectId],
+        depth: &Depth,
+    ) -> Result<Shallow, RepositoryError> {
+        self.inner.deepen(wants, shallow, depth).await
+    }
+
+    async fn pack(
+        &self,
+        request: PackRequest,
+        sink: &mut dyn PackSink,
+    ) -> Result<(), RepositoryError> {
+        self.inner.pack(request, sink).await
+    }
+
+    async fn push(
+        &self,
+        request: PushRequest,
+        pack: Option<PackBody>,
+        progress: &mut dyn ProgressSink,
+    ) -> Result<PushOutcome, RepositoryError> {
+        let taken = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        match taken {
+            Ok(_) => self.inner.push(request, pack, progress).await,
+            Err(_) => Err(RepositoryError::Unavailable("too few nodes answer".to_owned())),
+        }
     }
 }
 
-#[test]
-fn ids_are_sorted_and_found() {
-    let dir = tempfile::tempdir().unwrap();
-    sample(dir.path(), "sha1");
-    let opened = Opened::open(dir.path()).unwrap();
-    let ids = opened.plan.ids();
-    let expected: Vec<String> = expected(dir.path()).into_keys().collect();
-    let listed: Vec<String> = ids.raw().chunks(20).map(hex::encode).collect();
-    assert_eq!(listed, expected);
-    for (at, id) in listed.iter().enumerate() {
-        assert_eq!(ids.position(&id.parse().unwrap()), Some(at));
+#[tokio::test]
+async fn an_import_that_was_stopped_goes_on_where_it_was() {
+    let (node, source) = (Node::start().await, tempfile::tempdir().unwrap());
+    rich(source.path());
+    let described = describe(source.path()).await.unwrap();
+    let all = objects(source.path()).len() as u64;
+    let mut sent = 0;
+    // Two pushes a run, until it comes to its end.
+    for run in 1.. {
+        let inner = node.repository("project", &described).await;
+        let failing = Failing { inner: inner.clone(), left: AtomicUsize::new(2) };
+        let done = import(source.path(), described.clone(), &failing, FEW, &Unseen).await;
+        let marks = inner.refs().await.unwrap().refs;
+        let marks = marks.iter().filter(|found| found.name.starts_with(MARKS)).count();
+        match done {
+            Err(ImportError::Push(PushError::Repository(RepositoryError::Unavailable(_)))) => {
+                assert!(marks >= 1, "run {run} says how far it came");
+            }
+            Ok(report) => {
+                assert_eq!(marks, 0, "nothing of it stays");
+                assert!(run > 2, "it was stopped");
+                sent += report.objects;
+                break;
+            }
+            Err(error) => panic!("{}", said(&error)),
+        }
     }
-    assert!(!ids.contains(&ObjectId::from_bytes(&[0x55; 20]).unwrap()));
+    assert!(sent < all, "the last run sent {sent} of {all} objects");
+    assert_returned(&node, "project", source.path()).await;
 }
 
-#[test]
-fn an_object_under_the_wrong_id_is_named() {
-    for (len, large) in [(5, false), ((1 << 20) + 9, true)] {
-        let dir = tempfile::tempdir().unwrap();
-        git(dir.path(), &["init", "-q"]);
-        let write =
-            |seed| git_with(dir.path(), &["hash-object", "-w", "--stdin"], &noise(len, seed));
-        let (one, other) = (write(3), write(4));
-        let file = |id: &str| dir.path().join(".git/objects").join(&id[..2]).join(&id[2..]);
-        fs::remove_file(file(&one)).unwrap();
-        fs::copy(file(&other), file(&one)).unwrap();
-        let error = read(dir.path()).unwrap_err();
-        let ImportError::Damaged { id, actual, .. } = &error else { panic!("{large}: {error}") };
-        assert_eq!((id.to_string(), actual.to_string()), (one, other));
-    }
+#[tokio::test]
+async fn refs_are_not_pointed_away_from_what_only_the_cluster_has() {
+    let (node, source, other) =
+        (Node::start().await, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    small(source.path());
+    node.import(source.path(), "project").await.unwrap();
+    git(other.path(), &["init", "-q", "-b", "main"]);
+    git(other.path(), &["commit", "-q", "--allow-empty", "-m", "another beginning"]);
+    git(other.path(), &["branch", "new"]);
+    let error = node.import(other.path(), "project").await.unwrap_err();
+    assert!(
+        matches!(&error, ImportError::Diverged(refs) if refs == &["refs/heads/main"]),
+        "{error}"
+    );
+    let described = describe(other.path()).await.unwrap();
+    let repository = node.repository("project", &described).await;
+    let before = repository.refs().await.unwrap();
+    assert_eq!(before.refs.len(), 1, "nothing was done");
+    let options = ImportOptions { force: true, ..FEW };
+    import(other.path(), described, &*repository, options, &Unseen).await.unwrap();
+    assert_returned_refs(&repository.refs().await.unwrap(), other.path());
+}
+
+fn assert_returned_refs(refs: &Refs, dir: &Path) {
+    let lines: Vec<String> =
+        refs.refs.iter().map(|found| format!("{} {}", found.id, found.name)).collect();
+    assert_eq!(lines.join("\n"), git(dir, &["for-each-ref", "--format=%(objectname) %(refname)"]));
+}
+
+#[tokio::test]
+async fn what_is_no_whole_repository_is_refused_with_the_reason() {
+    let (node, dir) = (Node::start().await, tempfile::tempdir().unwrap());
+    let error = said(&describe(dir.path()).await.unwrap_err());
+    assert!(error.contains("no Git repository"), "{error}");
+    let source = dir.path().join("source");
+    fs::create_dir(&source).unwrap();
+    small(&source);
+    let url = format!("file://{}", source.display());
+    git(dir.path(), &["clone", "-q", "--depth=1", &url, "shallow"]);
+    let error = said(&describe(&dir.path().join("shallow")).await.unwrap_err());
+    assert!(error.contains("shallow") && error.contains("--unshallow"), "{error}");
+    // A blob of the history that is gone.
+    let blob = git(&source, &["rev-parse", "HEAD~1:file"]);
+    fs::remove_file(crate::transfer::fixture::loose(&source, &blob)).unwrap();
+    let error = said(&node.import(&source, "project").await.unwrap_err());
+    assert!(error.contains(&blob), "{error}");
 }

@@ -15,8 +15,12 @@ impl Trace {
     fn begin_with_history() -> Self {
         let mut trace = Trace::begin();
         trace.set(|setting| {
-            let (answer_within_us, pushes_min, fetches_min) = (SECOND, 0, 0);
-            setting.git = Some(GitSetting { answer_within_us, pushes_min, fetches_min });
+            setting.git = Some(GitSetting {
+                answer_within_us: SECOND,
+                pushes_min: 0,
+                fetches_min: 0,
+                swept_within_us: None,
+            });
         });
         let mut objects = Vec::new();
         for (place, commit) in COMMITS.iter().enumerate() {

@@ -116,6 +116,9 @@ fn operations() -> BoxedStrategy<Operation> {
         (text(), states).prop_map(|(node, state)| Operation::SetNodeState { node, state }),
         token,
         (0..4_u64).prop_map(|token| Operation::RevokeToken { token: TokenId(token) }),
+        (repository(), text())
+            .prop_map(|(repository, name)| Operation::ForkRepository { repository, name }),
+        Just(Operation::AdvanceClock),
     ]
     .boxed()
 }

@@ -95,6 +95,7 @@ impl Model {
                 let over = self.repositories.get(&repository.0).is_some_and(over);
                 over && self.repositories.remove(&repository.0).is_some()
             }
+            Operation::ForkRepository { repository, name } => self.fork(repository.0, name),
             Operation::Push(push) => {
                 let Some(plain) = self.live(push.repository.0) else { return Said::Refused };
                 if push.updates.is_empty() {
@@ -130,6 +131,14 @@ impl Model {
         let refs = BTreeMap::from([("HEAD".to_owned(), target)]);
         let plain = Plain { name: name.to_owned(), deleted_until: None, refs };
         self.repositories.insert(self.given, plain);
+        true
+    }
+
+    fn fork(&mut self, id: u64, name: &str) -> bool {
+        let free = self.is_free(name, 0);
+        let Some(origin) = self.live(id).filter(|_| free).cloned() else { return false };
+        self.given += 1;
+        self.repositories.insert(self.given, Plain { name: name.to_owned(), ..origin });
         true
     }
 
@@ -256,6 +265,8 @@ fn operations() -> BoxedStrategy<Operation> {
         1 => (repository(), prop::option::of(names()))
             .prop_map(|(repository, name)| Operation::UndeleteRepository { repository, name }),
         1 => repository().prop_map(|repository| Operation::PurgeRepository { repository }),
+        1 => (repository(), names())
+            .prop_map(|(repository, name)| Operation::ForkRepository { repository, name }),
         12 => pushes(),
     ]
     .boxed()
@@ -314,7 +325,7 @@ fn read_back(state: &State) -> State {
 /// The events tell what the refs are: whoever follows them from the first ends where the state is.
 fn followed(state: &State) -> BTreeMap<(u64, String), RefTarget> {
     use crate::entity::Change;
-    let mut refs = BTreeMap::new();
+    let mut refs: BTreeMap<(u64, String), RefTarget> = BTreeMap::new();
     let mut since = 0;
     loop {
         let events = state.events_since(since, 7).unwrap();
@@ -329,6 +340,13 @@ fn followed(state: &State) -> BTreeMap<(u64, String), RefTarget> {
                         None => refs.remove(&key),
                     };
                     assert_eq!(before, *old, "an event begins where the one before ended");
+                }
+                Change::RepositoryForked { repository, origin, .. } => {
+                    let of_origin = refs.iter().filter(|((id, _), _)| *id == origin.0);
+                    let copied: Vec<_> = of_origin
+                        .map(|((_, name), to)| ((repository.0, name.clone()), to.clone()))
+                        .collect();
+                    refs.extend(copied);
                 }
                 Change::RepositoryPurged { repository } => {
                     refs.retain(|(id, _), _| *id != repository.0);

@@ -24,27 +24,56 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whom a message reaches: members that are open.
 #[derive(Clone, Default)]
-struct Switchboard(Arc<Mutex<BTreeMap<MemberId, Weak<Group<Ledger>>>>>);
+struct Switchboard {
+    members: Arc<Mutex<BTreeMap<MemberId, Weak<Group<Ledger>>>>>,
+    /// Machines without power: nobody says that they do not answer.
+    dead: Arc<Mutex<BTreeSet<MemberId>>>,
+}
+
+/// A member's way to the others.
+struct Line {
+    from: MemberId,
+    switchboard: Switchboard,
+}
 
 impl Switchboard {
     fn connect(&self, group: &Arc<Group<Ledger>>) {
-        let mut members = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.insert(group.member(), Arc::downgrade(group));
     }
 
     fn disconnect(&self, id: MemberId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    fn power_off(&self, id: MemberId) {
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    fn is_dead(&self, id: MemberId) -> bool {
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
 
     fn reach(&self, id: MemberId) -> Option<Arc<Group<Ledger>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id)?.upgrade()
+        self.members.lock().unwrap_or_else(PoisonError::into_inner).get(&id)?.upgrade()
     }
 }
 
 #[async_trait]
-impl Peers for Switchboard {
-    async fn call(&self, to: &Member, request: Bytes, _: Duration) -> Result<Bytes, PeerError> {
-        let group = self.reach(to.id).ok_or_else(|| PeerError::NotSent("it is away".into()))?;
+impl Peers for Line {
+    async fn call(
+        &self,
+        to: &Member,
+        request: Bytes,
+        deadline: Duration,
+    ) -> Result<Bytes, PeerError> {
+        let Line { from, switchboard } = self;
+        if switchboard.is_dead(*from) || switchboard.is_dead(to.id) {
+            sleep(deadline).await;
+            return Err(PeerError::NoAnswer("nothing came".into()));
+        }
+        let group =
+            switchboard.reach(to.id).ok_or_else(|| PeerError::NotSent("it is away".into()))?;
         // On its own task, as of another machine.
         let answered = tokio::spawn(async move { group.receive(&request).await });
         answered.await.map_err(|error| PeerError::NoAnswer(error.into()))
@@ -104,7 +133,7 @@ impl Cluster {
             directory: "group",
             identity: Identity { group: 0, member: id },
             options: &self.options,
-            peers: Arc::new(self.switchboard.clone()),
+            peers: Arc::new(Line { from: id, switchboard: self.switchboard.clone() }),
             observer: None,
         };
         let mut rng = ChaCha12Rng::seed_from_u64(100 + id);
@@ -310,6 +339,28 @@ async fn a_leader_steps_down_for_whoever_is_there_and_not_for_ever() {
     alone.propose(1, "a").await;
     assert_eq!(alone.open[&1].step_down(PATIENCE).await.unwrap(), None);
     alone.propose(1, "b").await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_leader_whose_machine_lost_its_power() {
+    let cluster = Cluster::of_three(Options::default()).await;
+    cluster.propose(1, "a").await;
+    let leader = cluster.leader().await.member();
+    let through = if leader == 1 { 2 } else { 1 };
+    let member = &cluster.open[&through];
+    assert_eq!(member.leader().map(|leader| leader.id), Some(leader));
+    cluster.switchboard.power_off(leader);
+    let both = timeout(PATIENCE / 2, async {
+        tokio::join!(
+            member.read(PATIENCE, commands),
+            // Whether it was done nobody knows.
+            member.propose(Bytes::from("b"), PATIENCE)
+        )
+    });
+    let (read, proposed) = both.await.expect("long before the deadline of either");
+    assert_eq!(read.unwrap()[0], "a");
+    assert!(matches!(proposed, Err(ProposeError::Unknown(_))), "{proposed:?}");
+    cluster.propose(through, "c").await;
 }
 
 #[tokio::test]

@@ -81,6 +81,18 @@ async fn damaged_gzip_is_refused_in_a_packet() {
 }
 
 #[tokio::test]
+async fn a_request_that_breaks_off_is_refused_in_a_packet() {
+    let served = Served::new(Scripted::default());
+    let whole = fetch();
+    for length in (1..whole.len()).step_by(7) {
+        let answer = served.answer(post("a", "git-upload-pack", V2, &whole[..length])).await;
+        assert_eq!(answer.status, 200, "{length}");
+        let said = lines(&answer.body);
+        assert!(said[0].starts_with("ERR "), "{length}: {said:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_gzip_bomb_is_stopped() {
     let served = Served::new(Scripted::default());
     let line = [&b"fff0"[..], &[b'x'; 65_516]].concat();

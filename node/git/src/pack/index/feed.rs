@@ -47,7 +47,7 @@ impl Indexer {
             let offset = self.body_bytes;
             return Err(PackError::Ended(format!("object {count} is cut off at offset {offset}")));
         }
-        if count < self.declared as usize {
+        if self.is_counted && count < self.declared as usize {
             let declared = self.declared;
             return Err(PackError::Ended(format!("{count} objects of {declared} have come")));
         }

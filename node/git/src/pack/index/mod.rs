@@ -103,8 +103,10 @@ pub enum Step {
 pub struct Indexer {
     algorithm: HashAlgorithm,
     limits: IndexLimits,
-    /// How many entries the header says.
+    /// How many entries the header says, or at most may come where nobody said how many will.
     declared: u32,
+    /// Whether there are to be exactly so many.
+    is_counted: bool,
     entries: Vec<Entry>,
     facts: Facts,
     waiting: Waiting,
@@ -196,6 +198,7 @@ impl Indexer {
             algorithm,
             limits,
             declared: objects,
+            is_counted: true,
             entries: Vec::new(),
             facts: Facts::new(algorithm, policy, limits.links),
             waiting: Waiting::default(),
@@ -207,6 +210,13 @@ impl Indexer {
             eager_bytes: 0,
             resolve: Resolve::default(),
         })
+    }
+
+    /// An indexer for a body that is stored, in which nobody counted the entries that are garbage.
+    pub fn of_stored(algorithm: HashAlgorithm, policy: Policy, limits: IndexLimits) -> Self {
+        let indexer = Indexer::new(algorithm, limits.objects, policy, limits);
+        let indexer = indexer.expect("as many as there may be are not too many");
+        Indexer { is_counted: false, ..indexer }
     }
 
     /// Objects that were found, of how many: for progress.

@@ -8,7 +8,7 @@ use gitstratum_core::object::HashAlgorithm;
 
 use super::super::claim::claim;
 use super::super::{verify, *};
-use super::{blob, repository};
+use super::repository;
 use crate::transfer::fixture::{Node, git, objects, references, said, small};
 
 /// Every file and directory, and what is in it.
@@ -64,15 +64,15 @@ async fn imported() -> (Node, tempfile::TempDir, ObjectId) {
     }
     git(dir.path(), &["tag", "-a", "-m", "annotated", "v1"]);
     git(dir.path(), &["symbolic-ref", "refs/heads/pointer", "refs/heads/main"]);
-    let manifest = node.import(dir.path()).await.unwrap().manifest;
+    let manifest = node.store_manifest(dir.path()).await;
     (node, dir, manifest)
 }
 
 #[test]
 fn a_directory_that_is_something_else_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let [one, other] = [1, 2].map(|byte| blob(HashAlgorithm::Sha1, vec![byte]).id());
-    let refused = |path: &Path, id, words: &str| {
+    let [one, other] = ["repository 1 a", "repository 2 b"];
+    let refused = |path: &Path, id: &str, words: &str| {
         let before = contents(dir.path());
         for error in
             [claim::check_free(path, id).unwrap_err(), claim(path, id).map(|_| ()).unwrap_err()]
@@ -97,17 +97,17 @@ fn a_directory_that_is_something_else_is_left_alone() {
     let ours = dir.path().join("ours");
     drop(claim(&ours, one).unwrap());
     drop(claim(&ours, one).unwrap());
-    refused(&ours, other, "another manifest");
+    refused(&ours, other, "something else");
     // Stopped while it said whose it is.
-    fs::write(ours.join("gitstratum-export"), &one.to_string()[..7]).unwrap();
+    fs::write(ours.join("gitstratum-export"), &one[..7]).unwrap();
     drop(claim(&ours, one).unwrap());
-    refused(&ours, other, "another manifest");
+    refused(&ours, other, "something else");
 }
 
 #[test]
 fn a_directory_has_one_export_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
-    let id = blob(HashAlgorithm::Sha1, vec![1]).id();
+    let id = "repository 1 a";
     let first = claim(dir.path(), id).unwrap();
     let error = claim(dir.path(), id).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("another export is writing to it"), "{error}");
@@ -240,7 +240,7 @@ fn packs_of_both_hashes_and_with_large_objects_are_found_sound() {
     for algorithm in [HashAlgorithm::Sha1, HashAlgorithm::Sha256] {
         let dir = tempfile::tempdir().unwrap();
         let objects = repository(dir.path(), algorithm);
-        let claim = claim(dir.path(), objects[0].id()).unwrap();
+        let claim = claim(dir.path(), &objects[0].id().to_string()).unwrap();
         assert!(claim.is_finished());
         let finished = verify::finished(&claim, algorithm).unwrap();
         assert!(finished.unsound.is_empty(), "{:?}", finished.unsound);
@@ -257,7 +257,7 @@ async fn an_export_that_fails_leaves_nothing_that_git_takes_for_a_repository() {
     let (node, _source, manifest) = imported().await;
     for in_the_way in ["config", "packed-refs", "refs/heads/pointer", "objects/pack/x.pack"] {
         let dir = tempfile::tempdir().unwrap();
-        drop(claim(dir.path(), manifest).unwrap());
+        drop(claim(dir.path(), &manifest.to_string()).unwrap());
         fs::create_dir_all(dir.path().join(in_the_way)).unwrap();
         let error = said(&node.export(manifest, dir.path()).await.unwrap_err());
         assert!(error.contains(in_the_way), "{error}");
