@@ -138,6 +138,8 @@ pub enum Event {
         /// Whether the node can store objects all the same.
         stores: bool,
     },
+    /// A node drains in the first layout: it begins with nothing, while others serve.
+    Idle,
     /// A node's disk is replaced by an empty one.
     DiskReplaced,
     /// A node's disk is well again. What rotted stays so.

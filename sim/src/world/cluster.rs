@@ -333,6 +333,13 @@ impl Cluster {
         false
     }
 
+    /// Records who drains in the first layout.
+    pub fn record_idle(&self) {
+        for node in self.layout.in_state(MemberState::Draining) {
+            self.recorder.record(node.node_id.as_str(), Event::Idle);
+        }
+    }
+
     /// Waits until no node has to catch up: a cluster that nobody has used yet.
     pub async fn all_caught_up(&self, within: Duration) -> bool {
         // A node that drains from the beginning on has nothing to catch up with.

@@ -82,6 +82,7 @@ pub async fn run(plan: Plan, control: Option<Control>, seed: u64, records: Recor
     let (followers, histories) = (Followers::default(), Histories::default());
     let run = Run { plan, control, seed, recorder, ledger, histories, quiet, panics, followers };
     let cluster = Cluster::new(&run);
+    cluster.record_idle();
     let mut phase = Phase::Boot;
     tokio::select! {
         biased;
