@@ -20,10 +20,11 @@ use gitstratum_proto::v1::catalog_response::Answer;
 use gitstratum_proto::v1::{CatalogRequest, catalog_request};
 use rand_chacha::ChaCha12Rng;
 
+use super::author::Author;
 use super::found::become_member;
 use super::identity::Identity;
 use super::save::{FILE as COPY, is_copy};
-use super::{Catalog, Participant, Trouble, command_of};
+use super::{Catalog, Participant, Trouble};
 
 /// The member that makes the group.
 pub(super) const FOUNDER: u64 = 1;
@@ -102,7 +103,13 @@ impl Participant {
         let timeout = limits::CATALOG_REQUEST_TIMEOUT + ASK_TIMEOUT;
         let answered = self.peers.node(through).catalog(request, timeout).await;
         match answered.map_err(|error| format!("{through}: {error}"))?.answer {
-            Some(Answer::Reply(reply)) => member_of(&reply),
+            Some(Answer::Reply(reply)) => {
+                if let Ok(reply) = decode_reply(&reply) {
+                    // Then the next attempt is not.
+                    self.author_of(identity).is_behind(&reply);
+                }
+                member_of(&reply)
+            }
             Some(Answer::Failure(failure)) => Err(failure.message),
             None => Err(format!("{through} says nothing")),
         }
@@ -115,6 +122,11 @@ impl Participant {
             let Some(command) = self.join_command(identity) else { return };
             match group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await {
                 Ok(proposed) => {
+                    let is_behind = decode_reply(&proposed.reply)
+                        .is_ok_and(|reply| self.author_of(identity).is_behind(&reply));
+                    if is_behind {
+                        continue;
+                    }
                     if let Err(reason) = member_of(&proposed.reply) {
                         tracing::error!(reason, "the catalog does not take this node's address");
                     }
@@ -141,8 +153,11 @@ impl Participant {
         let address = self.address()?;
         let node = self.node.to_string();
         let join = JoinNode { node, directory: identity.directory, address };
-        let client = ClientId(identity.directory.0);
-        Some(command_of(&self.node, client, Operation::JoinNode(join)))
+        Some(self.author_of(identity).command(Operation::JoinNode(join)))
+    }
+
+    fn author_of(&self, identity: Identity) -> Author<'_> {
+        self.author(ClientId(identity.directory.0))
     }
 }
 

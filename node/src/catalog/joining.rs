@@ -20,9 +20,9 @@ use gitstratum_proto::v1::{CatalogRequest, catalog_request};
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 
+use super::Participant;
 use super::found::{FoundError, become_member};
 use super::identity::{DIRECTORY, Identity, IdentityError};
-use super::{Participant, command_of};
 
 const FILE: &str = "catalog/joining.toml";
 /// Between two attempts to enter the layout.
@@ -146,9 +146,13 @@ impl Participant {
         let next = joining.enter(&self.node, layout).map_err(|error| error.to_string())?;
         let client = self.directory.get().map_or([0; 16], |directory| directory.0);
         let apply = ApplyLayout { layout: Arc::new(next.clone()), accept_loss: false };
-        let command = command_of(&self.node, ClientId(client), Operation::ApplyLayout(apply));
+        let author = self.author(ClientId(client));
+        let command = author.command(Operation::ApplyLayout(apply));
         let reply = self.ask_any(layout, catalog_request::Request::Command(command)).await?;
-        let next = match decode_reply(&reply).map_err(|error| error.to_string())? {
+        let reply = decode_reply(&reply).map_err(|error| error.to_string())?;
+        // Then the next attempt is not.
+        author.is_behind(&reply);
+        let next = match reply {
             Reply::Done(Outcome::LayoutInForce { version, .. }) => {
                 tracing::info!(node = %self.node, version, "enters the layout");
                 next

@@ -15,7 +15,7 @@ use gitstratum_consensus::{Group, ProposeError};
 use gitstratum_core::limits;
 use gitstratum_core::placement::Layout;
 
-use super::{Catalog, Participant, command_of};
+use super::{Catalog, Participant};
 
 /// Before a layout is tried again that the disk did not take.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -84,12 +84,20 @@ impl Participant {
         // Another client than the one that cares for the members, at the same time maybe.
         let mut client = self.directory.get().map_or([0; 16], |directory| directory.0);
         client[0] ^= 0x80;
-        let command = command_of(&self.node, ClientId(client), operation);
-        let proposed = group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await?;
-        match decode_reply(&proposed.reply) {
-            Ok(Reply::Done(Outcome::LayoutInForce { changed, .. })) => Ok(changed),
-            Ok(Reply::Refused(error)) => Err(ProposeLayoutError::Refused(error)),
-            _ => Err(ProposeLayoutError::Other),
+        let author = self.author(ClientId(client));
+        let mut asked_again = false;
+        loop {
+            let command = author.command(operation.clone());
+            let proposed = group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await?;
+            return match decode_reply(&proposed.reply) {
+                Ok(Reply::Done(Outcome::LayoutInForce { changed, .. })) => Ok(changed),
+                Ok(reply) if author.is_behind(&reply) && !asked_again => {
+                    asked_again = true;
+                    continue;
+                }
+                Ok(Reply::Refused(error)) => Err(ProposeLayoutError::Refused(error)),
+                _ => Err(ProposeLayoutError::Other),
+            };
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Objects are served whether or not the catalog is there: a node that is not a member yet, or whose
 //! log is damaged, says so to whoever asks for names, and goes on.
 
+mod author;
 mod client;
 mod clock;
 mod found;
@@ -31,15 +32,16 @@ use gitstratum_catalog::encode::{
     decode_command, decode_query, decode_reply, encode_answer, encode_command,
 };
 use gitstratum_catalog::ids::{ClientId, DirectoryId};
-use gitstratum_catalog::{Answer, Command, Operation, Query, Reply, Request, State};
+use gitstratum_catalog::{Answer, Command, Query, Reply, State};
 use gitstratum_cluster::membership::LayoutKeeper;
 use gitstratum_cluster::service::Agreement;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{
     Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError, ReadError,
 };
+use gitstratum_core::limits;
 use gitstratum_core::placement::NodeId;
-use gitstratum_host::{Disk, unix_time_ms};
+use gitstratum_host::Disk;
 use gitstratum_proto::v1::catalog_response::Answer as Answered;
 use gitstratum_proto::v1::{
     CatalogFailure, CatalogFailureKind, CatalogRequest, CatalogResponse, catalog_request,
@@ -47,6 +49,7 @@ use gitstratum_proto::v1::{
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::Notify;
 
+use author::{Author, Numbers};
 pub use client::{CallError, CatalogClient};
 pub use found::FoundError;
 pub(crate) use found::{found, refuse_copy};
@@ -96,6 +99,8 @@ pub struct Participant {
     observer: OnceLock<Observer>,
     /// Its data directory's own id, once that is known.
     directory: OnceLock<DirectoryId>,
+    /// Of its own commands.
+    numbers: Numbers,
     /// The state of which the text form is being asked for.
     dumped: Mutex<Option<State>>,
     /// What that asks for, until the node is in the layout.
@@ -128,19 +133,6 @@ enum Trouble {
     BeginsAnew,
 }
 
-/// A command of the node itself, which is another one whenever it is made later.
-fn command_of(node: &NodeId, client: ClientId, operation: Operation) -> Bytes {
-    let now = unix_time_ms();
-    let command = Command {
-        group: GROUP,
-        request: Request { client, number: now },
-        at_ms: now,
-        who: node.to_string(),
-        operation,
-    };
-    encode_command(&command).expect("a node says little of itself").into()
-}
-
 impl Participant {
     /// A node that is about to take part.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
@@ -158,6 +150,7 @@ impl Participant {
             opened: Notify::new(),
             observer: OnceLock::new(),
             directory: OnceLock::new(),
+            numbers: Numbers::default(),
             dumped: Mutex::default(),
             joining: OnceLock::new(),
             founding: false.into(),
@@ -232,11 +225,11 @@ impl Participant {
         self.opens_no_more();
         match taken {
             Ok((group, identity)) => {
-                let client = ClientId(identity.directory.0);
+                let author = self.author(ClientId(identity.directory.0));
                 let work = async {
                     self.enter_layout().await;
                     self.enter(identity, &group).await;
-                    voters::tend(&self.node, client, &group, &self.peers.layout).await;
+                    voters::tend(author, &group, &self.peers.layout).await;
                 };
                 let stopped = tokio::select! {
                     biased;
@@ -251,6 +244,11 @@ impl Participant {
                 tracing::error!(error = %trouble, "this node takes no part in the catalog");
             }
         }
+    }
+
+    /// This node, as one of its clients.
+    fn author(&self, client: ClientId) -> Author<'_> {
+        Author { node: &self.node, client, numbers: &self.numbers }
     }
 
     async fn take_part(
@@ -350,6 +348,21 @@ impl Participant {
 
     fn trouble(&self) -> String {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has another node lead, if this one does: it is about to stop, and nobody is to wait for its
+    /// silence. It goes on answering meanwhile.
+    pub(crate) async fn hand_over(&self) {
+        let Some(group) = self.group.load_full() else { return };
+        match group.step_down(limits::CATALOG_HAND_OVER_TIMEOUT).await {
+            Ok(Some(next)) => {
+                tracing::info!(to = next.node, "handed the catalog's leadership over")
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "stops without having handed the catalog's leadership over");
+            }
+        }
     }
 
     /// Stops taking part; what was acknowledged is on the disk.

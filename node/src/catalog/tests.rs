@@ -3,7 +3,7 @@
 use gitstratum_catalog::command::JoinNode;
 use gitstratum_catalog::encode::decode_reply;
 use gitstratum_catalog::ids::{DirectoryId, RaftId};
-use gitstratum_catalog::{Outcome, Reply};
+use gitstratum_catalog::{Operation, Outcome, Reply, Request};
 use gitstratum_cluster::transport::{Lease, Want};
 use gitstratum_core::placement::{Layout, Member};
 use gitstratum_core::replica::NodeError;

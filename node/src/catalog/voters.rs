@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use gitstratum_catalog::encode::decode_reply;
 use gitstratum_catalog::entity::NodeState;
-use gitstratum_catalog::ids::ClientId;
 use gitstratum_catalog::{Operation, Reply};
 use gitstratum_consensus::{Group, GroupStatus, Member};
 use gitstratum_core::limits;
 use gitstratum_core::placement::{CurrentLayout, Layout, MemberState, NodeId};
 
+use super::Catalog;
+use super::author::Author;
 use super::layouts::unknown;
-use super::{Catalog, command_of};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -23,13 +23,9 @@ const VOTERS_MAX: usize = 7;
 /// A learner that lacks no more entries than this can vote.
 const LAG_MAX: u64 = 100;
 
-/// Looks after the members while this one leads. Never ends. `client` is who its commands are from.
-pub(super) async fn tend(
-    node: &NodeId,
-    client: ClientId,
-    group: &Group<Catalog>,
-    layout: &CurrentLayout,
-) {
+/// Looks after the members while this one leads. Never ends.
+pub(super) async fn tend(author: Author<'_>, group: &Group<Catalog>, layout: &CurrentLayout) {
+    let node = author.node;
     let mut contradicted = None;
     loop {
         tokio::time::sleep(PAUSE).await;
@@ -41,11 +37,11 @@ pub(super) async fn tend(
         if let Some(unknown) = unknown(group, &in_force)
             && contradicted != Some(unknown.version)
         {
-            contradicted = adopt(node, client, group, unknown).await;
+            contradicted = adopt(author, group, unknown).await;
         }
         let known = group.with_local(known);
         let step = next_step(&status, &known, &in_force);
-        if let Err(error) = take(node, client, group, &step).await {
+        if let Err(error) = take(author, group, &step).await {
             tracing::warn!(%node, ?step, error, "the members of the catalog stay as they are");
         }
     }
@@ -53,15 +49,11 @@ pub(super) async fn tend(
 
 /// Has the catalog take note of a layout that is in force; gives its version where that is refused,
 /// which it will always be.
-async fn adopt(
-    node: &NodeId,
-    client: ClientId,
-    group: &Group<Catalog>,
-    layout: Arc<Layout>,
-) -> Option<u64> {
-    let version = layout.version;
-    match propose(node, client, group, Operation::AdoptLayout(layout)).await {
+async fn adopt(author: Author<'_>, group: &Group<Catalog>, layout: Arc<Layout>) -> Option<u64> {
+    let (version, node) = (layout.version, author.node);
+    match propose(author, group, Operation::AdoptLayout(layout)).await {
         Ok(Reply::Done(_)) => None,
+        Ok(reply) if author.is_behind(&reply) => None,
         Ok(Reply::Refused(error)) => {
             tracing::error!(%node, version, %error, "the catalog does not take the layout in force");
             Some(version)
@@ -93,19 +85,14 @@ enum Step {
     Note(NodeId, NodeState),
 }
 
-async fn take(
-    node: &NodeId,
-    client: ClientId,
-    group: &Group<Catalog>,
-    step: &Step,
-) -> Result<(), String> {
+async fn take(author: Author<'_>, group: &Group<Catalog>, step: &Step) -> Result<(), String> {
     let changed = match step {
         Step::Nothing => return Ok(()),
         Step::Add(member) => group.add_learner(member.clone()).await,
         Step::Vote(voters) => group.set_voters(voters.clone()).await,
         Step::HandOver(to) => group.hand_over(*to).await,
         Step::Forget(members) => group.remove_learners(members.clone()).await,
-        Step::Note(of, state) => return note(node, client, group, of, *state).await,
+        Step::Note(of, state) => return note(author, group, of, *state).await,
     };
     changed.map_err(|error| error.to_string())?;
     tracing::info!(?step, "the members of the catalog changed");
@@ -113,33 +100,35 @@ async fn take(
 }
 
 async fn note(
-    node: &NodeId,
-    client: ClientId,
+    author: Author<'_>,
     group: &Group<Catalog>,
     of: &NodeId,
     state: NodeState,
 ) -> Result<(), String> {
     let operation = Operation::SetNodeState { node: of.to_string(), state };
-    let done = propose(node, client, group, operation).await?.into_result();
+    let reply = propose(author, group, operation).await?;
+    // Then the next attempt is not.
+    author.is_behind(&reply);
+    let done = reply.into_result();
     done.map(drop).map_err(|refused| refused.to_string())
 }
 
 async fn propose(
-    node: &NodeId,
-    client: ClientId,
+    author: Author<'_>,
     group: &Group<Catalog>,
     operation: Operation,
 ) -> Result<Reply, String> {
-    let command = command_of(node, client, operation);
+    let command = author.command(operation);
     let proposed = group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await;
     let reply = proposed.map_err(|error| error.to_string())?.reply;
     decode_reply(&reply).map_err(|error| error.to_string())
 }
 
 fn next_step(status: &GroupStatus, known: &Known, layout: &Layout) -> Step {
-    let [voters] = &status.voters[..] else {
-        // A change is under way.
-        return Step::Nothing;
+    let voters = match &status.voters[..] {
+        [voters] => voters,
+        [.., next] => return completion(status, next),
+        [] => return Step::Nothing,
     };
     let missing = known.iter().find(|(id, _)| !status.nodes.contains_key(id));
     if let Some((id, (node, _))) = missing {
@@ -153,13 +142,10 @@ fn next_step(status: &GroupStatus, known: &Known, layout: &Layout) -> Step {
         if wanted.difference(voters).any(|id| !can_vote(status, *id)) {
             return Step::Nothing;
         }
-        return match wanted.contains(&status.member) {
-            true => Step::Vote(wanted),
-            // Leadership moves before a leader is removed.
-            false => {
-                let fit = wanted.iter().find(|id| voters.contains(id) && can_vote(status, **id));
-                fit.map_or_else(|| Step::Vote(&wanted | voters), |id| Step::HandOver(*id))
-            }
+        return match heir(status, &wanted) {
+            Heir::Ourselves => Step::Vote(wanted),
+            Heir::Other(id) => Step::HandOver(id),
+            Heir::Nobody => Step::Vote(&wanted | voters),
         };
     }
     let forgotten = |id: &&u64| !known.contains_key(id) && !voters.contains(id);
@@ -172,6 +158,33 @@ fn next_step(status: &GroupStatus, known: &Known, layout: &Layout) -> Step {
     // Who votes first, so that there is a voter at every moment.
     let wrong = wrong.min_by_key(|(id, _)| !voters.contains(id));
     wrong.map_or(Step::Nothing, |(id, (node, _))| Step::Note(node.clone(), part(id)))
+}
+
+/// Completes a change that another leader began, and did not come to the end of: nobody else does.
+fn completion(status: &GroupStatus, next: &BTreeSet<u64>) -> Step {
+    match heir(status, next) {
+        Heir::Ourselves => Step::Vote(next.clone()),
+        Heir::Other(id) => Step::HandOver(id),
+        Heir::Nobody => Step::Nothing,
+    }
+}
+
+/// Who is to lead when these vote.
+enum Heir {
+    Ourselves,
+    Other(u64),
+    Nobody,
+}
+
+/// The present leader if it is among them: leadership moves before a leader is removed. Else one of
+/// them that votes now, and has nearly all of the log.
+fn heir(status: &GroupStatus, wanted: &BTreeSet<u64>) -> Heir {
+    if wanted.contains(&status.member) {
+        return Heir::Ourselves;
+    }
+    let votes = |id: &u64| status.voters.iter().all(|voters| voters.contains(id));
+    let fit = wanted.iter().copied().find(|id| votes(id) && can_vote(status, *id));
+    fit.map_or(Heir::Nobody, Heir::Other)
 }
 
 /// Who is to vote: an odd number of the active members, those that do already first.

@@ -127,6 +127,14 @@ pub async fn serve(
         catching_up,
         catalog,
     });
+    let leaving = participant.clone();
+    let shutdown = async move {
+        shutdown.await;
+        // First, while it still answers whoever asks and whoever is to lead.
+        if let Some(participant) = leaving {
+            participant.hand_over().await;
+        }
+    };
     // Peers are served until the last push is answered.
     let shutdown = async move {
         shutdown.await;

@@ -3,17 +3,21 @@
 //! A scenario that a control passes with every seed proves nothing about what that control
 //! lacks; nor does one that fails when nothing is taken away: from the testbed's own pool where
 //! the control is one, and from the product where it is not.
+//!
+//! A panic is no verdict. Where a control has the nodes' disks lie, it may be what an assertion made
+//! of that, and another seed has to show the weakness to a checker; so does the trace up to the
+//! panic, since what it shows of safety stays true. Elsewhere a panic says that the code is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use super::CommandError;
 use super::output::Progress;
-use crate::runner::{in_parallel, run_once, run_weakened};
+use crate::runner::{Run, in_parallel, run_once, run_weakened};
 use crate::scenario::{Control, Plan, Weakens, load_all};
-use crate::verdict::Verdict;
+use crate::verdict::{Class, Verdict};
 
 /// Exit code when a control passes.
 const EXIT_PROVES_NOTHING: u8 = 1;
@@ -21,7 +25,7 @@ const EXIT_PROVES_NOTHING: u8 = 1;
 /// How a control was found out.
 struct Caught {
     seed: u64,
-    /// The first of what was wrong, in words.
+    /// The first of what was wrong, in words, and what else was.
     why: String,
     /// What the seed shows.
     shows: Shows,
@@ -68,13 +72,14 @@ pub(super) fn controls(
 /// The first seed that shows the weakness; failing that, the first with which the run did
 /// not pass.
 fn first_that_catches(plan: &Plan, control: Control, seeds: &Range<u64>) -> Option<Caught> {
-    let mut first = None;
+    let mut first: Option<Caught> = None;
     for seed in seeds.clone() {
         let run = run_weakened(plan, control, seed);
+        let is_shown = run.violations.iter().any(|violation| violation.class == Class::Safety);
         let shows = match run.verdict {
             Verdict::Pass => continue,
-            Verdict::Panicked => Shows::Panic,
-            Verdict::Fail | Verdict::Stuck => {
+            Verdict::Panicked if !is_shown || control.weakens() != Weakens::Nodes => Shows::Panic,
+            Verdict::Panicked | Verdict::Fail | Verdict::Stuck => {
                 let whole = match control.weakens() {
                     Weakens::Pool => run_weakened(plan, Control::Whole, seed),
                     Weakens::Client | Weakens::Nodes => run_once(plan, seed),
@@ -82,14 +87,31 @@ fn first_that_catches(plan: &Plan, control: Control, seeds: &Range<u64>) -> Opti
                 if whole.verdict == Verdict::Pass { Shows::Weakness } else { Shows::Nothing }
             }
         };
-        let why = run.violations.first().map(ToString::to_string).unwrap_or_default();
-        let caught = Caught { seed, why, shows };
-        if shows != Shows::Nothing {
+        let caught = Caught { seed, why: words(&run), shows };
+        let goes_on = match shows {
+            Shows::Weakness => false,
+            Shows::Nothing => true,
+            Shows::Panic => control.weakens() == Weakens::Nodes,
+        };
+        if !goes_on {
             return Some(caught);
         }
-        first.get_or_insert(caught);
+        if first.as_ref().is_none_or(|first| first.shows != Shows::Panic) {
+            first = Some(caught);
+        }
     }
     first
+}
+
+/// The first violation of a run, and the other rules that were broken.
+fn words(run: &Run) -> String {
+    let Some(first) = run.violations.first() else { return String::new() };
+    let others: BTreeSet<&str> = run.violations.iter().map(|violation| violation.rule).collect();
+    let others: Vec<&str> = others.into_iter().filter(|rule| *rule != first.rule).collect();
+    match others.is_empty() {
+        true => first.to_string(),
+        false => format!("{first} (and: {})", others.join(", ")),
+    }
 }
 
 fn print(

@@ -277,6 +277,11 @@ pub enum Action {
     },
     /// Makes the next version of the layout, and tells nodes.
     Layout(LayoutChange),
+    /// Makes a repository with many refs, which nobody updates, and which is read when all is over.
+    Bulk {
+        /// So many.
+        refs: u32,
+    },
     /// Deletes acknowledged objects on every node that runs, once nobody asks for them.
     Delete {
         /// Such a share of them, 0.0 to 1.0.

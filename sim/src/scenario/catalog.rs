@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::check::{Checked, Problem, not_zero, share, within};
-use super::{MillisRange, Time};
+use super::{MillisRange, Time, is_default};
 
 /// Stands, where a step names nodes, for the node that leads the catalog's group in that moment.
 pub const LEADER: &str = "leader";
@@ -42,6 +42,11 @@ pub struct CatalogPlan {
     pub updates_min: u64,
     /// Least number of times that a node went on from another's snapshot.
     pub snapshots_min: u64,
+    /// The longest time under load in which no update is acknowledged; not looked at if not given.
+    pub gap_max: Option<Time>,
+    /// Who votes when the load begins, and then after each change; not looked at if not given.
+    #[serde(skip_serializing_if = "is_default")]
+    pub voters: Vec<Vec<String>>,
 }
 
 impl Default for CatalogPlan {
@@ -59,6 +64,8 @@ impl Default for CatalogPlan {
             agree_within: Time(Duration::from_secs(10)),
             updates_min: 100,
             snapshots_min: 0,
+            gap_max: None,
+            voters: Vec::new(),
         }
     }
 }
@@ -79,7 +86,7 @@ impl CatalogPlan {
         (1..=self.refs).map(|number| format!("refs/heads/b{number}")).collect()
     }
 
-    pub(super) fn check(&self) -> Checked {
+    pub(super) fn check(&self, nodes: &[String]) -> Checked {
         within("catalog.clients", self.clients, 1, 100)?;
         within("catalog.repositories", self.repositories, 1, 100)?;
         within("catalog.refs", self.refs, 2, 100)?;
@@ -87,6 +94,10 @@ impl CatalogPlan {
         share("catalog.atomic_share", self.atomic_share)?;
         not_zero("catalog.snapshot_bytes", self.snapshot_bytes)?;
         not_zero("catalog.agree_within", Some(self.agree_within))?;
+        not_zero("catalog.gap_max", self.gap_max)?;
+        if let Some(name) = self.voters.iter().flatten().find(|name| !nodes.contains(name)) {
+            return Err(Problem::new("catalog.voters", format!("no node {name:?}")));
+        }
         if let Some(heartbeat_ms) = self.heartbeat_ms {
             within("catalog.heartbeat_ms", heartbeat_ms, 10, 3_600_000)?;
         }

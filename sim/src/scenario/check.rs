@@ -48,7 +48,8 @@ pub(super) fn check(plan: &Plan) -> Checked {
     disk(&plan.disk)?;
     store(&plan.store)?;
     repair(&plan.repair)?;
-    plan.catalog.as_ref().map_or(Ok(()), super::CatalogPlan::check)?;
+    let nodes = plan.node_names();
+    plan.catalog.as_ref().map_or(Ok(()), |catalog| catalog.check(&nodes))?;
     plan.git.as_ref().map_or(Ok(()), |git| git.check(plan.catalog.is_some()))?;
     workload(&plan.workload, plan.cluster.zones)?;
     expect(&plan.expect)?;
@@ -72,6 +73,10 @@ pub(super) fn check(plan: &Plan) -> Checked {
             let what = "there is no [firewall] to forget anything";
             return Err(Problem::new("action", what).in_step(index));
         }
+        if matches!(step.action, Action::Bulk { .. }) && plan.catalog.is_none() {
+            let what = "there is no [catalog] to have repositories";
+            return Err(Problem::new("action", what).in_step(index));
+        }
     }
     layouts::check(&plan.cluster, &plan.steps).map_err(|(index, problem)| {
         Problem::new(format!("step[{index}]"), format!("makes no layout: {problem}"))
@@ -80,9 +85,11 @@ pub(super) fn check(plan: &Plan) -> Checked {
 }
 
 fn cluster(plan: &ClusterPlan) -> Checked {
-    let ClusterPlan { nodes, replicas, write_quorum, .. } = *plan;
+    let ClusterPlan { nodes, active, replicas, write_quorum, .. } = *plan;
     within("cluster.nodes", nodes, 1, 100)?;
-    within("cluster.replicas", replicas, 1, nodes)?;
+    let active = active.unwrap_or(nodes);
+    within("cluster.active", active, 1, nodes)?;
+    within("cluster.replicas", replicas, 1, active)?;
     within("cluster.write_quorum", write_quorum, 1, replicas)?;
     within("cluster.read_quorum", plan.read_quorum, replicas + 1 - write_quorum, replicas)?;
     within("cluster.zones", plan.zones, 1, nodes)
@@ -170,7 +177,7 @@ fn check_field(field: &str, value: &Value, names: Names) -> Result<(), String> {
             let Names { nodes, clients, .. } = names;
             format!("no machine {name:?}: n1 to n{nodes}, c1 to c{clients}")
         }),
-        "times" | "factor" | "bits" | "callers" => match value.as_integer() {
+        "times" | "factor" | "bits" | "callers" | "refs" => match value.as_integer() {
             Some(number) if !(1..=TIMES_MAX).contains(&number) => {
                 Err(format!("{number} is not from 1 to {TIMES_MAX}"))
             }

@@ -69,6 +69,13 @@ pub enum Control {
     LocalReads,
     /// A client of the catalog that gives a command another number when it sends it again.
     RenumberedRetry,
+    /// A client of the catalog that reads from whoever says that it leads, without asking others
+    /// whether it does.
+    UnconfirmedReads,
+    /// Nodes that are killed when they are asked to stop.
+    AbruptStop,
+    /// A disk that is replaced has everything but the catalog's log, and the votes in it.
+    ForgottenVote,
     /// Nodes whose disks do not sync the log of the catalog, and say that they did.
     UnsyncedLog,
     /// Nodes whose disks do not sync what they store, and say that they did.
@@ -98,7 +105,7 @@ pub enum Weakens {
 
 impl Control {
     /// All that a scenario can name.
-    pub const ALL: [Control; 34] = [
+    pub const ALL: [Control; 37] = [
         Control::NoExpiry,
         Control::NoOverlap,
         Control::NoEviction,
@@ -126,6 +133,9 @@ impl Control {
         Control::DamagedAsAbsent,
         Control::LocalReads,
         Control::RenumberedRetry,
+        Control::UnconfirmedReads,
+        Control::AbruptStop,
+        Control::ForgottenVote,
         Control::UnsyncedLog,
         Control::UnsyncedSegments,
         Control::UncheckedConnectivity,
@@ -166,6 +176,9 @@ impl Control {
             Control::DamagedAsAbsent => "damaged-as-absent",
             Control::LocalReads => "local-reads",
             Control::RenumberedRetry => "renumbered-retry",
+            Control::UnconfirmedReads => "unconfirmed-reads",
+            Control::AbruptStop => "abrupt-stop",
+            Control::ForgottenVote => "forgotten-vote",
             Control::UnsyncedLog => "unsynced-log",
             Control::UnsyncedSegments => "unsynced-segments",
             Control::UncheckedConnectivity => "unchecked-connectivity",
@@ -200,6 +213,7 @@ impl Control {
             | Control::DamagedAsAbsent
             | Control::LocalReads
             | Control::RenumberedRetry
+            | Control::UnconfirmedReads
             | Control::UncheckedConnectivity => Weakens::Client,
             Control::NoDelivery
             | Control::NoAntiEntropy
@@ -208,6 +222,8 @@ impl Control {
             | Control::NoCompaction
             | Control::UnsyncedCompaction
             | Control::NoClusterId
+            | Control::AbruptStop
+            | Control::ForgottenVote
             | Control::UnsyncedLog
             | Control::UnsyncedSegments
             | Control::ReportBeforeCommit

@@ -83,11 +83,13 @@ impl LayoutChange {
 /// # Errors
 /// [`LayoutError`].
 pub fn first_layout(plan: &ClusterPlan, port: u16) -> Result<Layout, LayoutError> {
+    let active = plan.active.unwrap_or(plan.nodes);
     let member = |number: usize| {
         let name = format!("n{number}");
         let (address, zone) =
             (format!("{name}:{port}"), format!("z{}", (number - 1) % plan.zones + 1));
-        Member::active(NodeId::new(name), address, zone, 1)
+        let state = if number > active { MemberState::Draining } else { MemberState::Active };
+        Member { state, ..Member::active(NodeId::new(name), address, zone, 1) }
     };
     let members = (1..=plan.nodes).map(member).collect();
     Layout::first((plan.replicas, plan.write_quorum, plan.read_quorum), members).validated()

@@ -64,6 +64,9 @@ pub struct Plan {
 pub struct ClusterPlan {
     /// How many nodes.
     pub nodes: usize,
+    /// So many of them, the first, are active in the first layout; the others drain, so they hold
+    /// no objects and do not vote. All are active if not given.
+    pub active: Option<usize>,
     /// Replication factor N.
     pub replicas: usize,
     /// Write quorum W.
@@ -306,6 +309,14 @@ impl Plan {
     /// Whether a step deletes.
     pub fn deletes(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Delete { .. }))
+    }
+
+    /// Refs of the repository that nobody updates, if a step makes it.
+    pub fn bulk_refs(&self) -> Option<u32> {
+        self.steps.iter().find_map(|step| match step.action {
+            Action::Bulk { refs } => Some(refs),
+            _ => None,
+        })
     }
 
     /// Names of the nodes.

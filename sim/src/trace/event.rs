@@ -138,6 +138,8 @@ pub enum Event {
         /// Whether the node can store objects all the same.
         stores: bool,
     },
+    /// A node drains in the first layout: it begins with nothing, while others serve.
+    Idle,
     /// A node's disk is replaced by an empty one.
     DiskReplaced,
     /// A node's disk is well again. What rotted stays so.
@@ -308,15 +310,33 @@ pub enum Event {
         /// A hash of the reply.
         reply: String,
     },
+    /// Other nodes vote on the catalog than before.
+    Voters {
+        /// These.
+        voters: Vec<String>,
+    },
     /// The catalog as the actor has it, when all nodes should have the same.
     CatalogState {
         /// The position of the last command.
         position: u64,
         /// A hash of all of it.
         digest: String,
+        /// The version of the layout that it has.
+        layout: Option<u64>,
     },
     /// The actor has no catalog then, or has it no longer.
     NoCatalog,
+    /// The actor left the layout: whatever it has of the catalog, it need not be what others have.
+    LeftCatalog,
+    /// What is left of the repository that nobody updates.
+    BulkRefs {
+        /// Refs that it was made with.
+        made: u32,
+        /// Refs that are as they were made.
+        found: u32,
+        /// Refs that are not.
+        others: u32,
+    },
     /// A Git client made objects, which it is about to push.
     GitMade {
         /// All of them.

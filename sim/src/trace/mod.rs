@@ -93,6 +93,12 @@ pub struct CatalogSetting {
     pub updates_min: u64,
     /// `catalog.snapshots_min`.
     pub snapshots_min: u64,
+    /// `catalog.gap_max` in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_max_us: Option<u64>,
+    /// `catalog.voters`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub voters: Vec<Vec<String>>,
 }
 
 /// What Git clients have to come to.

@@ -7,6 +7,10 @@
 //! A layout that comes into force during a call moves its objects. Then a quorum must be in reach
 //! by every layout that the call may have gone by: the ones of its beginning, those of its end,
 //! and what was between, which those of its end still name.
+//!
+//! A get of what nobody has put before asks for more: "not found" wants a quorum that proves it. A
+//! node that began with an empty disk among others says that its "absent" proves nothing until it
+//! was compared with all of them, however long one of them is away. It is not counted there.
 
 use super::history::{History, Operation};
 use super::{Class, Violation};
@@ -44,16 +48,21 @@ pub(super) struct Failure<'a> {
 /// All of them, where a node that is back counts as in reach after `recovery_us`.
 pub(super) fn failures<'a>(history: &'a History<'a>, recovery_us: u64) -> Vec<Failure<'a>> {
     let mut failures = Vec::new();
+    let acked = history.first_acked();
     for (operation, object, outcome, at_us) in history.put_answers().chain(history.get_answers()) {
         let (Outcome::PutFailed { error, .. } | Outcome::Unavailable { error }) = outcome else {
             continue;
         };
         let (client, began_us) = (operation.client, operation.began_us);
-        let stays =
-            |node: &&String| history.reachable_after(recovery_us, (node, client), began_us, at_us);
+        let is_put = operation.call.is_put();
+        let was_acked = acked.get(object.id.as_str()).is_some_and(|&acked| acked <= began_us);
+        let wants_proof = !is_put && !was_acked;
+        let stays = |node: &&String| {
+            history.reachable_after(recovery_us, (node, client), began_us, at_us)
+                && !(wants_proof && history.began_empty(node, at_us))
+        };
         let in_reach: Vec<&String> = object.replicas.iter().filter(stays).collect();
         let count = |nodes: &[String]| nodes.iter().filter(stays).count();
-        let is_put = operation.call.is_put();
         let reaches = |placed: &Wanted, earlier_too: bool| {
             let needed = if is_put { placed.write_quorum } else { placed.read_quorum };
             let mut earlier = placed.earlier.iter().filter(|_| earlier_too);

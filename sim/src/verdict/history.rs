@@ -71,6 +71,8 @@ pub struct History<'a> {
     pub inspected: BTreeMap<&'a str, (&'a [String], &'a Outcome)>,
     /// The replicas of each object by the layout in force then.
     placed: BTreeMap<&'a str, &'a [String]>,
+    /// Nodes that drain in the first layout.
+    idle: BTreeSet<&'a str>,
     /// When the disk of a node was replaced by an empty one, for the last time.
     pub replaced: BTreeMap<&'a str, u64>,
     /// Nodes some of whose files rotted.
@@ -98,6 +100,7 @@ impl<'a> History<'a> {
             operations: BTreeMap::new(),
             inspected: BTreeMap::new(),
             placed: BTreeMap::new(),
+            idle: BTreeSet::new(),
             replaced: BTreeMap::new(),
             rotted: BTreeSet::new(),
             condemned: BTreeMap::new(),
@@ -164,6 +167,9 @@ impl<'a> History<'a> {
                 );
                 self.changes_us.push(record.at_us);
             }
+            Event::Idle => {
+                self.idle.insert(&record.actor);
+            }
             Event::DiskReplaced => {
                 self.replaced.insert(&record.actor, record.at_us);
             }
@@ -217,6 +223,25 @@ impl<'a> History<'a> {
     pub fn may_lack(&self, node: &str, id: &str, had_us: u64) -> bool {
         let replaced = self.was_replaced(node, had_us) && !self.is_placed(node, id);
         self.rotted.contains(node) || self.left.contains(node) || replaced
+    }
+
+    /// Whether a node had begun with an empty disk by then, while others served already: its disk
+    /// was replaced, or it held nothing from the start.
+    pub fn began_empty(&self, node: &str, at_us: u64) -> bool {
+        let replaced_us = self.replaced.get(node);
+        self.idle.contains(node) || replaced_us.is_some_and(|&replaced| replaced <= at_us)
+    }
+
+    /// When each object was acknowledged for the first time.
+    pub fn first_acked(&self) -> BTreeMap<&'a str, u64> {
+        let mut acked_us: BTreeMap<&str, u64> = BTreeMap::new();
+        for (_, object, outcome, at_us) in self.put_answers() {
+            if matches!(outcome, Outcome::Acked { .. }) {
+                let first_us = acked_us.entry(&object.id).or_insert(at_us);
+                *first_us = at_us.min(*first_us);
+            }
+        }
+        acked_us
     }
 
     /// Whether a node's disk was replaced by an empty one at that time or later.

@@ -7,6 +7,7 @@
 //! and the object's key alone. A failed operation is data, never a panic. This room
 //! judges nothing: it records what it asked for and what came back.
 
+pub mod bulk;
 pub mod git;
 mod ledger;
 mod objects;

@@ -23,6 +23,7 @@ use rand_chacha::ChaCha12Rng;
 use tokio::time::{Instant, sleep};
 
 use super::streams::{draw_duration, stream};
+use crate::broken::Claims;
 use crate::scenario::{CatalogPlan, Control};
 use crate::trace::{CatalogCall, CatalogOutcome, Event, Expected, Recorder, RefUpdate, RefVerdict};
 
@@ -45,7 +46,8 @@ pub struct RefWorker {
     client: Client,
     caller: CatalogClient,
     plan: CatalogPlan,
-    control: Option<Control>,
+    /// How it is careless, and who says that it leads.
+    careless: Option<(Control, Claims)>,
     recorder: Recorder,
     /// Who is asked.
     nodes: Vec<NodeId>,
@@ -64,7 +66,7 @@ impl RefWorker {
         seed: u64,
         (number, machine): (usize, &str),
         client: Client,
-        (plan, control): (CatalogPlan, Option<Control>),
+        (plan, careless): (CatalogPlan, Option<(Control, Claims)>),
         recorder: Recorder,
     ) -> Self {
         let mut rng = stream(seed, &format!("catalog/{machine}"));
@@ -77,7 +79,7 @@ impl RefWorker {
             machine: machine.to_owned(),
             client,
             plan,
-            control,
+            careless,
             recorder,
             repositories: BTreeMap::new(),
             values: BTreeMap::new(),
@@ -250,13 +252,26 @@ impl RefWorker {
         self.end(op, outcome);
     }
 
-    /// What the cluster agreed on; or, with the control, what one node has.
-    async fn ask(&self, query: &Query) -> Result<Answer, CallError> {
-        if self.control != Some(Control::LocalReads) {
-            return self.caller.ask(query).await;
-        }
-        let answer = self.client.catalog_query(encode_query(query).into(), true).await?;
+    /// What the cluster agreed on; or, with a control, what one node has, or one that says that it
+    /// leads.
+    async fn ask(&mut self, query: &Query) -> Result<Answer, CallError> {
+        let asked = match &self.careless {
+            Some((Control::LocalReads, _)) => self.client.clone(),
+            Some((Control::UnconfirmedReads, claims)) => {
+                let claiming = claims.now();
+                if claiming.is_empty() {
+                    return self.caller.ask(query).await;
+                }
+                self.client.asking_first(&claiming[self.choices.random_range(0..claiming.len())])
+            }
+            _ => return self.caller.ask(query).await,
+        };
+        let answer = asked.catalog_query(encode_query(query).into(), true).await?;
         Ok(decode_answer(&answer)?)
+    }
+
+    fn has_control(&self, wanted: Control) -> bool {
+        self.careless.as_ref().is_some_and(|(control, _)| *control == wanted)
     }
 
     /// Has a command done; of those whose end is not known some are sent again.
@@ -269,10 +284,10 @@ impl RefWorker {
             }
             let node = self.choices.random_range(0..self.nodes.len());
             self.caller.ask_first(&self.nodes[node]);
-            done = match self.control {
-                Some(Control::RenumberedRetry) => self.caller.call(operation.clone()).await,
+            done = match self.has_control(Control::RenumberedRetry) {
+                true => self.caller.call(operation.clone()).await,
                 // Nothing was done this time, but it may have been before.
-                _ => match self.caller.again(operation.clone()).await {
+                false => match self.caller.again(operation.clone()).await {
                     Err(error) if !is_unknown(&error) && !is_refusal(&error) => {
                         Err(AskError::Unknown(error.to_string()).into())
                     }
@@ -311,13 +326,13 @@ fn update(update: &RefUpdate) -> Update {
 }
 
 /// The object that stands for a value: nobody looks whether there is one.
-fn id_of(value: u64) -> ObjectId {
+pub(super) fn id_of(value: u64) -> ObjectId {
     let mut bytes = [0; 20];
     bytes[..8].copy_from_slice(&value.to_be_bytes());
     ObjectId::from_bytes(&bytes).expect("as long as an id")
 }
 
-fn value_of(target: &RefTarget) -> Option<u64> {
+pub(super) fn value_of(target: &RefTarget) -> Option<u64> {
     match target {
         RefTarget::Object(id) => Some(id.prefix_u64()),
         RefTarget::Symbolic(_) => None,

@@ -1,14 +1,16 @@
 //! The catalog of a run: who leads, whether all nodes have the same state, and its clients.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use gitstratum::catalog::Participant;
+use gitstratum::catalog::{CatalogClient, Participant};
+use gitstratum_catalog::State;
 use gitstratum_catalog::encode::snapshot;
 use gitstratum_consensus::{Applied, GroupStatus, Observer};
+use gitstratum_core::placement::{MemberState, NodeId};
 use gitstratum_host::Host;
 use gitstratum_host::disk::Fault;
 use sha2::{Digest, Sha256};
@@ -16,14 +18,19 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client_group::{Begin, ClientGroup, GroupClient};
+use super::cluster::lock;
 use super::connecting::connect_plainly;
+use super::layouts::MACHINE;
 use super::{Cluster, Run, inspection};
+use crate::broken::Claims;
 use crate::scenario::{FOLLOWER, LEADER};
 use crate::trace::{Event, Recorder};
 use crate::workload::{RefWorker, stream};
 
 /// How often the nodes are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How soon a process ends that has nothing to do any more.
+const SHORTLY: Duration = Duration::from_millis(1);
 /// Voters of a group, at most.
 const VOTERS_MAX: usize = 7;
 /// Bytes of a hash that tell a few thousand commands apart.
@@ -52,9 +59,18 @@ fn hash<B: AsRef<[u8]>>(parts: impl IntoIterator<Item = B>) -> String {
     hex::encode(&hasher.finalize()[..HASH_BYTES])
 }
 
-/// The position of a node's catalog, and a hash of all of it.
-fn state_of(participant: &Participant) -> Option<(u64, String)> {
-    participant.with_local(|state| (state.head().position, hash(snapshot(state))))
+/// Whether a node says that it leads.
+fn leads(status: &GroupStatus) -> bool {
+    status.leader.as_ref().is_some_and(|leader| leader.id == status.member)
+}
+
+/// The names of those who vote, where that is settled.
+fn voters(status: &GroupStatus) -> Option<Vec<String>> {
+    let [voters] = &status.voters[..] else { return None };
+    let mut names: Vec<String> =
+        voters.iter().filter_map(|id| status.nodes.get(id).cloned()).collect();
+    names.sort();
+    Some(names)
 }
 
 impl Cluster {
@@ -70,11 +86,44 @@ impl Cluster {
 
     /// The node that leads, or the one that says so in the latest term.
     fn leader(&self) -> Option<String> {
-        let statuses = self.group_statuses().into_iter();
-        let leads = |(_, status): &(String, GroupStatus)| {
-            status.leader.as_ref().is_some_and(|leader| leader.id == status.member)
-        };
-        statuses.filter(leads).max_by_key(|(_, status)| status.term).map(|(node, _)| node)
+        self.leading().map(|(node, _)| node)
+    }
+
+    fn leading(&self) -> Option<(String, GroupStatus)> {
+        let statuses = self.group_statuses().into_iter().filter(|(_, status)| leads(status));
+        statuses.max_by_key(|(_, status)| status.term)
+    }
+
+    /// Who says that it leads, at any moment.
+    fn claims(&self) -> Claims {
+        let changes = Arc::downgrade(&self.changes);
+        Claims::new(move || {
+            let Some(changes) = changes.upgrade() else { return Vec::new() };
+            let participants = lock(&changes).participants.clone();
+            let says = |participant: &Weak<Participant>| {
+                let status = participant.upgrade().and_then(|participant| participant.status());
+                status.is_some_and(|status| leads(&status))
+            };
+            let claiming = participants.iter().filter(|(_, participant)| says(participant));
+            claiming.map(|(node, _)| NodeId::new(node.as_str())).collect()
+        })
+    }
+
+    /// Records who votes whenever that has changed, where the scenario wants to know. Never ends.
+    pub(super) async fn watch_voters(&self, run: &Run) {
+        let wanted = run.plan.catalog.as_ref().is_some_and(|catalog| !catalog.voters.is_empty());
+        if !wanted {
+            return std::future::pending().await;
+        }
+        let mut last = None;
+        loop {
+            let now = self.leading().and_then(|(_, status)| voters(&status));
+            if let Some(voters) = now.filter(|now| last.as_ref() != Some(now)) {
+                last = Some(voters.clone());
+                self.recorder.record("world", Event::Voters { voters });
+            }
+            sleep(LOOK_INTERVAL).await;
+        }
     }
 
     /// The names of nodes, with those that stand for a part put in their place: the first node
@@ -97,7 +146,7 @@ impl Cluster {
 
     /// Waits until all nodes are members, and as many vote as should.
     pub(super) async fn catalog_formed(&self, within: Duration) -> bool {
-        let most = self.nodes.len().min(VOTERS_MAX);
+        let most = self.layout.in_state(MemberState::Active).count().min(VOTERS_MAX);
         let voters_wanted = most - usize::from(most.is_multiple_of(2));
         let is_formed = || {
             let statuses = self.group_statuses();
@@ -119,33 +168,57 @@ impl Cluster {
         formed
     }
 
-    /// Waits until all nodes have the same catalog, and records what each has then, or when the
-    /// time is over.
+    /// Waits until all nodes have the same catalog, with the layout in force, and records what each
+    /// has then, or when the time is over. A node that left the layout need not have it.
     pub(super) async fn record_catalog_states(&self, within: Duration) {
-        let states = || -> Vec<Option<(u64, String)>> {
-            let of = |node: &String| {
-                let participant = self.participant(node)?;
-                state_of(&participant)
+        let layout = self.changes().layout.clone().unwrap_or_else(|| self.layout.clone());
+        let has_left = |node: &String| !layout.is_read_from(&NodeId::new(node.as_str()));
+        let members: Vec<&String> = self.nodes.keys().filter(|node| !has_left(node)).collect();
+        let head = |node: &String| {
+            let head = |state: &State| {
+                (state.head().position, state.layout().map(|layout| layout.version))
             };
-            self.nodes.keys().map(of).collect()
+            self.participant(node)?.with_local(head)
         };
         let agreed = async {
             loop {
-                let states = states();
-                if states[0].is_some() && states.iter().all(|state| *state == states[0]) {
+                // Those whose disks were replaced have none, and never will.
+                let heads: BTreeSet<_> = members.iter().copied().filter_map(head).collect();
+                let is_newest =
+                    |(_, version): &(u64, Option<u64>)| *version >= Some(layout.version);
+                if heads.len() == 1
+                    && heads.iter().all(is_newest)
+                    && self.all_have(members.iter().copied())
+                {
                     return;
                 }
                 sleep(LOOK_INTERVAL).await;
             }
         };
         let _ = timeout(within, agreed).await;
-        for (node, state) in self.nodes.keys().zip(states()) {
-            let event = match state {
-                Some((position, digest)) => Event::CatalogState { position, digest },
-                None => Event::NoCatalog,
+        for node in self.nodes.keys() {
+            let digest = self
+                .participant(node)
+                .and_then(|participant| participant.with_local(|state| hash(snapshot(state))));
+            let event = match (head(node), digest) {
+                _ if has_left(node) => Event::LeftCatalog,
+                (Some((position, layout)), Some(digest)) => {
+                    Event::CatalogState { position, digest, layout }
+                }
+                _ => Event::NoCatalog,
             };
             self.recorder.record(node, event);
         }
+    }
+
+    /// Whether all of these have a catalog, but for those whose disks were replaced.
+    fn all_have<'a>(&self, mut nodes: impl Iterator<Item = &'a String>) -> bool {
+        let replaced = self.changes().replaced.clone();
+        nodes.all(|node| replaced.contains(node) || self.has_catalog(node))
+    }
+
+    fn has_catalog(&self, node: &str) -> bool {
+        self.participant(node).is_some_and(|participant| participant.status().is_some())
     }
 }
 
@@ -165,13 +238,14 @@ pub(super) async fn start_clients(run: &Run, cluster: &Cluster) -> ClientGroup {
     let Some(plan) = &run.plan.catalog else { return ClientGroup::default() };
     let begin = |(index, name): (usize, String)| -> (String, Begin) {
         let (run, plan, peers) = (run.clone(), plan.clone(), cluster.peers());
-        let machine = name.clone();
+        let (machine, claims) = (name.clone(), cluster.claims());
         let begin = move |host: Host| {
             async move {
                 let rng = stream(run.seed, &format!("client/{name}"));
                 let client = connect_plainly(&run, host.net, &peers, rng).await;
                 let numbered = (index + 1, name.as_str());
-                let (plan, recorder) = ((plan, run.control), run.recorder.clone());
+                let careless = run.control.map(|control| (control, claims));
+                let (plan, recorder) = ((plan, careless), run.recorder.clone());
                 let worker = RefWorker::new(run.seed, numbered, client, plan, recorder);
                 Box::new(worker) as Box<dyn GroupClient>
             }
@@ -197,4 +271,31 @@ pub(super) async fn read_catalog(run: &Run, cluster: &Cluster) -> Result<(), Str
         let _ = tell.send(reader.read_all().await);
     });
     told.await.unwrap_or_else(|_| Err("the inspecting process died".to_owned()))
+}
+
+/// Has a client of the catalog do something, in a process of its own on the operator's machine.
+pub(super) async fn with_client<T, F>(
+    run: &Run,
+    cluster: &Cluster,
+    purpose: String,
+    work: impl FnOnce(CatalogClient) -> F + Send + 'static,
+) -> Result<T, String>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, String>> + Send + 'static,
+{
+    let (tell, told) = oneshot::channel();
+    let (run, peers) = (run.clone(), cluster.peers());
+    let machine = cluster.client_machine(MACHINE);
+    while machine.is_running() {
+        // Whatever it did before has its result, and is about to end.
+        sleep(SHORTLY).await;
+    }
+    machine.start(move |host| async move {
+        let mut rng = stream(run.seed, &purpose);
+        let client = connect_plainly(&run, host.net, &peers, rng.clone()).await;
+        // The world may have given up waiting.
+        let _ = tell.send(work(CatalogClient::new(client, MACHINE, &mut rng)).await);
+    });
+    told.await.unwrap_or_else(|_| Err("the process died".to_owned()))
 }

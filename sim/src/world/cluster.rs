@@ -13,7 +13,7 @@ use gitstratum::config::{
 };
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
-use gitstratum_core::placement::{ClusterId, Layout, NodeId};
+use gitstratum_core::placement::{ClusterId, Layout, MemberState, NodeId};
 use gitstratum_host::Disk;
 use gitstratum_host::signal::Terminations;
 use gitstratum_host::simulated::{Link, Machine, Network};
@@ -64,7 +64,9 @@ pub struct Cluster {
     others: BTreeMap<String, Machine>,
     /// Nodes that listen.
     ready: watch::Sender<BTreeSet<String>>,
-    changes: Arc<Mutex<Changes>>,
+    pub(super) changes: Arc<Mutex<Changes>>,
+    /// Whether a process that is asked to stop is killed instead.
+    stops_abruptly: bool,
 }
 
 /// What the scenario changed so far.
@@ -95,6 +97,8 @@ pub(super) struct Changes {
     names: BTreeMap<String, Option<Ipv4Addr>>,
     /// The layout that was given out last, if it was changed at all.
     pub(super) layout: Option<Layout>,
+    /// Nodes whose disks were replaced.
+    pub(super) replaced: BTreeSet<String>,
     /// Nodes whose disks are slow, stalled or full.
     pub(super) troubled: BTreeSet<String>,
     /// How far clocks are ahead.
@@ -166,6 +170,7 @@ impl Cluster {
             others,
             ready: watch::Sender::new(BTreeSet::new()),
             changes: Arc::default(),
+            stops_abruptly: run.control == Some(Control::AbruptStop),
             first_link: link,
             network,
         };
@@ -292,6 +297,7 @@ impl Cluster {
     pub fn stop(&self, name: &str, by: Stop) {
         let machine = &self.nodes[name];
         match by {
+            Stop::Terminate if self.stops_abruptly => machine.crash(),
             Stop::Crash => machine.crash(),
             Stop::PowerOff => machine.power_off(),
             Stop::Terminate => {
@@ -328,9 +334,25 @@ impl Cluster {
         false
     }
 
+    /// Records who drains in the first layout.
+    pub fn record_idle(&self) {
+        for node in self.layout.in_state(MemberState::Draining) {
+            self.recorder.record(node.node_id.as_str(), Event::Idle);
+        }
+    }
+
     /// Waits until no node has to catch up: a cluster that nobody has used yet.
     pub async fn all_caught_up(&self, within: Duration) -> bool {
-        let pending = || self.changes().catching_up.values().any(|node| node.is_pending());
+        // A node that drains from the beginning on has nothing to catch up with.
+        let active = |node: &str| {
+            let member = self.layout.member(&NodeId::new(node));
+            member.is_some_and(|member| member.state == MemberState::Active)
+        };
+        let pending = || {
+            let changes = self.changes();
+            let mut nodes = changes.catching_up.iter().filter(|(node, _)| active(node));
+            nodes.any(|(_, node)| node.is_pending())
+        };
         let all = async {
             while pending() {
                 sleep(CAUGHT_UP_LOOK).await;
@@ -445,6 +467,6 @@ impl Cluster {
     }
 }
 
-fn lock(changes: &Mutex<Changes>) -> MutexGuard<'_, Changes> {
+pub(super) fn lock(changes: &Mutex<Changes>) -> MutexGuard<'_, Changes> {
     changes.lock().expect("a run that panicked goes no further")
 }

@@ -8,9 +8,11 @@ use rand::Rng;
 use rand::seq::IteratorRandom;
 use rand_chacha::ChaCha12Rng;
 
-use super::Cluster;
-use crate::scenario::{DiskOperations, DiskPlan, PowerLoss, StoreFile};
+use super::{Cluster, Run};
+use crate::broken::forget_votes;
+use crate::scenario::{Control, DiskOperations, DiskPlan, PowerLoss, StoreFile};
 use crate::trace::{Event, Stop};
+use crate::workload::stream;
 
 /// How the disks of a plan behave.
 pub(super) fn profile(plan: &DiskPlan) -> DiskProfile {
@@ -103,11 +105,18 @@ impl Cluster {
         drawn.cloned()
     }
 
-    /// Cuts a node's power and gives its machine an empty disk.
-    pub fn wipe(&self, name: &str) {
+    /// Cuts a node's power and gives its machine an empty disk; or, with the control that has it
+    /// so, one that lacks the log of the catalog alone.
+    pub async fn wipe(&self, run: &Run, name: &str) {
         self.stop(name, Stop::PowerOff);
-        self.disk(name).replaced();
+        let disk = self.disk(name);
+        let mut rng = stream(run.seed, &format!("forgetful/{name}"));
+        let forgets = run.control == Some(Control::ForgottenVote);
+        if !forgets || !forget_votes(&disk, &mut rng).await {
+            disk.replaced();
+        }
         self.recorder.record(name, Event::DiskReplaced);
+        self.changes().replaced.insert(name.to_owned());
     }
 
     /// Makes a node's disk so many times as slow as it was at first.

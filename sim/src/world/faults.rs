@@ -9,7 +9,7 @@ use rand::RngCore;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Clients, Cluster, Run, deletions};
+use super::{Clients, Cluster, Run, bulk, deletions};
 use crate::scenario::{Action, Direction, When};
 use crate::trace::{Event, Stop};
 use crate::workload::{draw_duration, stream};
@@ -106,7 +106,11 @@ impl World<'_> {
             Action::TruncateFile { nodes, file } => {
                 each(nodes, |node| cluster.truncate_file(node, *file, rng));
             }
-            Action::Wipe { nodes } => each(nodes, |node| cluster.wipe(node)),
+            Action::Wipe { nodes } => {
+                for node in nodes {
+                    cluster.wipe(run, node).await;
+                }
+            }
             Action::Slow { nodes, factor } => each(nodes, |node| cluster.slow(node, *factor)),
             Action::Stall { nodes, operations } => {
                 each(nodes, |node| cluster.stall(node, *operations));
@@ -120,6 +124,7 @@ impl World<'_> {
             Action::Dns { node, resolves } => cluster.dns_follows(node, *resolves),
             Action::DnsDelay { delay } => cluster.delay_names(**delay),
             Action::Layout(change) => cluster.change_layout(run, change).await,
+            Action::Bulk { refs } => bulk::make(run, cluster, *refs).await,
             Action::Delete { share } => deletions::delete(run, cluster, *share, rng).await,
             Action::StrikeCompactions { nodes, times, down_for } => {
                 let strikes = nodes.iter().map(|node| {

@@ -4,10 +4,14 @@
 
 use std::time::Duration;
 
+use gitstratum_catalog::Operation;
+use gitstratum_catalog::entity::NodeState;
 use gitstratum_cluster::membership;
 use gitstratum_core::placement::{ClusterId, Layout, MemberState};
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
+use super::catalog::with_client;
 use super::{Cluster, Run};
 use crate::broken::without_sources;
 use crate::scenario::{Control, LayoutChange};
@@ -17,6 +21,9 @@ use crate::trace::Event;
 pub(super) const MACHINE: &str = "operator";
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Between two attempts to have the catalog take note of a removal, and how many there are.
+const PAUSE: Duration = Duration::from_millis(250);
+const REMOVALS_MAX: usize = 60;
 
 impl Cluster {
     /// The newest version that was given out.
@@ -47,6 +54,31 @@ impl Cluster {
         let told = self.tell(told, change.tell.clone());
         // The run may have ended the operator's process with all others.
         let _ = told.await;
+        if run.plan.catalog.is_some() {
+            for node in &change.remove {
+                self.remove_from_catalog(run, node.clone()).await;
+            }
+        }
+    }
+
+    /// Has the catalog take note that a node left for good, as `gitstratum node remove` does.
+    async fn remove_from_catalog(&self, run: &Run, node: String) {
+        let purpose = format!("remove/{node}");
+        let removed = with_client(run, self, purpose, move |mut caller| async move {
+            let state = NodeState::Removed;
+            let operation = Operation::SetNodeState { node, state };
+            for _ in 0..REMOVALS_MAX {
+                match caller.call(operation.clone()).await {
+                    Ok(_) => return Ok(()),
+                    // The catalog has yet to hear of the layout, or nobody leads.
+                    Err(_) => sleep(PAUSE).await,
+                }
+            }
+            Err("it is in the catalog still".to_owned())
+        });
+        if let Err(reason) = removed.await {
+            self.recorder.record("world", Event::FaultMissed { wanted: reason });
+        }
     }
 
     fn tell(&self, next: Layout, tell: Vec<String>) -> oneshot::Receiver<()> {

@@ -7,6 +7,7 @@
 //! comes from streams of the run's seed. Whatever goes wrong in the cluster is recorded;
 //! judging it is left to `verdict`.
 
+mod bulk;
 mod catalog;
 mod client_group;
 mod clients;
@@ -81,9 +82,16 @@ pub async fn run(plan: Plan, control: Option<Control>, seed: u64, records: Recor
     let (followers, histories) = (Followers::default(), Histories::default());
     let run = Run { plan, control, seed, recorder, ledger, histories, quiet, panics, followers };
     let cluster = Cluster::new(&run);
+    cluster.record_idle();
     let mut phase = Phase::Boot;
-    if timeout(stuck_after, phases(&run, &cluster, &mut phase)).await.is_err() {
-        run.recorder.record("world", Event::Stuck { phase });
+    tokio::select! {
+        biased;
+        ended = timeout(stuck_after, phases(&run, &cluster, &mut phase)) => {
+            if ended.is_err() {
+                run.recorder.record("world", Event::Stuck { phase });
+            }
+        }
+        () = cluster.watch_voters(&run) => {}
     }
     cluster.record_wire();
     cluster.shut_down().await;
@@ -172,11 +180,12 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
         cluster.record_catalog_states(within).await;
     }
     git::clone_all(run, cluster, 1).await;
-    let looked = match catalog::read_catalog(run, cluster).await {
-        Ok(()) => inspection::inspect(run, cluster).await,
-        failed => failed,
+    let looked = async {
+        catalog::read_catalog(run, cluster).await?;
+        bulk::read(run, cluster).await?;
+        inspection::inspect(run, cluster).await
     };
-    match looked {
+    match looked.await {
         Ok(()) => run.recorder.record("world", Event::Ended),
         Err(reason) => run.recorder.record("inspector", Event::InspectionFailed { reason }),
     }
@@ -207,6 +216,8 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
             agree_within_us: micros(catalog.agree_within),
             updates_min: catalog.updates_min,
             snapshots_min: catalog.snapshots_min,
+            gap_max_us: catalog.gap_max.map(micros),
+            voters: catalog.voters.clone(),
         }),
         git: plan.git.as_ref().map(|git| GitSetting {
             answer_within_us: micros(git.answer_within),

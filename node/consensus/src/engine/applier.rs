@@ -3,10 +3,12 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use gitstratum_host::Disk;
+use gitstratum_host::disk::is_full;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::Notify;
@@ -17,6 +19,9 @@ use super::types::{
 use crate::entry::Position;
 use crate::machine::{AnyMachine, Applied, NewLoader, Observer};
 use crate::snapshot::{self, Head, Snapshot, SnapshotError};
+
+/// How long a snapshot that found no room waits before it looks again.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// The engine's form of a snapshot.
 pub(crate) type RaftSnapshot = openraft::type_config::alias::SnapshotOf<Types, Snapshot>;
@@ -218,7 +223,26 @@ pub(crate) struct Saver {
 impl RaftSnapshotBuilder<Types> for Saver {
     type SnapshotData = Snapshot;
 
+    /// Waits where there is no room for it: an error would end the member's part for good.
     async fn build_snapshot(&mut self) -> Result<RaftSnapshot, io::Error> {
+        let mut told = false;
+        loop {
+            match self.save().await {
+                Err(error) if is_full(&error) => {
+                    if !told {
+                        tracing::error!(%error, "a snapshot waits for room on the disk");
+                        told = true;
+                    }
+                    tokio::time::sleep(ROOM_PAUSE).await;
+                }
+                saved => return saved,
+            }
+        }
+    }
+}
+
+impl Saver {
+    async fn save(&self) -> Result<RaftSnapshot, io::Error> {
         let Shared { disk, directory, group, snapshots, .. } = &*self.applier.shared;
         let position = self.state.applied.as_ref().map(Position::from);
         let mut in_force = snapshots.lock().await;

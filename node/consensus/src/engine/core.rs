@@ -53,6 +53,8 @@ pub(crate) struct Core {
     pub(super) identity: Identity,
     pub(super) incoming: Incoming,
     pub(super) heard: Heard,
+    /// How long it is before a silent leader is replaced, at least.
+    pub(super) patience: Duration,
     log: Log,
     background: [tokio::task::JoinHandle<()>; 2],
 }
@@ -82,27 +84,35 @@ impl Core {
         new_loader: NewLoader,
         rng: &mut ChaCha12Rng,
     ) -> Result<Self, OpenError> {
+        Self::open_with(config(opening.options)?, opening, new_loader, rng).await
+    }
+
+    /// As [`Core::open`], with these options of the engine.
+    pub(super) async fn open_with(
+        config: Config,
+        opening: Opening<'_>,
+        new_loader: NewLoader,
+        rng: &mut ChaCha12Rng,
+    ) -> Result<Self, OpenError> {
         let Opening { disk, directory, identity, options, peers, observer } = opening;
-        options.check()?;
         let salts = ChaCha12Rng::seed_from_u64(rng.next_u64());
         let (journal, replay) = Journal::open(disk, directory, identity, salts).await?;
         let log = Log::new(journal, replay).map_err(engine)?;
         let applier = Applier::new(disk.clone(), directory, identity.group, new_loader)?;
         let applier = applier.observed_by(observer);
         let links = Links { identity, peers };
-        let config = Arc::new(config(options)?);
         // All that the engine spawns draws from this.
         let seed = rng.next_u64();
         let (network, storage, machine) = (links.clone(), log.clone(), applier.clone());
-        let made = Raft::new(identity.member, config, network, storage, machine);
+        let made = Raft::new(identity.member, Arc::new(config), network, storage, machine);
         let raft = Seeded::scope(seed, made).await.map_err(engine)?;
         let background = [
             tokio::spawn(save_when_due(raft.clone(), applier.clone(), options.snapshot_bytes)),
             tokio::spawn(tell_who_leads(raft.clone())),
         ];
         let incoming = Incoming::new(disk.clone(), directory);
-        let heard = Heard::default();
-        Ok(Core { raft, applier, links, identity, incoming, heard, log, background })
+        let (heard, patience) = (Heard::default(), options.election_timeout);
+        Ok(Core { raft, applier, links, identity, incoming, heard, patience, log, background })
     }
 
     /// Makes this member the only one of a new group; nothing if the group has members already.
@@ -187,7 +197,8 @@ fn engine(error: impl std::error::Error) -> OpenError {
 /// # Panics
 /// When leadership could be restored without a vote: entries that a leader had sent but not
 /// flushed would be lost with its crash, and their positions given to others in the same term.
-fn config(options: &Options) -> Result<Config, OpenError> {
+pub(super) fn config(options: &Options) -> Result<Config, OpenError> {
+    options.check()?;
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let config = Config {
         cluster_name: "gitstratum".to_owned(),

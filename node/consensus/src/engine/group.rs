@@ -140,6 +140,16 @@ impl<M> Group<M> {
         self.core.hand_over(to).await
     }
 
+    /// Has another voter lead, if this member does, and waits until it does: what a member does that
+    /// is about to stop. From then on it does not stand for election any more. Says who leads;
+    /// nobody where this one did not lead, or no other votes.
+    ///
+    /// # Errors
+    /// [`MembersError`] when no other leads in time. Commands are refused here until one does.
+    pub async fn step_down(&self, within: Duration) -> Result<Option<Member>, MembersError> {
+        self.core.step_down(within).await
+    }
+
     /// Completes when the engine has stopped by itself, with the reason: a failed disk, mostly. The
     /// member takes no part any more until it is opened again.
     pub async fn stopped(&self) -> String {

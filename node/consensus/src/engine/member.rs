@@ -34,6 +34,7 @@ pub(crate) trait Engine: Send + Sync {
     async fn set_voters(&self, voters: BTreeSet<MemberId>) -> Result<(), MembersError>;
     async fn remove_learners(&self, ids: BTreeSet<MemberId>) -> Result<(), MembersError>;
     async fn hand_over(&self, to: MemberId) -> Result<(), MembersError>;
+    async fn step_down(&self, within: Duration) -> Result<Option<Member>, MembersError>;
     async fn stopped(&self) -> String;
     async fn close(&self);
 }
@@ -102,6 +103,10 @@ impl Engine for Core {
 
     async fn hand_over(&self, to: MemberId) -> Result<(), MembersError> {
         Core::hand_over(self, to).await
+    }
+
+    async fn step_down(&self, within: Duration) -> Result<Option<Member>, MembersError> {
+        Core::step_down(self, within).await
     }
 
     async fn stopped(&self) -> String {

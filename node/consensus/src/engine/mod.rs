@@ -16,6 +16,7 @@ mod propose;
 mod read;
 mod receive;
 mod runtime;
+mod step_down;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -64,6 +64,9 @@ pub const EVENTS_PAGE_MAX: usize = 1000;
 /// waits for it.
 pub const CATALOG_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a node that is asked to stop waits for another to lead the catalog in its place.
+pub const CATALOG_HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// From when a push began, by the clock of the node that takes it, until its command, by the
 /// catalog's clock. What is older and nobody has named is litter. It bounds how long an upload may
 /// take, and how far apart the clocks of nodes may be.

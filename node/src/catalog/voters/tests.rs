@@ -69,7 +69,7 @@ fn a_group_grows_from_one_to_three_and_to_seven_at_most() {
 }
 
 #[test]
-fn who_is_behind_does_not_vote_and_nothing_changes_while_a_change_is_under_way() {
+fn who_is_behind_does_not_vote_and_a_change_that_a_leader_left_half_done_is_completed() {
     let (known, layout) = (known(1..=3), active(1..=3));
     let mut behind = status(&[1], &[1, 2, 3]);
     behind.matched.insert(3, None);
@@ -82,7 +82,9 @@ fn who_is_behind_does_not_vote_and_nothing_changes_while_a_change_is_under_way()
     assert_eq!(next_step(&behind, &known, &layout), Step::Nothing);
     let mut joint = status(&[1], &[1, 2, 3]);
     joint.voters.push([1, 2, 3].into());
-    assert_eq!(next_step(&joint, &known, &layout), Step::Nothing);
+    assert_eq!(next_step(&joint, &known, &layout), vote(1..=3));
+    joint.voters = vec![[1, 2, 3].into(), [2, 3].into()];
+    assert_eq!(next_step(&joint, &known, &layout), Step::HandOver(2));
 }
 
 #[test]

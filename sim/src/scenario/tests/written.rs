@@ -29,6 +29,7 @@ forget = {}
 dns = { node = "n1", resolves = false }
 dns_delay = { delay = "0s" }
 quiet = { lasts = ["1h", "2h"] }
+bulk = { refs = 100000 }
 burst = { clients = ["c1"], callers = 1000 }
 rot = { nodes = ["n1"], dir = "/data/segments", bits = 9 }
 lose_file = { nodes = ["n1"], file = "segment_and_index" }
@@ -63,9 +64,10 @@ tell = ["n1"]
 "#;
 
 /// Everything outside steps that a file may leave out, with a value that is not the default.
-const OPTIONAL: [(&str, &str); 10] = [
+const OPTIONAL: [(&str, &str); 11] = [
     ("name = \"good\"", "controls = [\"no-eviction\", \"first-w\"]"),
     ("zones = 1", ""),
+    ("zones = 1", "active = 4"),
     (
         "loss = 0.0",
         "dns_ttl = \"90s\"\n[firewall]\nnodes = [\"n2\"]\nforgets_after = \"1h\"\nstrays = \"reset\"",
@@ -83,7 +85,7 @@ const OPTIONAL: [(&str, &str); 10] = [
     ("\n[workload]", "\n[catalog]\n[workload]"),
     (
         "\n[workload]",
-        "\n[catalog]\nclients = 1\nrepositories = 3\nrefs = 2\npace_ms = [0, 5]\nupdate_share = 1.0\natomic_share = 0.0\nheartbeat_ms = 1000\nelection_timeout_ms = 3000\nsnapshot_bytes = 1\nagree_within = \"2s\"\nupdates_min = 0\nsnapshots_min = 2\n[workload]",
+        "\n[catalog]\nclients = 1\nrepositories = 3\nrefs = 2\npace_ms = [0, 5]\nupdate_share = 1.0\natomic_share = 0.0\nheartbeat_ms = 1000\nelection_timeout_ms = 3000\nsnapshot_bytes = 1\nagree_within = \"2s\"\nupdates_min = 0\nsnapshots_min = 2\ngap_max = \"3s\"\nvoters = [[\"n1\"], [\"n1\", \"n2\"]]\n[workload]",
     ),
     (
         "stuck_after = \"5m\"",
@@ -107,7 +109,7 @@ fn with_step(action: &str, fields: &toml::Table) -> String {
     let steps = toml::Table::from_iter([("step".to_owned(), Value::Array(vec![step.into()]))]);
     let good = GOOD.split_once("[[step]]").map_or(GOOD, |(before, _)| before);
     let firewall = "[firewall]\nforgets_after = \"1h\"\nstrays = \"drop\"";
-    format!("{good}\n{firewall}\n\n{steps}")
+    format!("{good}\n{firewall}\n\n[catalog]\n\n{steps}")
 }
 
 fn actions() -> BTreeMap<String, toml::Table> {

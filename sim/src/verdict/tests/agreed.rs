@@ -6,8 +6,13 @@ use crate::trace::{CatalogOutcome, CatalogSetting, RefVerdict};
 impl Trace {
     fn begin_agreeing() -> Self {
         let mut trace = Trace::begin();
-        let (agree_within_us, updates_min, snapshots_min) = (SECOND, 0, 0);
-        let catalog = CatalogSetting { agree_within_us, updates_min, snapshots_min };
+        let catalog = CatalogSetting {
+            agree_within_us: SECOND,
+            updates_min: 0,
+            snapshots_min: 0,
+            gap_max_us: None,
+            voters: Vec::new(),
+        };
         trace.set(|setting| setting.catalog = Some(catalog));
         trace
     }
@@ -26,7 +31,8 @@ impl Trace {
 
     fn states(&mut self, states: [(u64, &str); 3]) -> &mut Self {
         for (node, (position, digest)) in ALL.iter().zip(states) {
-            self.add(node, Event::CatalogState { position, digest: digest.into() });
+            let (digest, layout) = (digest.into(), Some(1));
+            self.add(node, Event::CatalogState { position, digest, layout });
         }
         self
     }
@@ -121,4 +127,78 @@ fn updates_are_counted_and_calls_must_be_answered_once_all_is_well() {
         (Class::Liveness, "call 3 was not answered when all was well: lost"),
         (Class::Liveness, "1 refs updated, not 2"),
     ]);
+}
+
+#[test]
+fn a_node_whose_disk_was_replaced_or_that_left_needs_no_catalog_and_others_do() {
+    let mut trace = Trace::begin_agreeing();
+    trace.add("n3", Event::DiskReplaced);
+    let state = || Event::CatalogState { position: 5, digest: "x".into(), layout: Some(1) };
+    trace.add("n1", state()).add("n2", Event::LeftCatalog).add("n3", Event::NoCatalog);
+    trace.add("n1", state()).add("n2", Event::NoCatalog).add("n3", Event::NoCatalog);
+    trace.check_agreed(&[(Class::Liveness, "n2 has no catalog")]);
+}
+
+#[test]
+fn a_layout_that_the_catalog_does_not_have_is_found() {
+    let mut trace = Trace::begin_agreeing();
+    trace.add("n1", Event::LayoutTaken { version: 2, active: vec!["n1".into()] });
+    trace.states([(5, "x"); 3]);
+    trace.check_agreed(&[(Class::Liveness, "the catalog has layout 1, and 2 is in force")]);
+}
+
+#[test]
+fn the_longest_time_without_an_update_under_load_is_bounded() {
+    let applied = || {
+        let verdicts = vec![RefVerdict::Applied];
+        Event::CatalogAnswered { op: 1, outcome: CatalogOutcome::Updated { verdicts } }
+    };
+    let run = |gap_max_us: u64| {
+        let mut trace = Trace::begin_agreeing();
+        trace.set(|setting| {
+            setting.catalog.as_mut().expect("agreeing").gap_max_us = Some(gap_max_us);
+        });
+        trace.wait(3).add("world", Event::Phase { phase: Phase::Load });
+        trace.wait(1).add("r1", applied());
+        trace.wait(2).add("r2", applied()).wait(1).add("r1", applied());
+        trace.add("world", Event::Phase { phase: Phase::Recover }).wait(9);
+        trace
+    };
+    run(2 * SECOND + 1_000).check_agreed(&[]);
+    let mut late = run(SECOND + SECOND / 2);
+    late.end();
+    let found = judge(&late.records);
+    assert!(found[0].message.starts_with("no update was acknowledged for 2"), "{found:?}");
+    assert_eq!((found.len(), found[0].rule), (1, "catalog.gap_max"));
+}
+
+#[test]
+fn who_votes_is_compared_with_what_is_expected_from_the_beginning_of_the_load() {
+    let run = |expected: &[&[&str]]| {
+        let mut trace = Trace::begin_agreeing();
+        let expected = expected.iter().map(|set| text(set)).collect();
+        trace.set(|setting| setting.catalog.as_mut().expect("agreeing").voters = expected);
+        trace.add("world", Event::Voters { voters: text(&["n1"]) });
+        trace.add("world", Event::Voters { voters: text(&["n1", "n2"]) });
+        trace.add("world", Event::Phase { phase: Phase::Load });
+        trace.add("world", Event::Voters { voters: text(&["n2"]) });
+        trace
+    };
+    run(&[&["n1", "n2"], &["n2"]]).check_agreed(&[]);
+    run(&[&["n1", "n2"]]).check_agreed(&[(
+        Class::Liveness,
+        "there voted [[\"n1\", \"n2\"], [\"n2\"]], not [[\"n1\", \"n2\"]]",
+    )]);
+}
+
+#[test]
+fn refs_that_nobody_updates_are_there_in_the_end() {
+    let mut trace = Trace::begin_agreeing();
+    trace.add("world", Event::BulkRefs { made: 9, found: 9, others: 0 }).check_agreed(&[]);
+    let mut trace = Trace::begin_agreeing();
+    trace.add("world", Event::BulkRefs { made: 9, found: 8, others: 1 });
+    trace.check_agreed(&[(
+        Class::Safety,
+        "of 9 refs that nobody updated 8 are as they were made, and 1 are others",
+    )]);
 }

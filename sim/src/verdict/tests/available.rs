@@ -89,3 +89,31 @@ fn a_call_that_met_a_layout_needs_a_quorum_by_each_that_it_may_have_gone_by() {
         assert_eq!((end, between), (vec![], vec![]), "{call:?}");
     }
 }
+
+/// Rules that a get breaks which fails while `n1` is away and `n2` began with an empty disk, of
+/// what was put before or was not.
+fn fails_beside_an_empty_node(acked: bool, begins_empty: impl Fn(&mut Trace)) -> Vec<&'static str> {
+    let mut trace = Trace::begin();
+    begins_empty(&mut trace);
+    if acked {
+        trace.put("a", super::acked(&["n2", "n3"]));
+    }
+    trace.stop("n1").get("a", unavailable()).inspect("a", &["n2", "n3"], found()).end();
+    trace.rules()
+}
+
+#[test]
+fn a_node_that_began_empty_need_not_prove_absence_but_has_to_give_what_was_put() {
+    let idle = |trace: &mut Trace| {
+        trace.add("n2", Event::Idle);
+    };
+    let replaced = |trace: &mut Trace| {
+        trace.add("n2", Event::DiskReplaced);
+    };
+    let as_before = |_: &mut Trace| {};
+    assert_eq!(fails_beside_an_empty_node(false, idle), Vec::<&str>::new());
+    assert_eq!(fails_beside_an_empty_node(false, replaced), Vec::<&str>::new());
+    assert_eq!(fails_beside_an_empty_node(false, as_before), ["quorum in reach"]);
+    assert_eq!(fails_beside_an_empty_node(true, idle), ["quorum in reach"]);
+    assert_eq!(fails_beside_an_empty_node(true, replaced), ["quorum in reach"]);
+}

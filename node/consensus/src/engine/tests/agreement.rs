@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gitstratum_host::disk::{Scratch, scratch};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::ledger::Ledger;
 use crate::entry::MemberId;
@@ -267,6 +267,78 @@ async fn two_of_three_go_on_without_the_leader_and_it_comes_back() {
         assert_eq!(cluster.read(leader).await, expected);
     }
     assert_eq!(commands(&cluster.settle().await), expected);
+}
+
+/// Much longer than a test should take that waits for no such silence.
+fn patient() -> Options {
+    Options { election_timeout: Duration::from_secs(6), ..Options::default() }
+}
+
+#[tokio::test]
+async fn a_leader_that_steps_down_is_replaced_before_it_is_silent() {
+    let options = patient();
+    let mut cluster = Cluster::of_three(options.clone()).await;
+    cluster.propose(1, "a").await;
+    let mut expected = vec!["a".to_owned()];
+    for round in 0..3 {
+        let leader = cluster.leader().await;
+        let (id, began) = (leader.member(), Instant::now());
+        let next = leader.step_down(PATIENCE).await.unwrap().expect("there are others");
+        assert_ne!(next.id, id);
+        // Another that was asked has nothing to hand over, and it itself no longer does.
+        assert_eq!(leader.step_down(PATIENCE).await.unwrap(), None);
+        drop(leader);
+        cluster.stop(id).await;
+        let command = format!("after {round}");
+        cluster.propose(next.id, &command).await;
+        assert!(began.elapsed() < options.election_timeout, "{:?}", began.elapsed());
+        expected.push(command);
+        cluster.start(id).await;
+        assert_eq!(cluster.read(id).await, expected);
+    }
+    assert_eq!(commands(&cluster.settle().await), expected);
+}
+
+#[tokio::test]
+async fn commands_that_are_under_way_while_a_leader_steps_down_are_done_once() {
+    let cluster = Cluster::of_three(patient()).await;
+    let leader = cluster.leader().await;
+    let proposed = (0..20).map(|number| {
+        let group = cluster.open[&(number % 3 + 1)].clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(number)).await;
+            group.propose(Bytes::from(number.to_string()), PATIENCE).await
+        })
+    });
+    let proposed: Vec<_> = proposed.collect();
+    sleep(Duration::from_millis(10)).await;
+    leader.step_down(PATIENCE).await.unwrap().expect("there are others");
+    for proposed in proposed {
+        proposed.await.unwrap().unwrap();
+    }
+    let mut applied = commands(&cluster.settle().await);
+    applied.sort_by_key(|command| command.parse::<u64>().unwrap());
+    assert_eq!(applied, (0..20).map(|number| number.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_leader_steps_down_for_whoever_is_there_and_not_for_ever() {
+    let mut cluster = Cluster::of_three(Options::default()).await;
+    cluster.propose(1, "a").await;
+    let leader = cluster.leader().await.member();
+    let (away, there) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    cluster.stop(away).await;
+    let next = cluster.open[&leader].step_down(PATIENCE).await.unwrap();
+    assert_eq!(next.map(|next| next.id), Some(there));
+    cluster.stop(leader).await;
+    // Nobody is left who could follow.
+    let refused = cluster.open[&there].step_down(Duration::from_secs(2)).await;
+    assert!(matches!(refused, Err(MembersError::Refused(_)) | Ok(None)), "{refused:?}");
+
+    let alone = Cluster::founded(Options::default()).await;
+    alone.propose(1, "a").await;
+    assert_eq!(alone.open[&1].step_down(PATIENCE).await.unwrap(), None);
+    alone.propose(1, "b").await;
 }
 
 #[tokio::test]

@@ -3,3 +3,5 @@
 mod agreement;
 mod conformance;
 mod ledger;
+#[cfg(madsim)]
+mod restore;
