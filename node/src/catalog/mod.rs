@@ -14,6 +14,7 @@ mod layouts;
 mod machine;
 mod metrics;
 mod peers;
+mod purge;
 mod refound;
 mod save;
 #[cfg(test)]

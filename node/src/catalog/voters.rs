@@ -1,5 +1,5 @@
 //! The leader's care for the members: voters follow the layout, one step at a time, and the catalog
-//! knows the layout in force, however that came about.
+//! knows the layout in force, however that came about. It has deleted repositories purged, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use gitstratum_core::placement::{CurrentLayout, Layout, MemberState, NodeId};
 use super::Catalog;
 use super::author::Author;
 use super::layouts::unknown;
+use super::purge::purge_step;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -23,7 +24,7 @@ const VOTERS_MAX: usize = 7;
 /// A learner that lacks no more entries than this can vote.
 const LAG_MAX: u64 = 100;
 
-/// Looks after the members while this one leads. Never ends.
+/// Looks after the members, and what is to be purged, while this one leads. Never ends.
 pub(super) async fn tend(author: Author<'_>, group: &Group<Catalog>, layout: &CurrentLayout) {
     let node = author.node;
     let mut contradicted = None;
@@ -44,6 +45,7 @@ pub(super) async fn tend(author: Author<'_>, group: &Group<Catalog>, layout: &Cu
         if let Err(error) = take(author, group, &step).await {
             tracing::warn!(%node, ?step, error, "the members of the catalog stay as they are");
         }
+        purge_step(author, group).await;
     }
 }
 
@@ -113,7 +115,8 @@ async fn note(
     done.map(drop).map_err(|refused| refused.to_string())
 }
 
-async fn propose(
+/// Has a command of the node itself agreed on.
+pub(super) async fn propose(
     author: Author<'_>,
     group: &Group<Catalog>,
     operation: Operation,

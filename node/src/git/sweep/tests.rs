@@ -184,3 +184,37 @@ fn create_other() -> Operation {
     let Operation::CreateRepository(create) = create() else { unreachable!("it makes one") };
     Operation::CreateRepository(CreateRepository { name: "other".to_owned(), ..create })
 }
+
+#[tokio::test]
+async fn a_deleted_repository_is_purged_when_its_time_is_over_and_its_chunks_are_swept_then() {
+    let alone = Alone::new().await;
+    let participant = alone.sweeper.participant.clone();
+    let now = unix_time_ms();
+    alone.done(1, now, create()).await;
+    alone.done(2, now, create_other()).await;
+    let owned = [chunk(pack_id(now, 1))];
+    alone.put(&owned).await;
+    alone.done(3, now, push(pack_id(now, 1))).await;
+    let delete = |number, keep_for_ms| Operation::DeleteRepository {
+        repository: RepositoryId(number),
+        keep_for_ms,
+    };
+    alone.done(4, now, delete(2, HOUR_MS)).await;
+    alone.done(5, now, delete(1, 1)).await;
+    alone.done(6, now + 1, create()).await;
+    let has =
+        |number| participant.with_local(|state| state.repository(RepositoryId(number)).is_some());
+    while has(1) != Some(false) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(has(2), Some(true), "that one can be undeleted");
+    assert_eq!(alone.sweep().await, (0, 1));
+
+    // The catalog's clock is past the other one's time, and this node's is not.
+    alone.done(7, now + 7 * HOUR_MS, delete(3, HOUR_MS)).await;
+    assert_eq!(alone.sweep().await, (1, 0));
+    assert_eq!(alone.holds(&owned).await, [false]);
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(has(2), Some(true), "one clock alone takes nothing away");
+    alone.close().await;
+}
