@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use gitstratum::catalog::Participant;
 use gitstratum::config::{
-    AccessConfig, CatalogConfig, Config, HttpConfig, PoolConfig, RepairConfig, StoreConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, MonitorConfig, PoolConfig, RepairConfig,
+    StoreConfig,
 };
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
@@ -225,6 +226,7 @@ impl Cluster {
             repair: self.repair.clone(),
             catalog: self.catalog.clone(),
             http: self.http.clone(),
+            monitor: MonitorConfig::default(),
             access: AccessConfig::default(),
             layout: self.layout.clone(),
             alone: false,

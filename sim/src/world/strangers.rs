@@ -5,7 +5,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use gitstratum::config::{
-    AccessConfig, CatalogConfig, Config, HttpConfig, PoolConfig, RepairConfig, StoreConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, MonitorConfig, PoolConfig, RepairConfig,
+    StoreConfig,
 };
 use gitstratum::server;
 use gitstratum_core::placement::{Layout, NodeId};
@@ -64,6 +65,7 @@ impl Cluster {
                         repair: RepairConfig::default(),
                         catalog: CatalogConfig { enabled: false, ..CatalogConfig::default() },
                         http: HttpConfig::default(),
+                        monitor: MonitorConfig::default(),
                         access: AccessConfig::default(),
                         layout,
                         alone: false,
