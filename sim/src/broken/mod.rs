@@ -12,7 +12,6 @@
 //! what failed, a back-off, a limit to its connections, and a layout that keeps up with the
 //! nodes'. Each [`Control`] takes one of these away.
 
-mod claims;
 mod forgetful;
 mod gateway;
 mod hints;
@@ -39,7 +38,6 @@ use tokio::time::Instant;
 
 use crate::scenario::Control;
 
-pub use claims::Claims;
 pub use forgetful::forget_votes;
 pub use gateway::{Haste, HastyGateway};
 pub use hints::LossyHints;

@@ -8,6 +8,7 @@
 //! judges nothing: it records what it asked for and what came back.
 
 pub mod bulk;
+mod claims;
 pub mod git;
 mod ledger;
 mod objects;
@@ -19,6 +20,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use claims::Claims;
 pub use ledger::{Known, Ledger};
 pub use objects::{Blueprint, ContentHash, SIZE_QUANTILES};
 pub use quiet::Quiet;

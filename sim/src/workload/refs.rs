@@ -22,8 +22,8 @@ use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use tokio::time::{Instant, sleep};
 
+use super::claims::Claims;
 use super::streams::{draw_duration, stream};
-use crate::broken::Claims;
 use crate::scenario::{CatalogPlan, Control};
 use crate::trace::{CatalogCall, CatalogOutcome, Event, Expected, Recorder, RefUpdate, RefVerdict};
 

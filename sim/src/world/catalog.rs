@@ -22,10 +22,9 @@ use super::cluster::lock;
 use super::connecting::connect_plainly;
 use super::layouts::MACHINE;
 use super::{Cluster, Run, inspection};
-use crate::broken::Claims;
 use crate::scenario::{FOLLOWER, LEADER};
 use crate::trace::{Event, Recorder};
-use crate::workload::{RefWorker, stream};
+use crate::workload::{Claims, RefWorker, stream};
 
 /// How often the nodes are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
