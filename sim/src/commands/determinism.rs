@@ -1,7 +1,7 @@
-//! `determinism`: the same seed, here twice and once in another process.
+//! `determinism`: the same seed, here twice or once, and once in a process that runs nothing else.
 //!
-//! The two runs in this process are far apart and other runs lie between them, so that
-//! anything a process shares between runs would show.
+//! Other runs lie before a run in this process, and between two of the same seed, so that anything a
+//! process shares between runs would show.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,11 +21,16 @@ use crate::verdict::Verdict;
 pub(super) fn determinism(
     paths: &[PathBuf],
     seeds: Range<u64>,
+    once: bool,
     jobs: usize,
 ) -> Result<u8, CommandError> {
     let plans = load_all(paths)?;
     let mut items = pairs(&plans, &seeds);
-    let mut progress = Progress::new(items.len() * 3);
+    let (runs, words) = match once {
+        true => (2, "two runs each, one here and one in another process"),
+        false => (3, "three runs each, two here and one in another process"),
+    };
+    let mut progress = Progress::new(items.len() * runs);
     let mut firsts: BTreeMap<(String, u64), String> = BTreeMap::new();
     in_parallel(
         &items,
@@ -43,7 +48,10 @@ pub(super) fn determinism(
     in_parallel(
         &items,
         jobs,
-        |&(plan, seed)| (run_once(plan, seed).digest, digest_elsewhere(plan, seed)),
+        |&(plan, seed)| {
+            let again = (!once).then(|| run_once(plan, seed).digest);
+            (again, digest_elsewhere(plan, seed))
+        },
         |&(plan, seed), (again, elsewhere)| {
             let first = &firsts[&(plan.name.clone(), seed)];
             let key = (seed, plan.name.as_str());
@@ -54,11 +62,10 @@ pub(super) fn determinism(
                 }
                 Ok(_) => {}
             }
-            if again != *first {
+            if again.is_some_and(|again| again != *first) {
                 differing.insert(key, (plan, "in the same process"));
             }
-            progress.step();
-            progress.step();
+            (1..runs).for_each(|_| progress.step());
             failure.is_none()
         },
     );
@@ -70,8 +77,7 @@ pub(super) fn determinism(
     let Some(((seed, name), (plan, place))) = differing.first_key_value() else {
         writeln!(
             out,
-            "{} seeds of {} scenarios: three runs each, two here and one in another process, \
-             no difference",
+            "{} seeds of {} scenarios: {words}, no difference",
             seeds.end - seeds.start,
             plans.len()
         )?;

@@ -84,6 +84,10 @@ enum Command {
     Determinism {
         #[command(flatten)]
         many: Many,
+        /// Run each once in this process, after others, and once in one that runs nothing else: what
+        /// runs share, and what differs from process to process, still shows.
+        #[arg(long)]
+        once: bool,
     },
     /// Run scenarios with their controls, each of which lacks a protection and must fail.
     ///
@@ -165,8 +169,8 @@ pub fn main() -> ExitCode {
         Command::Sweep { many: Many { paths, seeds, jobs }, once } => {
             sweep::sweep(&paths, seeds, once, jobs_or_all(jobs))
         }
-        Command::Determinism { many: Many { paths, seeds, jobs } } => {
-            determinism::determinism(&paths, seeds, jobs_or_all(jobs))
+        Command::Determinism { many: Many { paths, seeds, jobs }, once } => {
+            determinism::determinism(&paths, seeds, once, jobs_or_all(jobs))
         }
         Command::Controls { many: Many { paths, seeds, jobs } } => {
             controls::controls(&paths, seeds, jobs_or_all(jobs))
