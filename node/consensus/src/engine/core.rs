@@ -151,17 +151,23 @@ impl Core {
         leader_of(&self.raft.metrics().borrow_watched())
     }
 
-    /// Asks the leader something, for as long as it is the leader.
+    /// Asks the leader something, for as long as it is the leader and so much longer: one that has
+    /// stepped down goes on to answer, and one that is gone does not.
     pub(super) async fn ask_leader(
         &self,
         leader: &Member,
         request: Request,
         deadline: Duration,
+        grace: Duration,
     ) -> Result<Response, AskError> {
+        let given_up = async {
+            self.deposed(leader.id).await;
+            tokio::time::sleep(grace).await;
+        };
         tokio::select! {
             biased;
             asked = self.links.ask(leader, request, deadline) => asked,
-            () = self.deposed(leader.id) => Err(AskError::Deposed),
+            () = given_up => Err(AskError::Deposed),
         }
     }
 

@@ -49,15 +49,18 @@ impl Core {
                 let late = |_| ProposeError::Unknown("no majority in time".to_owned());
                 proposed.map_err(late)?.map_err(refused)
             }
-            Some(leader) => match self.ask_leader(&leader, Request::Propose(command), left).await {
-                Ok(Response::Proposed(proposed)) => Ok(proposed),
-                Ok(_) => Err(ProposeError::Unknown(AskError::Other.to_string())),
-                Err(AskError::Refused(refusal)) => Err(refused(refusal)),
-                Err(AskError::Peer(error @ PeerError::NotSent(_))) => {
-                    Err(ProposeError::NotDone(format!("{}: {error}", leader.node)))
+            Some(leader) => {
+                match self.ask_leader(&leader, Request::Propose(command), left, self.patience).await
+                {
+                    Ok(Response::Proposed(proposed)) => Ok(proposed),
+                    Ok(_) => Err(ProposeError::Unknown(AskError::Other.to_string())),
+                    Err(AskError::Refused(refusal)) => Err(refused(refusal)),
+                    Err(AskError::Peer(error @ PeerError::NotSent(_))) => {
+                        Err(ProposeError::NotDone(format!("{}: {error}", leader.node)))
+                    }
+                    Err(error) => Err(ProposeError::Unknown(format!("{}: {error}", leader.node))),
                 }
-                Err(error) => Err(ProposeError::Unknown(format!("{}: {error}", leader.node))),
-            },
+            }
         }
     }
 

@@ -44,11 +44,14 @@ impl Core {
                 let index = timeout(left(), self.read_index_here()).await;
                 index.map_err(|_| "no majority in time".to_owned())?.map_err(|r| r.to_string())?
             }
-            Some(leader) => match self.ask_leader(&leader, Request::ReadIndex, left()).await {
-                Ok(Response::ReadIndex(index)) => index,
-                Ok(_) => return Err(AskError::Other.to_string()),
-                Err(error) => return Err(format!("{}: {error}", leader.node)),
-            },
+            // Where it does not lead any more, its answer is of no use.
+            Some(leader) => {
+                match self.ask_leader(&leader, Request::ReadIndex, left(), Duration::ZERO).await {
+                    Ok(Response::ReadIndex(index)) => index,
+                    Ok(_) => return Err(AskError::Other.to_string()),
+                    Err(error) => return Err(format!("{}: {error}", leader.node)),
+                }
+            }
         };
         let wait = self.raft.wait(Some(left()));
         let applied = wait.applied_index_at_least(Some(index), "read").await;
