@@ -63,10 +63,11 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
     let node_id = loaded.config.node_id.clone();
-    let ready = move |Serving { address, http, layout, catalog, .. }: Serving| {
+    let ready = move |Serving { address, http, speaks_tls, layout, catalog, .. }: Serving| {
         tokio::spawn(follow_file(hangups, asked.config, overrides, layout, catalog));
+        let scheme = if speaks_tls { "https" } else { "http" };
         // Whoever started us may wait for this line; if nobody reads it, nobody waits.
-        let git = http.map(|http| format!(" git=http://{http}/")).unwrap_or_default();
+        let git = http.map(|http| format!(" git={scheme}://{http}/")).unwrap_or_default();
         let _ = writeln!(std::io::stdout(), "listening node={node_id} address={address}{git}");
     };
     let watched = asked.while_stdin_is_open;
@@ -88,6 +89,7 @@ pub(super) fn refused(error: ServeError, data: &Path) -> Failure {
         ServeError::Cluster(
             wrong @ (ClusterError::Contradicted(_) | ClusterError::Unknown { .. }),
         ) => Failure::Usage(wrong.to_string()),
+        error @ ServeError::Certificate(_) => Failure::Usage(error.to_string()),
         ServeError::Data(error) => {
             Failure::Operation(format!("data: {}: {}", data.display(), chain(&error)))
         }

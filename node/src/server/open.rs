@@ -17,6 +17,7 @@ use gitstratum_store::{SegmentStore, Store as _, StoreOptions};
 use rand_chacha::ChaCha12Rng;
 
 use super::ServeError;
+use super::certificate::Certificate;
 use crate::config::{Config, StoreConfig};
 
 /// What a node keeps, open, and the port that it will serve.
@@ -25,6 +26,8 @@ pub(super) struct Opened {
     pub(super) address: SocketAddr,
     /// Where Git is served, if it is.
     pub(super) http: Option<(Listener, SocketAddr)>,
+    /// What it shows there, where it speaks TLS.
+    pub(super) certificate: Option<Certificate>,
     pub(super) store: Arc<SegmentStore>,
     pub(super) catching_up: Arc<CatchingUp>,
     pub(super) cluster: ClusterId,
@@ -41,6 +44,7 @@ impl Opened {
     ) -> Result<Self, ServeError> {
         // Nobody is to reach a node that is about to refuse its directory.
         cluster::check(&host.disk, configured(config)).await?;
+        let certificate = Certificate::open(&config.http).await?;
         // Bound first, so that a port in use leaves the data directory alone; nothing is
         // accepted before the store is open.
         let (listener, address) = listen(host, config.listen).await?;
@@ -54,7 +58,17 @@ impl Opened {
             let node = &config.node_id;
             tracing::warn!(%node, "this node is not in the layout: it takes no writes");
         }
-        Ok(Opened { listener, address, http, store, catching_up, cluster, keeper, hints })
+        Ok(Opened {
+            listener,
+            address,
+            http,
+            certificate,
+            store,
+            catching_up,
+            cluster,
+            keeper,
+            hints,
+        })
     }
 }
 
