@@ -22,6 +22,7 @@ pub mod rt;
 pub mod signal;
 #[cfg(madsim)]
 pub mod simulated;
+pub mod tls;
 
 pub use clock::unix_time_ms;
 pub use compute::{compute, processors};

@@ -3,6 +3,7 @@
 //! What the command line accepts, and the help that teaches it.
 
 mod catalog;
+mod cert;
 mod disaster;
 mod jobs;
 mod members;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitstratum_core::object::{Kind, ObjectId};
 
 use catalog::{REPO_HELP, TOKEN_HELP};
+use cert::CERT_HELP;
 use disaster::{CATALOG_HELP, RECOVER_HELP};
 use jobs::{REPAIR_HELP, SCRUB_HELP};
 use members::{INIT_HELP, JOIN_HELP, NODE_HELP, SERVE_HELP};
@@ -25,6 +27,7 @@ pub use catalog::{
     Events, ObjectFormat, RepoCommand, RepoCreate, RepoList, RepoSet, Scope, TokenCommand,
     TokenCreate,
 };
+pub use cert::{CertCommand, CertInit, CertIssue};
 pub use disaster::{CatalogCommand, Dump, Load, Recover};
 pub use jobs::JobCommand;
 pub use members::{Init, Join, NodeCommand};
@@ -103,6 +106,9 @@ pub enum Command {
     /// Make, list and revoke access tokens
     #[command(subcommand, after_help = TOKEN_HELP)]
     Token(TokenCommand),
+    /// Make a small authority, and certificates for HTTPS; show what is in a certificate
+    #[command(subcommand, after_help = CERT_HELP)]
+    Cert(CertCommand),
     /// Store files as objects; prints each id, as `git hash-object` would
     Put(Put),
     /// Print an object's data, or write it to a file

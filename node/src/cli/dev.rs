@@ -16,7 +16,6 @@ use std::process::{ExitStatus, Stdio};
 use std::task::Poll;
 use std::time::Duration;
 
-use gitstratum_catalog::secret::Secret;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 use gitstratum_host::Disk;
@@ -26,6 +25,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, timeout_at};
 
 use super::arguments::Dev;
+use super::cert::Files;
 use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
@@ -34,6 +34,7 @@ use crate::config::{
     PoolConfig, RepairConfig, StoreConfig, Tokens,
 };
 use crate::server::{NoData, check_founded, found};
+use secure::Key;
 
 /// Below the ports that systems give to outgoing connections.
 const PORT_FIRST: u16 = 7401;
@@ -49,9 +50,24 @@ struct Node {
     monitor: Option<SocketAddr>,
     /// Whether it asks Git clients for access tokens.
     is_secure: bool,
+    /// Whether it speaks TLS to them.
+    speaks_tls: bool,
     config: PathBuf,
     /// None while it is dead.
     process: Option<Process>,
+}
+
+impl Node {
+    /// What the URLs of its repositories begin with.
+    fn url(&self) -> Option<String> {
+        self.url_as("")
+    }
+
+    /// The same, with `USER@` or nothing.
+    fn url_as(&self, user: &str) -> Option<String> {
+        let scheme = if self.speaks_tls { "https" } else { "http" };
+        self.http.map(|http| format!("{scheme}://{user}{http}/"))
+    }
 }
 
 /// A process that runs a node.
@@ -81,13 +97,13 @@ async fn run(asked: &Dev, nodes: &mut [Node], requests: &mut Terminations) -> Re
         start_and_say(node, &asked.data).await?;
     }
     let peers: Vec<String> = nodes.iter().map(|node| node.address.to_string()).collect();
-    let secret = match nodes.iter().any(|node| node.is_secure) {
-        true => Some(secure::secret(nodes, &asked.data).await?),
+    let key = match nodes.iter().any(|node| node.is_secure) {
+        true => Some(secure::key(nodes, &asked.data).await?),
         false => None,
     };
-    show(&next_steps(&peers, nodes, secret.as_ref()))?;
+    show(&next_steps(&peers, nodes, key.as_ref()))?;
     if let Some(repository) = &asked.demo {
-        let shown = demo::demo(repository.as_deref(), nodes, &asked.data, secret);
+        let shown = demo::demo(repository.as_deref(), nodes, &asked.data, key);
         super::interruptible("the cluster is stopped", shown).await?;
         if asked.once {
             return Ok(());
@@ -106,8 +122,8 @@ fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
     let config_of = |n: u16| data.join(format!("n{n}")).join("config.toml");
     let first = config_of(1);
     if !first.exists() {
-        let tokens = if asked.secure { Tokens::Required } else { Tokens::Off };
-        write_configurations(data, count, &AccessConfig { tokens })?;
+        let certificate = asked.secure.then(|| secure::certificate(data)).transpose()?;
+        write_configurations(data, count, certificate.as_ref())?;
     }
     let known = Config::load(Some(&first), ConfigOverrides::default());
     let known = known.map_err(wrong_configuration)?.config;
@@ -131,12 +147,15 @@ fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
             let config = config_of(n);
             let loaded = Config::load(Some(&config), ConfigOverrides::default());
             let LoadedConfig { config: node, .. } = loaded.map_err(wrong_configuration)?;
+            let (is_secure, speaks_tls) =
+                (node.access.tokens == Tokens::Required, node.http.speaks_tls());
             Ok(Node {
                 id: node.node_id,
                 address: node.listen,
                 http: node.http.listen,
                 monitor: node.monitor.listen,
-                is_secure: node.access.tokens == Tokens::Required,
+                is_secure,
+                speaks_tls,
                 config,
                 process: None,
             })
@@ -144,7 +163,13 @@ fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
         .collect()
 }
 
-fn write_configurations(data: &Path, count: u16, access: &AccessConfig) -> Result<(), Failure> {
+/// With a certificate, they speak TLS and ask for access tokens.
+fn write_configurations(
+    data: &Path,
+    count: u16,
+    certificate: Option<&Files>,
+) -> Result<(), Failure> {
+    let tokens = if certificate.is_some() { Tokens::Required } else { Tokens::Off };
     let absolute = std::path::absolute(data).map_err(Failure::operation("find --data"))?;
     let addresses = free_addresses(3 * count).map_err(Failure::operation("find free ports"))?;
     let (addresses, others) = addresses.split_at(usize::from(count));
@@ -173,9 +198,15 @@ fn write_configurations(data: &Path, count: u16, access: &AccessConfig) -> Resul
             repair: RepairConfig::default(),
             catalog: CatalogConfig::default(),
             // What is tried out here is a push.
-            http: HttpConfig { listen: Some(http), create_on_push: true, ..HttpConfig::default() },
+            http: HttpConfig {
+                listen: Some(http),
+                certificate: certificate.map(|files| files.certificate.clone()),
+                key: certificate.map(|files| files.key.clone()),
+                create_on_push: true,
+                ..HttpConfig::default()
+            },
             monitor: MonitorConfig { listen: Some(monitor) },
-            access: access.clone(),
+            access: AccessConfig { tokens },
             layout: layout.clone(),
             alone: false,
         };
@@ -214,7 +245,7 @@ fn free_addresses(count: u16) -> std::io::Result<Vec<SocketAddr>> {
 /// Starts a node, and says so when it listens.
 async fn start_and_say(node: &mut Node, data: &Path) -> Result<(), Failure> {
     let process = start(node, data).await?;
-    let git = node.http.map(|http| format!(" git http://{http}/")).unwrap_or_default();
+    let git = node.url().map(|url| format!(" git {url}")).unwrap_or_default();
     let line = format!("node {} {}{git} pid {}\n", node.id, node.address, process.pid);
     node.process = Some(process);
     show(&line)
@@ -247,7 +278,7 @@ async fn start(node: &Node, data: &Path) -> Result<Process, Failure> {
     Err(Failure::Operation(format!("node {} did not start ({ended}): {last}", node.id)))
 }
 
-fn next_steps(peers: &[String], nodes: &[Node], secret: Option<&Secret>) -> String {
+fn next_steps(peers: &[String], nodes: &[Node], key: Option<&Key>) -> String {
     let mut steps = format!(
         "\nThe cluster runs until Ctrl-C. In another terminal:\n\
          \x20 export GITSTRATUM_PEERS={}\n\
@@ -256,19 +287,11 @@ fn next_steps(peers: &[String], nodes: &[Node], secret: Option<&Secret>) -> Stri
          \x20 gitstratum status                what every node holds\n",
         peers.join(",")
     );
-    if let Some(http) = nodes.iter().find_map(|node| node.http) {
-        match secret {
-            None => steps += &format!("  git push http://{http}/NAME.git main\n"),
-            Some(secret) => {
-                let secret = secret.expose();
-                steps += &format!(
-                    "  git push http://dev:{secret}@{http}/NAME.git main\n\
-                     \x20 git clone http://dev:{secret}@{http}/NAME.git\n\
-                     Git clients need an access token; `gitstratum token create` makes more than this \
-                     one:\n\
-                     \x20 {secret}\n"
-                );
-            }
+    let user = key.map(|key| format!("dev:{}@", key.secret.expose())).unwrap_or_default();
+    if let Some(url) = nodes.iter().find_map(|node| node.url_as(&user)) {
+        steps += &format!("  git push {url}NAME.git main\n");
+        if let Some(key) = key {
+            steps += &format!("  git clone {url}NAME.git\n{}", key.explained());
         }
     }
     if let Some((node, monitor)) = nodes.iter().find_map(|node| Some((&node.id, node.monitor?))) {

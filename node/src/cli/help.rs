@@ -4,9 +4,10 @@ use clap::{Command, CommandFactory};
 
 use super::arguments::Arguments;
 
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     ("Run nodes", &["init", "join", "serve", "check-config", "dev"]),
-    ("Name repositories", &["repo", "token", "events"]),
+    ("Name repositories", &["repo", "events"]),
+    ("Let people in", &["token", "cert"]),
     ("Keep repositories and objects", &["import", "export", "mirror", "put", "get", "has"]),
     (
         "See and change a cluster",

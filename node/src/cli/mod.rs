@@ -4,6 +4,7 @@
 mod agreed;
 mod arguments;
 mod catalog;
+mod cert;
 mod destination;
 mod dev;
 mod help;
@@ -132,6 +133,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Command::CheckConfig { file } = &arguments.command {
         return serve::check_config(file);
     }
+    if let Command::Cert(asked) = arguments.command {
+        return cert::cert(asked);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -139,7 +143,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let serving = matches!(arguments.command, Command::Serve(_));
     let done = runtime.block_on(async {
         match arguments.command {
-            Command::CheckConfig { .. } => unreachable!("answered above"),
+            Command::CheckConfig { .. } | Command::Cert(_) => unreachable!("answered above"),
             Command::Serve(asked) => serve::serve(asked).await,
             Command::Join(asked) => join::join(asked).await,
             Command::Init(asked) => init::init(asked).await,

@@ -64,10 +64,12 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
     tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
     let node_id = loaded.config.node_id.clone();
-    let ready = move |Serving { address, http, monitor, layout, catalog, .. }: Serving| {
+    let ready = move |serving: Serving| {
+        let Serving { address, http, speaks_tls, monitor, layout, catalog, .. } = serving;
         tokio::spawn(follow_file(hangups, asked.config, overrides, layout, catalog));
+        let scheme = if speaks_tls { "https" } else { "http" };
         // Whoever started us may wait for this line; if nobody reads it, nobody waits.
-        let git = http.map(|http| format!(" git=http://{http}/")).unwrap_or_default();
+        let git = http.map(|http| format!(" git={scheme}://{http}/")).unwrap_or_default();
         let monitor =
             monitor.map(|monitor| format!(" monitor=http://{monitor}/")).unwrap_or_default();
         let line = format!("listening node={node_id} address={address}{git}{monitor}");
@@ -92,6 +94,7 @@ pub(super) fn refused(error: ServeError, data: &Path) -> Failure {
         ServeError::Cluster(
             wrong @ (ClusterError::Contradicted(_) | ClusterError::Unknown { .. }),
         ) => Failure::Usage(wrong.to_string()),
+        error @ ServeError::Certificate(_) => Failure::Usage(error.to_string()),
         ServeError::Data(error) => {
             Failure::Operation(format!("data: {}: {}", data.display(), chain(&error)))
         }

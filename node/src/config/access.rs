@@ -24,9 +24,12 @@ pub enum Tokens {
 }
 
 impl AccessConfig {
-    /// What whoever starts a node should know that serves Git at this address.
-    pub(crate) fn warning(&self, http: SocketAddr) -> Option<&'static str> {
+    /// What whoever starts a node should know that serves Git at this address, with TLS or without.
+    pub(crate) fn warning(&self, http: SocketAddr, speaks_tls: bool) -> Option<&'static str> {
         if http.ip().to_canonical().is_loopback() {
+            return None;
+        }
+        if self.tokens == Tokens::Required && speaks_tls {
             return None;
         }
         Some(match self.tokens {
@@ -37,7 +40,8 @@ impl AccessConfig {
             }
             Tokens::Required => {
                 "access tokens come to this address as plain text, readable by everybody on the way: \
-                 put a proxy before it that speaks TLS, or keep it on a network that you trust"
+                 give it a certificate ([http] certificate and key), put a proxy before it that speaks TLS, \
+                 or keep it on a network that you trust"
             }
         })
     }

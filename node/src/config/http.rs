@@ -1,6 +1,7 @@
 //! The `[http]` part of a configuration: the door for Git.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,11 @@ use serde::{Deserialize, Serialize};
 pub struct HttpConfig {
     /// Where it listens, as IP:PORT; without it, it does not.
     pub listen: Option<SocketAddr>,
+    /// A PEM file with the certificate that it shows, and behind it those that lead to its authority.
+    /// With it, it speaks TLS.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's key.
+    pub key: Option<PathBuf>,
     /// Whether a push to a repository that is not there makes it.
     pub create_on_push: bool,
     /// Minutes between two sweeps of chunks that nobody owns; 0 for none.
@@ -19,7 +25,13 @@ pub struct HttpConfig {
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        HttpConfig { listen: None, create_on_push: false, sweep_interval_min: 60 }
+        HttpConfig {
+            listen: None,
+            certificate: None,
+            key: None,
+            create_on_push: false,
+            sweep_interval_min: 60,
+        }
     }
 }
 
@@ -36,6 +48,21 @@ impl HttpConfig {
             let problem = "repositories are in the catalog, which catalog.enabled switches off";
             return Err(("http.listen", problem.to_owned()));
         }
-        Ok(())
+        match (&self.certificate, &self.key) {
+            (Some(_), None) => {
+                let problem = "missing beside http.certificate: the file with its key";
+                Err(("http.key", problem.to_owned()))
+            }
+            (None, Some(_)) => {
+                let problem = "missing beside http.key: the file with the certificate of that key";
+                Err(("http.certificate", problem.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it speaks TLS.
+    pub fn speaks_tls(&self) -> bool {
+        self.certificate.is_some()
     }
 }

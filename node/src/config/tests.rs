@@ -263,17 +263,17 @@ fn a_catalog_that_could_not_keep_a_leader_is_refused_by_name() {
     refused(
         "heartbeat_ms = 150",
         "heartbeat_ms = 5",
-        "config.toml:135: catalog.heartbeat_ms: 5 is not between 10 ms and an hour",
+        "config.toml:141: catalog.heartbeat_ms: 5 is not between 10 ms and an hour",
     );
     refused(
         "election_timeout_ms = 500",
         "election_timeout_ms = 449",
-        "config.toml:136: catalog.election_timeout_ms: 449 is less than three heartbeats of 150 ms",
+        "config.toml:142: catalog.election_timeout_ms: 449 is less than three heartbeats of 150 ms",
     );
     refused(
         "snapshot_bytes = 16_777_216",
         "snapshot_bytes = 1",
-        "config.toml:139: catalog.snapshot_bytes: 1 is less than 65536",
+        "config.toml:145: catalog.snapshot_bytes: 1 is less than 65536",
     );
     // What the example says are the defaults.
     assert_eq!(load(EXAMPLE).unwrap().config.catalog, CatalogConfig::default());
@@ -296,18 +296,37 @@ fn tokens_are_off_unless_the_file_or_a_flag_says_otherwise() {
     refused(
         "tokens = \"off\"",
         "tokens = \"maybe\"",
-        "config.toml:125: access.tokens: unknown variant `maybe`, expected `off` or `required`",
+        "config.toml:131: access.tokens: unknown variant `maybe`, expected `off` or `required`",
     );
 }
 
 #[test]
 fn what_others_can_reach_is_warned_of_and_loopback_is_not() {
-    let warning = |tokens, http: &str| AccessConfig { tokens }.warning(http.parse().unwrap());
+    let warning =
+        |tokens, http: &str| AccessConfig { tokens }.warning(http.parse().unwrap(), false);
+    let with_tls = AccessConfig { tokens: Tokens::Required };
+    assert_eq!(with_tls.warning("0.0.0.0:7480".parse().unwrap(), true), None);
     for http in ["0.0.0.0:7480", "10.0.0.1:7480", "[::]:7480"] {
         assert!(warning(Tokens::Off, http).unwrap().contains("tokens = \"required\""), "{http}");
         assert!(warning(Tokens::Required, http).unwrap().contains("TLS"), "{http}");
     }
     for http in ["127.0.0.1:7480", "[::1]:7480", "[::ffff:127.0.0.1]:1"] {
         assert_eq!((warning(Tokens::Off, http), warning(Tokens::Required, http)), (None, None));
+    }
+}
+
+#[test]
+fn a_certificate_without_its_key_is_refused_and_so_is_a_key_without_its_certificate() {
+    let door = "[http]\nlisten = \"127.0.0.1:1\"\n";
+    for (line, expected) in [
+        ("certificate = \"c\"", "http.key: missing beside http.certificate: the file with its key"),
+        (
+            "key = \"k\"",
+            "http.certificate: missing beside http.key: the file with the certificate of that key",
+        ),
+    ] {
+        let text = format!("{door}{line}\n");
+        let refused = Config::from_toml(&text, "c.toml", flags("127.0.0.1:7401")).unwrap_err();
+        assert!(refused.to_string().ends_with(expected), "{refused}");
     }
 }

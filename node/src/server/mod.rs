@@ -6,6 +6,7 @@
 //! what runs in the background, and run the server loop until it is told to stop.
 
 mod background;
+mod certificate;
 mod connect;
 mod found;
 mod open;
@@ -19,6 +20,7 @@ use gitstratum_cluster::membership::{ClusterError, KeepError, LayoutKeeper};
 use gitstratum_cluster::repair::{CatchingUp, HintError};
 use gitstratum_cluster::transport::server;
 use gitstratum_host::Host;
+use gitstratum_host::tls::{IdentityError, IdentityFile};
 use gitstratum_store::{OpenError, SegmentStore, Store};
 use rand_chacha::ChaCha12Rng;
 
@@ -55,9 +57,20 @@ pub enum ServeError {
     /// The log of hints is unusable.
     #[error("data: {0}")]
     Hints(#[from] HintError),
+    /// The certificate for Git, or its key, cannot be used.
+    #[error("{}: {}", http_field(.0), .0)]
+    Certificate(#[from] IdentityError),
     /// The node's part in the catalog cannot be made.
     #[error("data: {0}")]
     Catalog(#[from] FoundError),
+}
+
+/// The field of the configuration that names such a file.
+fn http_field(error: &IdentityError) -> &'static str {
+    match error.file {
+        IdentityFile::Certificate => "http.certificate",
+        IdentityFile::Key => "http.key",
+    }
 }
 
 /// A node that serves.
@@ -68,6 +81,8 @@ pub struct Serving {
     pub http: Option<SocketAddr>,
     /// Where it says how it is, if it does.
     pub monitor: Option<SocketAddr>,
+    /// Whether it speaks TLS there.
+    pub speaks_tls: bool,
     /// Where newer layouts are handed in.
     pub layout: LayoutKeeper,
     /// What it stores, for whoever lists or deletes: nobody does over the network.
@@ -101,8 +116,18 @@ pub async fn serve(
     // Connections end with the service and the background, not after the store.
     drop(connected);
 
-    let Opened { listener, address, http, monitor, store, catching_up, cluster, keeper, hints } =
-        opened;
+    let Opened {
+        listener,
+        address,
+        http,
+        certificate,
+        monitor,
+        store,
+        catching_up,
+        cluster,
+        keeper,
+        hints,
+    } = opened;
     tracing::info!(node = %config.node_id, %cluster, %address, "serving");
     let layout = keeper.current().clone();
     let catalog = participant.clone();
@@ -114,7 +139,7 @@ pub async fn serve(
         tokio::spawn(Arc::new(monitor).run(listener))
     });
     if let Some((address, warning)) =
-        http_address.and_then(|at| Some((at, config.access.warning(at)?)))
+        http_address.and_then(|at| Some((at, config.access.warning(at, certificate.is_some())?)))
     {
         tracing::warn!(git = %address, "{warning}");
     }
@@ -122,6 +147,7 @@ pub async fn serve(
         address,
         http: http_address,
         monitor: monitor_address,
+        speaks_tls: certificate.is_some(),
         layout: keeper,
         store: store.clone(),
         catching_up,
@@ -130,6 +156,7 @@ pub async fn serve(
     let leaving = participant.clone();
     let shutdown = async move {
         shutdown.await;
+        health.stops();
         // First, while it still answers whoever asks and whoever is to lead.
         if let Some(participant) = leaving {
             participant.hand_over().await;
@@ -137,13 +164,17 @@ pub async fn serve(
     };
     // Peers are served until the last push is answered.
     let shutdown = async move {
-        shutdown.await;
-        health.stops();
-    };
-    let shutdown = async move {
-        match git.zip(http) {
-            Some((git, listener)) => git.run(listener, shutdown).await,
-            None => shutdown.await,
+        match (git.zip(http), certificate) {
+            (Some((git, listener)), None) => git.run(listener, shutdown).await,
+            (Some((git, listener)), Some(certificate)) => {
+                let acceptor = certificate.acceptor();
+                tokio::select! {
+                    biased;
+                    () = git.run_tls(listener, acceptor, shutdown) => {}
+                    never = certificate.follow() => match never {},
+                }
+            }
+            (None, _) => shutdown.await,
         }
     };
     server::run(listener, service, requests, layout, shutdown).await;

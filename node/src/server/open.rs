@@ -17,6 +17,7 @@ use gitstratum_store::{SegmentStore, Store as _, StoreOptions};
 use rand_chacha::ChaCha12Rng;
 
 use super::ServeError;
+use super::certificate::Certificate;
 use crate::config::{Config, StoreConfig};
 
 /// What a node keeps, open, and the port that it will serve.
@@ -27,6 +28,8 @@ pub(super) struct Opened {
     pub(super) http: Option<(Listener, SocketAddr)>,
     /// Where it is said how the node is, if it is.
     pub(super) monitor: Option<(Listener, SocketAddr)>,
+    /// What it shows there, where it speaks TLS.
+    pub(super) certificate: Option<Certificate>,
     pub(super) store: Arc<SegmentStore>,
     pub(super) catching_up: Arc<CatchingUp>,
     pub(super) cluster: ClusterId,
@@ -43,6 +46,7 @@ impl Opened {
     ) -> Result<Self, ServeError> {
         // Nobody is to reach a node that is about to refuse its directory.
         cluster::check(&host.disk, configured(config)).await?;
+        let certificate = Certificate::open(&config.http).await?;
         // Bound first, so that a port in use leaves the data directory alone; nothing is
         // accepted before the store is open.
         let (listener, address) = listen(host, config.listen).await?;
@@ -54,7 +58,18 @@ impl Opened {
             let node = &config.node_id;
             tracing::warn!(%node, "this node is not in the layout: it takes no writes");
         }
-        Ok(Opened { listener, address, http, monitor, store, catching_up, cluster, keeper, hints })
+        Ok(Opened {
+            listener,
+            address,
+            http,
+            certificate,
+            monitor,
+            store,
+            catching_up,
+            cluster,
+            keeper,
+            hints,
+        })
     }
 }
 

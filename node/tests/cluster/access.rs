@@ -26,7 +26,18 @@ struct Said {
 impl Secured {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut dev = Dev::start_with(&dir.path().join("data"), &["--secure"]);
+        // An open cluster, which is then told to ask for tokens.
+        let data = dir.path().join("data");
+        let open = Dev::start(&data);
+        let configs: Vec<_> = open.nodes.iter().map(|node| node.dir.join("config.toml")).collect();
+        open.terminate();
+        for config in configs {
+            let text = fs::read_to_string(&config).unwrap();
+            let closed = text.replacen("tokens = \"off\"", "tokens = \"required\"", 1);
+            assert_ne!(closed, text);
+            fs::write(&config, closed).unwrap();
+        }
+        let mut dev = Dev::start(&data);
         dev.wait_for_line("Git clients need an access token");
         wait_until("all three vote", || {
             let listed = output(&["node", "list", "--json"], &dev.peers());
@@ -266,7 +277,7 @@ fn what_dev_was_started_with_stays_and_the_demo_goes_with_tokens_too() {
     drop(ports);
     let secret = fs::read_to_string(data.join("token")).unwrap();
     let mut dev = Dev::start_with(&data, &[]);
-    dev.wait_for_line(&format!("  git clone http://dev:{}@", secret.trim()));
+    dev.wait_for_line(&format!("  git clone https://dev:{}@", secret.trim()));
     dev.terminate();
 }
 

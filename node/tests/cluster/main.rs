@@ -10,6 +10,7 @@ mod connections;
 mod descriptors;
 mod full_disk;
 mod git_push;
+mod https;
 mod identity;
 mod layout;
 mod members;

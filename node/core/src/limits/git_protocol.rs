@@ -16,6 +16,21 @@ pub const GIT_HEADERS_MAX: usize = 100;
 pub const GIT_HEADER_BYTES_MAX: usize = 64 << 10;
 /// A request's headers take no longer, and a connection without a request is closed after this.
 pub const GIT_HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// A TLS handshake takes no longer.
+pub const GIT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// TLS handshakes that are under way at once; more wait, within the time of their own.
+pub const GIT_HANDSHAKES_MAX: usize = 256;
+/// Requests of one connection of HTTP/2 at once.
+pub const GIT_STREAMS_MAX: u32 = 32;
+/// What one of them may have on its way without being read.
+pub const GIT_STREAM_WINDOW_BYTES: u32 = 512 << 10;
+/// What all of a connection may. It lies in memory while requests work on what came before it; what
+/// is refused is read and dropped at once.
+pub const GIT_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+/// The files of a certificate are looked at so often.
+pub const CERTIFICATE_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// So long before a certificate expires, that is said.
+pub const CERTIFICATE_EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 3600);
 /// When nothing moves for so long, while the client is waited for, it is given up.
 pub const GIT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// And when fewer bytes than this came in as long a time of waiting.
@@ -53,3 +68,6 @@ pub const GIT_REASON_BYTES_MAX: usize = 1000;
 const _: () = assert!(GIT_KEEPALIVE_INTERVAL.as_millis() < GIT_STALL_TIMEOUT.as_millis());
 const _: () = assert!(GIT_CONNECTIONS_MAX <= SERVER_CONNECTIONS_MAX);
 const _: () = assert!(GIT_REQUESTS_MAX <= GIT_CONNECTIONS_MAX);
+const _: () = assert!(GIT_HANDSHAKES_MAX < GIT_CONNECTIONS_MAX);
+const _: () = assert!((GIT_STREAMS_MAX as usize) < GIT_REQUESTS_MAX);
+const _: () = assert!(GIT_STREAM_WINDOW_BYTES <= GIT_CONNECTION_WINDOW_BYTES);

@@ -27,7 +27,12 @@ impl GitServer {
         let serve = move |stream, peer: std::net::SocketAddr, stop| {
             server.clone().serve_connection(stream, peer.to_string(), stop)
         };
-        if !accept::run(listener, limits::GIT_CONNECTIONS_MAX, shutdown, serve).await {
+        let in_time = accept::run(listener, limits::GIT_CONNECTIONS_MAX, shutdown, serve).await;
+        self.say_what_is_left(in_time);
+    }
+
+    pub(super) fn say_what_is_left(&self, in_time: bool) {
+        if !in_time {
             let left = self.requests.read().in_flight();
             tracing::warn!(
                 requests = left,

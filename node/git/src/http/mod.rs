@@ -1,8 +1,8 @@
 //! Smart HTTP server.
 //!
 //! What git's `http-backend` does: `GET <repository>/info/refs?service=…`,
-//! `POST <repository>/git-upload-pack` and `POST <repository>/git-receive-pack`, over HTTP/1.1, on
-//! any stream. [`GitServer`] routes a request, opens the repository, and runs the exchange of
+//! `POST <repository>/git-upload-pack` and `POST <repository>/git-receive-pack`, over HTTP/1.1 on
+//! any stream, and over HTTP/2 where a TLS handshake agreed on it. [`GitServer`] routes a request, opens the repository, and runs the exchange of
 //! [`crate::protocol`] in a task whose parts become the body of the answer.
 //!
 //! Errors that come before the protocol begins are plain text, which git shows its user. Nothing
@@ -23,8 +23,10 @@ mod handle;
 mod requests;
 mod route;
 mod stall;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,11 +38,15 @@ use tokio::sync::Semaphore;
 use crate::protocol::Session;
 use crate::service::Repositories;
 use requests::Requests;
+use tls::Handshakes;
+
+pub use tls::PROTOCOLS;
 
 /// Serves repositories to Git clients.
 pub struct GitServer {
     repositories: Arc<dyn Repositories>,
     requests: Arc<Requests>,
+    handshakes: Handshakes,
     /// Room for requests.
     room: Arc<Semaphore>,
     /// What the ids of its exchanges begin with.
@@ -55,6 +61,7 @@ impl GitServer {
         Arc::new(GitServer {
             repositories,
             requests: Arc::default(),
+            handshakes: Handshakes::default(),
             room: Arc::new(Semaphore::new(limits::GIT_REQUESTS_MAX)),
             name: name.to_owned(),
             exchanges: AtomicU64::new(0),

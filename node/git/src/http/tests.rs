@@ -4,4 +4,5 @@ mod bodies;
 mod parsers;
 mod requests;
 mod stalls;
+mod streams;
 mod support;

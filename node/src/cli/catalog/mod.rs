@@ -63,7 +63,7 @@ pub(super) fn line(value: &impl Serialize) -> Result<String, Failure> {
 }
 
 /// A time as UTC, such as 2031-05-04 03:02:01.
-fn utc(ms: u64) -> String {
+pub(super) fn utc(ms: u64) -> String {
     use gix::date::Time;
     use gix::date::time::format::ISO8601;
 

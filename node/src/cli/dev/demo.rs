@@ -9,7 +9,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use gitstratum_catalog::entity::{Node as CatalogNode, NodeState};
-use gitstratum_catalog::secret::Secret;
 use gitstratum_catalog::{Answer, Query};
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_host::Net;
@@ -19,6 +18,7 @@ use tokio::time::Instant;
 use super::super::catalog::of_client;
 use super::super::repositories::{export_to, import_into};
 use super::super::{Failure, seeded_by_the_system, show};
+use super::secure::Key;
 use super::{Node, start_and_say};
 use crate::transfer::import::{ImportOptions, describe};
 
@@ -38,9 +38,9 @@ pub(super) async fn demo(
     repository: Option<&Path>,
     nodes: &mut [Node],
     data: &Path,
-    secret: Option<Secret>,
+    key: Option<Key>,
 ) -> Result<(), Failure> {
-    let git = Git { secret };
+    let git = Git { key };
     let directory = data.join("demo");
     if directory.exists() {
         fs::remove_dir_all(&directory)
@@ -52,7 +52,7 @@ pub(super) async fn demo(
     let repository = repository.map(std::path::absolute).transpose();
     let repository = repository.map_err(Failure::operation("find the repository"))?;
     let urls: Option<Vec<String>> =
-        nodes.iter().map(|node| Some(format!("http://{}/{NAME}.git", node.http?))).collect();
+        nodes.iter().map(|node| Some(format!("{}{NAME}.git", node.url()?))).collect();
     wait_for_catalog(nodes).await?;
     let has_git = git.run(&directory, &["--version"]).await.is_ok();
     match (urls.filter(|_| has_git), repository) {
@@ -231,14 +231,15 @@ fn text(path: &Path) -> Result<&str, Failure> {
 /// The machine's git.
 struct Git {
     /// By what it is let in, if that takes anything.
-    secret: Option<Secret>,
+    key: Option<Key>,
 }
 
 impl Git {
     /// What it says; an error is what it says of that.
     async fn run(&self, directory: &Path, arguments: &[&str]) -> Result<String, Failure> {
         let mut command = Command::new("git");
-        if let Some(secret) = &self.secret {
+        if let Some(Key { secret, authority }) = &self.key {
+            command.envs(authority.as_ref().map(|path| ("GIT_SSL_CAINFO", path)));
             // Not on the command line, which every user of the machine can see.
             let header = format!("Authorization: Bearer {}", secret.expose());
             command.env("GIT_CONFIG_COUNT", "1");
