@@ -147,15 +147,13 @@ fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
             let config = config_of(n);
             let loaded = Config::load(Some(&config), ConfigOverrides::default());
             let LoadedConfig { config: node, .. } = loaded.map_err(wrong_configuration)?;
-            let (is_secure, speaks_tls) =
-                (node.access.tokens == Tokens::Required, node.http.speaks_tls());
             Ok(Node {
                 id: node.node_id,
                 address: node.listen,
                 http: node.http.listen,
                 monitor: node.monitor.listen,
-                is_secure,
-                speaks_tls,
+                is_secure: node.access.tokens == Tokens::Required,
+                speaks_tls: node.http.speaks_tls(),
                 config,
                 process: None,
             })

@@ -216,9 +216,6 @@ impl Repositories for Guard {
 
     fn register(&self, registry: &mut Registry) {
         self.repositories.register(registry);
-        if matches!(self.policy, Policy::Anybody) {
-            return;
-        }
         let help = "Secrets of Git clients that no access token has";
         registry.register("git_tokens_wrong", help, self.wrong.clone());
         let help = "Requests of Git clients from where too many wrong secrets came";
