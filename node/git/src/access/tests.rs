@@ -86,7 +86,10 @@ impl Directory for Catalog {
     async fn catch_up(&self) -> Result<(), RepositoryError> {
         self.caught_up.fetch_add(1, Ordering::Relaxed);
         match self.is_reachable.load(Ordering::Relaxed) {
-            true => Ok(self.deliver()),
+            true => {
+                self.deliver();
+                Ok(())
+            }
             false => Err(RepositoryError::Unavailable("no majority answers".to_owned())),
         }
     }
@@ -357,13 +360,14 @@ async fn a_clock_that_is_behind_does_not_bring_a_token_back() {
     catalog.issue(7, Access::Read, "", Some(unix_time_ms() + HOUR_MS));
     assert_eq!(said(&guard, "team/a", Purpose::Fetch, by(7)).await, "ok");
     // Another node's clock says that the hour is over.
-    let mut agreed = catalog.agreed.lock().unwrap();
-    let number = agreed.position() + 1;
-    let request = Request { client: ClientId([2; 16]), number };
-    let at_ms = unix_time_ms() + 2 * HOUR_MS;
-    let operation = Operation::AdvanceClock;
-    agreed.apply(number, Command { group: 0, request, at_ms, who: String::new(), operation });
-    drop(agreed);
+    {
+        let mut agreed = catalog.agreed.lock().unwrap();
+        let number = agreed.position() + 1;
+        let request = Request { client: ClientId([2; 16]), number };
+        let at_ms = unix_time_ms() + 2 * HOUR_MS;
+        let operation = Operation::AdvanceClock;
+        agreed.apply(number, Command { group: 0, request, at_ms, who: String::new(), operation });
+    }
     let refused = said(&guard, "team/a", Purpose::Fetch, by(7)).await;
     assert!(refused.ends_with("has expired"), "{refused}");
 }
