@@ -87,7 +87,8 @@ fn stock_git_finds_what_it_expects_of_a_server() {
     let create =
         format!("{} repo create {{name}} --object-format {{format}}", crate::support::PROGRAM);
     let checked = Command::new(script)
-        .args([dev.nodes[1].git.trim_end_matches('/'), "--create", &create])
+        // The others are asked of gitstratum-git's own server, which has the same protocol.
+        .args([dev.nodes[1].git.trim_end_matches('/'), "--create", &create, "--version", "2"])
         .env("GITSTRATUM_PEERS", dev.peers())
         .output()
         .unwrap();

@@ -445,7 +445,11 @@ fn a_cluster_is_restored_from_copies_of_its_stores_with_its_names() {
     assert!(fs::read_to_string(&text_file).unwrap().contains("team/project"));
     assert!(run(&["store", "verify", text(&copy)], "").contains("all sound"));
 
-    // Into a catalog that is not new nothing is loaded, nor anything that is cut or another's.
+    let status = run(&["status"], &peers);
+    let id = status.lines().find_map(|line| line.strip_prefix("cluster ")).unwrap();
+
+    // Into a catalog that is not new nothing is loaded, nor anything that is cut or another's, nor
+    // into the directory of a node that the text does not know.
     let load = |file: &Path, data: &Path, words: &[&str]| {
         refused(&["catalog", "load", text(file), "--data", text(data)], "", 1, words);
     };
@@ -459,6 +463,11 @@ fn a_cluster_is_restored_from_copies_of_its_stores_with_its_names() {
     run(&["init", "--data", text(&other), "--id", "n1", "--address", &peers], "");
     let load_other = ["catalog", "load", text(&text_file), "--data", text(&other)];
     refused(&load_other, "", 2, &["cluster.id", "belongs to cluster"]);
+    let stranger = cluster.dir.path().join("stranger");
+    let init = ["init", "--cluster", id, "--data", text(&stranger), "--id", "n9"];
+    run(&[&init[..], &["--address", "127.0.0.1:1"]].concat(), "");
+    load(&text_file, &stranger, &["node n9 is not in the layout of the text, which has n1"]);
+    run(&["store", "verify", text(&stranger)], "");
 
     // A copy does not begin without its names.
     let node = Serve::start(&["--data", text(&copy), "--listen", &peers]);

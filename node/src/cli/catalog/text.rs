@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use gitstratum_catalog::dump::lines;
 use gitstratum_catalog::{Answer, Query, State};
+use gitstratum_core::placement::{Layout, NodeId};
 use gitstratum_host::Disk;
 
 use super::super::arguments::{CatalogCommand, ClientArguments, Dump, Load};
@@ -93,6 +94,7 @@ async fn open(data: PathBuf, state: Option<&State>) -> Result<(Stopped, LoadedCo
     let overrides = ConfigOverrides { data: Some(data), ..ConfigOverrides::default() };
     let mut loaded = load_config(None, &overrides, None).await?;
     if let Some(layout) = state.and_then(State::layout) {
+        check_member(layout, &loaded)?;
         // A copy of a store keeps none of its own.
         loaded.config.layout = (**layout).clone();
         loaded.config.alone = false;
@@ -100,6 +102,23 @@ async fn open(data: PathBuf, state: Option<&State>) -> Result<(Stopped, LoadedCo
     let disk = Disk::new(&loaded.data);
     let stopped = Stopped::open(&loaded.config, &disk, &mut seeded_by_the_system()?).await;
     Ok((stopped.map_err(|error| refused(error, &loaded.data))?, loaded))
+}
+
+/// A node that is not in the layout of the text would be in none from then on.
+fn check_member(layout: &Layout, loaded: &LoadedConfig) -> Result<(), Failure> {
+    let (node, data) = (&loaded.config.node_id, loaded.data.display());
+    if layout.is_read_from(node) {
+        return Ok(());
+    }
+    let members = layout.members.iter().map(|member| &member.node_id);
+    let members: Vec<&str> =
+        members.filter(|id| layout.is_read_from(id)).map(NodeId::as_str).collect();
+    Err(Failure::Operation(format!(
+        "data: {data}: node {node} is not in the layout of the text, which has {}: nothing was \
+         changed; load it into a directory that `gitstratum init --cluster ID --id …` makes for one \
+         of them",
+        members.join(", ")
+    )))
 }
 
 async fn load(asked: Load) -> Result<(), Failure> {
