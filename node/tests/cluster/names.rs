@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{output, run, wait_until};
+use crate::support::{output, run, wait_for_voters};
 use crate::trio::Cluster;
 
 fn lines(text: &str) -> Vec<Value> {
@@ -22,19 +22,10 @@ fn refused(arguments: &[&str], peers: &str) -> String {
     String::from_utf8(refused.stderr).unwrap()
 }
 
-/// Waits until all three vote.
-fn wait_for_voters(cluster: &Cluster) {
-    wait_until("all three vote", || {
-        let listed = output(&["node", "list", "--json"], &cluster.peers);
-        let voters = lines(&String::from_utf8_lossy(&listed.stdout));
-        voters.iter().filter(|node| node["state"] == "voter").count() == 3
-    });
-}
-
 #[test]
 fn names_are_agreed_on_by_all_and_survive_whoever_leads() {
     let mut cluster = Cluster::start();
-    wait_for_voters(&cluster);
+    wait_for_voters(&cluster.peers);
     let peers = cluster.peers.clone();
     let one: Vec<&str> = peers.split(',').collect();
     run(&["repo", "create", "team/project", "--description", "what it is"], one[0]);

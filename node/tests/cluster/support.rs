@@ -214,6 +214,14 @@ fn make_if_new(arguments: &[&str]) {
     assert!(made.status.success() || is_one, "{made:?}");
 }
 
+/// Waits until three nodes vote in the catalog of these peers.
+pub fn wait_for_voters(peers: &str) {
+    wait_until("all three vote", || {
+        let listed = output(&["node", "list", "--json"], peers);
+        String::from_utf8_lossy(&listed.stdout).matches("\"voter\"").count() == 3
+    });
+}
+
 /// A node that `dev` started.
 pub struct Node {
     pub address: String,
@@ -275,10 +283,7 @@ impl Dev {
 
     /// Waits until all three nodes vote in the catalog.
     pub fn wait_for_voters(&self) {
-        wait_until("all three vote", || {
-            let listed = output(&["node", "list", "--json"], &self.peers());
-            String::from_utf8_lossy(&listed.stdout).matches("\"voter\"").count() == 3
-        });
+        wait_for_voters(&self.peers());
     }
 
     /// Asks it to stop, and waits until it has.
