@@ -16,6 +16,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use gitstratum_cluster::membership::{ClusterError, KeepError, LayoutKeeper};
 use gitstratum_cluster::repair::{CatchingUp, HintError};
 use gitstratum_cluster::transport::server;
@@ -97,14 +98,37 @@ pub struct Serving {
 /// `limits::SHUTDOWN_TIMEOUT` has passed. `ready` is told what serves. What is missing in its data
 /// directory is made: whoever wants it [founded](found) before has to [ask](check_founded).
 ///
+/// The future is boxed here, so that the code of a whole node is compiled here: a crate that awaits
+/// it compiles none of it again.
+///
 /// # Errors
 /// [`ServeError`]; nothing is served then.
-pub async fn serve(
+pub fn serve<'a>(
+    config: Config,
+    host: Host,
+    rng: ChaCha12Rng,
+    ready: impl FnOnce(Serving) + Send + 'a,
+    shutdown: impl Future<Output = ()> + Send + 'a,
+) -> BoxFuture<'a, Result<(), ServeError>> {
+    boxed(config, host, rng, Box::new(ready), Box::pin(shutdown))
+}
+
+fn boxed<'a>(
+    config: Config,
+    host: Host,
+    rng: ChaCha12Rng,
+    ready: Box<dyn FnOnce(Serving) + Send + 'a>,
+    shutdown: BoxFuture<'a, ()>,
+) -> BoxFuture<'a, Result<(), ServeError>> {
+    Box::pin(run(config, host, rng, ready, shutdown))
+}
+
+async fn run(
     config: Config,
     host: Host,
     mut rng: ChaCha12Rng,
-    ready: impl FnOnce(Serving) + Send,
-    shutdown: impl Future<Output = ()> + Send,
+    ready: Box<dyn FnOnce(Serving) + Send + '_>,
+    shutdown: BoxFuture<'_, ()>,
 ) -> Result<(), ServeError> {
     let opened = Opened::open(&config, &host, &mut rng).await?;
     let connected = Connected::new(&config, &host, &opened, &mut rng);
