@@ -188,6 +188,10 @@ pub struct Dev {
     /// Where the nodes keep configuration, data and logs; used again by the next run
     #[arg(long, value_name = "DIR", default_value = ".gitstratum-dev")]
     pub data: PathBuf,
+    /// Nodes listen on loopback ports from this one on, as many as are free; chosen at the first run
+    #[arg(long, value_name = "PORT", default_value_t = PORT_FIRST,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub first_port: u16,
     /// Restart nodes that die
     #[arg(long)]
     pub restart: bool,
@@ -202,6 +206,9 @@ pub struct Dev {
     #[arg(long, requires = "demo")]
     pub once: bool,
 }
+
+/// Below the ports that systems give to outgoing connections.
+const PORT_FIRST: u16 = 7401;
 
 /// Where the cluster is, and how patient to be.
 #[derive(Debug, Args)]

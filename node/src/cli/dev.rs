@@ -36,8 +36,6 @@ use crate::config::{
 use crate::server::{NoData, check_founded, found};
 use secure::Key;
 
-/// Below the ports that systems give to outgoing connections.
-const PORT_FIRST: u16 = 7401;
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// One node: its configuration file and its process.
@@ -123,7 +121,7 @@ fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
     let first = config_of(1);
     if !first.exists() {
         let certificate = asked.secure.then(|| secure::certificate(data)).transpose()?;
-        write_configurations(data, count, certificate.as_ref())?;
+        write_configurations(data, count, asked.first_port, certificate.as_ref())?;
     }
     let known = Config::load(Some(&first), ConfigOverrides::default());
     let known = known.map_err(wrong_configuration)?.config;
@@ -165,11 +163,13 @@ fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
 fn write_configurations(
     data: &Path,
     count: u16,
+    port_first: u16,
     certificate: Option<&Files>,
 ) -> Result<(), Failure> {
     let tokens = if certificate.is_some() { Tokens::Required } else { Tokens::Off };
     let absolute = std::path::absolute(data).map_err(Failure::operation("find --data"))?;
-    let addresses = free_addresses(3 * count).map_err(Failure::operation("find free ports"))?;
+    let addresses = free_addresses(port_first, 3 * count)
+        .map_err(Failure::operation("find free ports: see --first-port"))?;
     let (addresses, others) = addresses.split_at(usize::from(count));
     let (http, monitor) = others.split_at(usize::from(count));
     let replicas = usize::from(count.min(3));
@@ -228,15 +228,19 @@ async fn found_if_new(node: &Node) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Loopback ports from `PORT_FIRST` on that nobody listens on now.
-fn free_addresses(count: u16) -> std::io::Result<Vec<SocketAddr>> {
-    let ports = PORT_FIRST..=u16::MAX;
+/// So many loopback ports from the first on that nobody listens on now.
+fn free_addresses(first: u16, count: u16) -> std::io::Result<Vec<SocketAddr>> {
+    let ports = first..=u16::MAX;
     let candidates = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     // All are held until the last is found, so that none is found twice.
     let free: Vec<_> = candidates
         .filter_map(|address| TcpListener::bind(address).ok())
         .take(usize::from(count))
         .collect();
+    if free.len() < usize::from(count) {
+        let said = format!("{} of {count} ports from {first} on are free", free.len());
+        return Err(std::io::Error::new(std::io::ErrorKind::AddrNotAvailable, said));
+    }
     free.iter().map(TcpListener::local_addr).collect()
 }
 

@@ -5,9 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use crate::support::{
-    Dev, Serve, choosing_ports, listen, make_repository, output, run, wait_until,
-};
+use crate::support::{Dev, Serve, first_port, listen, make_repository, output, run, wait_until};
 
 /// Three nodes that ask for tokens, and what was asked of them.
 struct Secured {
@@ -270,11 +268,10 @@ fn what_dev_was_started_with_stays_and_the_demo_goes_with_tokens_too() {
     assert!(said.contains("holds a cluster that asks for no tokens"), "{said}");
 
     let data = dir.path().join("secure");
-    let ports = choosing_ports();
-    let demo = ["dev", "--data", data.to_str().unwrap(), "--secure", "--demo", "--once"];
-    let said = run(&demo, "");
+    let (data_argument, port) = (data.to_str().unwrap(), first_port());
+    let demo = ["dev", "--data", data_argument, "--first-port", &port];
+    let said = run(&[&demo[..], &["--secure", "--demo", "--once"]].concat(), "");
     assert!(said.contains("demo: cloned through node n2"), "{said}");
-    drop(ports);
     let secret = fs::read_to_string(data.join("token")).unwrap();
     let mut dev = Dev::start_with(&data, &[]);
     dev.wait_for_line(&format!("  git clone https://dev:{}@", secret.trim()));

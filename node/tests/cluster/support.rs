@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -231,12 +232,12 @@ pub struct Node {
     pub dir: PathBuf,
 }
 
-/// Held while `dev` chooses ports: they are free when it looks, and until another one looks. One at a
-/// time, in whichever process.
-pub fn choosing_ports() -> fs::File {
-    let ports = fs::File::create(std::env::temp_dir().join("gitstratum-dev-ports")).unwrap();
-    ports.lock().unwrap();
-    ports
+/// What `dev` takes ports from: not the ones of another test, which is short of those that it uses
+/// while its nodes are dead.
+pub fn first_port() -> String {
+    static CHOSEN: AtomicU32 = AtomicU32::new(0);
+    let own = std::process::id() + 97 * CHOSEN.fetch_add(1, Ordering::Relaxed);
+    (7401 + own % 1200 * 20).to_string()
 }
 
 /// A cluster that `dev` runs.
@@ -253,8 +254,9 @@ impl Dev {
 
     /// The same, with more arguments.
     pub fn start_with(data: &Path, more: &[&str]) -> Self {
-        let _ports = choosing_ports();
-        let arguments = [&["dev", "--data", data.to_str().unwrap()], more].concat();
+        let (data_argument, port) = (data.to_str().unwrap(), first_port());
+        let arguments = ["dev", "--data", data_argument, "--first-port", &port];
+        let arguments = [&arguments[..], more].concat();
         let mut running = Running::start(gitstratum(&arguments, ""));
         let mut nodes = Vec::new();
         for n in 1..=3 {
