@@ -231,14 +231,12 @@ impl Lifetime {
         let now = Instant::now();
         let state = self.state();
         let (due, over) = if let Some(stopping) = stopping {
-            let waiting = state
+            let mut waiting = state
                 .open
                 .values()
                 .map(|exchange| exchange.progress().waiting().map(|(_, since)| since));
             let still_since = waiting
-                .fold(Some(stopping.max(state.idle_since)), |latest, since| {
-                    Some(latest?.max(since?))
-                });
+                .try_fold(stopping.max(state.idle_since), |latest, since| Some(latest.max(since?)));
             match still_since {
                 Some(since) => (since + options.stall_timeout_stopping, Bound::Stopping),
                 // Somebody is worked for.
