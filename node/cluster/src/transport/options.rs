@@ -36,7 +36,7 @@ impl Default for PoolOptions {
         PoolOptions {
             connections_per_peer_max: limits::POOL_CONNECTIONS_PER_PEER_MAX,
             connections_max: limits::POOL_CONNECTIONS_MAX,
-            streams_per_connection_max: limits::SERVER_CONNECTION_STREAMS_MAX,
+            streams_per_connection_max: limits::CONNECTION_STREAMS_MAX,
             waiters_per_peer_max: limits::POOL_WAITERS_PER_PEER_MAX,
             bytes_in_flight_per_peer_max: limits::POOL_BYTES_IN_FLIGHT_PER_PEER_MAX,
             age_max: limits::CONNECTION_AGE_MAX,
