@@ -21,6 +21,7 @@ mod tests;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use gitstratum_cluster::transport::server::ServerOptions;
 use gitstratum_core::config_text::ConfigText;
 use gitstratum_core::placement::{
     ClusterTable, Layout, LayoutError, MemberTable, NodeId, layout_from_toml, layout_of, tables_of,
@@ -64,6 +65,8 @@ pub struct Config {
     pub monitor: MonitorConfig,
     /// Whom it serves.
     pub access: AccessConfig,
+    /// What it bounds where it listens. Not in the file: the values are those of `limits`.
+    pub server: ServerOptions,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
     pub layout: Layout,
     /// The operator described no cluster: this node is one by itself.
@@ -249,6 +252,7 @@ impl Config {
             http,
             monitor,
             access,
+            server: ServerOptions::default(),
             layout,
             alone,
         };

@@ -1,5 +1,9 @@
 //! One real node in this process, spoken to over loopback: bad input, the pool, shutdown.
 
+#[path = "node/bounds.rs"]
+mod bounds;
+#[path = "node/raw.rs"]
+mod raw;
 #[path = "node/requests.rs"]
 mod requests;
 
@@ -54,7 +58,18 @@ async fn start(node_id: &str, listen: &str, disk: &Disk) -> Running {
     start_with(config, disk).await
 }
 
+/// Has all threads log somewhere. What a thread without a subscriber logs first may otherwise be
+/// switched off for those that have one.
+fn log_nowhere() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let nowhere = tracing_subscriber::fmt().with_writer(std::io::sink);
+        nowhere.with_max_level(tracing::Level::WARN).init();
+    });
+}
+
 async fn start_with(config: Config, disk: &Disk) -> Running {
+    log_nowhere();
     let host = Host { net: Net::new(), disk: disk.clone() };
     let (ready, address) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -194,6 +209,7 @@ const METRICS_WITH_LABELS: &[&str] = &[
     "gitstratum_peer_reachable",
     "gitstratum_peer_round_trip_seconds",
     "gitstratum_ready",
+    "gitstratum_server_bounds_reached_total",
     "gitstratum_pool_requests_in_flight",
     "gitstratum_pool_waiters",
     "gitstratum_pool_in_flight_bytes",

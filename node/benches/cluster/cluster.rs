@@ -11,6 +11,7 @@ use gitstratum::config::{
     RepairConfig, StoreConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
+use gitstratum_cluster::transport::server::ServerOptions;
 use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::metrics::Samples;
 use gitstratum_core::placement::{Layout, Member, NodeId};
@@ -72,6 +73,7 @@ impl Cluster {
                 http: HttpConfig::default(),
                 monitor: MonitorConfig::default(),
                 access: AccessConfig::default(),
+                server: ServerOptions::default(),
                 layout: layout.clone(),
                 alone: false,
             };

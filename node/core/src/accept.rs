@@ -21,10 +21,25 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 /// `serve` serve each. Those that are open then are told by the token, and waited for no longer
 /// than `limits::SHUTDOWN_TIMEOUT`; whether all of them ended in time is returned.
 pub async fn run<F>(
-    mut listener: Listener,
+    listener: Listener,
     connections_max: usize,
     shutdown: impl Future<Output = ()> + Send,
     serve: impl Fn(Stream, SocketAddr, CancellationToken) -> F,
+) -> bool
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    run_admitted(listener, connections_max, Some, shutdown, serve).await
+}
+
+/// As [`run`], with connections of whom `admit` admits, by what it gives for their addresses; the
+/// others are closed as they come.
+pub async fn run_admitted<A, F>(
+    mut listener: Listener,
+    connections_max: usize,
+    admit: impl Fn(SocketAddr) -> Option<A>,
+    shutdown: impl Future<Output = ()> + Send,
+    serve: impl Fn(Stream, A, CancellationToken) -> F,
 ) -> bool
 where
     F: Future<Output = ()> + Send + 'static,
@@ -53,9 +68,10 @@ where
             () = &mut shutdown => break,
             (accepted, slot) = accepted => match accepted {
                 Ok((stream, peer)) => {
+                    let Some(admitted) = admit(peer) else { continue };
                     tracing::trace!(%peer, "connection accepted");
                     let token = connections.token();
-                    let serving = serve(stream, peer, stop.clone());
+                    let serving = serve(stream, admitted, stop.clone());
                     tokio::spawn(async move {
                         serving.await;
                         drop((slot, token));

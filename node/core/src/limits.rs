@@ -13,6 +13,7 @@ mod monitor;
 mod pool;
 mod reconcile;
 mod repair;
+mod server;
 mod walk;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub use monitor::*;
 pub use pool::*;
 pub use reconcile::*;
 pub use repair::*;
+pub use server::*;
 pub use walk::*;
 
 /// Data of an object that travels and is held whole. Larger ones go in parts.
@@ -115,14 +117,8 @@ pub const ZEROS_AHEAD_BYTES: u64 = 1 << 20;
 pub const ZEROS_AHEAD_GROUP_BYTES_MAX: u64 = 64 << 10;
 /// Bytes of a peer's words that are shown or logged.
 pub const WORDS_BYTES_MAX: usize = 384;
-/// Requests that a server works on at once.
-pub const SERVER_REQUESTS_MAX: usize = 1024;
-/// Questions who a node is, and how it is, that it answers beside those: they are what tells
-/// overload from a node that is gone.
-pub const SERVER_QUESTIONS_MAX: usize = 64;
-/// Connections that a server holds at once.
-pub const SERVER_CONNECTIONS_MAX: usize = 4096;
-/// HTTP/2 streams of one connection.
+/// HTTP/2 streams of one connection that a caller may be configured to use. A server takes
+/// [`SERVER_CONNECTION_STREAMS_MAX`]; more wait.
 pub const CONNECTION_STREAMS_MAX: u32 = 1024;
 /// Hints that `status` lists, and missed writes that a writer remembers.
 pub const MISSED_LISTED_MAX: usize = 100;

@@ -1,6 +1,7 @@
 //! hyper runtime adapter.
 //!
-//! hyper's executor and timer on the aliased `tokio`, so that its HTTP runs in both worlds.
+//! hyper's executor and timer on the aliased `tokio`, so that its HTTP runs in both worlds; and an
+//! alarm for what is polled beside it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -50,5 +51,32 @@ impl Timer for TaskTimer {
 
     fn now(&self) -> Instant {
         tokio::time::Instant::now().into()
+    }
+}
+
+/// Wakes the task that polls it, at a moment or somewhat before: for one who looks again then.
+///
+/// It is set when it is first waited for, and set anew only when it has fired, so that what is
+/// waited for may be put off again and again at no cost.
+#[derive(Debug, Default)]
+pub struct Alarm(Option<Pin<Box<tokio::time::Sleep>>>);
+
+impl Alarm {
+    /// Whether `due` has come. If not, the task is woken then, or before.
+    pub fn poll(&mut self, due: tokio::time::Instant, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = tokio::time::Instant::now();
+            if now >= due {
+                return Poll::Ready(());
+            }
+            let set = self.0.take().filter(|set| now < set.deadline() && set.deadline() <= due);
+            // In the simulated world each poll of a sleep is one more timer, which wakes the task.
+            let is_kept = cfg!(madsim) && set.is_some();
+            let mut set = set.unwrap_or_else(|| Box::pin(tokio::time::sleep_until(due)));
+            if is_kept || set.as_mut().poll(cx).is_pending() {
+                self.0 = Some(set);
+                return Poll::Pending;
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use std::process::{ExitStatus, Stdio};
 use std::task::Poll;
 use std::time::Duration;
 
+use gitstratum_cluster::transport::server::ServerOptions;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 use gitstratum_host::Disk;
@@ -205,6 +206,7 @@ fn write_configurations(
             },
             monitor: MonitorConfig { listen: Some(monitor) },
             access: AccessConfig { tokens },
+            server: ServerOptions::default(),
             layout: layout.clone(),
             alone: false,
         };

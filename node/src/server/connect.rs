@@ -10,7 +10,7 @@ use gitstratum_cluster::repair::{ClientLatency, Control, PeerTable};
 use gitstratum_cluster::service::{
     Compared, NoAgreement, NodeService, RepairJob, ScrubJob, Stores,
 };
-use gitstratum_cluster::transport::server::Requests;
+use gitstratum_cluster::transport::server::{Requests, Resolved};
 use gitstratum_cluster::transport::{Connections, Dialler, Pool, register_metrics};
 use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
 use gitstratum_git::http::GitServer;
@@ -33,6 +33,8 @@ pub(super) struct Connected {
     pub(super) connections: Arc<dyn Connections>,
     pub(super) peers: Arc<PeerTable>,
     pub(super) requests: Arc<Requests>,
+    /// Where members were found.
+    pub(super) resolved: Resolved,
     /// How long clients wait, which repair gives way to.
     pub(super) latency: Arc<ClientLatency>,
     pub(super) control: Control,
@@ -62,6 +64,7 @@ impl Connected {
         let boot_id = rng.random();
         let pool_rng = ChaCha12Rng::from_rng(rng);
         let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
+        let resolved = dialler.resolved().clone();
         let pool = Pool::new(dialler, layout, pool_rng, config.pool.options());
         let connections: Arc<dyn Connections> = Arc::new(pool);
         let latency = Arc::new(ClientLatency::default());
@@ -103,6 +106,7 @@ impl Connected {
             connections,
             peers,
             requests: Arc::default(),
+            resolved,
             control: Control::new(config.repair.budget(latency.clone())),
             latency,
             reconciled: Arc::new(Numbers::new(config.repair.compare_interval().is_some())),

@@ -134,7 +134,7 @@ async fn run(
     let connected = Connected::new(&config, &host, &opened, &mut rng);
     let service = connected.service(&config, &opened);
     let background = Background::start(&config, &opened, &connected, &mut rng).await;
-    let requests = connected.requests.clone();
+    let (requests, resolved) = (connected.requests.clone(), connected.resolved.clone());
     let (participant, git) = (connected.participant.clone(), connected.git.clone());
     let (metrics, health) = (connected.metrics.clone(), connected.health.clone());
     // Connections end with the service and the background, not after the store.
@@ -201,7 +201,7 @@ async fn run(
             (None, _) => shutdown.await,
         }
     };
-    server::run(listener, service, requests, layout, shutdown).await;
+    server::run(listener, service, requests, (layout, resolved), config.server, shutdown).await;
 
     drop(background);
     if let Some(participant) = participant {

@@ -14,6 +14,7 @@ use gitstratum::config::{
 };
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
+use gitstratum_cluster::transport::server::ServerOptions;
 use gitstratum_core::placement::{ClusterId, Layout, MemberState, NodeId};
 use gitstratum_host::Disk;
 use gitstratum_host::signal::Terminations;
@@ -228,6 +229,7 @@ impl Cluster {
             http: self.http.clone(),
             monitor: MonitorConfig::default(),
             access: AccessConfig::default(),
+            server: ServerOptions::default(),
             layout: self.layout.clone(),
             alone: false,
         };

@@ -9,6 +9,7 @@ use gitstratum::config::{
     StoreConfig,
 };
 use gitstratum::server;
+use gitstratum_cluster::transport::server::ServerOptions;
 use gitstratum_core::placement::{Layout, NodeId};
 use gitstratum_host::simulated::{DiskProfile, Machine};
 use gitstratum_host::{Host, net};
@@ -67,6 +68,7 @@ impl Cluster {
                         http: HttpConfig::default(),
                         monitor: MonitorConfig::default(),
                         access: AccessConfig::default(),
+                        server: ServerOptions::default(),
                         layout,
                         alone: false,
                     };

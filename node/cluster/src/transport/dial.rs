@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::{Channel, Connection, End, Ending, Identity};
 use super::life::Watched;
+use super::server::Resolved;
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::held_layout_from_wire;
 use crate::wire::status::{chain, node_error_of};
@@ -51,13 +52,20 @@ pub struct Dialler {
     /// Whose nodes are dialled; any cluster's, when not known yet.
     cluster: Option<ClusterId>,
     keepalive: Option<Keepalive>,
+    resolved: Resolved,
 }
 
 impl Dialler {
     /// A dialler over `net` for the node `caller`, or for a client when that is empty.
     pub fn new(net: Net, caller: &str) -> Self {
         let keepalive = Some(Keepalive::default());
-        Dialler { net, caller: caller.into(), cluster: None, keepalive }
+        let resolved = Resolved::default();
+        Dialler { net, caller: caller.into(), cluster: None, keepalive, resolved }
+    }
+
+    /// What names resolved to.
+    pub fn resolved(&self) -> &Resolved {
+        &self.resolved
     }
 
     /// For nodes of this cluster alone. Without it, as a client that has not learned yet which
@@ -112,7 +120,10 @@ impl Dialler {
         let failed = |problem| DialError::new(Stage::Resolve, address, problem);
         let after = limits::RESOLVE_TIMEOUT;
         match timeout(after, self.net.resolve(address)).await {
-            Ok(Ok(found)) => Ok(found),
+            Ok(Ok(found)) => {
+                self.resolved.note(address, &found);
+                Ok(found)
+            }
             Ok(Err(error)) => Err(failed(DialProblem::Dns { reason: chain(&error) })),
             Err(_) => Err(failed(DialProblem::TimedOut { after })),
         }

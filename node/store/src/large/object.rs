@@ -89,7 +89,9 @@ impl ObjectWriter {
         shared.health.check_writable()?;
         let slot = shared.large_puts.slot().ok_or_else(|| {
             let limit = limits::STORE_LARGE_WRITERS_MAX;
-            shared.health.overloaded(format!("{limit} large objects are written at once"))
+            shared.health.overloaded(format!(
+                "{limit} large objects are being received, as many as may be at once"
+            ))
         })?;
         let file_len = file_len(&head)?;
         let incomplete = match holds(&shared, &head.id).await? {
