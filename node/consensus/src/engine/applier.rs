@@ -116,6 +116,18 @@ impl Applier {
         self.shared.grown.notified()
     }
 
+    /// Completes when the state has all entries up to this one.
+    pub(crate) async fn applied(&self, index: u64) {
+        loop {
+            // First, so that no change falls between the look and the waiting.
+            let changed = self.changed();
+            if self.state().applied.is_some_and(|applied| applied.index >= index) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// The state as this member has it.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&dyn AnyMachine) -> T) -> T {
         look(&*self.state().machine)

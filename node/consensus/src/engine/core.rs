@@ -14,6 +14,7 @@ use super::heard::Heard;
 use super::incoming::Incoming;
 use super::link::{AskError, Links};
 use super::log::Log;
+use super::rounds::Rounds;
 use super::runtime::Seeded;
 use super::types::Types;
 use crate::entry::MemberId;
@@ -53,6 +54,7 @@ pub(crate) struct Core {
     pub(super) identity: Identity,
     pub(super) incoming: Incoming,
     pub(super) heard: Heard,
+    pub(super) rounds: Rounds,
     /// How long it is before a silent leader is replaced, at least.
     pub(super) patience: Duration,
     log: Log,
@@ -111,8 +113,20 @@ impl Core {
             tokio::spawn(tell_who_leads(raft.clone())),
         ];
         let incoming = Incoming::new(disk.clone(), directory);
-        let (heard, patience) = (Heard::default(), options.election_timeout);
-        Ok(Core { raft, applier, links, identity, incoming, heard, patience, log, background })
+        let (heard, rounds, patience) =
+            (Heard::default(), Rounds::default(), options.election_timeout);
+        Ok(Core {
+            raft,
+            applier,
+            links,
+            identity,
+            incoming,
+            heard,
+            rounds,
+            patience,
+            log,
+            background,
+        })
     }
 
     /// Makes this member the only one of a new group; nothing if the group has members already.
@@ -174,7 +188,8 @@ impl Core {
     /// Completes when this member no longer takes `leader` for the leader. Whoever waits for an
     /// answer of a machine that is gone goes on then, long before its deadline.
     async fn deposed(&self, leader: MemberId) {
-        let mut metrics = self.raft.metrics();
+        // Those of the server change with it and hardly else; the others with every entry.
+        let mut metrics = self.raft.server_metrics();
         while metrics.borrow_watched().current_leader == Some(leader) {
             if metrics.changed().await.is_err() {
                 return;

@@ -15,6 +15,7 @@ mod members;
 mod propose;
 mod read;
 mod receive;
+mod rounds;
 mod runtime;
 mod step_down;
 #[cfg(test)]

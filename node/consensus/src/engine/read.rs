@@ -2,7 +2,8 @@
 //!
 //! The leader says up to which entry a read that begins now must see, once a majority has confirmed
 //! that it still leads; the member that was asked then waits until it has applied that much. No
-//! lease is trusted: clocks may jump. (Ongaro's dissertation, section 6.4.)
+//! lease is trusted: clocks may jump. Reads that wait at a member share what the leader says.
+//! (Ongaro's dissertation, section 6.4.)
 
 use std::time::Duration;
 
@@ -37,25 +38,25 @@ impl Core {
 
     /// Waits until this member has what a read that begins now must see.
     async fn catch_up(&self, until: Instant) -> Result<(), String> {
-        let left = || until.saturating_duration_since(Instant::now());
-        let index = match self.leader() {
-            None => return Err("no leader is known".to_owned()),
-            Some(leader) if leader.id == self.member() => {
-                let index = timeout(left(), self.read_index_here()).await;
-                index.map_err(|_| "no majority in time".to_owned())?.map_err(|r| r.to_string())?
-            }
-            // Where it does not lead any more, its answer is of no use.
-            Some(leader) => {
-                match self.ask_leader(&leader, Request::ReadIndex, left(), Duration::ZERO).await {
-                    Ok(Response::ReadIndex(index)) => index,
-                    Ok(_) => return Err(AskError::Other.to_string()),
-                    Err(error) => return Err(format!("{}: {error}", leader.node)),
-                }
-            }
-        };
-        let wait = self.raft.wait(Some(left()));
-        let applied = wait.applied_index_at_least(Some(index), "read").await;
-        applied.map(drop).map_err(|error| error.to_string())
+        let index = self.rounds.join(until, self.read_index(until)).await?;
+        let left = until.saturating_duration_since(Instant::now());
+        let applied = timeout(left, self.applier.applied(index)).await;
+        applied.map_err(|_| format!("entry {index} was not applied here in time"))
+    }
+
+    /// Up to which entry a read that begins now must see, as the leader says.
+    async fn read_index(&self, until: Instant) -> Result<u64, String> {
+        let Some(leader) = self.leader() else { return Err("no leader is known".to_owned()) };
+        if leader.id == self.member() {
+            return self.read_index_here().await.map_err(|refusal| refusal.to_string());
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        // Where it does not lead any more, its answer is of no use.
+        match self.ask_leader(&leader, Request::ReadIndex, left, Duration::ZERO).await {
+            Ok(Response::ReadIndex(index)) => Ok(index),
+            Ok(_) => Err(AskError::Other.to_string()),
+            Err(error) => Err(format!("{}: {error}", leader.node)),
+        }
     }
 
     /// Up to which entry a read that begins now must see, if this member leads.

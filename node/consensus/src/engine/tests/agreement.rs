@@ -403,8 +403,13 @@ async fn who_was_away_for_long_is_given_a_snapshot() {
     purged.await.expect("the log is cut though one is away");
     cluster.start(away).await;
     assert_eq!(cluster.read(away).await, expected);
-    let status = cluster.open[&away].status();
-    assert!(status.snapshot.is_some_and(|at| at.index > 20), "{status:?}");
+    // The engine says so a moment after the state is there.
+    let noted = timeout(PATIENCE, async {
+        while cluster.open[&away].status().snapshot.is_none_or(|at| at.index <= 20) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    noted.await.expect("it was given a snapshot");
     // It goes on from the snapshot after a restart, too.
     cluster.stop(away).await;
     cluster.start(away).await;
