@@ -51,7 +51,8 @@ impl Rounds {
             return round.index.clone();
         }
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let index = timeout(left(), ask).await.map_err(late).flatten();
+        // One that was not over in this read's time is one that was given up: others have more.
+        let index = timeout(left(), ask).await.map_err(late)?;
         *last = Some(Round { number, index: index.clone() });
         index
     }

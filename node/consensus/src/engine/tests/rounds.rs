@@ -91,3 +91,16 @@ async fn each_read_waits_as_long_as_it_may_and_no_longer() {
     // The round that was not over in time had begun before it came.
     assert_eq!(long.await.unwrap(), Ok(2));
 }
+
+#[tokio::test]
+async fn a_round_that_was_not_over_in_its_readers_time_fails_no_other_read() {
+    let leader = Leader::new();
+    let first = leader.read(PATIENCE).await;
+    let short = leader.read(Duration::from_millis(200)).await;
+    let long = leader.read(PATIENCE).await;
+    leader.answers.add_permits(1);
+    assert_eq!(first.await.unwrap(), Ok(1));
+    assert!(short.await.unwrap().is_err(), "the second round, which it had to make");
+    leader.answers.add_permits(1);
+    assert_eq!(long.await.unwrap(), Ok(3));
+}
