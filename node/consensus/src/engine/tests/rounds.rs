@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::rounds::Rounds;
 
@@ -33,7 +33,10 @@ impl Leader {
         let read = tokio::spawn(async move {
             let ask = async {
                 let asked = leader.asked.fetch_add(1, Ordering::SeqCst) + 1;
-                leader.answers.acquire().await.map_err(|error| error.to_string())?.forget();
+                // Who asks a leader minds the time, too.
+                let answer = timeout_at(until, leader.answers.acquire()).await;
+                let answer = answer.map_err(|_| "no answer in time".to_owned())?;
+                answer.map_err(|error| error.to_string())?.forget();
                 Ok(asked)
             };
             leader.rounds.join(until, ask).await
