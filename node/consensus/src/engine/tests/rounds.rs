@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::rounds::Rounds;
 
@@ -34,7 +34,8 @@ impl Leader {
             let ask = async {
                 let asked = leader.asked.fetch_add(1, Ordering::SeqCst) + 1;
                 // Who asks a leader minds the time, too.
-                let answer = timeout_at(until, leader.answers.acquire()).await;
+                let left = until.saturating_duration_since(Instant::now());
+                let answer = timeout(left, leader.answers.acquire()).await;
                 let answer = answer.map_err(|_| "no answer in time".to_owned())?;
                 answer.map_err(|error| error.to_string())?.forget();
                 Ok(asked)
