@@ -1,7 +1,7 @@
 //! A page stands alone and shows what matters.
 
 use super::page;
-use crate::trace::{Call, Event, Outcome, Record, Setting, Stop, Wanted};
+use crate::trace::{Call, CatalogSetting, Event, Outcome, Record, Setting, Stop, Wanted};
 use crate::verdict::{judge, verdict};
 
 fn trace() -> Vec<Record> {
@@ -24,7 +24,7 @@ fn trace() -> Vec<Record> {
         converge_within_us: None,
         compares: true,
         finds_rot: false,
-        catalog: None,
+        catalog: CatalogSetting::default(),
         git: None,
     };
     let wanted = Wanted {

@@ -10,7 +10,7 @@ use gitstratum_core::limits;
 use toml::Value;
 
 use super::{
-    Action, ClusterPlan, DiskPlan, Expectations, FOLLOWER, LEADER, Plan, RepairPlan, Step,
+    Action, ClusterPlan, DiskPlan, Expectations, FOLLOWER, GitPlan, LEADER, Plan, RepairPlan, Step,
     StorePlan, When, WorkloadPlan, layouts,
 };
 
@@ -49,14 +49,14 @@ pub(super) fn check(plan: &Plan) -> Checked {
     store(&plan.store)?;
     repair(&plan.repair)?;
     let nodes = plan.node_names();
-    plan.catalog.as_ref().map_or(Ok(()), |catalog| catalog.check(&nodes))?;
-    plan.git.as_ref().map_or(Ok(()), |git| git.check(plan.catalog.is_some()))?;
+    plan.catalog.check(&nodes)?;
+    plan.git.as_ref().map_or(Ok(()), GitPlan::check)?;
     workload(&plan.workload, plan.cluster.zones)?;
     expect(&plan.expect)?;
     let names = Names {
         nodes: plan.cluster.nodes,
         clients: plan.workload.clients,
-        catalog_clients: plan.catalog.as_ref().map(|catalog| catalog.clients),
+        catalog_clients: plan.catalog.clients,
         git_clients: plan.git.as_ref().map_or(0, |git| git.clients),
     };
     if let Some(firewall) = &plan.firewall {
@@ -71,10 +71,6 @@ pub(super) fn check(plan: &Plan) -> Checked {
         }
         if step.action == (Action::Forget {}) && plan.firewall.is_none() {
             let what = "there is no [firewall] to forget anything";
-            return Err(Problem::new("action", what).in_step(index));
-        }
-        if matches!(step.action, Action::Bulk { .. }) && plan.catalog.is_none() {
-            let what = "there is no [catalog] to have repositories";
             return Err(Problem::new("action", what).in_step(index));
         }
     }
@@ -166,7 +162,7 @@ fn check_field(field: &str, value: &Value, names: Names) -> Result<(), String> {
         "nodes" | "tell" if texts().is_empty() => Err("names no node".to_owned()),
         "clients" if texts().is_empty() => Err("names no client".to_owned()),
         "nodes" => {
-            all(&|name| names.is_node(name) || names.is_part(name), &|name| names.no_node(name))
+            all(&|name| names.is_node(name) || Names::is_part(name), &|name| names.no_node(name))
         }
         "node" | "takes_address_of" | "drain" | "remove" | "activate" | "tell" | "weights"
         | "zones" => all(&|name| names.is_node(name), &|name| names.no_node(name)),
@@ -216,8 +212,8 @@ fn action_rules(action: &Action) -> Result<(), (&'static str, &'static str)> {
 struct Names {
     nodes: usize,
     clients: usize,
-    /// Those of the catalog, if there is one.
-    catalog_clients: Option<usize>,
+    /// Those of the catalog.
+    catalog_clients: usize,
     /// Those that push and clone.
     git_clients: usize,
 }
@@ -228,15 +224,14 @@ impl Names {
     }
 
     /// Whether it is the name of a part that a node has in the catalog.
-    fn is_part(self, name: &str) -> bool {
-        self.catalog_clients.is_some() && [LEADER, FOLLOWER].contains(&name)
+    fn is_part(name: &str) -> bool {
+        [LEADER, FOLLOWER].contains(&name)
     }
 
     fn is_machine(self, name: &str) -> bool {
-        let catalog_clients = self.catalog_clients.unwrap_or_default();
         self.is_node(name)
             || self.is_client(name)
-            || (1..=catalog_clients).any(|number| name == format!("r{number}"))
+            || (1..=self.catalog_clients).any(|number| name == format!("r{number}"))
             || (1..=self.git_clients).any(|number| name == format!("g{number}"))
     }
 

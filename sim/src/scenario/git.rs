@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{Checked, Problem, not_zero, share, within};
+use super::check::{Checked, not_zero, share, within};
 use super::{MillisRange, Time};
 
 /// What Git clients do. A plan without one has nodes that do not listen for them.
@@ -95,10 +95,7 @@ impl GitPlan {
         (1..=self.repositories).map(|number| format!("git/project{number}")).collect()
     }
 
-    pub(super) fn check(&self, catalog: bool) -> Checked {
-        if !catalog {
-            return Err(Problem::new("git", "repositories are in the catalog: give [catalog] too"));
-        }
+    pub(super) fn check(&self) -> Checked {
         within("git.clients", self.clients, 1, 100)?;
         within("git.repositories", self.repositories, 1, 100)?;
         within("git.branches", self.branches, 2, 100)?;

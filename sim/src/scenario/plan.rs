@@ -45,8 +45,9 @@ pub struct Plan {
     /// How nodes repair one another.
     #[serde(default)]
     pub repair: RepairPlan,
-    /// How nodes agree on names, and who asks them to; they do not if not given.
-    pub catalog: Option<CatalogPlan>,
+    /// How nodes agree on names, and who asks them to.
+    #[serde(default)]
+    pub catalog: CatalogPlan,
     /// Who pushes and clones; nodes do not serve Git if not given.
     pub git: Option<GitPlan>,
     /// Who asks for what.

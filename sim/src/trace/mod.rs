@@ -76,16 +76,15 @@ pub struct Setting {
     pub compares: bool,
     /// Whether what rotted is found by scrub, and replaced, before convergence is looked at.
     pub finds_rot: bool,
-    /// What the catalog has to come to, where nodes have one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub catalog: Option<CatalogSetting>,
+    /// What the catalog has to come to.
+    pub catalog: CatalogSetting,
     /// What Git clients have to come to, where nodes serve them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub git: Option<GitSetting>,
 }
 
 /// What the catalog has to come to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CatalogSetting {
     /// `catalog.agree_within` in microseconds.
     pub agree_within_us: u64,

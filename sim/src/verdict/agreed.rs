@@ -16,15 +16,13 @@ const RULE: &str = "I11 agreed";
 /// Commands that were applied at a position of others, and nodes that do not come to the state of
 /// the others.
 pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
-    let Some(setting) = history.setting.and_then(|setting| setting.catalog.as_ref()) else {
-        return Vec::new();
-    };
+    let Some(setting) = history.setting else { return Vec::new() };
     let mut run = Run::default();
     for record in history.trace {
         run.take(&record.actor, &record.event, record.at_us);
     }
-    run.compare(&history.setting.map_or(Vec::new(), |setting| setting.nodes.clone()));
-    run.compare_with(setting, history.trace.last().map_or(0, |record| record.at_us));
+    run.compare(&setting.nodes);
+    run.compare_with(&setting.catalog, history.trace.last().map_or(0, |record| record.at_us));
     run.violations
 }
 

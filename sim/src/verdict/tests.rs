@@ -14,7 +14,8 @@ mod linearizable;
 mod litter;
 
 use crate::trace::{
-    Call, Event, HintSample, Outcome, Phase, Record, Setting, Stop, Wanted, WriterSample,
+    Call, CatalogSetting, Event, HintSample, Outcome, Phase, Record, Setting, Stop, Wanted,
+    WriterSample,
 };
 
 use super::{Class, Verdict, deterministic, judge, verdict};
@@ -89,7 +90,7 @@ impl Trace {
                 converge_within_us: None,
                 compares: true,
                 finds_rot: false,
-                catalog: None,
+                catalog: CatalogSetting::default(),
                 git: None,
             }),
         );

@@ -110,8 +110,7 @@ impl Cluster {
 
     /// Records who votes whenever that has changed, where the scenario wants to know. Never ends.
     pub(super) async fn watch_voters(&self, run: &Run) {
-        let wanted = run.plan.catalog.as_ref().is_some_and(|catalog| !catalog.voters.is_empty());
-        if !wanted {
+        if run.plan.catalog.voters.is_empty() {
             return std::future::pending().await;
         }
         let mut last = None;
@@ -234,7 +233,7 @@ impl GroupClient for RefWorker {
 
 /// Starts the clients of the catalog, and waits until each has found the cluster.
 pub(super) async fn start_clients(run: &Run, cluster: &Cluster) -> ClientGroup {
-    let Some(plan) = &run.plan.catalog else { return ClientGroup::default() };
+    let plan = &run.plan.catalog;
     let begin = |(index, name): (usize, String)| -> (String, Begin) {
         let (run, plan, peers) = (run.clone(), plan.clone(), cluster.peers());
         let (machine, claims) = (name.clone(), cluster.claims());
@@ -256,9 +255,12 @@ pub(super) async fn start_clients(run: &Run, cluster: &Cluster) -> ClientGroup {
     ClientGroup::start(cluster, clients).await
 }
 
-/// Reads every repository once more, by a client that took no part.
+/// Reads every repository once more, by a client that took no part. There are none without clients.
 pub(super) async fn read_catalog(run: &Run, cluster: &Cluster) -> Result<(), String> {
-    let Some(plan) = run.plan.catalog.clone() else { return Ok(()) };
+    let plan = run.plan.catalog.clone();
+    if plan.clients == 0 {
+        return Ok(());
+    }
     let (tell, told) = oneshot::channel();
     let (run, peers) = (run.clone(), cluster.peers());
     cluster.client_machine(inspection::OBSERVER).start(move |host| async move {

@@ -28,7 +28,7 @@ use super::git::Beside;
 use super::packs::{self, Holdings};
 use super::strangers::Stranger;
 use super::{Run, catalog, compactions, configs, disks, git};
-use crate::scenario::{CatalogPlan, Control};
+use crate::scenario::Control;
 use crate::trace::{CLONER, Event, Recorder, Stop};
 use crate::workload::stream;
 
@@ -144,8 +144,7 @@ impl Cluster {
         };
         let nodes = numbered(plan.node_names(), 1);
         let mut others = numbered(plan.client_names(), 2);
-        let catalog_clients = plan.catalog.as_ref().map(CatalogPlan::client_names);
-        others.extend(numbered(catalog_clients.unwrap_or_default(), 5));
+        others.extend(numbered(plan.catalog.client_names(), 5));
         if let Some(git) = &plan.git {
             others.extend(numbered(git.client_names(), 6));
             others.extend(numbered(vec![CLONER.to_owned()], 7));
@@ -163,7 +162,7 @@ impl Cluster {
             strangers: configs::strangers(run),
             repair: configs::repair(run),
             store: configs::store(run),
-            catalog: configs::catalog(plan),
+            catalog: configs::catalog(&plan.catalog),
             http: configs::http(run),
             deletes: plan.deletes(),
             looks_into_stores: plan.swept_within().is_some(),

@@ -11,7 +11,7 @@ use gitstratum_core::placement::{ClusterId, Layout, Member, NodeId};
 
 use super::cluster::PORT;
 use super::{Run, git};
-use crate::scenario::{Control, Plan, first_layout};
+use crate::scenario::{CatalogPlan, Control, Plan, first_layout};
 
 /// Where nodes serve Git.
 pub(super) const HTTP_PORT: u16 = 7480;
@@ -61,10 +61,9 @@ pub(super) fn store(run: &Run) -> StoreConfig {
     store
 }
 
-/// How the nodes of a run agree on names: not at all where the plan says nothing of it.
-pub(super) fn catalog(plan: &Plan) -> CatalogConfig {
-    let mut config = CatalogConfig { enabled: plan.catalog.is_some(), ..CatalogConfig::default() };
-    let Some(plan) = &plan.catalog else { return config };
+/// How the nodes of a run agree on names.
+pub(super) fn catalog(plan: &CatalogPlan) -> CatalogConfig {
+    let mut config = CatalogConfig::default();
     config.heartbeat_ms = plan.heartbeat_ms.unwrap_or(config.heartbeat_ms);
     config.election_timeout_ms = plan.election_timeout_ms.unwrap_or(config.election_timeout_ms);
     config.snapshot_bytes = plan.snapshot_bytes.unwrap_or(config.snapshot_bytes);

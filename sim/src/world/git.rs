@@ -112,9 +112,9 @@ pub(super) async fn start_clients(run: &Run, cluster: &Cluster) -> ClientGroup {
 
 /// Clones every repository through every node, for the first time or another.
 pub(super) async fn clone_all(run: &Run, cluster: &Cluster, round: u64) {
-    let (Some(plan), Some(catalog)) = (run.plan.git.clone(), &run.plan.catalog) else { return };
+    let Some(plan) = run.plan.git.clone() else { return };
     let (tell, told) = oneshot::channel();
-    let within: Duration = (*catalog.agree_within).max(*plan.answer_within);
+    let within: Duration = (*run.plan.catalog.agree_within).max(*plan.answer_within);
     let outfit = outfit(run, plan);
     cluster.client_machine(CLONER).start(move |host| async move {
         // Numbers that no client has.

@@ -54,10 +54,8 @@ impl Cluster {
         let told = self.tell(told, change.tell.clone());
         // The run may have ended the operator's process with all others.
         let _ = told.await;
-        if run.plan.catalog.is_some() {
-            for node in &change.remove {
-                self.remove_from_catalog(run, node.clone()).await;
-            }
+        for node in &change.remove {
+            self.remove_from_catalog(run, node.clone()).await;
         }
     }
 

@@ -107,8 +107,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     if !cluster.all_ready(START_TIMEOUT).await || !cluster.all_caught_up(START_TIMEOUT).await {
         return;
     }
-    let agrees = run.plan.catalog.as_ref().map(|catalog| *catalog.agree_within);
-    if agrees.is_some() && !cluster.catalog_formed(START_TIMEOUT).await {
+    if !cluster.catalog_formed(START_TIMEOUT).await {
         return;
     }
     let clients = Clients::start(run, cluster).await;
@@ -151,9 +150,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
         }
     }
 
-    if let Some(within) = agrees {
-        cluster.record_catalog_states(within).await;
-    }
+    cluster.record_catalog_states(*run.plan.catalog.agree_within).await;
     if let Err(reason) = packs::observe(run, cluster).await {
         run.recorder.record("observer", Event::InspectionFailed { reason });
         return;
@@ -176,9 +173,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     if !cluster.all_ready(START_TIMEOUT).await {
         return;
     }
-    if let Some(within) = agrees {
-        cluster.record_catalog_states(within).await;
-    }
+    cluster.record_catalog_states(*run.plan.catalog.agree_within).await;
     git::clone_all(run, cluster, 1).await;
     let looked = async {
         catalog::read_catalog(run, cluster).await?;
@@ -212,13 +207,13 @@ fn setting(plan: &Plan, seed: u64) -> Setting {
         converge_within_us: plan.expect.converge_within.map(micros),
         compares: plan.repair.compares,
         finds_rot: plan.finds_rot(),
-        catalog: plan.catalog.as_ref().map(|catalog| CatalogSetting {
-            agree_within_us: micros(catalog.agree_within),
-            updates_min: catalog.updates_min,
-            snapshots_min: catalog.snapshots_min,
-            gap_max_us: catalog.gap_max.map(micros),
-            voters: catalog.voters.clone(),
-        }),
+        catalog: CatalogSetting {
+            agree_within_us: micros(plan.catalog.agree_within),
+            updates_min: plan.catalog.updates_min,
+            snapshots_min: plan.catalog.snapshots_min,
+            gap_max_us: plan.catalog.gap_max.map(micros),
+            voters: plan.catalog.voters.clone(),
+        },
         git: plan.git.as_ref().map(|git| GitSetting {
             answer_within_us: micros(git.answer_within),
             pushes_min: git.pushes_min,

@@ -1,25 +1,12 @@
 //! Nodes that apply what others apply, and nodes that do not.
 
 use super::*;
-use crate::trace::{CatalogOutcome, CatalogSetting, RefVerdict};
+use crate::trace::{CatalogOutcome, RefVerdict};
 
 impl Trace {
-    fn begin_agreeing() -> Self {
-        let mut trace = Trace::begin();
-        let catalog = CatalogSetting {
-            agree_within_us: SECOND,
-            updates_min: 0,
-            snapshots_min: 0,
-            gap_max_us: None,
-            voters: Vec::new(),
-        };
-        trace.set(|setting| setting.catalog = Some(catalog));
-        trace
-    }
-
     fn expect(&mut self, updates_min: u64, snapshots_min: u64) -> &mut Self {
         self.set(|setting| {
-            let catalog = setting.catalog.as_mut().expect("agreeing");
+            let catalog = &mut setting.catalog;
             (catalog.updates_min, catalog.snapshots_min) = (updates_min, snapshots_min);
         })
     }
@@ -49,7 +36,7 @@ impl Trace {
 
 #[test]
 fn nodes_may_apply_the_same_at_different_times_and_again_after_a_start() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.apply("n1", 3, "a").apply("n1", 5, "b").apply("n2", 3, "a").apply("n3", 3, "a");
     trace.stop("n2").start("n2", "a").apply("n2", 3, "a").apply("n2", 5, "b").apply("n3", 5, "b");
     trace.states([(5, "x"); 3]).states([(6, "y"); 3]).check_agreed(&[]);
@@ -57,7 +44,7 @@ fn nodes_may_apply_the_same_at_different_times_and_again_after_a_start() {
 
 #[test]
 fn another_command_at_one_position_is_found() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.apply("n1", 3, "a").apply("n2", 3, "b");
     trace.check_agreed(&[(
         Class::Safety,
@@ -68,7 +55,7 @@ fn another_command_at_one_position_is_found() {
 
 #[test]
 fn another_command_of_a_later_process_is_found() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.apply("n1", 3, "a").stop("n1").start("n1", "a").apply("n1", 3, "b");
     trace.check_agreed(&[(
         Class::Safety,
@@ -79,14 +66,14 @@ fn another_command_of_a_later_process_is_found() {
 
 #[test]
 fn a_process_that_applies_something_twice_is_found() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.apply("n1", 3, "a").apply("n1", 3, "a");
     trace.check_agreed(&[(Class::Safety, "n1 applied 3 after 3")]);
 }
 
 #[test]
 fn states_at_one_position_that_differ_are_found_and_so_is_a_node_that_lags() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.states([(5, "x"), (5, "y"), (4, "z")]);
     trace.check_agreed(&[
         (Class::Safety, "n1 has state x at 5, and another y"),
@@ -96,17 +83,17 @@ fn states_at_one_position_that_differ_are_found_and_so_is_a_node_that_lags() {
 
 #[test]
 fn the_first_look_is_judged_although_a_second_follows() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.states([(5, "x"), (5, "x"), (4, "z")]).states([(5, "x"); 3]);
     trace.check_agreed(&[(Class::Liveness, "n3 is at 4, and another node at 5")]);
 }
 
 #[test]
 fn a_node_that_goes_on_behind_a_gap_has_a_snapshot() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.expect(0, 1).apply("n1", 1, "a").apply("n1", 2, "b").apply("n1", 3, "c");
     trace.apply("n2", 1, "a").apply("n2", 3, "c").check_agreed(&[]);
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     // Nobody has a command at 2.
     trace.expect(0, 1).apply("n1", 1, "a").apply("n1", 3, "c").apply("n2", 1, "a");
     trace.apply("n2", 3, "c");
@@ -115,7 +102,7 @@ fn a_node_that_goes_on_behind_a_gap_has_a_snapshot() {
 
 #[test]
 fn updates_are_counted_and_calls_must_be_answered_once_all_is_well() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     let unknown = || CatalogOutcome::Unknown { error: "lost".into() };
     trace.expect(2, 0).add("r1", Event::CatalogAnswered { op: 1, outcome: unknown() });
     let verdicts = vec![RefVerdict::Applied, RefVerdict::Moved];
@@ -131,7 +118,7 @@ fn updates_are_counted_and_calls_must_be_answered_once_all_is_well() {
 
 #[test]
 fn a_node_whose_disk_was_replaced_or_that_left_needs_no_catalog_and_others_do() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.add("n3", Event::DiskReplaced);
     let state = || Event::CatalogState { position: 5, digest: "x".into(), layout: Some(1) };
     trace.add("n1", state()).add("n2", Event::LeftCatalog).add("n3", Event::NoCatalog);
@@ -141,7 +128,7 @@ fn a_node_whose_disk_was_replaced_or_that_left_needs_no_catalog_and_others_do() 
 
 #[test]
 fn a_layout_that_the_catalog_does_not_have_is_found() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.add("n1", Event::LayoutTaken { version: 2, active: vec!["n1".into()] });
     trace.states([(5, "x"); 3]);
     trace.check_agreed(&[(Class::Liveness, "the catalog has layout 1, and 2 is in force")]);
@@ -154,9 +141,9 @@ fn the_longest_time_without_an_update_under_load_is_bounded() {
         Event::CatalogAnswered { op: 1, outcome: CatalogOutcome::Updated { verdicts } }
     };
     let run = |gap_max_us: u64| {
-        let mut trace = Trace::begin_agreeing();
+        let mut trace = Trace::begin();
         trace.set(|setting| {
-            setting.catalog.as_mut().expect("agreeing").gap_max_us = Some(gap_max_us);
+            setting.catalog.gap_max_us = Some(gap_max_us);
         });
         trace.wait(3).add("world", Event::Phase { phase: Phase::Load });
         trace.wait(1).add("r1", applied());
@@ -175,9 +162,9 @@ fn the_longest_time_without_an_update_under_load_is_bounded() {
 #[test]
 fn who_votes_is_compared_with_what_is_expected_from_the_beginning_of_the_load() {
     let run = |expected: &[&[&str]]| {
-        let mut trace = Trace::begin_agreeing();
+        let mut trace = Trace::begin();
         let expected = expected.iter().map(|set| text(set)).collect();
-        trace.set(|setting| setting.catalog.as_mut().expect("agreeing").voters = expected);
+        trace.set(|setting| setting.catalog.voters = expected);
         trace.add("world", Event::Voters { voters: text(&["n1"]) });
         trace.add("world", Event::Voters { voters: text(&["n1", "n2"]) });
         trace.add("world", Event::Phase { phase: Phase::Load });
@@ -193,9 +180,9 @@ fn who_votes_is_compared_with_what_is_expected_from_the_beginning_of_the_load() 
 
 #[test]
 fn refs_that_nobody_updates_are_there_in_the_end() {
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.add("world", Event::BulkRefs { made: 9, found: 9, others: 0 }).check_agreed(&[]);
-    let mut trace = Trace::begin_agreeing();
+    let mut trace = Trace::begin();
     trace.add("world", Event::BulkRefs { made: 9, found: 8, others: 1 });
     trace.check_agreed(&[(
         Class::Safety,
