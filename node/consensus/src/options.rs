@@ -7,8 +7,11 @@ use std::time::Duration;
 pub struct Options {
     /// A leader that has nothing to say says so this often.
     pub heartbeat: Duration,
-    /// A follower that heard nothing for this long, or up to twice as long, asks for votes. Several
-    /// times the heartbeat, and much longer than a message and a sync take.
+    /// How long a leader may be silent. A follower gives its vote to nobody else for one and a half
+    /// times as long after it heard of its leader (the leader's lease), and asks for votes when
+    /// another once to one and a half times as long has passed, which it draws: it does so after two
+    /// and a half to three times this. Several times the heartbeat, and much longer than a message and
+    /// a sync take.
     pub election_timeout: Duration,
     /// A snapshot is written when the entries since the last one take this much, or as much as that
     /// snapshot, whichever is more.

@@ -13,8 +13,8 @@ pub struct CatalogConfig {
     pub enabled: bool,
     /// A leader that has nothing to say says so this often, in milliseconds.
     pub heartbeat_ms: u64,
-    /// A follower that heard nothing for so many milliseconds, or up to twice as many, asks for
-    /// votes.
+    /// In milliseconds, how long a leader may be silent: others ask for votes two and a half to three
+    /// times as long after they heard of it.
     pub election_timeout_ms: u64,
     /// A snapshot is written when the commands since the last one take so many bytes, or as many as
     /// that one.

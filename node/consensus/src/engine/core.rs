@@ -27,7 +27,7 @@ use crate::peers::Peers;
 
 /// How long a member that stops waits for its engine.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an append or a vote may take on its way; heartbeats have their own.
+/// How long a part of a snapshot may take on its way.
 const SNAPSHOT_PART_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a group is opened with.
@@ -225,7 +225,9 @@ pub(super) fn config(options: &Options) -> Result<Config, OpenError> {
         cluster_name: "gitstratum".to_owned(),
         heartbeat_interval: ms(options.heartbeat),
         election_timeout_min: ms(options.election_timeout),
-        election_timeout_max: 2 * ms(options.election_timeout),
+        // It is the leader's lease, too, which is waited for before anybody asks for votes: no more
+        // than draws need to come apart.
+        election_timeout_max: ms(options.election_timeout) * 3 / 2,
         install_snapshot_timeout: ms(SNAPSHOT_PART_TIMEOUT),
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: options.entries_kept,
