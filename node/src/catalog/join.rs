@@ -1,8 +1,9 @@
 //! Becoming a member: the first node of the layout makes the group, the others ask to be let in.
 //!
 //! Invariant: there is one group. Only the node whose id comes first makes one, and only when every
-//! other member of its layout has said that it knows of none: a first node whose disk was lost then
-//! finds the group that the others have, and does not make a second.
+//! other member of its layout has said that it is certain to be in none: a first node whose disk was
+//! lost then finds the group that the others have, and does not make a second. Who has started a moment
+//! ago and has not looked yet what it is, is not certain.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -51,6 +52,7 @@ impl Participant {
             }
             tokio::time::sleep(PAUSE).await;
         };
+        self.is_none.store(false, Ordering::SeqCst);
         become_member(&self.disk, identity, member, rng).await?;
         Ok(member)
     }
@@ -61,15 +63,15 @@ impl Participant {
         let members: Vec<&NodeId> = members.map(|member| &member.node_id).collect();
         let others = || members.iter().copied().filter(|id| **id != self.node);
         let is_first = members.iter().copied().min() == Some(&self.node);
-        // From here on for others there is a group.
-        self.founding.store(is_first, Ordering::SeqCst);
+        // For others there is a group while it may make one.
+        self.is_none.store(!is_first, Ordering::SeqCst);
         let asked = others().map(|id| async move {
             (id, self.peers.node(id).agree(Bytes::new(), ASK_TIMEOUT).await)
         });
         let answers = join_all(asked).await;
         if let Some((through, _)) = answers.iter().find(|(_, answer)| matches!(answer, Ok(Some(_))))
         {
-            self.founding.store(false, Ordering::SeqCst);
+            self.is_none.store(true, Ordering::SeqCst);
             return match self.ask_to_join(through, identity).await? {
                 FOUNDER => Err(format!("{through} gave this node the id of the founder")),
                 member => Ok(member),

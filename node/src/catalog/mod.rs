@@ -106,8 +106,9 @@ pub struct Participant {
     dumped: Mutex<Option<State>>,
     /// What that asks for, until the node is in the layout.
     joining: OnceLock<Joining>,
-    /// It is about to make the group: for others there is one already.
-    founding: AtomicBool,
+    /// It is certain that the directory is no member, and not about to make the group: for others
+    /// there is one otherwise, and they make none.
+    is_none: AtomicBool,
 }
 
 /// Why a node's part in the catalog has no answer.
@@ -154,7 +155,7 @@ impl Participant {
             numbers: Numbers::default(),
             dumped: Mutex::default(),
             joining: OnceLock::new(),
-            founding: false.into(),
+            is_none: false.into(),
         })
     }
 
@@ -438,8 +439,8 @@ impl Participant {
 
 #[async_trait]
 impl Agreement for Participant {
-    fn is_member(&self) -> bool {
-        self.group.load().is_some() || self.founding.load(Ordering::SeqCst)
+    fn may_be_member(&self) -> bool {
+        !self.is_none.load(Ordering::SeqCst)
     }
 
     async fn save(&self, directory: &str) -> io::Result<bool> {

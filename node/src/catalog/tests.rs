@@ -36,9 +36,17 @@ impl Connections for Nobody {
 
 /// The only node of its layout.
 pub(crate) async fn alone(disk: &Disk) -> Arc<Participant> {
-    let node = NodeId::new("n1");
-    let member = Member::active(node.clone(), "127.0.0.1:7400".to_owned(), "z".to_owned(), 1);
-    let layout = Layout::first((1, 1, 1), vec![member]).validated().unwrap();
+    one_of(disk, "n1", &["n1"]).await
+}
+
+/// A node of a layout of these.
+async fn one_of(disk: &Disk, node: &str, nodes: &[&str]) -> Arc<Participant> {
+    let node = NodeId::new(node);
+    let member = |(port, name): (u16, &&str)| {
+        Member::active(NodeId::new(*name), format!("127.0.0.1:{port}"), "z".to_owned(), 1)
+    };
+    let members = (7400..).zip(nodes).map(member).collect();
+    let layout = Layout::first((1, 1, 1), members).validated().unwrap();
     let keeper = LayoutKeeper::open(disk.clone(), layout).await.unwrap();
     let (disk, connections) = (disk.clone(), Arc::new(Nobody));
     Participant::new(Parts { node, disk, connections, keeper, options: Options::default() })
@@ -87,4 +95,38 @@ async fn nobody_joins_before_the_founder_has_its_id() {
     founder.take_part(&mut rng()).await.unwrap();
     assert_eq!(join(&founder).await.unwrap(), RaftId(join::FOUNDER + 1), "the answer of then");
     founder.close().await;
+}
+
+/// Has a node of two look for the group, while the other one does not answer.
+async fn looking(disk: &Disk, node: &str) -> (Arc<Participant>, tokio::task::JoinHandle<()>) {
+    let participant = one_of(disk, node, &["n1", "n2"]).await;
+    assert!(participant.may_be_member(), "it has not looked yet");
+    let looks = participant.clone();
+    let looking = tokio::spawn(async move {
+        let taken = looks.take_part(&mut rng()).await;
+        panic!("nobody let it in: {:?}", taken.map(drop));
+    });
+    (participant, looking)
+}
+
+#[tokio::test]
+async fn who_has_not_looked_what_it_is_does_not_say_that_it_is_no_member() {
+    let (scratch, other) = (scratch(), scratch());
+    let (second, second_looks) = looking(&scratch.disk, "n2").await;
+    let (first, first_looks) = looking(&other.disk, "n1").await;
+    let began = tokio::time::Instant::now();
+    while second.may_be_member() {
+        assert!(began.elapsed() < WITHIN, "nobody could make the group for it");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // It may make the group as soon as the other has answered.
+    tokio::time::sleep(2 * Duration::from_millis(500)).await;
+    assert!(first.may_be_member());
+    second_looks.abort();
+    first_looks.abort();
+    let identity = identity::Identity::keep(&scratch.disk, &mut rng()).await.unwrap();
+    identity.became(&scratch.disk, 7).await.unwrap();
+    let member = one_of(&scratch.disk, "n2", &["n1", "n2"]).await;
+    assert!(member.take_part(&mut rng()).await.is_err(), "its log is not there");
+    assert!(member.may_be_member(), "whatever became of its log");
 }

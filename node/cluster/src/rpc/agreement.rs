@@ -9,7 +9,8 @@ use gitstratum_proto::v1;
 use super::{RemoteNode, with_timeout};
 
 impl RemoteNode {
-    /// Hands a message of the group to the node, once; `None` where it is no member.
+    /// Hands a message of the group to the node, once; `None` where it is no member. An empty one
+    /// asks whether it is, or may be.
     ///
     /// # Errors
     /// [`NodeError`].

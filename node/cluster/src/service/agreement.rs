@@ -12,10 +12,12 @@ use v1::catalog_response::Answer;
 /// A node's part in the group that agrees on names.
 #[async_trait]
 pub trait Agreement: Send + Sync {
-    /// Whether the node is a member of the group.
-    fn is_member(&self) -> bool;
+    /// Whether the node is a member of the group, or may be one: a node that has yet to look at its
+    /// directory, or cannot open what is in it, may. `false` is what another one counts on that makes
+    /// the group.
+    fn may_be_member(&self) -> bool;
 
-    /// Answers a message of another member; `None` where the node is none.
+    /// Answers a message of another member; `None` where the node is none, or not yet.
     async fn agree(&self, request: Bytes) -> Option<Bytes>;
 
     /// Does what the catalog is asked, within so long.
@@ -34,7 +36,7 @@ pub struct NoAgreement;
 
 #[async_trait]
 impl Agreement for NoAgreement {
-    fn is_member(&self) -> bool {
+    fn may_be_member(&self) -> bool {
         false
     }
 

@@ -331,11 +331,12 @@ impl Node for NodeService {
 
     async fn agree(&self, request: Request<v1::AgreeRequest>) -> Answer<v1::AgreeResponse> {
         let request = request.into_inner().request;
-        let answer = match request.is_empty() {
-            true => None,
-            false => self.agreement.agree(request).await,
-        };
-        let member = self.agreement.is_member();
+        if request.is_empty() {
+            let member = self.agreement.may_be_member();
+            return Ok(Response::new(v1::AgreeResponse { member, answer: bytes::Bytes::new() }));
+        }
+        let answer = self.agreement.agree(request).await;
+        let member = answer.is_some();
         Ok(Response::new(v1::AgreeResponse { member, answer: answer.unwrap_or_default() }))
     }
 
