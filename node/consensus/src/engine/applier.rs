@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use gitstratum_host::Disk;
-use gitstratum_host::disk::is_full;
+use gitstratum_host::disk::is_shortage;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::Notify;
@@ -20,7 +20,7 @@ use crate::entry::Position;
 use crate::machine::{AnyMachine, Applied, NewLoader, Observer};
 use crate::snapshot::{self, Head, Snapshot, SnapshotError};
 
-/// How long a snapshot that found no room waits before it looks again.
+/// How long a snapshot that found no room, or no descriptor, waits before it looks again.
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// The engine's form of a snapshot.
@@ -213,7 +213,11 @@ impl RaftStateMachine<Types> for Applier {
         let machine = snapshot::load(&snapshot, new_loader()).await?;
         *position = snapshot.head.position;
         self.shared.saved.store(snapshot.bytes, Ordering::Relaxed);
-        snapshot::put_in_force(disk, directory, snapshot).await?;
+        until_possible(|| {
+            let snapshot = snapshot.clone();
+            async move { Ok(snapshot::put_in_force(disk, directory, snapshot).await.map(drop)?) }
+        })
+        .await?;
         let membership = meta.last_membership.clone();
         *self.state() = State { machine, applied: meta.last_log_id, membership };
         self.shared.grown.notify_waiters();
@@ -222,7 +226,28 @@ impl RaftStateMachine<Types> for Applier {
 
     async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot>, io::Error> {
         let _whole = self.shared.snapshots.lock().await;
-        self.in_force().await
+        until_possible(|| self.in_force()).await
+    }
+}
+
+/// Tries again for as long as the disk has no room, or the process no descriptor: an error would end the
+/// member's part for good.
+async fn until_possible<T, F>(attempt: impl Fn() -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut told = false;
+    loop {
+        match attempt().await {
+            Err(error) if is_shortage(&error) => {
+                if !told {
+                    tracing::error!(%error, "a snapshot waits for room on the disk, or a descriptor");
+                    told = true;
+                }
+                tokio::time::sleep(ROOM_PAUSE).await;
+            }
+            done => return done,
+        }
     }
 }
 
@@ -235,21 +260,8 @@ pub(crate) struct Saver {
 impl RaftSnapshotBuilder<Types> for Saver {
     type SnapshotData = Snapshot;
 
-    /// Waits where there is no room for it: an error would end the member's part for good.
     async fn build_snapshot(&mut self) -> Result<RaftSnapshot, io::Error> {
-        let mut told = false;
-        loop {
-            match self.save().await {
-                Err(error) if is_full(&error) => {
-                    if !told {
-                        tracing::error!(%error, "a snapshot waits for room on the disk");
-                        told = true;
-                    }
-                    tokio::time::sleep(ROOM_PAUSE).await;
-                }
-                saved => return saved,
-            }
-        }
+        until_possible(|| self.save()).await
     }
 }
 

@@ -8,8 +8,8 @@
 //! Invariant: what was acknowledged is found again at the next opening, or the opening fails. A
 //! log that forgot a vote would vote twice, and one that forgot an entry would let it be replaced:
 //! both break agreement, so a damaged log is never opened as far as it goes. After a write or
-//! sync that failed nothing is acknowledged any more; where a new file found no room, writing waits
-//! until there is some.
+//! sync that failed nothing is acknowledged any more; where there is no room for a new file, or no
+//! descriptor, writing waits until there is.
 
 mod files;
 mod record;

@@ -236,3 +236,47 @@ async fn another_members_log_and_a_lost_manifest_are_refused() {
     let error = open(disk).await.err();
     assert!(matches!(error, Some(JournalError::Missing { .. })), "{error:?}");
 }
+
+/// What opens files is refused meanwhile, as at the limit of a process.
+#[cfg(madsim)]
+#[tokio::test]
+async fn a_log_without_a_descriptor_waits_for_its_next_file_and_keeps_what_it_cannot_remove() {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use gitstratum_host::disk::Fault;
+
+    let scratch = scratch();
+    let disk = &scratch.disk;
+    create(disk).await;
+    let (journal, mut replay) = open(disk).await.unwrap();
+    let journal = Arc::new(journal);
+    for index in 0..5 {
+        let record = if index == 0 { members(0) } else { command(index, FILE_BYTES / 2) };
+        replay.apply(record.clone()).unwrap();
+        journal.append_and_wait(vec![record]).await.unwrap();
+    }
+    let files = list(disk, DIRECTORY).await.unwrap();
+    assert!(files.len() > 2, "{files:?}");
+
+    disk.inject(Fault::exhausted());
+    let purge = Record::Purge(position(3));
+    replay.apply(purge.clone()).unwrap();
+    journal.append_and_wait(vec![purge]).await.unwrap();
+    let next = command(5, FILE_BYTES);
+    replay.apply(next.clone()).unwrap();
+    let writes = journal.clone();
+    let waiting = tokio::spawn(async move { writes.append_and_wait(vec![next]).await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!waiting.is_finished());
+    disk.clear_faults();
+    assert_eq!(list(disk, DIRECTORY).await.unwrap(), files, "nothing is removed");
+    waiting.await.unwrap().unwrap();
+
+    let purge = Record::Purge(position(4));
+    replay.apply(purge.clone()).unwrap();
+    journal.append_and_wait(vec![purge]).await.unwrap();
+    assert!(list(disk, DIRECTORY).await.unwrap().first() > files.first());
+    journal.close().await;
+    assert!(held(disk).await == replay);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gitstratum_host::Disk;
-use gitstratum_host::disk::{File, OpenMode, is_full};
+use gitstratum_host::disk::{File, OpenMode, is_shortage};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
 use tokio::sync::mpsc;
@@ -21,7 +21,7 @@ use crate::frame;
 
 /// Records of this many bytes, about, share a frame at most.
 const FRAME_BYTES: usize = 1 << 20;
-/// How long a log that found no room waits before it looks again.
+/// How long a log that found no room, or no descriptor, waits before it looks again.
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// Records that wait, and whoever waits for them.
@@ -173,10 +173,7 @@ impl Writer {
         self.next_sequence += 1;
         let purged = self.purged;
         records.iter().for_each(|record| self.note(record));
-        if self.purged != purged {
-            self.remove_purged().await?;
-        }
-        Ok(())
+        if self.purged != purged { self.remove_purged().await } else { Ok(()) }
     }
 
     fn note(&mut self, record: &Record) {
@@ -192,7 +189,7 @@ impl Writer {
         }
     }
 
-    /// Goes on in a new file, as soon as there is room for it.
+    /// Goes on in a new file, as soon as there is room for it and a descriptor.
     async fn next_file(
         &mut self,
         bytes: usize,
@@ -208,9 +205,9 @@ impl Writer {
         let (file, end, len) = loop {
             match begin_next(&self.disk, &self.directory, &head, bytes, manifest).await {
                 Ok(begun) => break begun,
-                Err(JournalError::Disk(error)) if is_full(&error) && !waiting.is_closed() => {
+                Err(JournalError::Disk(error)) if is_shortage(&error) && !waiting.is_closed() => {
                     if !told {
-                        tracing::error!(%error, "the log waits for room on the disk");
+                        tracing::error!(%error, "the log waits for its next file");
                         told = true;
                     }
                     tokio::time::sleep(ROOM_PAUSE).await;
@@ -219,7 +216,7 @@ impl Writer {
             }
         };
         if told {
-            tracing::info!("the log found room and goes on");
+            tracing::info!("the log has its next file and goes on");
         }
         self.files.push_back(LogFile { first_sequence: sequence, last_index: None });
         (self.file, self.end, self.len, self.salt) = (file, end, len, salt);
@@ -227,7 +224,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes the files of which every entry is purged, but for the one that is written.
+    /// Removes the files of which every entry is purged, but for the one that is written. What finds no
+    /// room for the manifest, or no descriptor, is left to the next purge: nothing is in need of it.
     async fn remove_purged(&mut self) -> Result<(), JournalError> {
         let purged = self.purged.map(|position| position.index);
         let removable = self.files.iter().take(self.files.len() - 1);
@@ -237,8 +235,15 @@ impl Writer {
         }
         let first = self.files[removable].first_sequence;
         let last = self.files.back().map_or(first, |file| file.first_sequence);
+        let manifest = Manifest::new(self.identity, first, last);
         // First, so that none that it names is missing.
-        Manifest::new(self.identity, first, last).write(&self.disk, &self.directory).await?;
+        match manifest.write(&self.disk, &self.directory).await {
+            Err(JournalError::Disk(error)) if is_shortage(&error) => {
+                tracing::warn!(%error, "files of the log that are not needed stay for now");
+                return Ok(());
+            }
+            written => written?,
+        }
         for file in self.files.drain(..removable) {
             self.disk.remove(&path(&self.directory, file.first_sequence)).await?;
         }

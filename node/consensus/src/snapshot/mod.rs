@@ -135,7 +135,7 @@ pub(crate) async fn open(disk: &Disk, path: String, group: u32) -> Result<Snapsh
     Ok(Snapshot { path, file, bytes, head })
 }
 
-/// Gives a whole and durable snapshot the name of the one in force.
+/// Gives a whole and durable snapshot the name of the one in force. May be tried again where it failed.
 pub(crate) async fn put_in_force(
     disk: &Disk,
     directory: &str,
@@ -143,7 +143,10 @@ pub(crate) async fn put_in_force(
 ) -> Result<Snapshot, SnapshotError> {
     let path = format!("{directory}/{NAME}");
     if snapshot.path != path {
-        disk.rename(&snapshot.path, &path).await?;
+        // An attempt before may have come so far.
+        if disk.exists(&snapshot.path).await? {
+            disk.rename(&snapshot.path, &path).await?;
+        }
         disk.sync_dir(directory).await?;
     }
     Ok(Snapshot { path, ..snapshot })

@@ -34,6 +34,11 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Whether something was not done for want of what may be there later: room, descriptors or memory.
+pub fn is_shortage(error: &io::Error) -> bool {
+    is_full(error) || is_exhausted(error)
+}
+
 /// Whether something was not done because the file system is read-only.
 pub fn is_read_only(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ReadOnlyFilesystem

@@ -21,7 +21,7 @@ use std::io;
 
 use bytes::Bytes;
 
-pub use errors::{is_exhausted, is_full, is_read_only};
+pub use errors::{is_exhausted, is_full, is_read_only, is_shortage};
 #[cfg(not(madsim))]
 pub use real::{Directory, Disk, DiskLock, File};
 #[cfg(any(test, madsim, feature = "scratch"))]
