@@ -38,7 +38,10 @@ pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
             (
                 GitCall::Push { .. } | GitCall::Refs { .. },
                 GitOutcome::NotDone { error } | GitOutcome::Unknown { error },
-            ) if request.phase == Some(Phase::Settled) => {
+            ) if request.phase == Some(Phase::Settled)
+                // It is no member of the catalog any more.
+                && !history.replaced.contains_key(request.node) =>
+            {
                 let message = format!(
                     "request {} of {} was refused by {} when all was well: {error}",
                     request.op, request.client, request.node

@@ -18,7 +18,7 @@ pub(super) fn check(history: &History<'_>) -> Vec<Violation> {
     let git = GitHistory::of(history.trace);
     let mut violations = lost(&git);
     violations.extend(git.requests.iter().filter_map(done_in_part));
-    violations.extend(not_cloned(&git));
+    violations.extend(not_cloned(&git, history));
     violations
 }
 
@@ -107,10 +107,13 @@ fn done_in_part(request: &Request<'_>) -> Option<Violation> {
     })
 }
 
-/// Clones that did not come about although the faults were over.
-fn not_cloned(git: &GitHistory<'_>) -> Vec<Violation> {
+/// Clones that did not come about although the faults were over. A node whose disk was replaced is no
+/// member of the catalog under its old id, so it has no repositories to give.
+fn not_cloned(git: &GitHistory<'_>, history: &History<'_>) -> Vec<Violation> {
     let mut last: BTreeMap<_, &Request<'_>> = BTreeMap::new();
-    for request in git.requests.iter().filter(|request| request.client == CLONER) {
+    let is_member = |request: &&Request<'_>| !history.replaced.contains_key(request.node);
+    let clones = git.requests.iter().filter(|request| request.client == CLONER);
+    for request in clones.filter(is_member) {
         last.insert((request.phase, request.repository, request.node), request);
     }
     let failed = |request: &&Request<'_>| {

@@ -106,6 +106,10 @@ impl Clients {
         (down_for, end): (Duration, Instant),
     ) {
         let machine = cluster.client_machine(name);
+        if !machine.is_running() {
+            // Another step has it off, and starts it again.
+            return;
+        }
         machine.power_off();
         run.recorder.record(name, Event::Stopped { by: Stop::PowerOff });
         sleep(down_for).await;

@@ -111,3 +111,25 @@ fn a_disk_replaced_during_a_put_may_have_had_what_it_lacks_and_an_acknowledged_p
     let rules = with(acked(), false, &["n1"]);
     assert!(rules.contains(&"I4 truthful"), "it is given to it again: {rules:?}");
 }
+
+#[test]
+fn a_node_may_end_that_is_started_without_descriptors_and_none_that_serves() {
+    let with = |serves: bool, released: bool| {
+        let mut trace = Trace::begin();
+        let trouble = Event::Disk { trouble: "no descriptors".into(), stores: false };
+        trace.stop("n2").add("n2", trouble);
+        if released {
+            trace.add("n2", Event::DiskReleased);
+        }
+        trace.add("n2", Event::Started { address: "a".into() });
+        if serves {
+            trace.add("n2", Event::Ready);
+        }
+        trace.add("n2", Event::Exited { reason: "too many open files".into() });
+        trace.start("n2", "a").end();
+        trace.rules()
+    };
+    assert_eq!(with(false, false), Vec::<&str>::new());
+    assert_eq!(with(true, false), ["nodes run"]);
+    assert_eq!(with(false, true), ["nodes run"]);
+}

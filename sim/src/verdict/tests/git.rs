@@ -198,3 +198,19 @@ fn too_little_done_is_found() {
     trace.told_refs(&[]).push(None, "c1", acked_push());
     trace.finds(&["git.pushes_min", "git.fetches_min"]);
 }
+
+#[test]
+fn a_node_whose_disk_was_replaced_need_not_give_clones_and_others_do() {
+    let refused = || GitOutcome::NotDone { error: "no member".into() };
+    let clone = || GitCall::Refs { service: Service::Fetch };
+    let mut trace = Trace::begin_with_history();
+    trace.add("n1", Event::DiskReplaced).git(CLONER, clone(), refused());
+    trace.end();
+    assert_eq!(judge(&trace.records), []);
+
+    let mut trace = Trace::begin_with_history();
+    trace.add("n2", Event::DiskReplaced).git(CLONER, clone(), refused());
+    trace.end();
+    let found = judge(&trace.records);
+    assert_eq!((found.len(), found[0].rule), (1, "I13 pushed"), "{found:?}");
+}
