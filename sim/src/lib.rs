@@ -2,7 +2,7 @@
 //!
 //! A scenario file says what happens; a seed decides everything it leaves open; the run
 //! yields a trace, and the checkers judge the trace. Scenario and seed together replay a
-//! run exactly (I9). The pure rooms (`scenario`, `workload`, `trace`, `verdict`,
+//! run exactly (I9). The pure rooms (`scenario`, `explore`, `workload`, `trace`, `verdict`,
 //! `report`, `chunks`) build in both worlds; what needs simulated machines only under
 //! `--cfg madsim`, which is how `cargo sim` builds it.
 
@@ -11,6 +11,7 @@ pub mod broken;
 pub mod chunks;
 #[cfg(madsim)]
 pub mod commands;
+pub mod explore;
 pub mod linearizable;
 pub mod report;
 #[cfg(madsim)]

@@ -6,6 +6,7 @@
 mod bench;
 mod controls;
 mod determinism;
+mod explore;
 mod output;
 mod recovery;
 mod run;
@@ -98,6 +99,26 @@ enum Command {
         #[command(flatten)]
         many: Many,
     },
+    /// Draw scenarios that nobody wrote, and run each once.
+    ///
+    /// A seed decides cluster, load and faults, within what the promises allow: fewer than W disks are
+    /// lost, and all that can heal is healed in the end. Prints which faults the runs had, and what
+    /// failed, by its cause; a run that failed is written as a scenario file, which `run` replays with
+    /// the same seed. Exit code 0 when all passed.
+    Explore {
+        /// The seeds, the last one not included.
+        #[arg(long, value_name = "A..B", value_parser = seeds)]
+        seeds: Range<u64>,
+        /// Runs at a time; as many as there are processors when not given.
+        #[arg(long)]
+        jobs: Option<usize>,
+        /// Where scenario files are written.
+        #[arg(long, value_name = "DIR", default_value = "explored")]
+        dir: PathBuf,
+        /// Write those of runs that passed, too.
+        #[arg(long)]
+        keep: bool,
+    },
     /// Print how soon peers are used again, with our pool and with a naive one.
     ///
     /// For each scenario: the time from the event to the first success, the calls that
@@ -174,6 +195,10 @@ pub fn main() -> ExitCode {
         }
         Command::Controls { many: Many { paths, seeds, jobs } } => {
             controls::controls(&paths, seeds, jobs_or_all(jobs))
+        }
+        Command::Explore { seeds, jobs, dir, keep } => {
+            let jobs = jobs_or_all(jobs);
+            explore::explore(&explore::Options { seeds, jobs, dir, keep })
         }
         Command::Recovery { paths, seeds, jobs } => {
             recovery::recovery(&paths, seeds, jobs_or_all(jobs))

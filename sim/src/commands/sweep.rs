@@ -106,7 +106,7 @@ fn print(
 }
 
 /// Verdicts by how much they matter, with their exit codes.
-fn severity(verdict: Verdict) -> (u8, u8) {
+pub(super) fn severity(verdict: Verdict) -> (u8, u8) {
     let rank = match verdict {
         Verdict::Pass => 0,
         Verdict::Stuck => 1,

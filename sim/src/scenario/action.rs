@@ -325,6 +325,14 @@ impl Action {
         }
     }
 
+    /// The name by which a step has it in `action`.
+    ///
+    /// # Panics
+    /// When a number in it is too large for TOML; no plan that was read has one.
+    pub fn verb(&self) -> String {
+        self.parts().expect("whatever was read can be written").0
+    }
+
     /// Its name, and its fields as a file has them.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 //! would do without, and forget on which line a field is.)
 
 use std::ops::Range;
+use std::time::Duration;
 
 use serde::ser::{Error as _, SerializeMap as _};
 use serde::{Deserialize, Serialize, Serializer};
@@ -33,6 +34,15 @@ pub enum When {
     At(TimeRange),
     /// So long after the step before it.
     After(TimeRange),
+}
+
+impl When {
+    /// The shortest time that it may mean.
+    pub fn earliest(&self) -> Duration {
+        match self {
+            When::At(range) | When::After(range) => *range.start(),
+        }
+    }
 }
 
 impl Serialize for Step {

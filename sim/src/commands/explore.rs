@@ -1,0 +1,169 @@
+//! `explore`: scenarios that nobody wrote.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::CommandError;
+use super::output::{Progress, verdict_line};
+use super::sweep::severity;
+use crate::explore::{self, Coverage};
+use crate::runner::{Run, in_parallel, run_once};
+use crate::scenario::Plan;
+use crate::trace::{Event, Outcome, Phase, Record};
+use crate::verdict::Verdict;
+
+/// What `explore` is asked for.
+pub(super) struct Options {
+    /// The seeds, the last one not included.
+    pub(super) seeds: Range<u64>,
+    /// Runs at a time.
+    pub(super) jobs: usize,
+    /// Where scenario files are written.
+    pub(super) dir: PathBuf,
+    /// Whether those of runs are written that passed, too.
+    pub(super) keep: bool,
+}
+
+/// Runs that failed by one rule first.
+struct Cause {
+    runs: usize,
+    seed: u64,
+    verdict: Verdict,
+    message: String,
+}
+
+/// What came of all runs.
+#[derive(Default)]
+struct Found {
+    coverage: Coverage,
+    passed: usize,
+    /// Runs in which something was acknowledged after the first fault.
+    worked: usize,
+    causes: BTreeMap<&'static str, Cause>,
+    digests: BTreeMap<u64, String>,
+}
+
+/// Draws a scenario from each seed and runs it once; writes those that fail as files.
+pub(super) fn explore(options: &Options) -> Result<u8, CommandError> {
+    let seeds: Vec<u64> = options.seeds.clone().collect();
+    let mut found = Found::default();
+    let mut progress = Progress::new(seeds.len());
+    let mut unwritten = None;
+    in_parallel(
+        &seeds,
+        options.jobs,
+        |&seed| {
+            let plan = explore::plan(seed, &options.dir);
+            let run = run_once(&plan, seed);
+            (acked_under_faults(&plan, &run.trace), plan, run)
+        },
+        |&seed, (worked, plan, run)| {
+            found.worked += usize::from(worked);
+            found.add(seed, &plan, &run);
+            progress.step();
+            let is_wanted = options.keep || run.verdict != Verdict::Pass;
+            if is_wanted && unwritten.is_none() {
+                unwritten = write(&plan, &run).err();
+            }
+            unwritten.is_none()
+        },
+    );
+    progress.finish();
+    match unwritten {
+        Some(error) => Err(error),
+        None => Ok(found.print(options)?),
+    }
+}
+
+impl Found {
+    fn add(&mut self, seed: u64, plan: &Plan, run: &Run) {
+        self.coverage.add(plan);
+        self.digests.insert(seed, run.digest.clone());
+        if run.verdict == Verdict::Pass {
+            self.passed += 1;
+            return;
+        }
+        let first = run.violations.first();
+        let (rule, message) = first.map_or(("no verdict", String::new()), |violation| {
+            (violation.rule, violation.to_string())
+        });
+        let verdict = run.verdict;
+        let cause = self.causes.entry(rule).or_insert(Cause {
+            runs: 0,
+            seed,
+            verdict,
+            message: message.clone(),
+        });
+        cause.runs += 1;
+        if seed < cause.seed {
+            *cause = Cause { runs: cause.runs, seed, verdict, message };
+        }
+    }
+
+    fn print(&self, options: &Options) -> io::Result<u8> {
+        let mut out = io::stdout().lock();
+        let runs = self.digests.len();
+        for (verb, runs) in &self.coverage.verbs {
+            writeln!(out, "{verb:<16} in {runs} runs")?;
+        }
+        let (met, all) = self.coverage.pairs();
+        writeln!(out, "{met} of {all} pairs of them met in a run")?;
+        let share = 100.0 * self.worked as f64 / runs as f64;
+        writeln!(out, "{share:.0} % of runs acknowledged puts after the first fault")?;
+        let mut worst = Verdict::Pass;
+        for (rule, cause) in &self.causes {
+            let Cause { runs, seed, verdict, message } = cause;
+            writeln!(out, "{runs} runs failed by {rule}, the first with seed {seed}: {message}")?;
+            let file = explore::plan(*seed, &options.dir).path;
+            writeln!(out, "cargo sim run {} --seed {seed}", file.display())?;
+            worst = [worst, *verdict].into_iter().max_by_key(|it| severity(*it)).unwrap_or(worst);
+        }
+        writeln!(out, "{} of {runs} runs passed", self.passed)?;
+        let mut all = Sha256::new();
+        self.digests.values().for_each(|digest| all.update(digest));
+        let seeds = format!("{}..{}", options.seeds.start, options.seeds.end);
+        let line = verdict_line(worst, "explored", &seeds, &hex::encode(all.finalize()));
+        writeln!(out, "{line}")?;
+        Ok(worst.exit_code())
+    }
+}
+
+/// Whether a put was acknowledged under load after the first fault struck.
+fn acked_under_faults(plan: &Plan, trace: &[Record]) -> bool {
+    let Some(first) = plan.steps.first() else { return false };
+    let after_us = first.when.earliest().as_micros() as u64;
+    let mut began_us = None;
+    for Record { at_us, event, .. } in trace {
+        match event {
+            Event::Phase { phase: Phase::Load } => began_us = Some(*at_us),
+            Event::Phase { phase: Phase::Recover } => return false,
+            Event::OpFinished { outcomes, .. }
+                if began_us.is_some_and(|began_us| *at_us > began_us + after_us) =>
+            {
+                if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Acked { .. })) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Writes a run's scenario, with what it showed above it.
+fn write(plan: &Plan, run: &Run) -> Result<(), CommandError> {
+    let seed = plan.name.trim_start_matches("explored-");
+    let mut text = format!("# Drawn by `explore`. To be run with --seed {seed}.\n");
+    for violation in run.violations.iter().take(3) {
+        text.extend(violation.to_string().lines().map(|line| format!("# {line}\n")));
+    }
+    text.push_str(&plan.to_toml());
+    let dir = plan.path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir)
+        .and_then(|()| std::fs::write(&plan.path, text))
+        .map_err(|source| CommandError::Write { path: plan.path.clone(), source })
+}
