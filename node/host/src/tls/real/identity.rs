@@ -76,6 +76,8 @@ pub struct Trust {
     pub(super) named: Arc<ClientConfig>,
     /// Takes those of any name.
     pub(super) unnamed: Arc<ClientConfig>,
+    /// Of our own certificate.
+    names: Arc<[String]>,
 }
 
 impl Trust {
@@ -100,6 +102,11 @@ impl Trust {
             trusting(roots, Some((read, &certificate, &key)), protocols)
         })
         .await
+    }
+
+    /// The DNS names that the certificate is for which it shows; none where it shows none.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 }
 
@@ -159,6 +166,7 @@ fn trusting(
         .with_protocol_versions(&[&TLS13])
         .expect("the provider has the suites of the version")
         .with_root_certificates(roots.clone());
+    let names = own.as_ref().map_or_else(Vec::new, |(own, ..)| own.names.clone());
     let mut named = match own {
         None => builder.with_no_client_auth(),
         Some((own, certificate, key)) => {
@@ -171,7 +179,7 @@ fn trusting(
     let mut unnamed = named.clone();
     unnamed.enable_sni = false;
     unnamed.dangerous().set_certificate_verifier(Arc::new(AnyName { roots }));
-    Ok(Trust { named: Arc::new(named), unnamed: Arc::new(unnamed) })
+    Ok(Trust { named: Arc::new(named), unnamed: Arc::new(unnamed), names: names.into() })
 }
 
 /// Takes a server's certificate of one of these authorities, for whatever name: whoever does not know

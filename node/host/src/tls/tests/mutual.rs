@@ -69,7 +69,7 @@ async fn shake(server: &Mutual, client: &Trust, name: Option<&str>) -> Ends {
         let mut accepted = acceptor.accept(far).await;
         if let Ok(stream) = &mut accepted {
             stream.write_all(b"welcome").await.unwrap();
-            stream.flush().await.unwrap();
+            stream.shutdown().await.unwrap();
         }
         accepted
     });
