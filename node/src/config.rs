@@ -17,6 +17,7 @@ mod repair;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ pub use monitor::MonitorConfig;
 pub use pool::PoolConfig;
 pub use repair::RepairConfig;
 pub use store::StoreConfig;
+pub use tls::{TlsConfig, TlsMode, tls_files};
 
 /// Where a single node without any configuration listens.
 pub const LISTEN_DEFAULT: SocketAddr =
@@ -65,6 +67,8 @@ pub struct Config {
     pub monitor: MonitorConfig,
     /// Whom it serves.
     pub access: AccessConfig,
+    /// How it secures where it listens for nodes and commands, and its way to other nodes.
+    pub tls: TlsConfig,
     /// What it bounds where it listens. Not in the file: the values are those of `limits`.
     pub server: ServerOptions,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
@@ -121,6 +125,8 @@ struct FileConfig {
     monitor: MonitorConfig,
     #[serde(default)]
     access: AccessConfig,
+    #[serde(default)]
+    tls: TlsConfig,
     layout: Option<PathBuf>,
     cluster: Option<ClusterTable>,
     node: Option<Vec<MemberTable>>,
@@ -241,7 +247,10 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let FileConfig { store, pool, repair, catalog, http, monitor, access, .. } = file;
+        if let Err((field, problem)) = file.tls.check(&node_id) {
+            return refuse(field, problem);
+        }
+        let FileConfig { store, pool, repair, catalog, http, monitor, access, tls, .. } = file;
         let config = Config {
             node_id,
             listen,
@@ -252,6 +261,7 @@ impl Config {
             http,
             monitor,
             access,
+            tls,
             server: ServerOptions::default(),
             layout,
             alone,
@@ -291,6 +301,7 @@ impl LoadedConfig {
             http: self.config.http.clone(),
             monitor: self.config.monitor.clone(),
             access: self.config.access.clone(),
+            tls: self.config.tls.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gitstratum::config::{
     AccessConfig, CatalogConfig, Config, HttpConfig, LoadedConfig, MonitorConfig, PoolConfig,
-    RepairConfig, StoreConfig,
+    RepairConfig, StoreConfig, TlsConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_cluster::transport::server::ServerOptions;
@@ -73,6 +73,7 @@ impl Cluster {
                 http: HttpConfig::default(),
                 monitor: MonitorConfig::default(),
                 access: AccessConfig::default(),
+                tls: TlsConfig::default(),
                 server: ServerOptions::default(),
                 layout: layout.clone(),
                 alone: false,

@@ -8,6 +8,7 @@ mod disaster;
 mod jobs;
 mod members;
 mod mirror;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub use disaster::{CatalogCommand, Dump, Load, Recover};
 pub use jobs::JobCommand;
 pub use members::{Init, Join, NodeCommand};
 pub use mirror::Mirror;
+pub use tls::TlsArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -106,7 +108,7 @@ pub enum Command {
     /// Make, list and revoke access tokens
     #[command(subcommand, after_help = TOKEN_HELP)]
     Token(TokenCommand),
-    /// Make a small authority, and certificates for HTTPS; show what is in a certificate
+    /// Make a small authority, and certificates for HTTPS, nodes and commands; show what is in one
     #[command(subcommand, after_help = CERT_HELP)]
     Cert(CertCommand),
     /// Store files as objects; prints each id, as `git hash-object` would
@@ -228,6 +230,9 @@ pub struct ClientArguments {
     /// Where this machine is: replicas in this zone of the layout are read from first
     #[arg(long, value_name = "ZONE", env = "GITSTRATUM_ZONE")]
     pub zone: Option<String>,
+    /// How its connections are secured
+    #[command(flatten)]
+    pub tls: TlsArguments,
 }
 
 impl ClientArguments {

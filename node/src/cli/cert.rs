@@ -1,4 +1,5 @@
-//! `cert`: an authority of one's own for a small deployment, and certificates for its servers.
+//! `cert`: an authority of one's own for a small deployment, and certificates for its servers, its nodes
+//! and those who command them.
 //!
 //! Keys are ECDSA on P-256, which every client takes. A key's file is readable by its owner alone from
 //! its first byte on, and appears whole under its name.
@@ -9,6 +10,8 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use gitstratum_cluster::transport::Holder;
+use gitstratum_core::placement::NodeId;
 use gitstratum_host::unix_time_ms;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -26,6 +29,8 @@ use super::{Failure, note, show};
 
 /// A certificate's own name has no more characters.
 const COMMON_NAME_MAX: usize = 64;
+/// What the files of an authority are called, without their ends.
+const AUTHORITY: &str = "authority";
 const DAY_S: u64 = 86_400;
 /// Certificates are valid from so long ago on, for clients whose clocks are behind.
 const CLOCKS_BEHIND_S: u64 = 3600;
@@ -55,8 +60,19 @@ pub(super) fn cert(asked: CertCommand) -> Result<(), Failure> {
             ));
             show(&format!("{}\n", files.certificate.display()))
         }
-        CertCommand::Issue(CertIssue { names, dir, days }) => {
-            let files = issue(&dir, &names, days)?;
+        CertCommand::Issue(CertIssue { names, node, client, dir, days }) => {
+            let wrong = |flag| move |problem| Failure::Usage(format!("--{flag}: {problem}"));
+            let files = match (node, client) {
+                (Some(id), _) => {
+                    let holder = Holder::node(&NodeId::new(id)).map_err(wrong("node"))?;
+                    issue_to(&dir, &holder, days)?
+                }
+                (None, Some(name)) => {
+                    let holder = Holder::client(&name).map_err(wrong("client"))?;
+                    issue_to(&dir, &holder, days)?
+                }
+                (None, None) => issue(&dir, &names, days)?,
+            };
             show(&format!("{}\n{}\n", files.certificate.display(), files.key.display()))
         }
         CertCommand::Show { files } => files.iter().try_for_each(|file| show_file(file)),
@@ -69,7 +85,7 @@ pub(super) fn make_authority(dir: &Path, name: &str, days: u32) -> Result<Files,
         let problem = format!("--name: an authority's name has 1 to {COMMON_NAME_MAX} characters");
         return Err(Failure::Usage(problem));
     }
-    let files = Files::named(dir, "authority");
+    let files = Files::named(dir, AUTHORITY);
     for path in [&files.certificate, &files.key] {
         if path.exists() {
             return Err(Failure::Operation(format!(
@@ -89,9 +105,35 @@ pub(super) fn make_authority(dir: &Path, name: &str, days: u32) -> Result<Files,
     Ok(files)
 }
 
-/// Makes a certificate for these names, signed by the authority of the directory.
+/// Makes a certificate for a server of these names, signed by the authority of the directory.
 pub(super) fn issue(dir: &Path, names: &[String], days: u32) -> Result<Files, Failure> {
-    let authority = Files::named(dir, "authority");
+    for name in names {
+        check_name(name)?;
+    }
+    let first = names.first().map(String::as_str).unwrap_or_default();
+    let usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    sign(dir, &first.replace([':', '*'], "_"), (first, names), usages, days)
+}
+
+/// Makes a certificate for a node or a client, signed by the authority of the directory.
+pub(super) fn issue_to(dir: &Path, holder: &Holder, days: u32) -> Result<Files, Failure> {
+    let client = ExtendedKeyUsagePurpose::ClientAuth;
+    let (file, usages) = match holder {
+        // A node is called, and calls.
+        Holder::Node(id) => (id.to_string(), vec![ExtendedKeyUsagePurpose::ServerAuth, client]),
+        Holder::Client(name) => (name.to_string(), vec![client]),
+    };
+    sign(dir, &file, (&holder.to_string(), &[holder.dns_name()]), usages, days)
+}
+
+fn sign(
+    dir: &Path,
+    file: &str,
+    (subject, names): (&str, &[String]),
+    usages: Vec<ExtendedKeyUsagePurpose>,
+    days: u32,
+) -> Result<Files, Failure> {
+    let authority = Files::named(dir, AUTHORITY);
     let read = |path: &Path| {
         let reading = format!("read {}; `gitstratum cert init` makes it", path.display());
         fs::read_to_string(path).map_err(Failure::operation(reading))
@@ -103,23 +145,39 @@ pub(super) fn issue(dir: &Path, names: &[String], days: u32) -> Result<Files, Fa
     let signing = KeyPair::from_pem(&key).map_err(|error| wrong(&authority.key, error))?;
     let issuer = Issuer::from_ca_cert_pem(&chain, signing)
         .map_err(|error| wrong(&authority.certificate, error))?;
-    for name in names {
-        check_name(name)?;
-    }
-    let first = names.first().map(String::as_str).unwrap_or_default();
-    let common: String = first.chars().take(COMMON_NAME_MAX).collect();
+    let files = Files::named(dir, file);
+    refuse_anothers(&files.certificate, file, names)?;
+    let common: String = subject.chars().take(COMMON_NAME_MAX).collect();
     let named = CertificateParams::new(names.to_vec())?;
     let mut params = params(&common, days);
     params.subject_alt_names = named.subject_alt_names;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = usages;
     params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, &issuer)?;
-    let files = Files::named(dir, &first.replace([':', '*'], "_"));
     write(&files.key, &key.serialize_pem(), 0o600)?;
     write(&files.certificate, &(certificate.pem() + &chain), 0o644)?;
     Ok(files)
+}
+
+/// Refuses to put a certificate in the place of the authority's, or of one that is for another.
+fn refuse_anothers(path: &Path, file: &str, names: &[String]) -> Result<(), Failure> {
+    if file == AUTHORITY {
+        let problem = format!("{} is the authority's: choose another name", path.display());
+        return Err(Failure::Usage(problem));
+    }
+    let Ok(there) = fs::read(path) else { return Ok(()) };
+    let Some(Ok(pem)) = Pem::iter_from_buffer(&there).next() else { return Ok(()) };
+    let Ok(certificate) = pem.parse_x509() else { return Ok(()) };
+    let (holder, wanted) = (Holder::of(&dns_names(&certificate)).ok(), Holder::of(names).ok());
+    match holder {
+        Some(holder) if Some(&holder) != wanted.as_ref() => Err(Failure::Operation(format!(
+            "{} is the certificate of {holder}: name another --dir, or another name",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Makes sure that a name is a host's or an address, and leads to no other directory.
@@ -196,15 +254,41 @@ fn described(named: &str, certificate: &X509Certificate<'_>, der: &[u8]) -> Stri
         names.map(|names| names.value.general_names.iter().map(name_of).collect::<Vec<_>>());
     let fingerprint: String = hex::encode(Sha256::digest(der));
     format!(
-        "{named}\n  subject      {}\n  signed by    {}\n  names        {}\n  authority    {}\n  valid from   \
-         {}\n  valid until  {} ({state})\n  SHA-256      {fingerprint}\n",
+        "{named}\n  subject      {}\n  signed by    {}\n  names        {}\n  made for     {}\n  authority    {}\n  \
+         valid from   {}\n  valid until  {} ({state})\n  SHA-256      {fingerprint}\n",
         certificate.subject().to_string().escape_debug(),
         certificate.issuer().to_string().escape_debug(),
         names.unwrap_or_default().join(" "),
+        made_for(certificate).escape_debug(),
         if certificate.is_ca() { "yes" } else { "no" },
         at(from),
         at(until),
     )
+}
+
+/// Whom it lets take part, and in what.
+fn made_for(certificate: &X509Certificate<'_>) -> String {
+    if certificate.is_ca() {
+        return "signing others".to_owned();
+    }
+    let usage = certificate.extended_key_usage().ok().flatten();
+    let serves = usage.as_ref().is_none_or(|usage| usage.value.server_auth || usage.value.any);
+    match Holder::of(&dns_names(certificate)) {
+        Ok(holder @ Holder::Node(_)) => format!("{holder}, under [tls] of its configuration"),
+        Ok(holder @ Holder::Client(_)) => format!("{holder}, as --tls-certificate of commands"),
+        Err(_) if serves => "an HTTPS server, under [http] of a configuration".to_owned(),
+        Err(_) => "none of what nodes and commands use".to_owned(),
+    }
+}
+
+fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let names = names.iter().flat_map(|names| &names.value.general_names);
+    let dns = names.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    });
+    dns.collect()
 }
 
 fn name_of(name: &GeneralName<'_>) -> String {

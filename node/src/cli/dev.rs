@@ -25,17 +25,16 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, timeout_at};
 
-use super::arguments::Dev;
-use super::cert::Files;
+use super::arguments::{Dev, TlsArguments};
 use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{
     AccessConfig, CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, MonitorConfig,
-    PoolConfig, RepairConfig, StoreConfig, Tokens,
+    PoolConfig, RepairConfig, StoreConfig, TlsConfig, Tokens,
 };
 use crate::server::{NoData, check_founded, found};
-use secure::Key;
+use secure::{Certificates, Key};
 
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
@@ -51,6 +50,8 @@ struct Node {
     is_secure: bool,
     /// Whether it speaks TLS to them.
     speaks_tls: bool,
+    /// What commands need to talk to it.
+    tls: TlsArguments,
     config: PathBuf,
     /// None while it is dead.
     process: Option<Process>,
@@ -121,8 +122,8 @@ fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
     let config_of = |n: u16| data.join(format!("n{n}")).join("config.toml");
     let first = config_of(1);
     if !first.exists() {
-        let certificate = asked.secure.then(|| secure::certificate(data)).transpose()?;
-        write_configurations(data, count, asked.first_port, certificate.as_ref())?;
+        let certificates = asked.secure.then(|| secure::certificates(data, count)).transpose()?;
+        write_configurations(data, count, asked.first_port, certificates.as_ref())?;
     }
     let known = Config::load(Some(&first), ConfigOverrides::default());
     let known = known.map_err(wrong_configuration)?.config;
@@ -153,6 +154,7 @@ fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
                 monitor: node.monitor.listen,
                 is_secure: node.access.tokens == Tokens::Required,
                 speaks_tls: node.http.speaks_tls(),
+                tls: secure::of_commands(&node.tls),
                 config,
                 process: None,
             })
@@ -160,14 +162,14 @@ fn prepare(asked: &Dev) -> Result<Vec<Node>, Failure> {
         .collect()
 }
 
-/// With a certificate, they speak TLS and ask for access tokens.
+/// With certificates, they speak TLS and ask for access tokens.
 fn write_configurations(
     data: &Path,
     count: u16,
     port_first: u16,
-    certificate: Option<&Files>,
+    certificates: Option<&Certificates>,
 ) -> Result<(), Failure> {
-    let tokens = if certificate.is_some() { Tokens::Required } else { Tokens::Off };
+    let tokens = if certificates.is_some() { Tokens::Required } else { Tokens::Off };
     let absolute = std::path::absolute(data).map_err(Failure::operation("find --data"))?;
     let addresses = free_addresses(port_first, 3 * count)
         .map_err(Failure::operation("find free ports: see --first-port"))?;
@@ -199,13 +201,14 @@ fn write_configurations(
             // What is tried out here is a push.
             http: HttpConfig {
                 listen: Some(http),
-                certificate: certificate.map(|files| files.certificate.clone()),
-                key: certificate.map(|files| files.key.clone()),
+                certificate: certificates.map(|made| made.git.certificate.clone()),
+                key: certificates.map(|made| made.git.key.clone()),
                 create_on_push: true,
                 ..HttpConfig::default()
             },
             monitor: MonitorConfig { listen: Some(monitor) },
             access: AccessConfig { tokens },
+            tls: certificates.map_or_else(TlsConfig::default, |made| made.tls(n)),
             server: ServerOptions::default(),
             layout: layout.clone(),
             alone: false,
@@ -285,11 +288,12 @@ async fn start(node: &Node, data: &Path) -> Result<Process, Failure> {
 fn next_steps(peers: &[String], nodes: &[Node], key: Option<&Key>) -> String {
     let mut steps = format!(
         "\nThe cluster runs until Ctrl-C. In another terminal:\n\
-         \x20 export GITSTRATUM_PEERS={}\n\
+         \x20 export GITSTRATUM_PEERS={}\n{}\
          \x20 gitstratum import REPO NAME      pushes all of a repository, without git\n\
          \x20 gitstratum export NAME DIR       writes it to disk as a bare repository\n\
          \x20 gitstratum status                what every node holds\n",
-        peers.join(",")
+        peers.join(","),
+        nodes.first().map(|node| secure::exports(&node.tls)).unwrap_or_default(),
     );
     let user = key.map(|key| format!("dev:{}@", key.secret.expose())).unwrap_or_default();
     if let Some(url) = nodes.iter().find_map(|node| node.url_as(&user)) {

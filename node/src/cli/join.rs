@@ -18,7 +18,9 @@ use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, connect, note, seeded_by_the_system, show, wrong_configuration};
 use crate::catalog::{CatalogClient, Joining};
-use crate::config::{Config, ConfigOverrides, KeptMember, MemberOverrides, data_directory};
+use crate::config::{
+    Config, ConfigOverrides, KeptMember, MemberOverrides, data_directory, tls_files,
+};
 use crate::server::{check_founded, prepare_join};
 
 /// Makes the directory, and the node a member.
@@ -43,7 +45,11 @@ pub(super) async fn join(asked: Join) -> Result<(), Failure> {
         }
     };
     let node = NodeId::checked(&asked.id).map_err(|problem| usage("id", &problem))?;
-    let client = ClientArguments { peers: asked.peers.clone(), timeout: None, zone: None };
+    let tls = match &asked.config {
+        Some(file) => asked.tls.or(tls_files(file).map_err(wrong_configuration)?),
+        None => asked.tls,
+    };
+    let client = ClientArguments { peers: asked.peers.clone(), timeout: None, zone: None, tls };
     let client = connect(&client).await?;
     let Some(cluster) = client.layout().cluster.clone() else {
         return Err(Failure::Operation("the cluster does not say which one it is".to_owned()));
@@ -105,7 +111,11 @@ pub(super) async fn join(asked: Join) -> Result<(), Failure> {
         true => String::new(),
         false => format!(" --listen {}", config.listen),
     };
-    note(format_args!("start it: gitstratum serve --data {}{listen}", data.display()));
+    let how = match &asked.config {
+        Some(file) => format!("--config {}", file.display()),
+        None => format!("--data {}", data.display()),
+    };
+    note(format_args!("start it: gitstratum serve {how}{listen}"));
     match asked.spare {
         true => note(format_args!(
             "it enters the layout by `gitstratum node replace ID --with {node}`, or `node add {node}`"

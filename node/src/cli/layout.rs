@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gitstratum_cluster::client::LayoutAnswer;
 use gitstratum_cluster::membership::apply;
+use gitstratum_cluster::transport::Dialler;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{
     CurrentLayout, Layout, Member, MemberState, NodeId, layout_to_toml,
@@ -152,8 +153,9 @@ pub(super) async fn tell(
     for member in in_force.members.iter().chain(&next.members) {
         members.insert(member.node_id.clone(), member.clone());
     }
+    let security = arguments.tls.security().await?;
     let told = apply(
-        Net::new(),
+        Dialler::new(Net::new(), "").secured(security),
         next,
         members.into_values().collect(),
         arguments.timeout_or(limits::REQUEST_TIMEOUT),

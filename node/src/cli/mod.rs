@@ -21,6 +21,7 @@ mod output;
 mod progress;
 mod recover;
 mod repositories;
+mod secured;
 mod serve;
 mod settle;
 mod snapshot;
@@ -214,7 +215,8 @@ async fn connect_with(
     options: ClientOptions,
 ) -> Result<Client, Failure> {
     let request_timeout = arguments.timeout_or(options.request_timeout);
-    let options = ClientOptions { request_timeout, zone: arguments.zone.clone(), ..options };
+    let (zone, security) = (arguments.zone.clone(), arguments.tls.security().await?);
+    let options = ClientOptions { request_timeout, zone, security, ..options };
     let rng = seeded_by_the_system()?;
     let connected = Client::connect(Net::new(), &arguments.peers, rng, options).await;
     connected.map_err(|error| match error {

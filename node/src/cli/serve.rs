@@ -94,7 +94,9 @@ pub(super) fn refused(error: ServeError, data: &Path) -> Failure {
         ServeError::Cluster(
             wrong @ (ClusterError::Contradicted(_) | ClusterError::Unknown { .. }),
         ) => Failure::Usage(wrong.to_string()),
-        error @ ServeError::Certificate(_) => Failure::Usage(error.to_string()),
+        error @ (ServeError::Certificate(_) | ServeError::ClusterCertificate(_)) => {
+            Failure::Usage(error.to_string())
+        }
         ServeError::Data(error) => {
             Failure::Operation(format!("data: {}: {}", data.display(), chain(&error)))
         }

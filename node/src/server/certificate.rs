@@ -1,21 +1,27 @@
-//! Certificate of the HTTP server: read when the node starts, and again when its files change.
+//! Certificates of a node: read when it starts, and again when their files change.
 //!
-//! Both files are looked at every few seconds. They are read again when they have changed and then
-//! stayed as they are for one such interval, so that a pair which is being replaced is not caught in
-//! between. What cannot be read leaves the certificate in force, and is said once. Connections that
+//! The files are looked at every few seconds. They are read again when they have changed and then
+//! stayed as they are for one such interval, so that those which are being replaced are not caught in
+//! between. What cannot be used leaves the certificate in force, and is said once. Connections that
 //! are open are not concerned.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use gitstratum_cluster::transport::server::Entrance;
+use gitstratum_cluster::transport::{self, Holder, Security};
 use gitstratum_core::limits::{CERTIFICATE_EXPIRY_WARNING, CERTIFICATE_LOOK_INTERVAL};
+use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
+use gitstratum_core::placement::NodeId;
 use gitstratum_git::http::PROTOCOLS;
-use gitstratum_host::tls::{Acceptor, Identity, IdentityError};
+use gitstratum_host::tls::{
+    Acceptor, Connector, Identity, IdentityError, IdentityFile, Mutual, MutualFiles, Validity,
+};
 use gitstratum_host::unix_time_ms;
 use tokio::time::Instant;
 
-use crate::config::HttpConfig;
+use crate::config::{HttpConfig, TlsConfig, TlsMode};
 
 /// How often it is said that a certificate is about to expire.
 const EXPIRY_SAID_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -25,29 +31,92 @@ type Stamp = Option<(SystemTime, u64)>;
 
 /// A certificate that follows its files.
 pub(super) struct Certificate {
-    certificate: PathBuf,
-    key: PathBuf,
+    purpose: Purpose,
     acceptor: Acceptor,
     /// What the files were when they were read last.
-    read: [Stamp; 2],
+    read: Vec<Stamp>,
     expiry_said: Option<Instant>,
 }
 
+/// What it is shown for, and where it comes from.
+enum Purpose {
+    /// To Git clients.
+    Git { certificate: PathBuf, key: PathBuf },
+    /// To other nodes and to commands, which show theirs.
+    Cluster { files: MutualFiles, node: NodeId, mode: TlsMode, connector: Connector },
+}
+
+impl Purpose {
+    /// As the label `use` of metrics has it.
+    fn name(&self) -> &'static str {
+        match self {
+            Purpose::Git { .. } => "git",
+            Purpose::Cluster { .. } => "cluster",
+        }
+    }
+
+    /// As the log calls the certificate.
+    fn words(&self) -> &'static str {
+        match self {
+            Purpose::Git { .. } => "the certificate for Git",
+            Purpose::Cluster { .. } => "the certificate for nodes and commands",
+        }
+    }
+
+    fn certificate(&self) -> &Path {
+        match self {
+            Purpose::Git { certificate, .. } => certificate,
+            Purpose::Cluster { files, .. } => &files.certificate,
+        }
+    }
+
+    fn stamps(&self) -> Vec<Stamp> {
+        let files = match self {
+            Purpose::Git { certificate, key } => vec![certificate, key],
+            Purpose::Cluster { files: MutualFiles { certificate, key, authority }, .. } => {
+                vec![certificate, key, authority]
+            }
+        };
+        files.into_iter().map(|file| stamp(file)).collect()
+    }
+}
+
 impl Certificate {
-    /// The one that the configuration names, if it does.
+    /// The one for Git that the configuration names, if it does.
     ///
     /// # Errors
     /// [`IdentityError`].
-    pub(super) async fn open(config: &HttpConfig) -> Result<Option<Self>, IdentityError> {
+    pub(super) async fn for_git(config: &HttpConfig) -> Result<Option<Self>, IdentityError> {
         let (Some(certificate), Some(key)) = (&config.certificate, &config.key) else {
             return Ok(None);
         };
+        let purpose = Purpose::Git { certificate: certificate.clone(), key: key.clone() };
         // Looked at before they are read: a change in between is read again.
-        let read = [stamp(certificate), stamp(key)];
+        let read = purpose.stamps();
         let identity = Identity::read(certificate, key, &PROTOCOLS).await?;
-        let (certificate, key) = (certificate.clone(), key.clone());
         let acceptor = Acceptor::new(identity);
-        Ok(Some(Certificate { certificate, key, acceptor, read, expiry_said: None }))
+        Ok(Some(Certificate { purpose, acceptor, read, expiry_said: None }))
+    }
+
+    /// The one of this node in its cluster, if the configuration names one.
+    ///
+    /// # Errors
+    /// [`IdentityError`], also where it is another's.
+    pub(super) async fn for_cluster(
+        config: &TlsConfig,
+        node: &NodeId,
+    ) -> Result<Option<Self>, IdentityError> {
+        let Some(files) = config.files() else { return Ok(None) };
+        let stamped = [&files.certificate, &files.key, &files.authority].map(|file| stamp(file));
+        let Mutual { identity, trust } = read_mutual(&files, node).await?;
+        let purpose = Purpose::Cluster {
+            files,
+            node: node.clone(),
+            mode: config.mode,
+            connector: Connector::new(trust),
+        };
+        let (acceptor, read) = (Acceptor::new(identity), stamped.into());
+        Ok(Some(Certificate { purpose, acceptor, read, expiry_said: None }))
     }
 
     /// Who shows it to clients.
@@ -55,14 +124,35 @@ impl Certificate {
         self.acceptor.clone()
     }
 
+    /// How the node's port for nodes and commands is secured with it.
+    pub(super) fn entrance(&self) -> Entrance {
+        match &self.purpose {
+            Purpose::Git { .. } => Entrance::Plain,
+            Purpose::Cluster { mode, .. } => {
+                Entrance::Tls { acceptor: self.acceptor(), is_required: *mode == TlsMode::Required }
+            }
+        }
+    }
+
+    /// How the node's connections to others are secured with it.
+    pub(super) fn security(&self) -> Security {
+        match &self.purpose {
+            Purpose::Git { .. } => Security::Plain,
+            Purpose::Cluster { mode, connector, .. } => Security::Tls {
+                connector: connector.clone(),
+                falls_back: *mode == TlsMode::Accepted,
+            },
+        }
+    }
+
     /// Follows its files, and says when it is about to expire.
     pub(super) async fn follow(mut self) -> Infallible {
-        let mut seen = self.read;
+        let mut seen = self.read.clone();
         loop {
             self.say_expiry();
             tokio::time::sleep(CERTIFICATE_LOOK_INTERVAL).await;
-            let now = [stamp(&self.certificate), stamp(&self.key)];
-            let is_settled = now == std::mem::replace(&mut seen, now);
+            let now = self.purpose.stamps();
+            let is_settled = now == std::mem::replace(&mut seen, now.clone());
             if is_settled && now != self.read {
                 self.read = now;
                 self.read_again().await;
@@ -71,50 +161,122 @@ impl Certificate {
     }
 
     async fn read_again(&mut self) {
-        match Identity::read(&self.certificate, &self.key, &PROTOCOLS).await {
-            Ok(identity) => {
-                self.acceptor.replace(identity);
+        let words = self.purpose.words();
+        match self.replace().await {
+            Ok(()) => {
                 self.expiry_said = None;
-                let certificate = self.certificate.display();
+                let certificate = self.purpose.certificate().display();
                 let days = days_left(self.acceptor.validity().until_s);
-                tracing::info!(%certificate, days, "the certificate for Git has changed");
+                tracing::info!(%certificate, days, "{words} has changed");
             }
             Err(error) => {
-                tracing::error!(%error, "the certificate for Git has changed and cannot be used: the \
-                                         one before stays");
+                tracing::error!(
+                    %error,
+                    "{words} has changed and cannot be used: the one before stays"
+                );
             }
         }
     }
 
+    async fn replace(&self) -> Result<(), IdentityError> {
+        match &self.purpose {
+            Purpose::Git { certificate, key } => {
+                self.acceptor.replace(Identity::read(certificate, key, &PROTOCOLS).await?);
+            }
+            Purpose::Cluster { files, node, connector, .. } => {
+                let Mutual { identity, trust } = read_mutual(files, node).await?;
+                self.acceptor.replace(identity);
+                connector.replace(trust);
+            }
+        }
+        Ok(())
+    }
+
     fn say_expiry(&mut self) {
-        let days = days_left(self.acceptor.validity().until_s);
-        let is_due = days < (CERTIFICATE_EXPIRY_WARNING.as_secs() / 86_400) as i64;
+        let Validity { from_s, until_s } = self.acceptor.validity();
+        let (days, words) = (days_left(until_s), self.purpose.words());
+        let is_early = now_s() < from_s;
+        let is_due = is_early || days < (CERTIFICATE_EXPIRY_WARNING.as_secs() / 86_400) as i64;
         let was_said = self.expiry_said.is_some_and(|said| said.elapsed() < EXPIRY_SAID_EVERY);
         if !is_due || was_said {
             return;
         }
         self.expiry_said = Some(Instant::now());
-        let certificate = self.certificate.display();
+        let certificate = self.purpose.certificate().display();
         match days {
+            _ if is_early => tracing::error!(
+                %certificate,
+                "{words} is not valid yet, by this machine's clock: it is refused until then, or until \
+                 the clock is right"
+            ),
             ..0 => tracing::error!(
                 %certificate,
-                "the certificate for Git has expired: clients refuse it. Put another one in its place; \
-                 it is read without a restart"
+                "{words} has expired: clients refuse it. Put another one in its place; it is read \
+                 without a restart"
             ),
             _ => tracing::warn!(
                 %certificate,
                 days,
-                "the certificate for Git is about to expire. Put another one in its place; it is read \
-                 without a restart"
+                "{words} is about to expire. Put another one in its place; it is read without a \
+                 restart"
             ),
         }
     }
 }
 
+/// The certificates of a node.
+#[derive(Default)]
+pub(super) struct Certificates {
+    /// What it shows to Git clients, where it speaks TLS to them.
+    pub(super) git: Option<Certificate>,
+    /// What it shows to nodes and commands, where it speaks TLS to them.
+    pub(super) cluster: Option<Certificate>,
+}
+
+impl Certificates {
+    /// Registers when they expire.
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let certificates = [&self.git, &self.cluster].into_iter().flatten();
+        let shown: Vec<(Labels, Acceptor)> = certificates
+            .map(|it| (vec![("use", it.purpose.name().to_owned())], it.acceptor()))
+            .collect();
+        let help = "When a certificate that the node shows expires, since the epoch";
+        let expiry = Reading::real("certificate_expiry_timestamp", help, |acceptor: &Acceptor| {
+            acceptor.validity().until_s as f64
+        });
+        let expiry = [expiry.unit(Unit::Seconds)];
+        metrics::register_encoded(registry, move |encoder| {
+            metrics::encode(encoder, &expiry, &shown)
+        });
+    }
+}
+
+/// Follows the files of a certificate, if there is one.
+pub(super) async fn follow(certificate: Option<Certificate>) -> Infallible {
+    match certificate {
+        Some(certificate) => certificate.follow().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn read_mutual(files: &MutualFiles, node: &NodeId) -> Result<Mutual, IdentityError> {
+    let mutual = Mutual::read(files, &transport::PROTOCOLS).await?;
+    let problem = match Holder::of(mutual.identity.names()) {
+        Ok(Holder::Node(holder)) if holder == *node => return Ok(mutual),
+        Ok(holder) => format!("it is the certificate of {holder}, and this is node {node}"),
+        Err(problem) => problem,
+    };
+    let (file, path) = (IdentityFile::Certificate, files.certificate.clone());
+    Err(IdentityError { file, path, problem })
+}
+
+fn now_s() -> i64 {
+    i64::try_from(unix_time_ms() / 1000).unwrap_or(i64::MAX)
+}
+
 /// Whole days until then; below 0 where that is over.
 fn days_left(until_s: i64) -> i64 {
-    let now_s = i64::try_from(unix_time_ms() / 1000).unwrap_or(i64::MAX);
-    until_s.saturating_sub(now_s).div_euclid(86_400)
+    until_s.saturating_sub(now_s()).div_euclid(86_400)
 }
 
 fn stamp(path: &Path) -> Stamp {

@@ -11,7 +11,7 @@ use gitstratum_cluster::service::{
     Compared, NoAgreement, NodeService, RepairJob, ScrubJob, Stores,
 };
 use gitstratum_cluster::transport::server::{Requests, Resolved};
-use gitstratum_cluster::transport::{Connections, Dialler, Pool, register_metrics};
+use gitstratum_cluster::transport::{Connections, Dialler, Pool, Security, register_metrics};
 use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
 use gitstratum_git::http::GitServer;
 use gitstratum_host::{Host, unix_time_ms};
@@ -21,6 +21,7 @@ use rand_chacha::rand_core::SeedableRng;
 use tokio::time::Instant;
 
 use super::Opened;
+use super::certificate::Certificate;
 use crate::catalog::{Participant, Parts};
 use crate::config::Config;
 use crate::git::{self, Swept};
@@ -63,7 +64,9 @@ impl Connected {
         let layout = opened.keeper.current();
         let boot_id = rng.random();
         let pool_rng = ChaCha12Rng::from_rng(rng);
-        let dialler = Dialler::new(host.net.clone(), config.node_id.as_str());
+        let cluster = &opened.certificates.cluster;
+        let security = cluster.as_ref().map_or_else(Security::default, Certificate::security);
+        let dialler = Dialler::new(host.net.clone(), config.node_id.as_str()).secured(security);
         let resolved = dialler.resolved().clone();
         let pool = Pool::new(dialler, layout, pool_rng, config.pool.options());
         let connections: Arc<dyn Connections> = Arc::new(pool);
@@ -139,6 +142,7 @@ impl Connected {
         }
         self.peers.register(&mut registry);
         self.health.register(&mut registry);
+        opened.certificates.register(&mut registry);
         registry
     }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use gitstratum_cluster::membership::{ClusterError, KeepError, LayoutKeeper};
 use gitstratum_cluster::repair::{CatchingUp, HintError};
-use gitstratum_cluster::transport::server;
+use gitstratum_cluster::transport::server::{self, Entrance};
 use gitstratum_host::Host;
 use gitstratum_host::tls::{IdentityError, IdentityFile};
 use gitstratum_store::{OpenError, SegmentStore, Store};
@@ -29,6 +29,7 @@ use crate::catalog::{FoundError, Participant};
 use crate::config::Config;
 use crate::monitor::Monitor;
 use background::Background;
+use certificate::Certificates;
 use connect::Connected;
 pub use found::{Founded, Joined, NoData, check_founded, found, kept_member, prepare_join};
 use open::Opened;
@@ -60,7 +61,10 @@ pub enum ServeError {
     Hints(#[from] HintError),
     /// The certificate for Git, or its key, cannot be used.
     #[error("{}: {}", http_field(.0), .0)]
-    Certificate(#[from] IdentityError),
+    Certificate(#[source] IdentityError),
+    /// The certificate of the node in its cluster, its key, or the authority cannot be used.
+    #[error("{}: {}", tls_field(.0), .0)]
+    ClusterCertificate(#[source] IdentityError),
     /// The node's part in the catalog cannot be made.
     #[error("data: {0}")]
     Catalog(#[from] FoundError),
@@ -71,6 +75,16 @@ fn http_field(error: &IdentityError) -> &'static str {
     match error.file {
         IdentityFile::Certificate => "http.certificate",
         IdentityFile::Key => "http.key",
+        IdentityFile::Authority => unreachable!("Git clients are not asked for certificates"),
+    }
+}
+
+/// And this one.
+fn tls_field(error: &IdentityError) -> &'static str {
+    match error.file {
+        IdentityFile::Certificate => "tls.certificate",
+        IdentityFile::Key => "tls.key",
+        IdentityFile::Authority => "tls.authority",
     }
 }
 
@@ -144,7 +158,7 @@ async fn run(
         listener,
         address,
         http,
-        certificate,
+        certificates,
         monitor,
         store,
         catching_up,
@@ -162,11 +176,19 @@ async fn run(
         let monitor = Monitor { registry: metrics, health: health.clone() };
         tokio::spawn(Arc::new(monitor).run(listener))
     });
+    let Certificates { git: certificate, cluster: cluster_certificate } = certificates;
     if let Some((address, warning)) =
         http_address.and_then(|at| Some((at, config.access.warning(at, certificate.is_some())?)))
     {
         tracing::warn!(git = %address, "{warning}");
     }
+    if let Some(warning) = config.tls.warning(address) {
+        tracing::warn!(%address, "{warning}");
+    }
+    let entrance = match &cluster_certificate {
+        Some(certificate) => certificate.entrance(),
+        None => Entrance::Plain,
+    };
     ready(Serving {
         address,
         http: http_address,
@@ -201,7 +223,13 @@ async fn run(
             (None, _) => shutdown.await,
         }
     };
-    server::run(listener, service, requests, (layout, resolved), config.server, shutdown).await;
+    let (port, members) = ((listener, entrance), (layout, resolved));
+    let serving = server::run(port, service, requests, members, config.server, shutdown);
+    tokio::select! {
+        biased;
+        () = serving => {}
+        never = certificate::follow(cluster_certificate) => match never {},
+    }
 
     drop(background);
     if let Some(participant) = participant {

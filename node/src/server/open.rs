@@ -17,7 +17,7 @@ use gitstratum_store::{SegmentStore, Store as _, StoreOptions};
 use rand_chacha::ChaCha12Rng;
 
 use super::ServeError;
-use super::certificate::Certificate;
+use super::certificate::{Certificate, Certificates};
 use crate::config::{Config, StoreConfig};
 
 /// What a node keeps, open, and the port that it will serve.
@@ -28,8 +28,7 @@ pub(super) struct Opened {
     pub(super) http: Option<(Listener, SocketAddr)>,
     /// Where it is said how the node is, if it is.
     pub(super) monitor: Option<(Listener, SocketAddr)>,
-    /// What it shows there, where it speaks TLS.
-    pub(super) certificate: Option<Certificate>,
+    pub(super) certificates: Certificates,
     pub(super) store: Arc<SegmentStore>,
     pub(super) catching_up: Arc<CatchingUp>,
     pub(super) cluster: ClusterId,
@@ -46,7 +45,12 @@ impl Opened {
     ) -> Result<Self, ServeError> {
         // Nobody is to reach a node that is about to refuse its directory.
         cluster::check(&host.disk, configured(config)).await?;
-        let certificate = Certificate::open(&config.http).await?;
+        let certificates = Certificates {
+            git: Certificate::for_git(&config.http).await.map_err(ServeError::Certificate)?,
+            cluster: Certificate::for_cluster(&config.tls, &config.node_id)
+                .await
+                .map_err(ServeError::ClusterCertificate)?,
+        };
         // Bound first, so that a port in use leaves the data directory alone; nothing is
         // accepted before the store is open.
         let (listener, address) = listen(host, config.listen).await?;
@@ -62,7 +66,7 @@ impl Opened {
             listener,
             address,
             http,
-            certificate,
+            certificates,
             monitor,
             store,
             catching_up,

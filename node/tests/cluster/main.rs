@@ -23,6 +23,7 @@ mod repositories;
 mod scrub;
 mod store;
 mod support;
+mod tls;
 mod trio;
 
 use std::fs;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gitstratum::catalog::Participant;
 use gitstratum::config::{
     AccessConfig, CatalogConfig, Config, HttpConfig, MonitorConfig, PoolConfig, RepairConfig,
-    StoreConfig,
+    StoreConfig, TlsConfig,
 };
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
@@ -228,6 +228,7 @@ impl Cluster {
             http: self.http.clone(),
             monitor: MonitorConfig::default(),
             access: AccessConfig::default(),
+            tls: TlsConfig::default(),
             server: ServerOptions::default(),
             layout: self.layout.clone(),
             alone: false,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use gitstratum_catalog::Operation;
 use gitstratum_catalog::entity::NodeState;
 use gitstratum_cluster::membership;
+use gitstratum_cluster::transport::Dialler;
 use gitstratum_core::placement::{ClusterId, Layout, MemberState};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -86,7 +87,9 @@ impl Cluster {
             let (version, active) = (next.version, names(&next, MemberState::Active));
             let mut members = next.members.clone();
             members.retain(|member| tell.iter().any(|name| name == member.node_id.as_str()));
-            for (member, answer) in membership::apply(host.net, &next, members, PATIENCE).await {
+            for (member, answer) in
+                membership::apply(Dialler::new(host.net, ""), &next, members, PATIENCE).await
+            {
                 let event = match answer {
                     Ok(_) => Event::LayoutTaken { version, active: active.clone() },
                     Err(error) => Event::LayoutNotTaken { version, error: error.to_string() },

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use gitstratum::config::{
     AccessConfig, CatalogConfig, Config, HttpConfig, MonitorConfig, PoolConfig, RepairConfig,
-    StoreConfig,
+    StoreConfig, TlsConfig,
 };
 use gitstratum::server;
 use gitstratum_cluster::transport::server::ServerOptions;
@@ -68,6 +68,7 @@ impl Cluster {
                         http: HttpConfig::default(),
                         monitor: MonitorConfig::default(),
                         access: AccessConfig::default(),
+                        tls: TlsConfig::default(),
                         server: ServerOptions::default(),
                         layout,
                         alone: false,

@@ -42,7 +42,7 @@ impl Naive {
         let number = self.dials.fetch_add(1, Ordering::Relaxed);
         let found = self.dialler.resolve(&self.address).await?;
         let stream = self.dialler.connect(&self.address, &found).await?;
-        let stream = self.dialler.secure(stream).await?;
+        let stream = self.dialler.secure(&self.address, &found, stream, None).await?;
         let channel = self.dialler.handshake(&self.address, stream).await?;
         Ok(kept.insert((number, channel)).clone())
     }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use gitstratum_core::limits;
 use gitstratum_core::placement::{ClusterId, Layout};
-use gitstratum_host::Net;
 use tokio::time::{Instant, timeout};
 
 use super::ConnectError;
@@ -38,8 +37,10 @@ pub(super) fn check_peers(peers: &[String]) -> Result<(), ConnectError> {
 /// Asks all peers at once; the first answer counts. Peers that are none of the members that it
 /// names are heard too, for a while: they may be of another cluster. (A member's address is
 /// dialled for that member alone, which is checked then.)
-pub(super) async fn learn_layout(net: Net, peers: &[String]) -> Result<Arc<Layout>, ConnectError> {
-    let dialler = &Dialler::new(net, "");
+pub(super) async fn learn_layout(
+    dialler: &Dialler,
+    peers: &[String],
+) -> Result<Arc<Layout>, ConnectError> {
     let mut asked: FuturesUnordered<_> =
         peers.iter().map(|peer| async move { (peer, dialler.open(peer, None).await) }).collect();
     let mut unheard: BTreeSet<&String> = peers.iter().collect();

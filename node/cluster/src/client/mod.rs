@@ -32,7 +32,7 @@ use crate::quorum::decorate::{
     AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies, Meters, ReplicaCounts,
 };
 use crate::quorum::{Consistency, Preference, QuorumReader, QuorumWriter};
-use crate::transport::{Connections, Dialler, Pool, PoolNumbers, PoolOptions};
+use crate::transport::{Connections, Dialler, Pool, PoolNumbers, PoolOptions, Security};
 use learn::{check_peers, learn_layout};
 use replicas::{Replicas, remote};
 
@@ -58,6 +58,8 @@ pub struct ClientOptions {
     pub own: Option<NodeId>,
     /// How many replicas must have acknowledged when a put returns.
     pub consistency: Consistency,
+    /// How its connections are secured.
+    pub security: Security,
 }
 
 impl Default for ClientOptions {
@@ -70,6 +72,7 @@ impl Default for ClientOptions {
             zone: None,
             own: None,
             consistency: Consistency::Quorum,
+            security: Security::Plain,
         }
     }
 }
@@ -154,7 +157,7 @@ impl Client {
         rng: ChaCha12Rng,
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
-        let dialler = Dialler::new(net.clone(), "");
+        let dialler = Dialler::new(net.clone(), "").secured(options.security.clone());
         let pool_options = options.pool.clone();
         let begin = |learned: Arc<Layout>| {
             let layout = CurrentLayout::new(learned);
@@ -190,7 +193,8 @@ impl Client {
         around: Around,
     ) -> Result<Self, ConnectError> {
         check_peers(peers)?;
-        let (layout, connections) = begin(learn_layout(net, peers).await?);
+        let dialler = Dialler::new(net, "").secured(options.security.clone());
+        let (layout, connections) = begin(learn_layout(&dialler, peers).await?);
         Ok(Self::coordinating(layout, connections, options, around))
     }
 

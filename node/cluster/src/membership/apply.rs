@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
 use gitstratum_core::replica::NodeError;
-use gitstratum_host::Net;
 
 use crate::rpc::RemoteNode;
 use crate::transport::{Connections, Dialler, Lease, Want};
@@ -18,13 +17,13 @@ use crate::transport::{Connections, Dialler, Lease, Want};
 /// Hands `layout` to each of `members`, all at once, at the address that it has there. Says
 /// for each which version is then in force, and whether that changed anything.
 pub async fn apply(
-    net: Net,
+    dialler: Dialler,
     layout: &Layout,
     members: Vec<Member>,
     timeout: Duration,
 ) -> Vec<(Member, Result<(u64, bool), NodeError>)> {
     let addresses = members.iter().map(|member| (member.node_id.clone(), member.address.clone()));
-    let dialler = Dialler::new(net, "").of_cluster(layout.cluster.clone());
+    let dialler = dialler.of_cluster(layout.cluster.clone());
     let direct = Direct { dialler, addresses: addresses.collect() };
     let direct: Arc<dyn Connections> = Arc::new(direct);
     let stated = CurrentLayout::new(layout.clone());

@@ -1,6 +1,7 @@
 //! gRPC service of a node: checks what came, asks the store, answers.
 
 mod agreement;
+mod caller;
 mod comparing;
 mod fence;
 mod jobs;
@@ -120,8 +121,9 @@ fn status_of_hints(error: &HintError) -> Status {
 impl Node for NodeService {
     async fn identify(
         &self,
-        _request: Request<v1::IdentifyRequest>,
+        request: Request<v1::IdentifyRequest>,
     ) -> Answer<v1::IdentifyResponse> {
+        caller::check(&request, &request.get_ref().caller)?;
         Ok(Response::new(v1::IdentifyResponse {
             node_id: self.node_id.to_string(),
             boot_id: self.boot_id,
@@ -297,6 +299,7 @@ impl Node for NodeService {
     }
 
     async fn compare(&self, request: Request<v1::CompareRequest>) -> Answer<v1::CompareResponse> {
+        caller::check(&request, &request.get_ref().caller)?;
         self.compare_with(request.into_inner()).await.map(Response::new)
     }
 

@@ -22,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{Channel, Connection, End, Ending, Identity};
-use super::life::Watched;
+use super::secure::{Secured, Security};
 use super::server::Resolved;
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::held_layout_from_wire;
@@ -52,6 +52,7 @@ pub struct Dialler {
     /// Whose nodes are dialled; any cluster's, when not known yet.
     cluster: Option<ClusterId>,
     keepalive: Option<Keepalive>,
+    security: Security,
     resolved: Resolved,
 }
 
@@ -59,8 +60,8 @@ impl Dialler {
     /// A dialler over `net` for the node `caller`, or for a client when that is empty.
     pub fn new(net: Net, caller: &str) -> Self {
         let keepalive = Some(Keepalive::default());
-        let resolved = Resolved::default();
-        Dialler { net, caller: caller.into(), cluster: None, keepalive, resolved }
+        let (security, resolved) = (Security::Plain, Resolved::default());
+        Dialler { net, caller: caller.into(), cluster: None, keepalive, security, resolved }
     }
 
     /// What names resolved to.
@@ -77,6 +78,11 @@ impl Dialler {
     /// With these pings, or none: then only the kernel says when a connection is dead.
     pub fn keepalive(self, keepalive: Option<Keepalive>) -> Self {
         Dialler { keepalive, ..self }
+    }
+
+    /// With connections that are secured so.
+    pub fn secured(self, security: Security) -> Self {
+        Dialler { security, ..self }
     }
 
     /// All stages, one after another. With `expected`, an answer of another node is
@@ -105,9 +111,16 @@ impl Dialler {
         expected: Option<&NodeId>,
     ) -> Result<Connection, DialError> {
         let stream = self.connect(address, candidates).await?;
-        let stream = self.secure(stream).await?;
+        let stream = self.secure(address, candidates, stream, expected).await?;
+        let certified = stream.node().cloned();
         let channel = self.handshake(address, stream).await?;
         let identity = self.identify(address, &channel).await?;
+        if let Some(certified) = certified.filter(|certified| *certified != identity.node_id) {
+            let stated = &identity.node_id;
+            let reason =
+                format!("it says that it is node {stated}, with node {certified}'s certificate");
+            return Err(DialError::new(Stage::Secure, address, DialProblem::Tls { reason }));
+        }
         self.check_identity(address, &identity, expected)?;
         Ok(Connection::new(channel, address, identity))
     }
@@ -152,25 +165,41 @@ impl Dialler {
         Err(DialError::new(Stage::Connect, address, problem))
     }
 
-    /// The place of TLS: takes the connected stream and gives back the one that HTTP/2 runs
-    /// on, within `limits::SECURE_TIMEOUT`. There are no certificates yet, so the stream
-    /// goes through as it is, watched for signs of life.
+    /// Takes the connected stream and gives back the one that HTTP/2 runs on: by TLS, where that is
+    /// configured, with a node whose certificate is that of `expected`, or of any node. A node that
+    /// does not speak TLS is connected to again, where that is allowed.
     ///
     /// # Errors
-    /// [`DialError`] of [`Stage::Secure`]; none while nothing is configured.
-    pub async fn secure(&self, stream: net::Stream) -> Result<Watched<net::Stream>, DialError> {
-        Ok(Watched::new(stream))
+    /// [`DialError`] of [`Stage::Secure`].
+    pub async fn secure(
+        &self,
+        address: &str,
+        candidates: &[SocketAddr],
+        stream: net::Stream,
+        expected: Option<&NodeId>,
+    ) -> Result<Secured, DialError> {
+        let failed = |problem| DialError::new(Stage::Secure, address, problem);
+        let Security::Tls { connector, falls_back } = &self.security else {
+            return Ok(Secured::plain(stream));
+        };
+        let after = limits::SECURE_TIMEOUT;
+        let securing = async {
+            match Secured::tls(stream, connector, expected).await {
+                Err(DialProblem::Plaintext) if *falls_back => {
+                    Ok(Secured::plain(self.connect(address, candidates).await?))
+                }
+                secured => secured.map_err(failed),
+            }
+        };
+        let late = |_| Err(failed(DialProblem::TimedOut { after }));
+        timeout(after, securing).await.unwrap_or_else(late)
     }
 
     /// Begins HTTP/2 on the stream, driven by a task that ends with the connection.
     ///
     /// # Errors
     /// [`DialError`] of [`Stage::Handshake`].
-    pub async fn handshake(
-        &self,
-        address: &str,
-        stream: Watched<net::Stream>,
-    ) -> Result<Channel, DialError> {
+    pub async fn handshake(&self, address: &str, stream: Secured) -> Result<Channel, DialError> {
         let failed = |problem| DialError::new(Stage::Handshake, address, problem);
         let life = stream.life().clone();
         let mut builder = http2::Builder::new(TaskExecutor);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use gitstratum_core::backoff::exponential;
 use gitstratum_core::limits;
-use gitstratum_core::replica::{DialError, DialProblem, NodeError};
+use gitstratum_core::replica::{DialError, NodeError};
 use rand::Rng;
 use tokio::time::Instant;
 
@@ -241,7 +241,7 @@ impl Inner {
             return error.expect("a look is of a back-off, which ends under this lock alone");
         };
         let before = dialling.back_off.as_ref().map(|back_off| &back_off.error);
-        if is_other_cluster(&error) && !before.is_some_and(is_other_cluster) {
+        if wants_an_operator(&error) && !before.is_some_and(wants_an_operator) {
             tracing::warn!(peer = %peer.node_id, %error, "dial failed");
         } else {
             tracing::debug!(peer = %peer.node_id, %error, "dial failed");
@@ -253,7 +253,11 @@ impl Inner {
     fn set_back_off(&self, dialling: &mut Dialling, error: NodeError, tried: Vec<SocketAddr>) {
         let now = Instant::now();
         let (least, most) = (limits::DIAL_BACKOFF_MIN, limits::DIAL_BACKOFF_MAX);
-        let full = exponential(least, most, dialling.failures);
+        let full = match &error {
+            // There is no hurry, and a handshake is work for both sides.
+            NodeError::Dial(dial) if dial.problem.is_of_trust() => most,
+            _ => exponential(least, most, dialling.failures),
+        };
         // The jitter takes up to half away, so that the callers of a peer that comes back do
         // not arrive together.
         let until = now + full.mul_f64(self.draw(0.5, 1.0));
@@ -290,9 +294,9 @@ impl Inner {
     }
 }
 
-/// Whether two clusters meet at an address: somebody has to set that right.
-fn is_other_cluster(error: &NodeError) -> bool {
-    matches!(error, NodeError::Dial(dial) if matches!(dial.problem, DialProblem::OtherCluster(_)))
+/// Whether somebody has to set it right: two clusters meet at an address, or certificates are wrong.
+fn wants_an_operator(error: &NodeError) -> bool {
+    matches!(error, NodeError::Dial(dial) if dial.problem.wants_an_operator())
 }
 
 fn counted(peer: &Peer, error: DialError) -> NodeError {

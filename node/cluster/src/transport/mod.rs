@@ -16,10 +16,12 @@ mod connection;
 mod connections;
 mod dial;
 mod dialling;
+mod holder;
 mod life;
 mod numbers;
 mod options;
 mod peer;
+mod secure;
 pub mod server;
 mod upkeep;
 
@@ -42,11 +44,13 @@ use tokio::time::Instant;
 pub use connection::{Channel, Connection, End, Identity, Rpc, bounded};
 pub use connections::{Connections, Lease, Want};
 pub use dial::{Dialler, Keepalive};
+pub use holder::Holder;
 pub use life::{Life, Watched};
 pub use numbers::{
     ConnectionNumbers, Eviction, PeerNumbers, PoolCounts, PoolNumbers, register_metrics,
 };
 pub use options::PoolOptions;
+pub use secure::{PROTOCOLS, Secured, Security};
 
 use connections::silent;
 use dialling::Next;

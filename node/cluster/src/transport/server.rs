@@ -13,10 +13,12 @@
 
 mod answering;
 mod fields;
+mod handshakes;
 mod lifetime;
 mod members;
 mod numbers;
 mod options;
+mod permissions;
 mod receiving;
 mod shares;
 
@@ -30,6 +32,7 @@ use gitstratum_core::placement::CurrentLayout;
 use gitstratum_core::{accept, limits};
 use gitstratum_host::net::{Listener, Stream};
 use gitstratum_host::rt::{Alarm, TaskTimer};
+use gitstratum_host::tls::Acceptor;
 use gitstratum_proto::v1::node_server::{Node, NodeServer};
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
@@ -37,17 +40,21 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower_service::Service;
 
+use super::holder::Holder;
 use crate::wire::stamp;
 use answering::{Answered, InFlight};
+use handshakes::{Entered, Outcome, TLS_REQUIRED};
 use lifetime::{Exchange, Lifetime};
 use receiving::Received;
 use shares::{Exhausted, Held, Origin, Shares};
 
+pub use handshakes::Entrance;
 pub use members::Resolved;
 pub use numbers::{Bound, Requests};
 pub use options::ServerOptions;
@@ -56,6 +63,7 @@ pub use shares::Portions;
 /// What a server bounds, and who holds how much of it.
 struct Bounds {
     connections: Arc<Shares>,
+    handshakes: Arc<Shares>,
     requests: Arc<Shares>,
     /// Of those that ask who a node is, and how it is, and of the members of the catalog's group,
     /// beside the others: or an overloaded node would look like one that is gone.
@@ -70,6 +78,7 @@ impl Bounds {
     fn new(options: ServerOptions) -> Arc<Self> {
         Arc::new(Bounds {
             connections: Shares::new(options.connections),
+            handshakes: Shares::new(options.handshakes),
             requests: Shares::new(options.requests),
             questions: Shares::new(options.questions),
             large: Shares::new(options.large),
@@ -103,9 +112,10 @@ impl Bounds {
 }
 
 /// Accepts connections until `shutdown` says so, then lets what is in flight finish, for
-/// at most `limits::SHUTDOWN_TIMEOUT`. `resolved` tells which addresses are those of members.
+/// at most `limits::SHUTDOWN_TIMEOUT`. `resolved` tells which addresses are those of members. Where
+/// certificates say who calls, the service finds a [`Holder`] among a request's extensions.
 pub async fn run<S: Node>(
-    listener: Listener,
+    (listener, entrance): (Listener, Entrance),
     service: S,
     requests: Arc<Requests>,
     (layout, resolved): (CurrentLayout, Resolved),
@@ -130,12 +140,14 @@ pub async fn run<S: Node>(
     let serve = |stream, (origin, slot), stop| {
         let client = Client {
             origin,
+            holder: None,
+            is_refused: false,
             requests: requests.clone(),
             layout: layout.clone(),
             bounds: bounds.clone(),
             lifetime: Lifetime::new(),
         };
-        let serving = client.serve(stream, service.clone(), stop);
+        let serving = client.enter(stream, entrance.clone(), service.clone(), stop);
         async move {
             serving.await;
             drop(slot);
@@ -151,6 +163,10 @@ pub async fn run<S: Node>(
 #[derive(Clone)]
 struct Client {
     origin: Origin,
+    /// Whose certificate it showed, where it was asked for one.
+    holder: Option<Holder>,
+    /// It speaks in plain text, where that is refused: it is told so.
+    is_refused: bool,
     requests: Arc<Requests>,
     layout: CurrentLayout,
     bounds: Arc<Bounds>,
@@ -158,7 +174,76 @@ struct Client {
 }
 
 impl Client {
-    async fn serve<S: Node>(self, stream: Stream, service: NodeServer<S>, stop: CancellationToken) {
+    /// Serves the client, after a handshake where the entrance has one.
+    async fn enter<S: Node>(
+        mut self,
+        stream: Stream,
+        entrance: Entrance,
+        service: NodeServer<S>,
+        stop: CancellationToken,
+    ) {
+        let Entrance::Tls { acceptor, is_required } = entrance else {
+            return self.serve(stream, service, stop).await;
+        };
+        let Some(entered) = self.shake(stream, &acceptor, &stop).await else { return };
+        match entered {
+            Entered::Tls(stream, holder) => {
+                self.origin.is_member |= matches!(holder, Holder::Node(_));
+                self.holder = Some(holder);
+                self.serve(*stream, service, stop).await;
+            }
+            Entered::Plain(stream) if is_required => {
+                let handshakes = &self.requests.handshakes;
+                let reason = "the client does not speak TLS, which is required";
+                handshakes.failed(Outcome::Plaintext, self.origin.source, reason);
+                self.is_refused = true;
+                let (closing, timeout) =
+                    (stop.child_token(), self.bounds.options.first_request_timeout);
+                let too_long = async {
+                    tokio::time::sleep(timeout).await;
+                    closing.cancel();
+                    std::future::pending::<()>().await;
+                };
+                tokio::select! {
+                    biased;
+                    () = self.serve(stream, service, closing.clone()) => {}
+                    () = too_long => {}
+                }
+            }
+            Entered::Plain(stream) => self.serve(stream, service, stop).await,
+        }
+    }
+
+    /// What the connection begins with, in time and where there is room for it.
+    async fn shake(
+        &self,
+        stream: Stream,
+        acceptor: &Acceptor,
+        stop: &CancellationToken,
+    ) -> Option<Entered> {
+        let (requests, address) = (&self.requests, self.origin.source);
+        let Ok(_under_way) = self.bounds.handshakes.take(self.origin, 1) else {
+            requests.reached(Bound::Handshakes, address);
+            return None;
+        };
+        let shaking = requests.handshakes.enter(acceptor, stream, address);
+        let timeout = self.bounds.options.first_request_timeout;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            shaken = tokio::time::timeout(timeout, shaking) => shaken.unwrap_or_else(|_| {
+                requests.handshakes.failed(Outcome::Late, address, "the handshake took too long");
+                None
+            }),
+        }
+    }
+
+    async fn serve<S: Node>(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        service: NodeServer<S>,
+        stop: CancellationToken,
+    ) {
         self.requests.update(|counts| counts.connections += 1);
         let client = self.clone();
         let handler = service_fn(move |request: Request<Incoming>| {
@@ -244,6 +329,12 @@ impl Client {
         };
         requests.update(|counts| counts.attempted += 1);
         let in_flight = InFlight { requests: requests.clone(), succeeded: false, _held: held };
+        if let Err(denied) = self.permitted(&request) {
+            if !self.is_refused {
+                requests.handshakes.denied(source, denied.message());
+            }
+            return Answered::new(denied.into_http(), Some(in_flight), exchange);
+        }
         let deadline = match timeout_of(request.headers()) {
             Ok(deadline) => deadline,
             Err(status) => {
@@ -255,8 +346,11 @@ impl Client {
             let requests = requests.clone();
             move |bound| requests.reached(bound, source)
         };
-        let request =
+        let mut request =
             request.map(|body| Received::new(body, &path, exchange.clone(), received, reached));
+        if let Some(holder) = &self.holder {
+            request.extensions_mut().insert(holder.clone());
+        }
         // The service is infallible: its errors are statuses.
         let call = service.call(request);
         let response = match tokio::time::timeout(deadline, call).await {
@@ -264,6 +358,19 @@ impl Client {
             Err(_) => Status::deadline_exceeded("the request's deadline has passed").into_http(),
         };
         Answered::new(response, Some(in_flight), exchange)
+    }
+}
+
+impl Client {
+    /// Whether it may ask this.
+    fn permitted(&self, request: &Request<Incoming>) -> Result<(), Status> {
+        if self.is_refused {
+            return Err(Status::unauthenticated(TLS_REQUIRED));
+        }
+        let Some(holder) = &self.holder else { return Ok(()) };
+        let is_repair = stamp::is_background(request.headers());
+        permissions::check(holder, request.uri().path(), is_repair)
+            .map_err(Status::permission_denied)
     }
 }
 

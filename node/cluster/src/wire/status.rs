@@ -94,6 +94,7 @@ pub fn node_error_of(status: &Status, address: &str, timeout: Duration) -> NodeE
         Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => {
             NodeError::Invalid { reason }
         }
+        Code::PermissionDenied | Code::Unauthenticated => NodeError::Denied { reason },
         code => NodeError::Protocol { reason: format!("{code}: {reason}") },
     }
 }

@@ -10,7 +10,7 @@ use super::{
     BATCH_OBJECTS_MAX, CONNECTION_IDLE_MAX, CONNECTION_PROBE_INTERVAL, FRAME_BYTES_MAX,
     HANDSHAKE_TIMEOUT, IDENTIFY_TIMEOUT, KEEPALIVE_TIMEOUT, LARGE_PART_TIMEOUT,
     LAYOUTS_UNSETTLED_MAX, MEMBERS_MAX, MESSAGE_BYTES_MAX, POOL_BYTES_IN_FLIGHT_PER_PEER_MAX,
-    SHUTDOWN_TIMEOUT, STORE_LARGE_WRITERS_MAX,
+    SECURE_TIMEOUT, SHUTDOWN_TIMEOUT, STORE_LARGE_WRITERS_MAX,
 };
 
 /// Requests that a server works on at once.
@@ -34,6 +34,12 @@ pub const SERVER_CONNECTIONS_OF_CLIENTS_MAX: usize = 3072;
 pub const SERVER_CONNECTIONS_OF_ONE_MAX: usize = 1024;
 /// Requests of one connection at once (HTTP/2 streams): a fourth of all.
 pub const SERVER_CONNECTION_STREAMS_MAX: u32 = 256;
+/// TLS handshakes that are under way at once.
+pub const SERVER_HANDSHAKES_MAX: usize = 512;
+/// Of those, what clients may have at once.
+pub const SERVER_HANDSHAKES_OF_CLIENTS_MAX: usize = 384;
+/// And those at one address.
+pub const SERVER_HANDSHAKES_OF_ONE_MAX: usize = 256;
 /// Large objects that are received at once from clients.
 pub const SERVER_LARGE_OF_CLIENTS_MAX: usize = 12;
 /// And from those at one address.
@@ -57,8 +63,8 @@ pub const MESSAGE_ELEMENTS_MAX: usize = 32 << 10;
 /// What of an answer is handed to a connection before its client has made room for it.
 pub const ANSWER_PART_BYTES_MAX: usize = FRAME_BYTES_MAX as usize;
 
-/// A connection on which nothing was asked so long after it came is closed: it covers the
-/// beginning of HTTP/2, too.
+/// A connection on which nothing was asked so long after it came is closed: it covers the TLS
+/// handshake and the beginning of HTTP/2, too.
 pub const SERVER_FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// One on which nothing is asked any more is closed after this. Pools close theirs before.
 pub const SERVER_IDLE_TIMEOUT: Duration = Duration::from_secs(900);
@@ -78,13 +84,16 @@ const _: () = assert!(SERVER_QUESTIONS_OF_ONE_MAX <= SERVER_QUESTIONS_OF_CLIENTS
 const _: () = assert!(SERVER_QUESTIONS_OF_CLIENTS_MAX < SERVER_QUESTIONS_MAX);
 const _: () = assert!(SERVER_CONNECTIONS_OF_ONE_MAX <= SERVER_CONNECTIONS_OF_CLIENTS_MAX);
 const _: () = assert!(SERVER_CONNECTIONS_OF_CLIENTS_MAX < SERVER_CONNECTIONS_MAX);
+const _: () = assert!(SERVER_HANDSHAKES_OF_ONE_MAX <= SERVER_HANDSHAKES_OF_CLIENTS_MAX);
+const _: () = assert!(SERVER_HANDSHAKES_OF_CLIENTS_MAX < SERVER_HANDSHAKES_MAX);
+const _: () = assert!(SERVER_HANDSHAKES_MAX < SERVER_CONNECTIONS_MAX);
 const _: () = assert!(SERVER_LARGE_OF_ONE_MAX <= SERVER_LARGE_OF_CLIENTS_MAX);
 const _: () = assert!(SERVER_LARGE_OF_CLIENTS_MAX < STORE_LARGE_WRITERS_MAX);
 // One connection holds no more than its address may.
 const _: () = assert!((SERVER_CONNECTION_STREAMS_MAX as usize) < SERVER_REQUESTS_OF_ONE_MAX);
 // Who dials and asks at once, as pools do, is never too late, and closes before it is closed.
 const _: () = assert!(
-    HANDSHAKE_TIMEOUT.as_millis() + IDENTIFY_TIMEOUT.as_millis()
+    SECURE_TIMEOUT.as_millis() + HANDSHAKE_TIMEOUT.as_millis() + IDENTIFY_TIMEOUT.as_millis()
         <= SERVER_FIRST_REQUEST_TIMEOUT.as_millis()
 );
 const _: () = assert!(CONNECTION_IDLE_MAX.as_millis() < SERVER_IDLE_TIMEOUT.as_millis());

@@ -94,6 +94,17 @@ pub enum DialProblem {
         /// How.
         reason: String,
     },
+    /// The peer answers in plain text where TLS was begun.
+    #[error(
+        "TLS: it does not speak TLS: its configuration has no [tls], or something else listens there"
+    )]
+    Plaintext,
+    /// One of the two does not take the other's certificate: somebody has to set that right.
+    #[error("TLS: {reason}")]
+    Tls {
+        /// Which one, and why.
+        reason: String,
+    },
     /// Another node answers on the address.
     #[error("wrong peer: it is node {actual}, not {expected}")]
     WrongPeer {
@@ -122,6 +133,22 @@ pub enum DialProblem {
         /// What came.
         reason: String,
     },
+}
+
+impl DialProblem {
+    /// Whether the two do not trust each other: dialling again soon does not change that.
+    pub fn is_of_trust(&self) -> bool {
+        match self {
+            DialProblem::Plaintext | DialProblem::Tls { .. } => true,
+            DialProblem::Declined(declined) => matches!(**declined, NodeError::Denied { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether somebody has to set it right, because time does not.
+    pub fn wants_an_operator(&self) -> bool {
+        self.is_of_trust() || matches!(self, DialProblem::OtherCluster(_))
+    }
 }
 
 impl DialError {

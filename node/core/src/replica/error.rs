@@ -74,6 +74,12 @@ pub enum NodeError {
         /// What was wrong.
         reason: String,
     },
+    /// The peer lets the caller do none of that: it is not who may, or does not say who it is.
+    #[error("not allowed: {reason}")]
+    Denied {
+        /// The peer's words.
+        reason: String,
+    },
     /// The peer answered what the contract does not allow, or failed inside.
     #[error("protocol: {reason}")]
     Protocol {
@@ -93,6 +99,7 @@ impl NodeError {
                 | NodeError::CircuitOpen { .. }
                 | NodeError::NotMember(_)
                 | NodeError::Overloaded { .. }
+                | NodeError::Denied { .. }
         )
     }
 

@@ -82,7 +82,9 @@ impl ReasonClass {
             }
             NodeError::Rejected(_) => ReasonClass::Store,
             NodeError::StaleLayout { .. } | NodeError::NotMember(_) => ReasonClass::Layout,
-            NodeError::Invalid { .. } | NodeError::Protocol { .. } => ReasonClass::Other,
+            NodeError::Invalid { .. } | NodeError::Denied { .. } | NodeError::Protocol { .. } => {
+                ReasonClass::Other
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use gitstratum_core::seldom::Seldom;
 use gitstratum_core::{accept, limits};
 use gitstratum_host::net::Listener;
-use gitstratum_host::tls::{Acceptor, HandshakeError};
+use gitstratum_host::tls::{Acceptor, HandshakeError, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -71,11 +71,12 @@ impl Default for Handshakes {
 impl Handshakes {
     fn failed<S>(&self, error: &HandshakeError<S>, address: &str) {
         let seldom = match error {
-            HandshakeError::UnknownAuthority => &self.authority,
-            HandshakeError::Expired => &self.expired,
+            HandshakeError::Refused(Refusal::UnknownAuthority) => &self.authority,
+            HandshakeError::Refused(Refusal::Expired) => &self.expired,
             HandshakeError::Silent => return,
             HandshakeError::Plaintext(_)
             | HandshakeError::Refused(_)
+            | HandshakeError::Certificate(_)
             | HandshakeError::Broken(_) => &self.other,
         };
         match seldom.count() {

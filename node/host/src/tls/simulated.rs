@@ -11,7 +11,15 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{HandshakeError, IdentityError, IdentityFile, Validity};
+use super::{ConnectError, HandshakeError, IdentityError, IdentityFile, MutualFiles, Validity};
+
+fn refused<T>(path: &Path) -> Result<T, IdentityError> {
+    Err(IdentityError {
+        file: IdentityFile::Certificate,
+        path: path.to_owned(),
+        problem: "there is no TLS in the simulated world".to_owned(),
+    })
+}
 
 /// A certificate with its key; there is none.
 #[derive(Clone, Debug)]
@@ -23,16 +31,59 @@ impl Identity {
     /// # Errors
     /// Always.
     pub async fn read(certificate: &Path, _: &Path, _: &[&str]) -> Result<Self, IdentityError> {
-        Err(IdentityError {
-            file: IdentityFile::Certificate,
-            path: certificate.to_owned(),
-            problem: "there is no TLS in the simulated world".to_owned(),
-        })
+        refused(certificate)
     }
 
     /// When its certificate is valid.
     pub fn validity(&self) -> Validity {
         match self.0 {}
+    }
+
+    /// The DNS names that its certificate is for.
+    pub fn names(&self) -> &[String] {
+        match self.0 {}
+    }
+}
+
+/// Whose certificates a client takes; there is none.
+#[derive(Clone, Debug)]
+pub struct Trust(Infallible);
+
+impl Trust {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn read(
+        authority: &Path,
+        _: Option<(&Path, &Path)>,
+        _: &[&str],
+    ) -> Result<Self, IdentityError> {
+        refused(authority)
+    }
+
+    /// The DNS names of the certificate that it shows.
+    pub fn names(&self) -> &[String] {
+        match self.0 {}
+    }
+}
+
+/// Both halves of mutual TLS; there are none.
+#[derive(Clone, Debug)]
+pub struct Mutual {
+    /// What would be shown to those who come.
+    pub identity: Identity,
+    /// What those who are gone to would be asked for.
+    pub trust: Trust,
+}
+
+impl Mutual {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub async fn read(files: &MutualFiles, _: &[&str]) -> Result<Self, IdentityError> {
+        refused(&files.certificate)
     }
 }
 
@@ -65,6 +116,30 @@ impl Acceptor {
     }
 }
 
+/// Shakes hands with servers; there is none.
+#[derive(Clone, Debug)]
+pub struct Connector(Infallible);
+
+impl Connector {
+    /// One that goes by this.
+    pub fn new(trust: Trust) -> Self {
+        match trust.0 {}
+    }
+
+    /// Goes by another.
+    pub fn replace(&self, _: Trust) {
+        match self.0 {}
+    }
+
+    /// Shakes hands.
+    ///
+    /// # Errors
+    /// None, since there is no connector.
+    pub async fn connect<S>(&self, _: S, _: Option<&str>) -> Result<TlsStream<S>, ConnectError> {
+        match self.0 {}
+    }
+}
+
 /// A stream over which TLS is spoken; there is none.
 #[derive(Debug)]
 pub struct TlsStream<S>(Infallible, PhantomData<S>);
@@ -75,7 +150,12 @@ impl<S> TlsStream<S> {
         match self.0 {}
     }
 
-    /// Whether the client has said anything.
+    /// The DNS names of the other side's certificate.
+    pub fn peer_names(&self) -> Vec<String> {
+        match self.0 {}
+    }
+
+    /// Whether the other side has said anything.
     pub fn heard(&self) -> Arc<AtomicBool> {
         match self.0 {}
     }

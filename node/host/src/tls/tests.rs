@@ -1,5 +1,7 @@
 //! Handshakes over streams in memory, and identities that are none.
 
+mod mutual;
+
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-use super::{Acceptor, HandshakeError, Identity, IdentityError, IdentityFile, TlsStream};
+use super::{Acceptor, HandshakeError, Identity, IdentityError, IdentityFile, Refusal, TlsStream};
 
 const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 
@@ -20,6 +22,7 @@ const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
 struct Authority {
     dir: tempfile::TempDir,
     certificate: CertificateDer<'static>,
+    pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -29,9 +32,10 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap().der().clone();
+        let signed = params.self_signed(&key).unwrap();
+        let (certificate, pem) = (signed.der().clone(), signed.pem());
         let issuer = Issuer::new(params, key);
-        Authority { dir: tempfile::tempdir().unwrap(), certificate, issuer }
+        Authority { dir: tempfile::tempdir().unwrap(), certificate, pem, issuer }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -112,10 +116,13 @@ async fn why_a_client_does_not_take_a_certificate_is_told_apart() {
     authority.issue("git.example", false);
     let acceptor = Acceptor::new(authority.identity().await.unwrap());
     let (client, server) = shake(&acceptor, &other.certificate, "git.example", "h2").await;
-    assert!(matches!(server, Err(HandshakeError::UnknownAuthority)), "{server:?}");
+    assert!(
+        matches!(server, Err(HandshakeError::Refused(Refusal::UnknownAuthority))),
+        "{server:?}"
+    );
     assert!(client.unwrap_err().to_string().contains("UnknownIssuer"));
     let (client, server) = shake(&acceptor, &authority.certificate, "other.example", "h2").await;
-    assert!(matches!(server, Err(HandshakeError::Refused(_))), "{server:?}");
+    assert!(matches!(server, Err(HandshakeError::Refused(Refusal::Other(_)))), "{server:?}");
     assert!(client.unwrap_err().to_string().contains("not valid for name"));
     authority.issue("git.example", true);
     let expired = authority.identity().await.unwrap();
@@ -123,7 +130,7 @@ async fn why_a_client_does_not_take_a_certificate_is_told_apart() {
     // It is shown from the next handshake on.
     acceptor.replace(expired);
     let (client, server) = shake(&acceptor, &authority.certificate, "git.example", "h2").await;
-    assert!(matches!(server, Err(HandshakeError::Expired)), "{server:?}");
+    assert!(matches!(server, Err(HandshakeError::Refused(Refusal::Expired))), "{server:?}");
     assert!(client.unwrap_err().to_string().contains("expired"));
 }
 

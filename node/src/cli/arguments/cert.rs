@@ -8,19 +8,26 @@ use clap::{Args, Subcommand};
 pub(super) const CERT_HELP: &str = "\
   gitstratum cert init                                 makes an authority in ./certificates
   gitstratum cert issue git.example.org 10.0.0.1       a certificate for these names of a machine
+  gitstratum cert issue --node n1                      a certificate for the node n1
+  gitstratum cert issue --client alice                 a certificate for whoever gives commands
   gitstratum cert show certificates/git.example.org.pem
 
 Under [http] in a node's configuration, certificate = \"…/git.example.org.pem\" and key =
 \"…/git.example.org.key\" then serve Git over HTTPS. Clients trust the authority by
 `git config http.sslCAInfo …/authority.pem`. Whoever has authority.key can make certificates that they
-trust: keep it away from the nodes. Larger deployments bring certificates of their own.";
+trust: keep it away from the nodes. Larger deployments bring certificates of their own.
+
+Under [tls], certificate = \"…/n1.pem\", key = \"…/n1.key\" and authority = \"…/authority.pem\" have the
+node speak TLS with other nodes and with commands, which take --tls-certificate …/alice.pem, --tls-key
+…/alice.key and --tls-authority …/authority.pem. Such certificates say who somebody is and not where:
+no address is in them.";
 
 /// What `cert` can do.
 #[derive(Debug, Subcommand)]
 pub enum CertCommand {
     /// Make an authority: a certificate that signs others, and its key
     Init(CertInit),
-    /// Make a certificate for a server, and its key; another one in its place, if it was made before
+    /// Make a certificate for a server, a node or a client, and its key; another one in its place, if it was made before
     Issue(CertIssue),
     /// Say whose certificates are in files, for which names, and how long they are valid
     Show {
@@ -48,8 +55,14 @@ pub struct CertInit {
 #[derive(Debug, Args)]
 pub struct CertIssue {
     /// The names and addresses by which clients reach the server; its files are called after the first
-    #[arg(required = true, value_name = "HOST|IP")]
+    #[arg(required_unless_present_any = ["node", "client"], value_name = "HOST|IP")]
     pub names: Vec<String>,
+    /// The id of the node that it is for, instead
+    #[arg(long, value_name = "ID", conflicts_with_all = ["names", "client"])]
+    pub node: Option<String>,
+    /// The name of the operator or program that it is for, instead
+    #[arg(long, value_name = "NAME", conflicts_with = "names")]
+    pub client: Option<String>,
     /// Where the authority is, and the files are made: NAME.pem and NAME.key
     #[arg(long, value_name = "DIR", default_value = "certificates")]
     pub dir: PathBuf,

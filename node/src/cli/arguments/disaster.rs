@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::TlsArguments;
+
 /// What `catalog --help` adds.
 pub(super) const CATALOG_HELP: &str = "\
   gitstratum catalog dump -o catalog.jsonl      of a cluster that runs
@@ -42,6 +44,9 @@ pub struct Dump {
     /// How long one request may take, in seconds [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = super::seconds)]
     pub timeout: Option<Duration>,
+    /// How its connections are secured
+    #[command(flatten)]
+    pub tls: TlsArguments,
     /// What this stopped node has, instead of what a cluster has agreed on
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::ClientArguments;
+use super::{ClientArguments, TlsArguments};
 
 /// What `init --help` adds.
 pub(super) const INIT_HELP: &str = "\
@@ -106,6 +106,9 @@ pub struct Join {
     /// Wait outside of the layout, for `node replace` or `node add`
     #[arg(long, conflicts_with = "replicas")]
     pub spare: bool,
+    /// How its connections are secured; by default as [tls] of the configuration file says
+    #[command(flatten)]
+    pub tls: TlsArguments,
 }
 
 /// What `node --help` adds.

@@ -29,8 +29,8 @@ pub(crate) async fn text(asked: CatalogCommand) -> Result<(), Failure> {
         CatalogCommand::Dump(Dump { output, data: Some(data), .. }) => {
             dump_stopped(data, output.as_deref()).await
         }
-        CatalogCommand::Dump(Dump { output, peers, timeout, data: None }) => {
-            let client = ClientArguments { peers, timeout, zone: None };
+        CatalogCommand::Dump(Dump { output, peers, timeout, tls, data: None }) => {
+            let client = ClientArguments { peers, timeout, zone: None, tls };
             dump(&client, output.as_deref()).await
         }
         CatalogCommand::Load(asked) => load(asked).await,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use gitstratum_catalog::entity::{Node as CatalogNode, NodeState};
 use gitstratum_catalog::{Answer, Query};
 use gitstratum_cluster::client::{Client, ClientOptions};
+use gitstratum_cluster::transport::Security;
 use gitstratum_host::Net;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -94,7 +95,12 @@ fn all_take_part(found: &[(String, CatalogNode)], count: usize) -> bool {
 pub(super) async fn connect(nodes: &[Node]) -> Result<Client, Failure> {
     let peers: Vec<String> = nodes.iter().map(|node| node.address.to_string()).collect();
     let rng = seeded_by_the_system()?;
-    Ok(Client::connect(Net::new(), &peers, rng, ClientOptions::default()).await?)
+    let security = match nodes.first() {
+        Some(node) => node.tls.security().await?,
+        None => Security::Plain,
+    };
+    let options = ClientOptions { security, ..ClientOptions::default() };
+    Ok(Client::connect(Net::new(), &peers, rng, options).await?)
 }
 
 async fn with_git(

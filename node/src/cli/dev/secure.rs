@@ -1,4 +1,4 @@
-//! `dev --secure`: a certificate for its nodes and a token for whoever tries them out, kept beside
+//! `dev --secure`: certificates for its nodes and for commands, and a token for whoever tries them out, kept beside
 //! their data for the next run.
 
 use std::fs::{self, OpenOptions};
@@ -8,16 +8,22 @@ use std::path::{Path, PathBuf};
 
 use gitstratum_catalog::entity::{Access, Token};
 use gitstratum_catalog::secret::Secret;
+use gitstratum_cluster::transport::Holder;
+use gitstratum_core::placement::NodeId;
 
 use super::super::Failure;
+use super::super::arguments::TlsArguments;
 use super::super::catalog::{create_token, of_client};
-use super::super::cert::{Files, issue, make_authority};
+use super::super::cert::{Files, issue, issue_to, make_authority};
 use super::Node;
 use super::demo::{connect, wait_for_catalog};
+use crate::config::{TlsConfig, TlsMode};
 
 /// Where its certificates are, under the directory of its data.
 const CERTIFICATES: &str = "certificates";
 const AUTHORITY: &str = "authority.pem";
+/// Who gives commands, as a certificate has it.
+const CLIENT: &str = "dev";
 /// For how many days they are valid.
 const DAYS: u32 = 3650;
 
@@ -49,8 +55,31 @@ impl Key {
     }
 }
 
-/// Makes an authority under `data`, and a certificate for nodes on loopback.
-pub(super) fn certificate(data: &Path) -> Result<Files, Failure> {
+/// Files of certificates that nodes and commands need.
+pub(super) struct Certificates {
+    /// Of all nodes, for Git clients on loopback.
+    pub(super) git: Files,
+    /// Of each node, in its cluster.
+    nodes: Vec<Files>,
+    authority: PathBuf,
+}
+
+impl Certificates {
+    /// Under `[tls]` of the configuration of the node with this number, which counts from 1.
+    pub(super) fn tls(&self, n: u16) -> TlsConfig {
+        let files = &self.nodes[usize::from(n) - 1];
+        TlsConfig {
+            certificate: Some(files.certificate.clone()),
+            key: Some(files.key.clone()),
+            authority: Some(self.authority.clone()),
+            mode: TlsMode::Required,
+        }
+    }
+}
+
+/// Makes an authority under `data`, and certificates for so many nodes on loopback and for whoever
+/// tries them out.
+pub(super) fn certificates(data: &Path, count: u16) -> Result<Certificates, Failure> {
     let data = std::path::absolute(data).map_err(Failure::operation("find --data"))?;
     let dir = data.join(CERTIFICATES);
     // What a run made that was stopped before it wrote its configurations is used.
@@ -58,7 +87,41 @@ pub(super) fn certificate(data: &Path) -> Result<Files, Failure> {
         make_authority(&dir, "GitStratum dev", DAYS)?;
     }
     let names = ["127.0.0.1", "localhost", "::1"].map(str::to_owned);
-    issue(&dir, &names, DAYS)
+    let node = |n: u16| {
+        let holder = Holder::node(&NodeId::new(format!("n{n}"))).map_err(Failure::Operation)?;
+        issue_to(&dir, &holder, DAYS)
+    };
+    let client = Holder::client(CLIENT).map_err(Failure::Operation)?;
+    issue_to(&dir, &client, DAYS)?;
+    Ok(Certificates {
+        git: issue(&dir, &names, DAYS)?,
+        nodes: (1..=count).map(node).collect::<Result<_, _>>()?,
+        authority: dir.join(AUTHORITY),
+    })
+}
+
+/// What commands need that talk to these nodes: nothing, where they speak no TLS.
+pub(super) fn of_commands(tls: &TlsConfig) -> TlsArguments {
+    let Some(files) = tls.files() else { return TlsArguments::default() };
+    let own = |end: &str| files.authority.with_file_name(format!("{CLIENT}.{end}"));
+    TlsArguments {
+        tls_certificate: Some(own("pem")),
+        tls_key: Some(own("key")),
+        tls_authority: Some(files.authority),
+    }
+}
+
+/// The same, to be typed.
+pub(super) fn exports(tls: &TlsArguments) -> String {
+    let files = [
+        ("AUTHORITY", &tls.tls_authority),
+        ("CERTIFICATE", &tls.tls_certificate),
+        ("KEY", &tls.tls_key),
+    ];
+    let lines = files.iter().filter_map(|(name, file)| {
+        Some(format!("  export GITSTRATUM_TLS_{name}={}\n", file.as_ref()?.display()))
+    });
+    lines.collect()
 }
 
 /// What Git clients of these nodes need; a token is made if there is none yet.

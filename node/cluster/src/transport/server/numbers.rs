@@ -9,12 +9,16 @@ use gitstratum_core::limits;
 use gitstratum_core::metrics::{self, Counter, Labels, Reading, Registry};
 use gitstratum_core::seldom::Seldom;
 
+use super::handshakes::Handshakes;
+
 /// What a server bounds: each is counted where it refuses or ends something, and told to the log
 /// once in a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// A connection was closed as it came: its address, or all clients, had as many as they may.
     Connections,
+    /// A connection was closed as it came: as many TLS handshakes were under way.
+    Handshakes,
     /// A request was refused: as many were in flight.
     Requests,
     /// A large object was refused: as many were being received.
@@ -39,8 +43,9 @@ pub enum Bound {
 
 impl Bound {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Bound; 11] = [
+    pub const ALL: [Bound; 12] = [
         Bound::Connections,
+        Bound::Handshakes,
         Bound::Requests,
         Bound::LargeObjects,
         Bound::ReceivedBytes,
@@ -57,6 +62,7 @@ impl Bound {
     pub fn name(self) -> &'static str {
         match self {
             Bound::Connections => "connections",
+            Bound::Handshakes => "handshakes",
             Bound::Requests => "requests",
             Bound::LargeObjects => "large_objects",
             Bound::ReceivedBytes => "received_bytes",
@@ -74,6 +80,7 @@ impl Bound {
     fn words(self) -> &'static str {
         match self {
             Bound::Connections => "overloaded: connections are closed as they come",
+            Bound::Handshakes => "overloaded: connections are closed before TLS begins",
             Bound::Requests => "overloaded: requests are refused, as many are in flight",
             Bound::LargeObjects => "overloaded: large objects are refused, as many are received",
             Bound::ReceivedBytes => {
@@ -102,6 +109,7 @@ impl Bound {
 pub struct Requests {
     counts: Mutex<Counts>,
     bounds: [Reached; Bound::ALL.len()],
+    pub(super) handshakes: Handshakes,
 }
 
 #[derive(Debug, Default)]
@@ -172,6 +180,7 @@ impl Requests {
             });
             metrics::encode(encoder, &reached, &counts)
         });
+        Handshakes::register(registry, self.clone(), |requests| &requests.handshakes);
     }
 
     pub(super) fn read(&self) -> Counts {

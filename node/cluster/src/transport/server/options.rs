@@ -13,6 +13,8 @@ use super::shares::Portions;
 pub struct ServerOptions {
     /// Connections.
     pub connections: Portions,
+    /// TLS handshakes that are under way.
+    pub handshakes: Portions,
     /// Requests that are worked on.
     pub requests: Portions,
     /// Questions who the node is and how it is, and messages of the catalog's group, that find no
@@ -45,6 +47,11 @@ impl Default for ServerOptions {
                 all: limits::SERVER_CONNECTIONS_MAX,
                 of_clients: limits::SERVER_CONNECTIONS_OF_CLIENTS_MAX,
                 of_one: limits::SERVER_CONNECTIONS_OF_ONE_MAX,
+            },
+            handshakes: Portions {
+                all: limits::SERVER_HANDSHAKES_MAX,
+                of_clients: limits::SERVER_HANDSHAKES_OF_CLIENTS_MAX,
+                of_one: limits::SERVER_HANDSHAKES_OF_ONE_MAX,
             },
             requests: Portions {
                 all: limits::SERVER_REQUESTS_MAX,
