@@ -49,6 +49,9 @@ pub struct Init {
     /// The id of the cluster, where one is restored from a backup; a new one by default
     #[arg(long, value_name = "ID")]
     pub cluster: Option<String>,
+    /// Do nothing where the directory is a node's already, whichever: for what is run at every start
+    #[arg(long)]
+    pub if_needed: bool,
 }
 
 /// What `join --help` adds.
@@ -106,6 +109,9 @@ pub struct Join {
     /// Wait outside of the layout, for `node replace` or `node add`
     #[arg(long, conflicts_with = "replicas")]
     pub spare: bool,
+    /// Do nothing where the directory is a node's already, whichever: for what is run at every start
+    #[arg(long)]
+    pub if_needed: bool,
 }
 
 /// What `node --help` adds.
