@@ -143,6 +143,12 @@ pub enum Command {
     Recover(Recover),
     /// Look at a store's files: a snapshot's, or those of a node that is stopped
     Store(Store),
+    /// Write manual pages and completions of shells under a directory, for whoever makes packages
+    #[command(hide = true)]
+    Pages {
+        /// The directory
+        directory: PathBuf,
+    },
 }
 
 /// `serve`

@@ -18,6 +18,7 @@ mod mirror;
 mod nodes;
 mod objects;
 mod output;
+mod pages;
 mod progress;
 mod recover;
 mod repositories;
@@ -130,11 +131,11 @@ pub fn exit_code(done: Result<(), Failure>) -> u8 {
 /// # Errors
 /// [`Failure`], with the exit code that the contract gives it.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
-    if let Command::CheckConfig { file } = &arguments.command {
-        return serve::check_config(file);
-    }
-    if let Command::Cert(asked) = arguments.command {
-        return cert::cert(asked);
+    match arguments.command {
+        Command::CheckConfig { file } => return serve::check_config(&file),
+        Command::Pages { directory } => return pages::write(&directory),
+        Command::Cert(asked) => return cert::cert(asked),
+        _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -143,7 +144,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let serving = matches!(arguments.command, Command::Serve(_));
     let done = runtime.block_on(async {
         match arguments.command {
-            Command::CheckConfig { .. } | Command::Cert(_) => unreachable!("answered above"),
+            Command::CheckConfig { .. } | Command::Pages { .. } | Command::Cert(_) => {
+                unreachable!("answered above")
+            }
             Command::Serve(asked) => serve::serve(asked).await,
             Command::Join(asked) => join::join(asked).await,
             Command::Init(asked) => init::init(asked).await,
