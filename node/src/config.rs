@@ -9,7 +9,10 @@
 
 mod access;
 mod catalog;
+#[cfg(feature = "cli")]
+mod changed;
 mod http;
+mod log;
 mod member;
 mod monitor;
 mod pool;
@@ -33,6 +36,7 @@ pub use access::{AccessConfig, Tokens};
 pub use catalog::CatalogConfig;
 pub use gitstratum_core::config_text::ConfigError;
 pub use http::HttpConfig;
+pub use log::{LogConfig, check_levels};
 pub use member::{KeptMember, MemberOverrides, data_directory};
 pub use monitor::MonitorConfig;
 pub use pool::PoolConfig;
@@ -65,6 +69,8 @@ pub struct Config {
     pub monitor: MonitorConfig,
     /// Whom it serves.
     pub access: AccessConfig,
+    /// What it logs.
+    pub log: LogConfig,
     /// What it bounds where it listens. Not in the file: the values are those of `limits`.
     pub server: ServerOptions,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
@@ -121,6 +127,8 @@ struct FileConfig {
     monitor: MonitorConfig,
     #[serde(default)]
     access: AccessConfig,
+    #[serde(default)]
+    log: LogConfig,
     layout: Option<PathBuf>,
     cluster: Option<ClusterTable>,
     node: Option<Vec<MemberTable>>,
@@ -214,6 +222,7 @@ impl Config {
         let checked = file.store.check().and_then(|()| file.pool.check());
         let checked =
             checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check());
+        let checked = checked.and_then(|()| file.log.check());
         if let Err((field, problem)) = checked.and_then(|()| file.http.check(file.catalog.enabled))
         {
             return refuse(field, problem);
@@ -241,7 +250,7 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        let FileConfig { store, pool, repair, catalog, http, monitor, access, .. } = file;
+        let FileConfig { store, pool, repair, catalog, http, monitor, access, log, .. } = file;
         let config = Config {
             node_id,
             listen,
@@ -252,6 +261,7 @@ impl Config {
             http,
             monitor,
             access,
+            log,
             server: ServerOptions::default(),
             layout,
             alone,
@@ -279,8 +289,12 @@ impl LoadedConfig {
     /// # Errors
     /// A data directory that is not UTF-8, which TOML must be.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(&self.file())
+    }
+
+    fn file(&self) -> FileConfig {
         let (cluster, nodes) = tables_of(&self.config.layout);
-        toml::to_string(&FileConfig {
+        FileConfig {
             node_id: Some(self.config.node_id.to_string()),
             listen: Some(self.config.listen.to_string()),
             data: Some(self.data.clone()),
@@ -291,9 +305,10 @@ impl LoadedConfig {
             http: self.config.http.clone(),
             monitor: self.config.monitor.clone(),
             access: self.config.access.clone(),
+            log: self.config.log.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),
-        })
+        }
     }
 }

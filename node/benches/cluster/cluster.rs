@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gitstratum::config::{
-    AccessConfig, CatalogConfig, Config, HttpConfig, LoadedConfig, MonitorConfig, PoolConfig,
-    RepairConfig, StoreConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, LoadedConfig, LogConfig, MonitorConfig,
+    PoolConfig, RepairConfig, StoreConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_cluster::transport::server::ServerOptions;
@@ -73,6 +73,7 @@ impl Cluster {
                 http: HttpConfig::default(),
                 monitor: MonitorConfig::default(),
                 access: AccessConfig::default(),
+                log: LogConfig::default(),
                 server: ServerOptions::default(),
                 layout: layout.clone(),
                 alone: false,

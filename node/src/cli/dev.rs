@@ -31,8 +31,8 @@ use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{
-    AccessConfig, CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, MonitorConfig,
-    PoolConfig, RepairConfig, StoreConfig, Tokens,
+    AccessConfig, CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, LogConfig,
+    MonitorConfig, PoolConfig, RepairConfig, StoreConfig, Tokens,
 };
 use crate::server::{NoData, check_founded, found};
 use secure::Key;
@@ -206,6 +206,7 @@ fn write_configurations(
             },
             monitor: MonitorConfig { listen: Some(monitor) },
             access: AccessConfig { tokens },
+            log: LogConfig::default(),
             server: ServerOptions::default(),
             layout: layout.clone(),
             alone: false,

@@ -21,6 +21,7 @@ mod output;
 mod pages;
 mod progress;
 mod recover;
+mod reload;
 mod repositories;
 mod serve;
 mod settle;
@@ -51,7 +52,7 @@ use arguments::{ClientArguments, Command};
 use output::{note, show};
 
 pub use arguments::Arguments;
-pub use logging::start_logging;
+pub use logging::{Levels, start_logging};
 
 /// Why the program ends with another code than 0.
 #[derive(Debug)]
@@ -126,11 +127,11 @@ pub fn exit_code(done: Result<(), Failure>) -> u8 {
     failure.exit_code()
 }
 
-/// Does what the arguments say.
+/// Does what the arguments say. A node's configuration may change the levels of its log.
 ///
 /// # Errors
 /// [`Failure`], with the exit code that the contract gives it.
-pub fn run(arguments: Arguments) -> Result<(), Failure> {
+pub fn run(arguments: Arguments, levels: Levels) -> Result<(), Failure> {
     match arguments.command {
         Command::CheckConfig { file } => return serve::check_config(&file),
         Command::Pages { directory } => return pages::write(&directory),
@@ -147,7 +148,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::CheckConfig { .. } | Command::Pages { .. } | Command::Cert(_) => {
                 unreachable!("answered above")
             }
-            Command::Serve(asked) => serve::serve(asked).await,
+            Command::Serve(asked) => serve::serve(asked, levels).await,
             Command::Join(asked) => join::join(asked).await,
             Command::Init(asked) => init::init(asked).await,
             Command::Dev(asked) => dev::dev(asked).await,
