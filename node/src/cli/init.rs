@@ -22,7 +22,8 @@ pub(super) async fn init(asked: Init) -> Result<(), Failure> {
         node_id: asked.id,
         ..ConfigOverrides::default()
     };
-    let member = MemberOverrides { address: asked.address, zone: asked.zone, kept: None };
+    let member =
+        MemberOverrides { address: asked.address, zone: asked.zone, ..MemberOverrides::default() };
     let loaded = Config::load_member(asked.config.as_deref(), overrides, member);
     let mut loaded = loaded.map_err(wrong_configuration)?;
     if let Some(cluster) = asked.cluster {

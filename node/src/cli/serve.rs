@@ -37,6 +37,7 @@ pub(super) async fn load(
             Err(error) => {
                 if config.is_some() {
                     // What is wrong with the file is said first.
+                    member.unmade = true;
                     let loaded = Config::load_member(config, overrides.clone(), member);
                     loaded.map_err(wrong_configuration)?;
                 }
@@ -141,12 +142,15 @@ async fn stdin_closed() {
 
 /// Checks a configuration file and says what it describes.
 pub(super) fn check_config(file: &Path) -> Result<(), Failure> {
-    let loaded =
-        Config::load(Some(file), ConfigOverrides::default()).map_err(wrong_configuration)?;
+    let member = MemberOverrides { unmade: true, ..MemberOverrides::default() };
+    let loaded = Config::load_member(Some(file), ConfigOverrides::default(), member);
+    let loaded = loaded.map_err(wrong_configuration)?;
     let layout = &loaded.config.layout;
     let cluster = match &layout.cluster {
         Some(id) => format!("cluster {id}"),
-        None if loaded.config.alone => "a cluster by itself".to_owned(),
+        None if loaded.config.alone => {
+            "or which node of which cluster the data directory says".to_owned()
+        }
         None if layout.version == 1 => {
             format!("cluster {} if the data directory names no other", ClusterId::derived(layout))
         }

@@ -330,3 +330,19 @@ fn a_certificate_without_its_key_is_refused_and_so_is_a_key_without_its_certific
         assert!(refused.to_string().ends_with(expected), "{refused}");
     }
 }
+
+const PACKAGED: &str = include_str!("../../deploy/debian/gitstratum.toml");
+
+/// It founds nothing: where the node is reached is said by whoever makes its directory.
+#[test]
+fn the_packaged_file_is_right_and_describes_no_cluster() {
+    let member = |unmade| MemberOverrides { unmade, ..MemberOverrides::default() };
+    let read = |member| {
+        Config::member_from_toml(PACKAGED, "packaged.toml", ConfigOverrides::default(), member)
+    };
+    let config = read(member(true)).unwrap().config;
+    assert!(config.alone);
+    assert_eq!(config.access.tokens, Tokens::Required);
+    let refused = read(member(false)).unwrap_err().to_string();
+    assert!(refused.contains("is no address that callers could dial"), "{refused}");
+}
