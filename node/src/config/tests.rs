@@ -99,7 +99,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "\n[cluster]\n",
         "\n[clutser]\n",
         "config.toml:35: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
-         `data`, `store`, `pool`, `repair`, `catalog`, `http`, `monitor`, `access`, `layout`, \
+         `data`, `store`, `pool`, `repair`, `catalog`, `http`, `monitor`, `access`, `log`, `layout`, \
          `cluster`, `node`",
     );
     refused(
