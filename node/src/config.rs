@@ -9,7 +9,10 @@
 
 mod access;
 mod catalog;
+#[cfg(feature = "cli")]
+mod changed;
 mod http;
+mod log;
 mod member;
 mod monitor;
 mod pool;
@@ -34,6 +37,7 @@ pub use access::{AccessConfig, Tokens};
 pub use catalog::CatalogConfig;
 pub use gitstratum_core::config_text::ConfigError;
 pub use http::HttpConfig;
+pub use log::{LogConfig, check_levels};
 pub use member::{KeptMember, MemberOverrides, data_directory};
 pub use monitor::MonitorConfig;
 pub use pool::PoolConfig;
@@ -69,6 +73,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// How it secures where it listens for nodes and commands, and its way to other nodes.
     pub tls: TlsConfig,
+    /// What it logs.
+    pub log: LogConfig,
     /// What it bounds where it listens. Not in the file: the values are those of `limits`.
     pub server: ServerOptions,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
@@ -127,6 +133,8 @@ struct FileConfig {
     access: AccessConfig,
     #[serde(default)]
     tls: TlsConfig,
+    #[serde(default)]
+    log: LogConfig,
     layout: Option<PathBuf>,
     cluster: Option<ClusterTable>,
     node: Option<Vec<MemberTable>>,
@@ -220,6 +228,7 @@ impl Config {
         let checked = file.store.check().and_then(|()| file.pool.check());
         let checked =
             checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check());
+        let checked = checked.and_then(|()| file.log.check());
         if let Err((field, problem)) = checked.and_then(|()| file.http.check(file.catalog.enabled))
         {
             return refuse(field, problem);
@@ -250,7 +259,7 @@ impl Config {
         if let Err((field, problem)) = file.tls.check(&node_id) {
             return refuse(field, problem);
         }
-        let FileConfig { store, pool, repair, catalog, http, monitor, access, tls, .. } = file;
+        let FileConfig { store, pool, repair, catalog, http, monitor, access, tls, log, .. } = file;
         let config = Config {
             node_id,
             listen,
@@ -262,6 +271,7 @@ impl Config {
             monitor,
             access,
             tls,
+            log,
             server: ServerOptions::default(),
             layout,
             alone,
@@ -289,8 +299,12 @@ impl LoadedConfig {
     /// # Errors
     /// A data directory that is not UTF-8, which TOML must be.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(&self.file())
+    }
+
+    fn file(&self) -> FileConfig {
         let (cluster, nodes) = tables_of(&self.config.layout);
-        toml::to_string(&FileConfig {
+        FileConfig {
             node_id: Some(self.config.node_id.to_string()),
             listen: Some(self.config.listen.to_string()),
             data: Some(self.data.clone()),
@@ -302,9 +316,10 @@ impl LoadedConfig {
             monitor: self.config.monitor.clone(),
             access: self.config.access.clone(),
             tls: self.config.tls.clone(),
+            log: self.config.log.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),
-        })
+        }
     }
 }

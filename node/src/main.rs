@@ -9,6 +9,6 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return ExitCode::from(code),
     };
-    cli::start_logging(&arguments);
-    ExitCode::from(cli::exit_code(cli::run(arguments)))
+    let levels = cli::start_logging(&arguments);
+    ExitCode::from(cli::exit_code(cli::run(arguments, levels)))
 }

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gitstratum::config::{
-    AccessConfig, CatalogConfig, Config, HttpConfig, LoadedConfig, MonitorConfig, PoolConfig,
-    RepairConfig, StoreConfig, TlsConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, LoadedConfig, LogConfig, MonitorConfig,
+    PoolConfig, RepairConfig, StoreConfig, TlsConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_cluster::transport::server::ServerOptions;
@@ -74,6 +74,7 @@ impl Cluster {
                 monitor: MonitorConfig::default(),
                 access: AccessConfig::default(),
                 tls: TlsConfig::default(),
+                log: LogConfig::default(),
                 server: ServerOptions::default(),
                 layout: layout.clone(),
                 alone: false,

@@ -1,7 +1,7 @@
 //! Host abstraction.
 //!
-//! What a machine gives a node: network, disk, processors, the time of day, and the request
-//! to stop; and hyper's view of tasks and timers.
+//! What a machine gives a node: network, disk, processors, the time of day, the request
+//! to stop, and a supervisor; and hyper's view of tasks and timers.
 //!
 //! This crate is the seam between the two worlds. In a normal build [`Net`] is tokio's
 //! TCP and [`Disk`] a directory; under `--cfg madsim` both belong to a simulated machine
@@ -22,6 +22,7 @@ pub mod rt;
 pub mod signal;
 #[cfg(madsim)]
 pub mod simulated;
+pub mod supervisor;
 pub mod tls;
 
 pub use clock::unix_time_ms;

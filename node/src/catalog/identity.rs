@@ -48,16 +48,24 @@ impl Identity {
     pub(super) async fn keep(disk: &Disk, rng: &mut ChaCha12Rng) -> Result<Self, IdentityError> {
         let mut id = [0; 16];
         rng.fill_bytes(&mut id);
-        if disk.exists(FILE).await? {
-            let contents = disk.read_whole(FILE).await?;
-            let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-            let text = str::from_utf8(&contents).map_err(|error| invalid(error.to_string()))?;
-            return Ok(toml::from_str(text).map_err(|error| invalid(error.to_string()))?);
+        if let Some(kept) = Self::read(disk).await? {
+            return Ok(kept);
         }
         let identity = Identity { directory: DirectoryId(id), member: None };
         disk.create_dir_all(DIRECTORY).await?;
         identity.write(disk).await?;
         Ok(identity)
+    }
+
+    /// The one that is kept, if there is one.
+    pub(super) async fn read(disk: &Disk) -> Result<Option<Self>, IdentityError> {
+        if !disk.exists(FILE).await? {
+            return Ok(None);
+        }
+        let contents = disk.read_whole(FILE).await?;
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        let text = str::from_utf8(&contents).map_err(|error| invalid(error.to_string()))?;
+        Ok(Some(toml::from_str(text).map_err(|error| invalid(error.to_string()))?))
     }
 
     /// Notes which member the directory is.

@@ -13,7 +13,7 @@ use gitstratum_catalog::encode::{decode_answer, decode_reply, encode_query};
 use gitstratum_catalog::ids::ClientId;
 use gitstratum_catalog::{Answer, CatalogError, Operation, Outcome, Query, Reply};
 use gitstratum_core::limits;
-use gitstratum_core::placement::{Layout, LayoutError, Member, NodeId};
+use gitstratum_core::placement::{Layout, LayoutError, Member, MemberState, NodeId};
 use gitstratum_host::Disk;
 use gitstratum_proto::v1::catalog_response::Answer as Answered;
 use gitstratum_proto::v1::{CatalogRequest, catalog_request};
@@ -59,13 +59,28 @@ impl Joining {
         toml::from_str(text).map(Some).map_err(|error| invalid(format!("{FILE}: {error}")))
     }
 
-    /// The layout after this one, with the node in it.
+    /// Whether the cluster has let the directory in that asked for it.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub async fn is_let_in(disk: &Disk) -> Result<bool, IdentityError> {
+        Ok(Identity::read(disk).await?.is_some_and(|identity| identity.member.is_some()))
+    }
+
+    /// The layout after this one, with the node in it. A spare at the address of a member has lost
+    /// that one's disk, and is to have its place.
     ///
     /// # Errors
     /// [`LayoutError`].
     pub fn enter(&self, node: &NodeId, layout: &Layout) -> Result<Layout, LayoutError> {
-        let Joining { address, zone, weight, replicas, .. } = self.clone();
-        layout.with_member(Member::active(node.clone(), address, zone, weight), replicas)
+        let Joining { address, zone, weight, replicas, spare } = self.clone();
+        let mut present = layout.members.iter().filter(|m| m.state != MemberState::Removed);
+        let lost = present.find(|member| member.address.eq_ignore_ascii_case(&address));
+        let member = Member::active(node.clone(), address, zone, weight);
+        match lost.filter(|_| spare) {
+            Some(lost) => layout.with_replaced(&lost.node_id, Some(member)),
+            None => layout.with_member(member, replicas),
+        }
     }
 
     /// Notes what the directory asks for, and gives it an id of its own.

@@ -53,17 +53,16 @@ pub struct Arguments {
     #[arg(long, value_enum, default_value = "human", global = true, env = "GITSTRATUM_LOG_FORMAT")]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace or off, also of one module, as in
-    /// warn,gitstratum_cluster::repair=debug
+    /// warn,gitstratum_cluster::repair=debug [default: a node's configuration says it, or else
+    /// warn,gitstratum=info,audit=info,openraft=error]
     #[arg(
         long,
         value_name = "LEVELS",
-        // The consensus engine warns of each message that one who is away did not get.
-        default_value = "warn,gitstratum=info,audit=info,openraft=error",
         value_parser = super::logging::log_filter,
         global = true,
         env = "GITSTRATUM_LOG"
     )]
-    pub log_level: String,
+    pub log_level: Option<String>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -145,6 +144,12 @@ pub enum Command {
     Recover(Recover),
     /// Look at a store's files: a snapshot's, or those of a node that is stopped
     Store(Store),
+    /// Write manual pages and completions of shells under a directory, for whoever makes packages
+    #[command(hide = true)]
+    Pages {
+        /// The directory
+        directory: PathBuf,
+    },
 }
 
 /// `serve`

@@ -30,8 +30,8 @@ use super::serve::refused;
 use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{
-    AccessConfig, CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, MonitorConfig,
-    PoolConfig, RepairConfig, StoreConfig, TlsConfig, Tokens,
+    AccessConfig, CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, LogConfig,
+    MonitorConfig, PoolConfig, RepairConfig, StoreConfig, TlsConfig, Tokens,
 };
 use crate::server::{NoData, check_founded, found};
 use secure::{Certificates, Key};
@@ -209,6 +209,7 @@ fn write_configurations(
             monitor: MonitorConfig { listen: Some(monitor) },
             access: AccessConfig { tokens },
             tls: certificates.map_or_else(TlsConfig::default, |made| made.tls(n)),
+            log: LogConfig::default(),
             server: ServerOptions::default(),
             layout: layout.clone(),
             alone: false,

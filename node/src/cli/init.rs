@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use gitstratum_cluster::membership::LAYOUT_FILE;
-use gitstratum_core::placement::ClusterId;
+use gitstratum_core::placement::{ClusterId, NodeId};
 use gitstratum_host::Disk;
 
 use super::arguments::Init;
@@ -22,7 +22,8 @@ pub(super) async fn init(asked: Init) -> Result<(), Failure> {
         node_id: asked.id,
         ..ConfigOverrides::default()
     };
-    let member = MemberOverrides { address: asked.address, zone: asked.zone, kept: None };
+    let member =
+        MemberOverrides { address: asked.address, zone: asked.zone, ..MemberOverrides::default() };
     let loaded = Config::load_member(asked.config.as_deref(), overrides, member);
     let mut loaded = loaded.map_err(wrong_configuration)?;
     if let Some(cluster) = asked.cluster {
@@ -33,7 +34,9 @@ pub(super) async fn init(asked: Init) -> Result<(), Failure> {
     let (config, data) = (&loaded.config, loaded.data.as_path());
     check_around(data).await?;
     let disk = Disk::new(data);
-    refuse_made(&disk, data).await?;
+    if let Some(owner) = made(&disk, data).await {
+        return is_made(&owner, data, asked.if_needed);
+    }
     let founded = found(config, &disk, &mut seeded_by_the_system()?).await;
     let cluster = founded.map_err(|error| refused(error, data))?.cluster;
     let node = &config.node_id;
@@ -49,17 +52,22 @@ pub(super) async fn init(asked: Init) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses a directory that is a whole node's.
-async fn refuse_made(disk: &Disk, data: &Path) -> Result<(), Failure> {
+/// Whose directory it is, where it is a whole node's.
+async fn made(disk: &Disk, data: &Path) -> Option<NodeId> {
     // What is no node's, and cannot become one, is refused by name when it is opened.
-    let Ok(owner) = check_founded(disk, data).await else { return Ok(()) };
+    let owner = check_founded(disk, data).await.ok()?;
     let whole = disk.exists(gitstratum_store::CLUSTER).await.unwrap_or(true)
         && disk.exists(LAYOUT_FILE).await.unwrap_or(true);
-    match whole {
-        true => Err(Failure::Operation(format!(
-            "data: {}: it is node {owner}'s already: gitstratum serve --data {0} starts it",
-            data.display()
-        ))),
-        false => Ok(()),
+    whole.then_some(owner)
+}
+
+/// Says that a node was made here before, which is wrong unless nothing was to be done then.
+fn is_made(owner: &NodeId, data: &Path, if_needed: bool) -> Result<(), Failure> {
+    let already = format!("data: {}: it is node {owner}'s already", data.display());
+    if if_needed {
+        note(already);
+        return Ok(());
     }
+    let start = format!("gitstratum serve --data {} starts it", data.display());
+    Err(Failure::Operation(format!("{already}: {start}")))
 }

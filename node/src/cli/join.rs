@@ -31,7 +31,21 @@ pub(super) async fn join(asked: Join) -> Result<(), Failure> {
     let goes_on = match directory.map_err(wrong_configuration)? {
         Some(data) => {
             check_around(&data).await?;
-            goes_on(&Disk::new(&data), &data).await?
+            match is_there(&Disk::new(&data), &data).await? {
+                None => false,
+                Some(There { owner, is_member: true, .. }) if asked.if_needed => {
+                    note(format_args!("data: {}: it is node {owner}'s already", data.display()));
+                    return Ok(());
+                }
+                Some(There { is_joining: true, .. }) => true,
+                Some(There { owner, .. }) => {
+                    return Err(Failure::Operation(format!(
+                        "data: {}: it is node {owner}'s, and belongs to its cluster for good; a node \
+                         that joins needs a new directory",
+                        data.display()
+                    )));
+                }
+            }
         }
         // Said with what else is wrong.
         None => false,
@@ -141,19 +155,23 @@ fn wrong_flag(field: &str) -> &str {
     }
 }
 
-/// Whether the directory is one whose joining was interrupted.
-async fn goes_on(disk: &Disk, data: &Path) -> Result<bool, Failure> {
+/// The node that a directory is of, before anything is made in it.
+struct There {
+    owner: NodeId,
+    /// It asked to join, and was not in the layout when it was looked at last.
+    is_joining: bool,
+    /// A cluster has it.
+    is_member: bool,
+}
+
+async fn is_there(disk: &Disk, data: &Path) -> Result<Option<There>, Failure> {
     // What is no node's, and cannot become one, is refused by name when it is opened.
-    let Ok(owner) = check_founded(disk, data).await else { return Ok(false) };
+    let Ok(owner) = check_founded(disk, data).await else { return Ok(None) };
     let joining = Joining::read(disk).await;
-    match joining.map_err(Failure::operation(format!("data: {}", data.display())))? {
-        Some(_) => Ok(true),
-        None => Err(Failure::Operation(format!(
-            "data: {}: it is node {owner}'s, and belongs to its cluster for good; a node that joins \
-             needs a new directory",
-            data.display()
-        ))),
-    }
+    let joining = joining.map_err(Failure::operation(format!("data: {}", data.display())))?;
+    let is_joining = joining.is_some();
+    let is_member = !is_joining || Joining::is_let_in(disk).await?;
+    Ok(Some(There { owner, is_joining, is_member }))
 }
 
 /// Refuses an id that a node has, or had.

@@ -1,15 +1,52 @@
 //! The log on standard error: its form, its filter, and colours on a terminal alone.
 
+use std::fmt;
 use std::io::{IsTerminal, stderr};
 
-use tracing::level_filters::LevelFilter;
+use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Handle;
 
 use super::arguments::{Arguments, LogFormat};
+use crate::config::{LogConfig, check_levels};
+
+/// What is logged where nobody says anything else. The consensus engine warns of each message that
+/// one who is away did not get.
+const LEVELS_DEFAULT: &str = "warn,gitstratum=info,audit=info,openraft=error";
+
+/// The levels of the log, which may change while the program runs.
+pub struct Levels {
+    /// A flag or the environment said them: what a configuration says does not count.
+    given: bool,
+    replace: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+}
+
+impl fmt::Debug for Levels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Levels").field("given", &self.given).finish_non_exhaustive()
+    }
+}
+
+impl Levels {
+    /// From now on what the configuration says, or the default if it says nothing; a flag and the
+    /// environment go before it.
+    ///
+    /// # Errors
+    /// What is wrong with the filter. The one before stays.
+    pub(super) fn follow(&self, config: &LogConfig) -> Result<(), String> {
+        if self.given {
+            return Ok(());
+        }
+        let levels = config.levels.as_deref().unwrap_or(LEVELS_DEFAULT);
+        let filter = EnvFilter::try_new(levels);
+        filter.map_err(|error| error.to_string()).and_then(&self.replace)
+    }
+}
 
 /// Sends the log to standard error in the form and at the level asked for.
-pub fn start_logging(arguments: &Arguments) {
-    let filter = EnvFilter::new(&arguments.log_level);
+pub fn start_logging(arguments: &Arguments) -> Levels {
+    let levels = arguments.log_level.as_deref();
+    let filter = EnvFilter::new(levels.unwrap_or(LEVELS_DEFAULT));
     let uncoloured = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -17,33 +54,36 @@ pub fn start_logging(arguments: &Arguments) {
         .with_ansi(stderr().is_terminal() && !uncoloured)
         // It would be told on standard error, by a macro that panics where that is the trouble.
         .log_internal_errors(false);
-    match arguments.log_format {
-        LogFormat::Human => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let replace = match arguments.log_format {
+        LogFormat::Human => {
+            let log = log.with_filter_reloading();
+            let replace = replacing(log.reload_handle());
+            log.init();
+            replace
+        }
+        LogFormat::Json => {
+            let log = log.json().with_filter_reloading();
+            let replace = replacing(log.reload_handle());
+            log.init();
+            replace
+        }
+    };
+    Levels { given: levels.is_some(), replace }
 }
 
-/// Reads a filter. A misspelt level would pass for the name of a module of which everything is
-/// wanted, and nothing else: so a word alone is a level, and what is a module says its level.
+/// Puts another filter in the place of the one that the handle is of.
+fn replacing<S: Subscriber>(
+    handle: Handle<EnvFilter, S>,
+) -> Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>
+where
+    Handle<EnvFilter, S>: Send + Sync + 'static,
+{
+    Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
+}
+
+/// Reads a filter.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    let wrong = |part: &str| {
-        Err(format!(
-            "{part:?} is no level (error, warn, info, debug, trace or off) and no MODULE=LEVEL, \
-             such as gitstratum_cluster::repair=debug"
-        ))
-    };
-    // Spans and their fields, which have commas too, are left to the parser.
-    if !text.contains('[') {
-        for part in text.split(',').map(str::trim) {
-            let level = part.rsplit_once('=').map_or(part, |(module, level)| match module {
-                "" => "",
-                _ => level,
-            });
-            if level.is_empty() || level.parse::<LevelFilter>().is_err() {
-                return wrong(part);
-            }
-        }
-    }
+    check_levels(text)?;
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),

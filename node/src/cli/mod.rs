@@ -18,8 +18,10 @@ mod mirror;
 mod nodes;
 mod objects;
 mod output;
+mod pages;
 mod progress;
 mod recover;
+mod reload;
 mod repositories;
 mod secured;
 mod serve;
@@ -51,7 +53,7 @@ use arguments::{ClientArguments, Command};
 use output::{note, show};
 
 pub use arguments::Arguments;
-pub use logging::start_logging;
+pub use logging::{Levels, start_logging};
 
 /// Why the program ends with another code than 0.
 #[derive(Debug)]
@@ -126,16 +128,16 @@ pub fn exit_code(done: Result<(), Failure>) -> u8 {
     failure.exit_code()
 }
 
-/// Does what the arguments say.
+/// Does what the arguments say. A node's configuration may change the levels of its log.
 ///
 /// # Errors
 /// [`Failure`], with the exit code that the contract gives it.
-pub fn run(arguments: Arguments) -> Result<(), Failure> {
-    if let Command::CheckConfig { file } = &arguments.command {
-        return serve::check_config(file);
-    }
-    if let Command::Cert(asked) = arguments.command {
-        return cert::cert(asked);
+pub fn run(arguments: Arguments, levels: Levels) -> Result<(), Failure> {
+    match arguments.command {
+        Command::CheckConfig { file } => return serve::check_config(&file),
+        Command::Pages { directory } => return pages::write(&directory),
+        Command::Cert(asked) => return cert::cert(asked),
+        _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -144,8 +146,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let serving = matches!(arguments.command, Command::Serve(_));
     let done = runtime.block_on(async {
         match arguments.command {
-            Command::CheckConfig { .. } | Command::Cert(_) => unreachable!("answered above"),
-            Command::Serve(asked) => serve::serve(asked).await,
+            Command::CheckConfig { .. } | Command::Pages { .. } | Command::Cert(_) => {
+                unreachable!("answered above")
+            }
+            Command::Serve(asked) => serve::serve(asked, levels).await,
             Command::Join(asked) => join::join(asked).await,
             Command::Init(asked) => init::init(asked).await,
             Command::Dev(asked) => dev::dev(asked).await,

@@ -1,19 +1,21 @@
 //! `serve` and `check-config`.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use gitstratum_cluster::membership::{ClusterError, LayoutKeeper};
+use gitstratum_cluster::membership::ClusterError;
 use gitstratum_cluster::wire::status::chain;
 use gitstratum_core::placement::ClusterId;
 use gitstratum_host::signal::{Hangups, Terminations};
+use gitstratum_host::supervisor::{self, Told};
 use gitstratum_host::{Disk, Host, Net};
+use tokio::sync::oneshot;
 
 use super::arguments::Serve;
+use super::logging::Levels;
+use super::reload::Reload;
 use super::vicinity::check_around;
 use super::{Failure, seeded_by_the_system, show, wrong_configuration};
-use crate::catalog::Participant;
 use crate::config::{Config, ConfigOverrides, LoadedConfig, MemberOverrides, data_directory};
 use crate::server::{self, NoData, ServeError, Serving, check_founded, kept_member};
 
@@ -35,6 +37,7 @@ pub(super) async fn load(
             Err(error) => {
                 if config.is_some() {
                     // What is wrong with the file is said first.
+                    member.unmade = true;
                     let loaded = Config::load_member(config, overrides.clone(), member);
                     loaded.map_err(wrong_configuration)?;
                 }
@@ -48,7 +51,7 @@ pub(super) async fn load(
 }
 
 /// Runs one node.
-pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
+pub(super) async fn serve(asked: Serve, levels: Levels) -> Result<(), Failure> {
     let overrides = ConfigOverrides {
         data: asked.data,
         listen: asked.listen,
@@ -58,15 +61,19 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
         node_id: asked.node_id,
     };
     let loaded = load(asked.config.as_deref(), &overrides, asked.address).await?;
+    let followed = levels.follow(&loaded.config.log);
+    followed.map_err(|problem| Failure::Usage(format!("log.levels: {problem}")))?;
     // From here on no signal ends us half-way: whoever reads that we listen may ask at once.
     let (hangups, mut requests) = (Hangups::watch(), Terminations::watch());
     let descriptors = gitstratum_host::raise_descriptor_limit();
     tracing::debug!(?descriptors, "files and sockets that may be open");
     let host = Host { net: Net::new(), disk: Disk::new(&loaded.data) };
-    let node_id = loaded.config.node_id.clone();
+    let data = loaded.data.clone();
+    let (config, node_id) = (loaded.config.clone(), loaded.config.node_id.clone());
     let ready = move |serving: Serving| {
         let Serving { address, http, speaks_tls, monitor, layout, catalog, .. } = serving;
-        tokio::spawn(follow_file(hangups, asked.config, overrides, layout, catalog));
+        let reloading = Reload { file: asked.config, overrides, loaded, levels, layout, catalog };
+        tokio::spawn(reloading.at_each(hangups));
         let scheme = if speaks_tls { "https" } else { "http" };
         // Whoever started us may wait for this line; if nobody reads it, nobody waits.
         let git = http.map(|http| format!(" git={scheme}://{http}/")).unwrap_or_default();
@@ -74,18 +81,40 @@ pub(super) async fn serve(asked: Serve) -> Result<(), Failure> {
             monitor.map(|monitor| format!(" monitor=http://{monitor}/")).unwrap_or_default();
         let line = format!("listening node={node_id} address={address}{git}{monitor}");
         let _ = writeln!(std::io::stdout(), "{line}");
+        supervisor::tell(Told::Ready);
     };
     let watched = asked.while_stdin_is_open;
+    let (stopping, stops) = oneshot::channel();
     let shutdown = async {
         tokio::select! {
             biased;
             () = requests.next() => {}
             () = stdin_closed(), if watched => {}
         }
+        supervisor::tell(Told::Stopping);
+        // Nobody waits for it where the node has ended by itself.
+        let _ = stopping.send(requests);
     };
     let rng = seeded_by_the_system()?;
-    let served = server::serve(loaded.config, host, rng, ready, shutdown).await;
-    served.map_err(|error| refused(error, &loaded.data))
+    tokio::select! {
+        biased;
+        served = server::serve(config, host, rng, ready, shutdown) => {
+            served.map_err(|error| refused(error, &data))
+        }
+        () = asked_again(stops) => Err(Failure::Operation(
+            "asked to stop once more: what was under way is given up; nothing acknowledged is lost"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Waits for a request to stop that comes after the first one.
+async fn asked_again(stops: oneshot::Receiver<Terminations>) {
+    match stops.await {
+        Ok(mut requests) => requests.next().await,
+        // The node ends without having been asked.
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Why a node with this data directory does not start, or cannot be made.
@@ -104,47 +133,6 @@ pub(super) fn refused(error: ServeError, data: &Path) -> Failure {
     }
 }
 
-/// Reads the configuration again at every SIGHUP, and brings its layout into force, by the catalog
-/// where there is one. What else it says counts from the next start on.
-async fn follow_file(
-    mut hangups: Hangups,
-    config: Option<PathBuf>,
-    overrides: ConfigOverrides,
-    layout: LayoutKeeper,
-    catalog: Option<Arc<Participant>>,
-) {
-    loop {
-        hangups.next().await;
-        let Some(path) = &config else {
-            tracing::warn!("SIGHUP: there is no configuration file to read again");
-            continue;
-        };
-        let in_force = layout.current().version();
-        let taken = match Config::load(Some(path), overrides.clone()) {
-            Ok(loaded) if loaded.config.alone => {
-                tracing::info!(in_force, "SIGHUP: the configuration describes no cluster");
-                continue;
-            }
-            Ok(loaded) => match &catalog {
-                Some(catalog) => {
-                    let proposed = catalog.propose_layout(&loaded.config.layout).await;
-                    proposed.map_err(|error| chain(&error))
-                }
-                None => layout.apply(&loaded.config.layout).await.map_err(|error| chain(&error)),
-            },
-            Err(error) => Err(chain(&error)),
-        };
-        match taken {
-            Ok(true) => {}
-            Ok(false) => tracing::info!(in_force, "SIGHUP: the layout is in force already"),
-            Err(error) => {
-                let config = path.display();
-                tracing::error!(%config, error, in_force, "SIGHUP: refused; the layout stays");
-            }
-        }
-    }
-}
-
 async fn stdin_closed() {
     let read = tokio::task::spawn_blocking(|| {
         let mut sink = [0; 64];
@@ -156,12 +144,15 @@ async fn stdin_closed() {
 
 /// Checks a configuration file and says what it describes.
 pub(super) fn check_config(file: &Path) -> Result<(), Failure> {
-    let loaded =
-        Config::load(Some(file), ConfigOverrides::default()).map_err(wrong_configuration)?;
+    let member = MemberOverrides { unmade: true, ..MemberOverrides::default() };
+    let loaded = Config::load_member(Some(file), ConfigOverrides::default(), member);
+    let loaded = loaded.map_err(wrong_configuration)?;
     let layout = &loaded.config.layout;
     let cluster = match &layout.cluster {
         Some(id) => format!("cluster {id}"),
-        None if loaded.config.alone => "a cluster by itself".to_owned(),
+        None if loaded.config.alone => {
+            "or which node of which cluster the data directory says".to_owned()
+        }
         None if layout.version == 1 => {
             format!("cluster {} if the data directory names no other", ClusterId::derived(layout))
         }

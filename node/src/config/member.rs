@@ -24,6 +24,9 @@ pub struct MemberOverrides {
     pub zone: Option<String>,
     /// What its data directory says.
     pub kept: Option<KeptMember>,
+    /// Its data directory is not made yet: whoever makes it says where others reach the node, so a
+    /// file that listens everywhere is right without.
+    pub unmade: bool,
 }
 
 /// A member of a cluster by its data directory.
@@ -47,10 +50,12 @@ impl MemberOverrides {
         node_id: Option<String>,
         listen: Option<SocketAddr>,
     ) -> Result<Parts, LayoutError> {
-        match self.kept {
-            Some(kept) => kept.parts(node_id, listen, self.address),
-            None => lone_node(node_id, listen, self.address, self.zone),
+        if let Some(kept) = self.kept {
+            return kept.parts(node_id, listen, self.address);
         }
+        let everywhere = listen.filter(|listen| self.unmade && listen.ip().is_unspecified());
+        let later = everywhere.map(|listen| format!("localhost:{}", listen.port()));
+        lone_node(node_id, listen, self.address.or(later), self.zone)
     }
 }
 

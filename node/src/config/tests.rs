@@ -99,7 +99,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "\n[cluster]\n",
         "\n[clutser]\n",
         "config.toml:35: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
-         `data`, `store`, `pool`, `repair`, `catalog`, `http`, `monitor`, `access`, `tls`, \
+         `data`, `store`, `pool`, `repair`, `catalog`, `http`, `monitor`, `access`, `tls`, `log`, \
          `layout`, `cluster`, `node`",
     );
     refused(
@@ -329,4 +329,20 @@ fn a_certificate_without_its_key_is_refused_and_so_is_a_key_without_its_certific
         let refused = Config::from_toml(&text, "c.toml", flags("127.0.0.1:7401")).unwrap_err();
         assert!(refused.to_string().ends_with(expected), "{refused}");
     }
+}
+
+const PACKAGED: &str = include_str!("../../deploy/debian/gitstratum.toml");
+
+/// It founds nothing: where the node is reached is said by whoever makes its directory.
+#[test]
+fn the_packaged_file_is_right_and_describes_no_cluster() {
+    let member = |unmade| MemberOverrides { unmade, ..MemberOverrides::default() };
+    let read = |member| {
+        Config::member_from_toml(PACKAGED, "packaged.toml", ConfigOverrides::default(), member)
+    };
+    let config = read(member(true)).unwrap().config;
+    assert!(config.alone);
+    assert_eq!(config.access.tokens, Tokens::Required);
+    let refused = read(member(false)).unwrap_err().to_string();
+    assert!(refused.contains("is no address that callers could dial"), "{refused}");
 }

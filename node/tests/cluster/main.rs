@@ -21,6 +21,7 @@ mod output;
 mod repair;
 mod repositories;
 mod scrub;
+mod signals;
 mod store;
 mod support;
 mod tls;

@@ -45,6 +45,7 @@ fn an_empty_directory_is_not_served_and_one_that_was_founded_says_who_it_is() {
     let made = run(&init, "");
     assert!(made.starts_with(&format!("node alpha address {address} cluster ")), "{made}");
     refused(&init, "", 1, &["node alpha's already", "gitstratum serve --data"]);
+    run(&["init", "--if-needed", "--data", text(&data), "--id", "beta", "--listen", &address], "");
     let cluster = made.split(' ').nth(5).unwrap();
 
     // Nothing else needs to be said: the directory knows its address, its cluster and its id.
@@ -311,6 +312,43 @@ fn a_cluster_grows_from_one_to_three_by_two_joins_and_replaces_a_dead_machine() 
         let join = [&join[..], &[id]].concat();
         refused(&join, &cluster.peers(), 1, &[id, "another data directory", "another id"]);
         assert!(!gone.exists(), "nothing was made");
+    }
+}
+
+#[test]
+fn a_machine_that_lost_its_disk_takes_its_own_place_under_another_id() {
+    let mut cluster = Growing::found();
+    for n in [2, 3] {
+        cluster.grow(&["--if-needed"]);
+        let grown = format!("replicas = {n}");
+        wait_until("it is in the layout", || cluster.layout().contains(&grown));
+    }
+    cluster.wait_for_voters(&["n1", "n2", "n3"]);
+    run(&["layout", "settle"], &cluster.peers());
+    let ids = cluster.put("before", 5);
+
+    // What is run at every start joins once, and not under the id of what was lost.
+    let address = cluster.addresses[1].clone();
+    let data = cluster.data(2);
+    let start = ["join", "--if-needed", "--data", &data, "--id", "n2", "--address", &address];
+    run(&start, &cluster.peers());
+    cluster.kill(2);
+    fs::remove_dir_all(&data).unwrap();
+    refused(&start, &cluster.peers(), 1, &["another data directory", "node replace n2"]);
+
+    let elsewhere = ["join", "--data", &data, "--id", "n4", "--address", &address];
+    let words = ["--address", "already the address"];
+    refused(&elsewhere, &cluster.peers(), 2, &words);
+    run(&[&elsewhere[..], &["--spare"]].concat(), &cluster.peers());
+    run(&start, &cluster.peers());
+    cluster.nodes[1] = Some(Serve::start(&["--data", &data]));
+    let replaced = run(&["node", "replace", "n2", "--with", "n4"], &cluster.peers());
+    assert!(replaced.ends_with("n2 is removed\n"), "{replaced}");
+    cluster.wait_for_voters(&["n1", "n3", "n4"]);
+    run(&start, &cluster.peers());
+    for id in &ids {
+        let held = run(&["has", id], &cluster.peers());
+        assert!(held.contains("n4"), "{held}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -132,14 +132,20 @@ impl Running {
     }
 
     /// Asks it to stop, and waits until it has.
-    fn terminate(mut self) {
+    fn terminate(self) {
         terminate(self.child.id());
+        let ended = self.ended();
+        assert!(ended.success(), "{ended:?}");
+    }
+
+    /// Waits until it ends, and says how.
+    fn ended(mut self) -> ExitStatus {
         let mut ended = None;
         wait_until("it stops", || {
             ended = self.child.try_wait().unwrap();
             ended.is_some()
         });
-        assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
+        ended.unwrap()
     }
 }
 
@@ -191,6 +197,11 @@ impl Serve {
 
     fn start_as(log: Stdio, command: Command, arguments: &[&str]) -> Self {
         make_if_new(arguments);
+        Self::start_made(log, command, arguments)
+    }
+
+    /// The same, where its directory is made.
+    pub fn start_made(log: Stdio, command: Command, arguments: &[&str]) -> Self {
         // It ends with us, even if we cannot end it.
         let arguments = [&["serve", "--while-stdin-is-open"], arguments].concat();
         let mut command = prepared(command, &arguments, "");
@@ -203,6 +214,16 @@ impl Serve {
     /// Asks it to stop, and waits until it has.
     pub fn terminate(self) {
         self.0.terminate();
+    }
+
+    /// Asks it to stop.
+    pub fn ask_to_stop(&self) {
+        terminate(self.0.child.id());
+    }
+
+    /// Waits until it ends, and says how.
+    pub fn ended(self) -> ExitStatus {
+        self.0.ended()
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use gitstratum::catalog::Participant;
 use gitstratum::config::{
-    AccessConfig, CatalogConfig, Config, HttpConfig, MonitorConfig, PoolConfig, RepairConfig,
-    StoreConfig, TlsConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, LogConfig, MonitorConfig, PoolConfig,
+    RepairConfig, StoreConfig, TlsConfig,
 };
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
@@ -229,6 +229,7 @@ impl Cluster {
             monitor: MonitorConfig::default(),
             access: AccessConfig::default(),
             tls: TlsConfig::default(),
+            log: LogConfig::default(),
             server: ServerOptions::default(),
             layout: self.layout.clone(),
             alone: false,

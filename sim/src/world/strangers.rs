@@ -5,8 +5,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use gitstratum::config::{
-    AccessConfig, CatalogConfig, Config, HttpConfig, MonitorConfig, PoolConfig, RepairConfig,
-    StoreConfig, TlsConfig,
+    AccessConfig, CatalogConfig, Config, HttpConfig, LogConfig, MonitorConfig, PoolConfig,
+    RepairConfig, StoreConfig, TlsConfig,
 };
 use gitstratum::server;
 use gitstratum_cluster::transport::server::ServerOptions;
@@ -69,6 +69,7 @@ impl Cluster {
                         monitor: MonitorConfig::default(),
                         access: AccessConfig::default(),
                         tls: TlsConfig::default(),
+                        log: LogConfig::default(),
                         server: ServerOptions::default(),
                         layout,
                         alone: false,

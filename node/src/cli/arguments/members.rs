@@ -49,6 +49,9 @@ pub struct Init {
     /// The id of the cluster, where one is restored from a backup; a new one by default
     #[arg(long, value_name = "ID")]
     pub cluster: Option<String>,
+    /// Do nothing where the directory is a node's already, whichever: for what is run at every start
+    #[arg(long)]
+    pub if_needed: bool,
 }
 
 /// What `join --help` adds.
@@ -109,6 +112,9 @@ pub struct Join {
     /// How its connections are secured; by default as [tls] of the configuration file says
     #[command(flatten)]
     pub tls: TlsArguments,
+    /// Do nothing where the directory is a node's already, whichever: for what is run at every start
+    #[arg(long)]
+    pub if_needed: bool,
 }
 
 /// What `node --help` adds.
