@@ -136,22 +136,18 @@ impl Found {
 fn acked_under_faults(plan: &Plan, trace: &[Record]) -> bool {
     let Some(first) = plan.steps.first() else { return false };
     let after_us = first.when.earliest().as_micros() as u64;
-    let mut began_us = None;
-    for Record { at_us, event, .. } in trace {
-        match event {
-            Event::Phase { phase: Phase::Load } => began_us = Some(*at_us),
-            Event::Phase { phase: Phase::Recover } => return false,
-            Event::OpFinished { outcomes, .. }
-                if began_us.is_some_and(|began_us| *at_us > began_us + after_us) =>
-            {
-                if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Acked { .. })) {
-                    return true;
-                }
-            }
-            _ => {}
+    let began = |record: &Record| record.event == Event::Phase { phase: Phase::Load };
+    let over = |record: &&Record| record.event != Event::Phase { phase: Phase::Recover };
+    let Some(began) = trace.iter().position(began) else { return false };
+    let struck_us = trace[began].at_us + after_us;
+    let mut under_faults = trace[began..].iter().take_while(over).filter(|it| it.at_us > struck_us);
+    let acks = |record: &Record| match &record.event {
+        Event::OpFinished { outcomes, .. } => {
+            outcomes.iter().any(|outcome| matches!(outcome, Outcome::Acked { .. }))
         }
-    }
-    false
+        _ => false,
+    };
+    under_faults.any(acks)
 }
 
 /// Writes a run's scenario, with what it showed above it.
