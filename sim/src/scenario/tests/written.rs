@@ -64,7 +64,7 @@ tell = ["n1"]
 "#;
 
 /// Everything outside steps that a file may leave out, with a value that is not the default.
-const OPTIONAL: [(&str, &str); 11] = [
+const OPTIONAL: [(&str, &str); 10] = [
     ("name = \"good\"", "controls = [\"no-eviction\", \"first-w\"]"),
     ("zones = 1", ""),
     ("zones = 1", "active = 4"),
@@ -82,7 +82,6 @@ const OPTIONAL: [(&str, &str); 11] = [
         "\n[expect]",
         "\n[repair]\nhint_bytes = 1\ncompares = false\ncompare_interval = \"2m\"\nhint_age = \"12h\"\nscrub_interval_days = 7\n[expect]",
     ),
-    ("\n[workload]", "\n[catalog]\n[workload]"),
     (
         "\n[workload]",
         "\n[catalog]\nclients = 1\nrepositories = 3\nrefs = 2\npace_ms = [0, 5]\nupdate_share = 1.0\natomic_share = 0.0\nheartbeat_ms = 1000\nelection_timeout_ms = 3000\nsnapshot_bytes = 1\nagree_within = \"2s\"\nupdates_min = 0\nsnapshots_min = 2\ngap_max = \"3s\"\nvoters = [[\"n1\"], [\"n1\", \"n2\"]]\n[workload]",
@@ -173,7 +172,11 @@ fn what_is_left_out_has_the_documented_value() {
         .replacen("read_ms = [0.1, 1]", "read_ms = [0.1, 0.5]\npower_loss = \"torn\"", 1)
         .replacen("sync_ms = [1, 3]", "sync_ms = [0.5, 4]\nspike_share = 0\nspike_ms = [0, 0]", 1)
         .replacen("\"2s\"", "\"3s\"\nreads_back = 0", 1)
-        .replacen("\n[expect]", "\n[repair]\ncompares = true\n\n[expect]", 1);
+        .replacen(
+            "\n[expect]",
+            "\n[repair]\ncompares = true\n[catalog]\nclients = 0\n\n[expect]",
+            1,
+        );
     let (before, rest) = GOOD.split_once("zones = 1").unwrap();
     let (_, rest) = rest.split_once("\n[workload]").unwrap();
     let short = format!("{before}\n[workload]{rest}");
