@@ -19,6 +19,7 @@ mod message;
 mod options;
 mod peers;
 mod refound;
+mod shortage;
 mod snapshot;
 
 pub use engine::{Group, GroupStatus, Opening, create};

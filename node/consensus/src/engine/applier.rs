@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
@@ -18,10 +17,11 @@ use super::types::{
 };
 use crate::entry::Position;
 use crate::machine::{AnyMachine, Applied, NewLoader, Observer};
+use crate::shortage::until_it_passes;
 use crate::snapshot::{self, Head, Snapshot, SnapshotError};
 
-/// How long a snapshot that found no room, or no descriptor, waits before it looks again.
-const ROOM_PAUSE: Duration = Duration::from_secs(1);
+/// What waits for room on the disk.
+const SNAPSHOT: &str = "a snapshot";
 
 /// The engine's form of a snapshot.
 pub(crate) type RaftSnapshot = openraft::type_config::alias::SnapshotOf<Types, Snapshot>;
@@ -213,7 +213,7 @@ impl RaftStateMachine<Types> for Applier {
         let machine = snapshot::load(&snapshot, new_loader()).await?;
         *position = snapshot.head.position;
         self.shared.saved.store(snapshot.bytes, Ordering::Relaxed);
-        until_possible(|| {
+        until_it_passes(SNAPSHOT, is_shortage, || {
             let snapshot = snapshot.clone();
             async move { Ok(snapshot::put_in_force(disk, directory, snapshot).await.map(drop)?) }
         })
@@ -226,28 +226,7 @@ impl RaftStateMachine<Types> for Applier {
 
     async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot>, io::Error> {
         let _whole = self.shared.snapshots.lock().await;
-        until_possible(|| self.in_force()).await
-    }
-}
-
-/// Tries again for as long as the disk has no room, or the process no descriptor: an error would end the
-/// member's part for good.
-async fn until_possible<T, F>(attempt: impl Fn() -> F) -> io::Result<T>
-where
-    F: Future<Output = io::Result<T>>,
-{
-    let mut told = false;
-    loop {
-        match attempt().await {
-            Err(error) if is_shortage(&error) => {
-                if !told {
-                    tracing::error!(%error, "a snapshot waits for room on the disk, or a descriptor");
-                    told = true;
-                }
-                tokio::time::sleep(ROOM_PAUSE).await;
-            }
-            done => return done,
-        }
+        until_it_passes(SNAPSHOT, is_shortage, || self.in_force()).await
     }
 }
 
@@ -261,7 +240,7 @@ impl RaftSnapshotBuilder<Types> for Saver {
     type SnapshotData = Snapshot;
 
     async fn build_snapshot(&mut self) -> Result<RaftSnapshot, io::Error> {
-        until_possible(|| self.save()).await
+        until_it_passes(SNAPSHOT, is_shortage, || self.save()).await
     }
 }
 

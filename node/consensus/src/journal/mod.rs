@@ -23,6 +23,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gitstratum_host::Disk;
+use gitstratum_host::disk::is_shortage;
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -79,6 +80,13 @@ pub enum JournalError {
     /// The log was closed.
     #[error("the log is closed")]
     Closed,
+}
+
+impl JournalError {
+    /// Whether it is for want of what may be there later.
+    fn is_shortage(&self) -> bool {
+        matches!(self, JournalError::Disk(error) if is_shortage(error))
+    }
 }
 
 impl From<io::Error> for JournalError {

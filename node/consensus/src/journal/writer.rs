@@ -2,11 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use gitstratum_host::Disk;
-use gitstratum_host::disk::{File, OpenMode, is_shortage};
+use gitstratum_host::disk::{File, OpenMode};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
 use tokio::sync::mpsc;
@@ -18,11 +17,10 @@ use super::replay::Replay;
 use super::{Done, JournalError};
 use crate::entry::{Ballot, Position};
 use crate::frame;
+use crate::shortage::until_it_passes;
 
 /// Records of this many bytes, about, share a frame at most.
 const FRAME_BYTES: usize = 1 << 20;
-/// How long a log that found no room, or no descriptor, waits before it looks again.
-const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// Records that wait, and whoever waits for them.
 pub(super) struct Write {
@@ -173,7 +171,10 @@ impl Writer {
         self.next_sequence += 1;
         let purged = self.purged;
         records.iter().for_each(|record| self.note(record));
-        if self.purged != purged { self.remove_purged().await } else { Ok(()) }
+        if self.purged != purged {
+            self.remove_purged().await?;
+        }
+        Ok(())
     }
 
     fn note(&mut self, record: &Record) {
@@ -201,23 +202,9 @@ impl Writer {
         let head = Head { format: FORMAT, identity, salt, ballot, purged, committed };
         let first = self.files.front().map_or(sequence, |file| file.first_sequence);
         let manifest = Manifest::new(identity, first, sequence);
-        let mut told = false;
-        let (file, end, len) = loop {
-            match begin_next(&self.disk, &self.directory, &head, bytes, manifest).await {
-                Ok(begun) => break begun,
-                Err(JournalError::Disk(error)) if is_shortage(&error) && !waiting.is_closed() => {
-                    if !told {
-                        tracing::error!(%error, "the log waits for its next file");
-                        told = true;
-                    }
-                    tokio::time::sleep(ROOM_PAUSE).await;
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        if told {
-            tracing::info!("the log has its next file and goes on");
-        }
+        let passes = |error: &JournalError| error.is_shortage() && !waiting.is_closed();
+        let begin = || begin_next(&self.disk, &self.directory, &head, bytes, manifest);
+        let (file, end, len) = until_it_passes("the log", passes, begin).await?;
         self.files.push_back(LogFile { first_sequence: sequence, last_index: None });
         (self.file, self.end, self.len, self.salt) = (file, end, len, salt);
         self.next_sequence += 1;
@@ -238,7 +225,7 @@ impl Writer {
         let manifest = Manifest::new(self.identity, first, last);
         // First, so that none that it names is missing.
         match manifest.write(&self.disk, &self.directory).await {
-            Err(JournalError::Disk(error)) if is_shortage(&error) => {
+            Err(error) if error.is_shortage() => {
                 tracing::warn!(%error, "files of the log that are not needed stay for now");
                 return Ok(());
             }
