@@ -28,12 +28,14 @@ pub(super) struct Options {
     pub(super) keep: bool,
 }
 
-/// Runs that failed by one rule first.
-struct Cause {
-    runs: usize,
-    seed: u64,
+/// A run that did not pass.
+struct Failure {
     verdict: Verdict,
+    /// What was broken first, and how.
+    rule: &'static str,
     message: String,
+    /// Its scenario.
+    file: PathBuf,
 }
 
 /// What came of all runs.
@@ -43,7 +45,8 @@ struct Found {
     passed: usize,
     /// Runs in which something was acknowledged after the first fault.
     worked: usize,
-    causes: BTreeMap<&'static str, Cause>,
+    /// By seed.
+    failures: BTreeMap<u64, Failure>,
     digests: BTreeMap<u64, String>,
 }
 
@@ -67,7 +70,7 @@ pub(super) fn explore(options: &Options) -> Result<u8, CommandError> {
             progress.step();
             let is_wanted = options.keep || run.verdict != Verdict::Pass;
             if is_wanted && unwritten.is_none() {
-                unwritten = write(&plan, &run).err();
+                unwritten = write(seed, &plan, &run).err();
             }
             unwritten.is_none()
         },
@@ -88,20 +91,19 @@ impl Found {
             return;
         }
         let first = run.violations.first();
-        let (rule, message) = first.map_or(("no verdict", String::new()), |violation| {
-            (violation.rule, violation.to_string())
-        });
-        let verdict = run.verdict;
-        let cause = self.causes.entry(rule).or_insert(Cause {
-            runs: 0,
-            seed,
-            verdict,
-            message: message.clone(),
-        });
-        cause.runs += 1;
-        if seed < cause.seed {
-            *cause = Cause { runs: cause.runs, seed, verdict, message };
+        let (rule, message) =
+            first.map_or(("no verdict", String::new()), |it| (it.rule, it.to_string()));
+        let (verdict, file) = (run.verdict, plan.path.clone());
+        self.failures.insert(seed, Failure { verdict, rule, message, file });
+    }
+
+    /// How many failed by each rule, with the lowest seed that did.
+    fn causes(&self) -> BTreeMap<&str, (usize, u64, &Failure)> {
+        let mut causes = BTreeMap::new();
+        for (seed, failure) in &self.failures {
+            causes.entry(failure.rule).or_insert((0, *seed, failure)).0 += 1;
         }
+        causes
     }
 
     fn print(&self, options: &Options) -> io::Result<u8> {
@@ -114,14 +116,12 @@ impl Found {
         writeln!(out, "{met} of {all} pairs of them met in a run")?;
         let share = 100.0 * self.worked as f64 / runs as f64;
         writeln!(out, "{share:.0} % of runs acknowledged puts after the first fault")?;
-        let mut worst = Verdict::Pass;
-        for (rule, cause) in &self.causes {
-            let Cause { runs, seed, verdict, message } = cause;
+        for (rule, (runs, seed, Failure { message, file, .. })) in self.causes() {
             writeln!(out, "{runs} runs failed by {rule}, the first with seed {seed}: {message}")?;
-            let file = explore::plan(*seed, &options.dir).path;
             writeln!(out, "cargo sim run {} --seed {seed}", file.display())?;
-            worst = [worst, *verdict].into_iter().max_by_key(|it| severity(*it)).unwrap_or(worst);
         }
+        let verdicts = self.failures.values().map(|failure| failure.verdict);
+        let worst = verdicts.max_by_key(|verdict| severity(*verdict)).unwrap_or(Verdict::Pass);
         writeln!(out, "{} of {runs} runs passed", self.passed)?;
         let mut all = Sha256::new();
         self.digests.values().for_each(|digest| all.update(digest));
@@ -151,8 +151,7 @@ fn acked_under_faults(plan: &Plan, trace: &[Record]) -> bool {
 }
 
 /// Writes a run's scenario, with what it showed above it.
-fn write(plan: &Plan, run: &Run) -> Result<(), CommandError> {
-    let seed = plan.name.trim_start_matches("explored-");
+fn write(seed: u64, plan: &Plan, run: &Run) -> Result<(), CommandError> {
     let mut text = format!("# Drawn by `explore`. To be run with --seed {seed}.\n");
     for violation in run.violations.iter().take(3) {
         text.extend(violation.to_string().lines().map(|line| format!("# {line}\n")));

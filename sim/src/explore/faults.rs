@@ -9,8 +9,8 @@ use gitstratum_core::placement::Layout;
 
 use super::draw::Draw;
 use crate::scenario::{
-    Action, ClusterPlan, Direction, DiskOperations, LEADER, LayoutChange, Speech, Step, Time,
-    TimeRange, When, WorkloadPlan, first_layout,
+    Action, Direction, DiskOperations, LEADER, LayoutChange, Plan, Speech, Step, Time, TimeRange,
+    When, first_layout,
 };
 
 /// Faults of a run, at most.
@@ -72,19 +72,14 @@ const KINDS: [Kind; 21] = [
     Kind::Layout,
 ];
 
-/// Draws the steps of a run, in order of time.
-pub(super) fn steps(
-    draw: &mut Draw,
-    cluster: &ClusterPlan,
-    workload: &WorkloadPlan,
-    has_firewall: bool,
-) -> Vec<Step> {
+/// Draws the steps of a plan that has none yet, in order of time.
+pub(super) fn steps(draw: &mut Draw, plan: &Plan) -> Vec<Step> {
     let mut kinds: Vec<Kind> = KINDS.into_iter().filter(|_| draw.chance(KINDS_SHARE)).collect();
-    kinds.retain(|kind| has_firewall || *kind != Kind::Forget);
+    kinds.retain(|kind| plan.firewall.is_some() || *kind != Kind::Forget);
     if kinds.is_empty() {
         kinds.push(Kind::Crash);
     }
-    let mut schedule = Schedule::new(cluster, workload);
+    let mut schedule = Schedule::of(plan);
     for _ in 0..draw.whole(1, FAULTS_MAX) {
         let kind = *draw.one_of(&kinds);
         schedule.strike(draw, kind);
@@ -111,16 +106,14 @@ enum Planned {
 }
 
 impl Schedule {
-    fn new(cluster: &ClusterPlan, workload: &WorkloadPlan) -> Self {
-        let voters = cluster.active.unwrap_or(cluster.nodes);
-        let minority = (voters - usize::from(voters.is_multiple_of(2))) / 2;
-        let names = |letter: char, count| (1..=count).map(|it| format!("{letter}{it}")).collect();
+    fn of(plan: &Plan) -> Self {
+        let minority = plan.cluster.voters() / 2;
         Schedule {
-            nodes: names('n', cluster.nodes),
-            clients: names('c', workload.clients),
-            layout: first_layout(cluster, 1).expect("a drawn cluster makes a layout"),
-            end: *workload.duration,
-            disks: minority.min(cluster.write_quorum - 1),
+            nodes: plan.node_names(),
+            clients: plan.client_names(),
+            layout: first_layout(&plan.cluster, 1).expect("a drawn cluster makes a layout"),
+            end: *plan.workload.duration,
+            disks: minority.min(plan.cluster.write_quorum - 1),
             steps: Vec::new(),
         }
     }

@@ -40,7 +40,7 @@ pub fn plan(seed: u64, dir: &Path) -> Plan {
     let catalog = catalog(&mut draw);
     let git = draw.chance(0.3).then(|| git(&mut draw));
     let name = format!("explored-{seed}");
-    Plan {
+    let mut plan = Plan {
         path: dir.join(&name).with_extension("toml"),
         name,
         description: format!("What was drawn from seed {seed}."),
@@ -49,14 +49,16 @@ pub fn plan(seed: u64, dir: &Path) -> Plan {
         disk: disk(&mut draw),
         store: store(&mut draw),
         repair: repair(&mut draw),
-        steps: faults::steps(&mut draw, &cluster, &workload, firewall.is_some()),
+        steps: Vec::new(),
         firewall,
         cluster,
         catalog,
         git,
         workload,
         expect: expectations(),
-    }
+    };
+    plan.steps = faults::steps(&mut draw, &plan);
+    plan
 }
 
 fn cluster(draw: &mut Draw) -> ClusterPlan {

@@ -81,9 +81,9 @@ pub(super) fn check(plan: &Plan) -> Checked {
 }
 
 fn cluster(plan: &ClusterPlan) -> Checked {
-    let ClusterPlan { nodes, active, replicas, write_quorum, .. } = *plan;
+    let ClusterPlan { nodes, replicas, write_quorum, .. } = *plan;
     within("cluster.nodes", nodes, 1, 100)?;
-    let active = active.unwrap_or(nodes);
+    let active = plan.active_nodes();
     within("cluster.active", active, 1, nodes)?;
     within("cluster.replicas", replicas, 1, active)?;
     within("cluster.write_quorum", write_quorum, 1, replicas)?;

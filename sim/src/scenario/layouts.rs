@@ -83,7 +83,7 @@ impl LayoutChange {
 /// # Errors
 /// [`LayoutError`].
 pub fn first_layout(plan: &ClusterPlan, port: u16) -> Result<Layout, LayoutError> {
-    let active = plan.active.unwrap_or(plan.nodes);
+    let active = plan.active_nodes();
     let member = |number: usize| {
         let name = format!("n{number}");
         let (address, zone) =

@@ -14,6 +14,9 @@ use super::{
     Action, CatalogPlan, Control, GitPlan, MillisRange, Step, Stray, Time, TimeRange, is_default,
 };
 
+/// Voters of the catalog's group, at most.
+const VOTERS_MAX: usize = 7;
+
 /// What a scenario asks for, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +80,19 @@ pub struct ClusterPlan {
     /// Failure domains `z1`, `z2`, …, dealt out to the nodes in turn: `n1` is in `z1`.
     #[serde(default = "one_zone")]
     pub zones: usize,
+}
+
+impl ClusterPlan {
+    /// Nodes that are active in the first layout.
+    pub fn active_nodes(&self) -> usize {
+        self.active.unwrap_or(self.nodes)
+    }
+
+    /// Nodes that vote by the first layout: an odd number.
+    pub fn voters(&self) -> usize {
+        let most = self.active_nodes().min(VOTERS_MAX);
+        most - usize::from(most.is_multiple_of(2))
+    }
 }
 
 /// What links do to packets.

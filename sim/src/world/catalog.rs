@@ -10,7 +10,7 @@ use gitstratum::catalog::{CatalogClient, Participant};
 use gitstratum_catalog::State;
 use gitstratum_catalog::encode::snapshot;
 use gitstratum_consensus::{Applied, GroupStatus, Observer};
-use gitstratum_core::placement::{MemberState, NodeId};
+use gitstratum_core::placement::NodeId;
 use gitstratum_host::Host;
 use gitstratum_host::disk::Fault;
 use sha2::{Digest, Sha256};
@@ -30,8 +30,6 @@ use crate::workload::{Claims, RefWorker, stream};
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// How soon a process ends that has nothing to do any more.
 const SHORTLY: Duration = Duration::from_millis(1);
-/// Voters of a group, at most.
-const VOTERS_MAX: usize = 7;
 /// Bytes of a hash that tell a few thousand commands apart.
 const HASH_BYTES: usize = 8;
 
@@ -142,10 +140,8 @@ impl Cluster {
         names.iter().map(put).collect()
     }
 
-    /// Waits until all nodes are members, and as many vote as should.
-    pub(super) async fn catalog_formed(&self, within: Duration) -> bool {
-        let most = self.layout.in_state(MemberState::Active).count().min(VOTERS_MAX);
-        let voters_wanted = most - usize::from(most.is_multiple_of(2));
+    /// Waits until all nodes are members, and so many vote.
+    pub(super) async fn catalog_formed(&self, voters_wanted: usize, within: Duration) -> bool {
         let is_formed = || {
             let statuses = self.group_statuses();
             let knows = |(_, status): &(String, GroupStatus)| {

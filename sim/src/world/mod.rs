@@ -107,7 +107,7 @@ async fn phases(run: &Run, cluster: &Cluster, phase: &mut Phase) {
     if !cluster.all_ready(START_TIMEOUT).await || !cluster.all_caught_up(START_TIMEOUT).await {
         return;
     }
-    if !cluster.catalog_formed(START_TIMEOUT).await {
+    if !cluster.catalog_formed(run.plan.cluster.voters(), START_TIMEOUT).await {
         return;
     }
     let clients = Clients::start(run, cluster).await;
