@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use gitstratum_cluster::transport::Holder;
 use gitstratum_core::placement::NodeId;
+use gitstratum_host::tls::dns_names;
 use gitstratum_host::unix_time_ms;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -169,8 +170,7 @@ fn refuse_anothers(path: &Path, file: &str, names: &[String]) -> Result<(), Fail
     }
     let Ok(there) = fs::read(path) else { return Ok(()) };
     let Some(Ok(pem)) = Pem::iter_from_buffer(&there).next() else { return Ok(()) };
-    let Ok(certificate) = pem.parse_x509() else { return Ok(()) };
-    let (holder, wanted) = (Holder::of(&dns_names(&certificate)).ok(), Holder::of(names).ok());
+    let (holder, wanted) = (Holder::of(&dns_names(&pem.contents)).ok(), Holder::of(names).ok());
     match holder {
         Some(holder) if Some(&holder) != wanted.as_ref() => Err(Failure::Operation(format!(
             "{} is the certificate of {holder}: name another --dir, or another name",
@@ -259,7 +259,7 @@ fn described(named: &str, certificate: &X509Certificate<'_>, der: &[u8]) -> Stri
         certificate.subject().to_string().escape_debug(),
         certificate.issuer().to_string().escape_debug(),
         names.unwrap_or_default().join(" "),
-        made_for(certificate).escape_debug(),
+        made_for(certificate, der).escape_debug(),
         if certificate.is_ca() { "yes" } else { "no" },
         at(from),
         at(until),
@@ -267,28 +267,18 @@ fn described(named: &str, certificate: &X509Certificate<'_>, der: &[u8]) -> Stri
 }
 
 /// Whom it lets take part, and in what.
-fn made_for(certificate: &X509Certificate<'_>) -> String {
+fn made_for(certificate: &X509Certificate<'_>, der: &[u8]) -> String {
     if certificate.is_ca() {
         return "signing others".to_owned();
     }
     let usage = certificate.extended_key_usage().ok().flatten();
     let serves = usage.as_ref().is_none_or(|usage| usage.value.server_auth || usage.value.any);
-    match Holder::of(&dns_names(certificate)) {
+    match Holder::of(&dns_names(der)) {
         Ok(holder @ Holder::Node(_)) => format!("{holder}, under [tls] of its configuration"),
         Ok(holder @ Holder::Client(_)) => format!("{holder}, as --tls-certificate of commands"),
         Err(_) if serves => "an HTTPS server, under [http] of a configuration".to_owned(),
         Err(_) => "none of what nodes and commands use".to_owned(),
     }
-}
-
-fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let names = certificate.subject_alternative_name().ok().flatten();
-    let names = names.iter().flat_map(|names| &names.value.general_names);
-    let dns = names.filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        _ => None,
-    });
-    dns.collect()
 }
 
 fn name_of(name: &GeneralName<'_>) -> String {

@@ -69,10 +69,7 @@ impl Secured {
         let shaken = connector.connect(stream, name.as_deref()).await;
         let stream = shaken.map_err(|error| problem_of(error, expected))?;
         match (Holder::of(&stream.peer_names()), expected) {
-            (Ok(Holder::Node(node)), None) => {
-                Ok(Secured { stream: Wire::Tls(Box::new(stream)), life, node: Some(node) })
-            }
-            (Ok(Holder::Node(node)), Some(expected)) if node == *expected => {
+            (Ok(Holder::Node(node)), expected) if expected.is_none_or(|it| *it == node) => {
                 Ok(Secured { stream: Wire::Tls(Box::new(stream)), life, node: Some(node) })
             }
             (Ok(holder), _) => Err(wrong(other_holder(&holder, expected))),

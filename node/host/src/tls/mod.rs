@@ -21,7 +21,7 @@ mod tests;
 
 pub use begun::Begun;
 #[cfg(not(madsim))]
-pub use real::{Acceptor, Connector, Identity, Mutual, TlsStream, Trust};
+pub use real::{Acceptor, Connector, Identity, Mutual, TlsStream, Trust, dns_names};
 #[cfg(madsim)]
 pub use simulated::{Acceptor, Connector, Identity, Mutual, TlsStream, Trust};
 

@@ -123,7 +123,7 @@ fn names_of(certificate: &X509Certificate<'_>) -> Vec<String> {
     dns.collect()
 }
 
-/// The DNS names that the certificate of the other side is for.
-pub(super) fn names_of_der(certificate: &[u8]) -> Vec<String> {
+/// The DNS names that a certificate is for, of which this is the DER; none where it is no certificate.
+pub fn dns_names(certificate: &[u8]) -> Vec<String> {
     parsed(certificate).map_or_else(|_| Vec::new(), |certificate| names_of(&certificate))
 }

@@ -9,6 +9,7 @@ mod stream;
 
 pub use acceptor::Acceptor;
 pub use connector::Connector;
+pub use files::dns_names;
 pub use identity::{Identity, Mutual, Trust};
 pub use stream::TlsStream;
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::Begun;
-use super::files::names_of_der;
+use super::files::dns_names;
 
 /// A stream over which TLS is spoken.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl<S> TlsStream<S> {
     /// was not asked for one.
     pub fn peer_names(&self) -> Vec<String> {
         let certificates = self.stream.get_ref().get_ref().1.peer_certificates();
-        certificates.and_then(<[_]>::first).map_or_else(Vec::new, |first| names_of_der(first))
+        certificates.and_then(<[_]>::first).map_or_else(Vec::new, |first| dns_names(first))
     }
 
     /// Whether the other side has said anything after the handshake, also once the stream is gone.
