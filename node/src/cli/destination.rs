@@ -7,20 +7,69 @@
 //! or a descriptor cannot be made aside and is written in place.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Seek as _, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
-use super::Failure;
 use super::output::unwritten;
+use super::{Failure, interruptible};
 
 /// Names of our own standard output: opened anew, a file that it goes to would be written from
 /// its beginning.
 const STDOUT_NAMES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 /// Symbolic links that are followed to the file that a name stands for.
 const LINKS_MAX: usize = 40;
+
+/// Where data is to go: a name that was looked at, and nothing opened yet.
+struct Target {
+    /// As it was asked for.
+    name: PathBuf,
+    kind: TargetKind,
+}
+
+enum TargetKind {
+    Stdout,
+    InPlace(PathBuf),
+    /// A file that does not exist yet, or is replaced when the data is whole.
+    Aside(PathBuf, Option<Metadata>),
+}
+
+impl Target {
+    /// Standard output, or the file of this name.
+    ///
+    /// # Errors
+    /// [`Failure::Operation`] when there cannot be such a file.
+    fn of(name: Option<&Path>) -> Result<Self, Failure> {
+        let Some(name) = name else {
+            return Ok(Target { name: PathBuf::new(), kind: TargetKind::Stdout });
+        };
+        Ok(Target { name: name.to_owned(), kind: kind_of(name).map_err(unwritable(name))? })
+    }
+
+    /// Whether giving up takes more than to stop, from [`Target::open`] on.
+    fn is_aside(&self) -> bool {
+        matches!(self.kind, TargetKind::Aside(..))
+    }
+
+    /// Opens it to be written.
+    ///
+    /// # Errors
+    /// [`Failure::Operation`] when it cannot be written; nothing was changed then.
+    fn open(self) -> Result<Destination, Failure> {
+        let place = match self.kind {
+            TargetKind::Stdout => Ok(Place::Stdout),
+            TargetKind::InPlace(path) => in_place(&path),
+            TargetKind::Aside(path, there) => aside(path, there.as_ref()),
+        };
+        Ok(Destination { place: place.map_err(unwritable(&self.name))?, name: self.name })
+    }
+}
+
+fn unwritable(name: &Path) -> impl FnOnce(io::Error) -> Failure + use<> {
+    Failure::operation(format!("write {}", name.display()))
+}
 
 /// Where data goes.
 pub(super) struct Destination {
@@ -37,22 +86,40 @@ enum Place {
 }
 
 impl Destination {
-    /// Standard output, or the file of this name.
+    /// Has `fill` write to standard output or to the file of this name, which is complete when
+    /// this returns. A request to stop leaves nothing of a file.
     ///
     /// # Errors
-    /// [`Failure::Operation`] when it cannot be written; nothing was changed then.
-    pub(super) fn open(name: Option<&Path>) -> Result<Self, Failure> {
-        let Some(name) = name else {
-            return Ok(Destination { name: PathBuf::new(), place: Place::Stdout });
+    /// [`Failure`], of the file or of `fill`; what was there before is there still.
+    pub(super) async fn fill(
+        name: Option<&Path>,
+        fill: impl AsyncFnOnce(&mut Destination) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let target = Target::of(name)?;
+        let aside = target.is_aside();
+        let filled = async {
+            let mut destination = target.open()?;
+            fill(&mut destination).await?;
+            Ok(destination)
         };
-        let place = place_of(name);
-        let place = place.map_err(Failure::operation(format!("write {}", name.display())))?;
-        Ok(Destination { name: name.to_owned(), place })
+        let destination = match aside {
+            // The signal would end us before the file that is not whole is removed: it is
+            // watched for before there is one.
+            true => interruptible("nothing was written", filled).await?,
+            // Nothing is to be removed, and a reader may stand still while we write.
+            false => filled.await?,
+        };
+        destination.complete()
     }
 
-    /// Whether giving up takes more than to stop.
-    pub(super) fn is_aside(&self) -> bool {
-        matches!(self.place, Place::Aside(..))
+    /// Takes back all that was written. `false`: it cannot be, for others may have read it.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub(super) fn take_back(&mut self) -> Result<bool, Failure> {
+        let Place::Aside(file, _) = &mut self.place else { return Ok(false) };
+        let emptied = file.as_file().set_len(0).and_then(|()| file.as_file_mut().rewind());
+        emptied.map_err(unwritable(&self.name)).map(|()| true)
     }
 
     /// The next bytes.
@@ -65,14 +132,14 @@ impl Destination {
             Place::Direct(file) => file.write_all(bytes),
             Place::Aside(file, _) => file.as_file_mut().write_all(bytes),
         };
-        written.map_err(Failure::operation(format!("write {}", self.name.display())))
+        written.map_err(unwritable(&self.name))
     }
 
     /// The data is whole: it is all there when this returns.
     ///
     /// # Errors
     /// [`Failure`].
-    pub(super) fn complete(self) -> Result<(), Failure> {
+    fn complete(self) -> Result<(), Failure> {
         let completed = match self.place {
             Place::Stdout => return io::stdout().flush().map_err(unwritten),
             Place::Direct(_) => Ok(()),
@@ -81,18 +148,18 @@ impl Destination {
                 synced.and_then(|()| Ok(file.persist(path).map(drop)?))
             }
         };
-        completed.map_err(Failure::operation(format!("write {}", self.name.display())))
+        completed.map_err(unwritable(&self.name))
     }
 }
 
-fn place_of(name: &Path) -> io::Result<Place> {
+fn kind_of(name: &Path) -> io::Result<TargetKind> {
     let mut path = name.to_owned();
     for _ in 0..LINKS_MAX {
         if STDOUT_NAMES.iter().any(|stdout| path == Path::new(stdout)) {
-            return Ok(Place::Stdout);
+            return Ok(TargetKind::Stdout);
         }
         if path.starts_with("/dev/fd") || path.starts_with("/proc") {
-            return in_place(&path);
+            return Ok(TargetKind::InPlace(path));
         }
         match std::fs::read_link(&path) {
             // Whoever made the link wants it to stay.
@@ -102,9 +169,9 @@ fn place_of(name: &Path) -> io::Result<Place> {
     }
     match std::fs::metadata(&path) {
         Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(there) if !there.is_file() => in_place(&path),
-        Ok(there) => aside(path, Some(&there)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => aside(path, None),
+        Ok(there) if !there.is_file() => Ok(TargetKind::InPlace(path)),
+        Ok(there) => Ok(TargetKind::Aside(path, Some(there))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(TargetKind::Aside(path, None)),
         Err(error) => Err(error),
     }
 }
@@ -141,6 +208,10 @@ mod tests {
 
     use super::*;
 
+    fn open(name: &Path) -> Result<Destination, Failure> {
+        Target::of(Some(name))?.open()
+    }
+
     fn names(dir: &Path) -> Vec<String> {
         let entries = fs::read_dir(dir).unwrap();
         let mut names: Vec<_> =
@@ -153,12 +224,12 @@ mod tests {
     fn a_file_appears_when_it_is_whole_and_what_is_given_up_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out");
-        let mut given_up = Destination::open(Some(&path)).unwrap();
+        let mut given_up = open(&path).unwrap();
         given_up.write(b"half").unwrap();
         assert!(!path.exists());
         drop(given_up);
         assert_eq!(names(dir.path()), Vec::<String>::new());
-        let mut whole = Destination::open(Some(&path)).unwrap();
+        let mut whole = open(&path).unwrap();
         whole.write(b"whole").unwrap();
         whole.complete().unwrap();
         assert_eq!(
@@ -177,11 +248,11 @@ mod tests {
         fs::write(&path, "before").unwrap();
         fs::set_permissions(&path, mode).unwrap();
         std::os::unix::fs::symlink("out", &link).unwrap();
-        let mut given_up = Destination::open(Some(&link)).unwrap();
+        let mut given_up = open(&link).unwrap();
         given_up.write(b"half").unwrap();
         drop(given_up);
         assert_eq!(fs::read(&path).unwrap(), b"before");
-        let mut whole = Destination::open(Some(&link)).unwrap();
+        let mut whole = open(&link).unwrap();
         whole.write(b"after").unwrap();
         whole.complete().unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
@@ -196,15 +267,15 @@ mod tests {
     #[test]
     fn what_is_no_file_is_written_in_place_and_a_directory_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let refused = Destination::open(Some(dir.path())).err().unwrap().to_string();
+        let refused = open(dir.path()).err().unwrap().to_string();
         assert!(refused.contains("is a directory"), "{refused}");
-        let mut null = Destination::open(Some(Path::new("/dev/null"))).unwrap();
+        let mut null = open(Path::new("/dev/null")).unwrap();
         null.write(b"gone").unwrap();
         null.complete().unwrap();
-        let stdout = Destination::open(Some(Path::new("/dev/stdout"))).unwrap();
+        let stdout = open(Path::new("/dev/stdout")).unwrap();
         assert!(matches!(stdout.place, Place::Stdout));
         let missing = dir.path().join("no/such/directory");
-        let refused = Destination::open(Some(&missing)).err().unwrap().to_string();
+        let refused = open(&missing).err().unwrap().to_string();
         assert!(refused.contains("no/such/directory"), "{refused}");
     }
 }

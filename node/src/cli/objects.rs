@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::arguments::{Get, Has, Put};
 use super::destination::Destination;
-use super::{Failure, connect, connect_for_puts, interruptible, show};
+use super::{Failure, connect, connect_for_puts, show};
 
 /// Stores files.
 pub(super) async fn put(asked: Put) -> Result<(), Failure> {
@@ -106,23 +106,12 @@ fn send_file(path: &Path, parts: &mpsc::Sender<Bytes>) -> std::io::Result<()> {
 /// Prints an object's data or writes it to a file, which appears only when it is whole.
 pub(super) async fn get(asked: Get) -> Result<(), Failure> {
     let client = connect(&asked.client).await?;
-    let fetched = fetch_to(&client, &asked).await;
+    let fetched =
+        Destination::fill(asked.output.as_deref(), async |to| fetch(&client, asked.id, to).await);
+    let fetched = fetched.await;
     // Replicas that were found lacking are given the object before we go.
     client.drain().await;
     fetched
-}
-
-async fn fetch_to(client: &Client, asked: &Get) -> Result<(), Failure> {
-    let mut destination = Destination::open(asked.output.as_deref())?;
-    let aside = destination.is_aside();
-    let fetched = fetch(client, asked.id, &mut destination);
-    match aside {
-        // The signal would end us before the file that is not whole is removed.
-        true => interruptible("nothing was written", fetched).await?,
-        // Nothing is to be removed, and a reader may stand still while we write.
-        false => fetched.await?,
-    }
-    destination.complete()
 }
 
 async fn fetch(client: &Client, id: ObjectId, to: &mut Destination) -> Result<(), Failure> {

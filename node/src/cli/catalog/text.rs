@@ -14,7 +14,7 @@ use super::super::destination::Destination;
 use super::super::serve::{load as load_config, refused};
 use super::super::{Failure, note, seeded_by_the_system, show};
 use super::{ask, catalog, other};
-use crate::catalog::RefoundError;
+use crate::catalog::{CatalogClient, RefoundError};
 use crate::config::{ConfigOverrides, LoadedConfig};
 use crate::server::Stopped;
 
@@ -40,21 +40,23 @@ pub(crate) async fn text(asked: CatalogCommand) -> Result<(), Failure> {
 /// Of a cluster that runs: a state that has all that was acknowledged before.
 async fn dump(client: &ClientArguments, output: Option<&Path>) -> Result<(), Failure> {
     let catalog = catalog(client).await?;
+    Destination::fill(output, async |to| dump_to(&catalog, to).await).await
+}
+
+async fn dump_to(catalog: &CatalogClient, to: &mut Destination) -> Result<(), Failure> {
     for _ in 0..ATTEMPTS {
-        let mut destination = Destination::open(output)?;
         let mut from = (None, 0);
         loop {
             let (of, skip) = from;
-            match ask(&catalog, &Query::Dump { of, skip }).await? {
+            match ask(catalog, &Query::Dump { of, skip }).await? {
                 Answer::Dump { of, text, next } => {
-                    destination.write(text.as_bytes())?;
+                    to.write(text.as_bytes())?;
                     match next {
                         Some(next) => from = (Some(of), next),
-                        None => return destination.complete(),
+                        None => return Ok(()),
                     }
                 }
-                // What went to standard output cannot be taken back.
-                Answer::DumpGone if output.is_some() || skip == 0 => break,
+                Answer::DumpGone if skip == 0 || to.take_back()? => break,
                 Answer::DumpGone => {
                     let problem = "another node answers, which has another state: -o FILE begins \
                                    again by itself";
@@ -81,13 +83,15 @@ async fn dump_stopped(data: PathBuf, output: Option<&Path>) -> Result<(), Failur
         ));
     }
     let (state, mut skip) = (remains.machine.0, Some(0));
-    let mut destination = Destination::open(output)?;
-    while let Some(from) = skip {
-        let (text, next) = lines(&state, from, PAGE_BYTES);
-        destination.write(text.as_bytes())?;
-        skip = next;
-    }
-    destination.complete()
+    let written = Destination::fill(output, async |to| {
+        while let Some(from) = skip {
+            let (text, next) = lines(&state, from, PAGE_BYTES);
+            to.write(text.as_bytes())?;
+            skip = next;
+        }
+        Ok(())
+    });
+    written.await
 }
 
 async fn open(data: PathBuf, state: Option<&State>) -> Result<(Stopped, LoadedConfig), Failure> {
