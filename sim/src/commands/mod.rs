@@ -7,6 +7,7 @@ mod bench;
 mod controls;
 mod determinism;
 mod explore;
+mod log;
 mod output;
 mod recovery;
 mod run;
@@ -68,6 +69,10 @@ enum Command {
         /// Write a page to look at.
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
+        /// Print what the nodes log, with the simulated time, on standard error: `debug`, or levels
+        /// by room as `warn,gitstratum_cluster=debug`. The run is not repeated then.
+        #[arg(long, value_name = "LEVELS", value_parser = log::levels)]
+        log: Option<String>,
         /// Do not run it a second time to compare.
         #[arg(long)]
         once: bool,
@@ -184,8 +189,9 @@ pub fn main() -> ExitCode {
     let code = match arguments.command {
         Command::List { paths } => list(&paths),
         Command::Show { scenario } => show(&scenario),
-        Command::Run { scenario, seed, trace, report, once } => {
-            run::run(&run::Options { scenario, seed, trace, report, once })
+        Command::Run { scenario, seed, trace, report, log, once } => {
+            let once = once || log.is_some();
+            run::run(&run::Options { scenario, seed, trace, report, log, once })
         }
         Command::Sweep { many: Many { paths, seeds, jobs }, once } => {
             sweep::sweep(&paths, seeds, once, jobs_or_all(jobs))

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{CommandError, find, output};
+use super::{CommandError, find, log, output};
 use crate::runner::{Run, run_checked, run_once};
 use crate::{report, trace};
 
@@ -18,6 +18,8 @@ pub(super) struct Options {
     pub(super) trace: Option<PathBuf>,
     /// Where the page goes.
     pub(super) report: Option<PathBuf>,
+    /// What of the nodes' log is printed.
+    pub(super) log: Option<String>,
     /// Whether to leave out the second run.
     pub(super) once: bool,
 }
@@ -26,6 +28,9 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<u8, CommandError> {
     let plan = find(&options.scenario)?;
     let seed = options.seed;
+    if let Some(levels) = &options.log {
+        log::start(levels);
+    }
     let run = if options.once { run_once(&plan, seed) } else { run_checked(&plan, seed) };
     if let Some(path) = &options.trace {
         write(path, |file| trace::write_lines(&run.trace, file))?;
