@@ -149,7 +149,9 @@ impl Exchange<'_> {
             // What we could not read is what ended the other side, too.
             (Err(error), _) => self.failed(head.id, &error),
             (Ok(()), Ok(stored)) => self.pushed(stored, head.size_bytes),
-            (Ok(()), Err(NodeError::Rejected(error))) => self.failed(head.id, &error),
+            (Ok(()), Err(NodeError::Rejected(error))) if !ends_all(&error) => {
+                self.failed(head.id, &error);
+            }
             (Ok(()), Err(error)) => return Err(error.into()),
         }
         Ok(())
@@ -236,6 +238,7 @@ impl Exchange<'_> {
         };
         match copied.await {
             Ok(stored) => self.pulled(stored, head.size_bytes),
+            Err(error) if ends_all(&error) => return Err(error.into()),
             Err(error) => self.failed(head.id, &error),
         }
         Ok(())

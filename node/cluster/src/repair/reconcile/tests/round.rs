@@ -148,7 +148,11 @@ impl Pair {
 }
 
 async fn open(disk: &Disk, name: &str) -> Arc<SegmentStore> {
-    let options = StoreOptions::new(NodeId::new(name), Fsync::Never);
+    open_with_reserve(disk, name, 0).await
+}
+
+async fn open_with_reserve(disk: &Disk, name: &str, bytes: u64) -> Arc<SegmentStore> {
+    let options = StoreOptions::new(NodeId::new(name), Fsync::Never).reserve_bytes(bytes);
     SegmentStore::open(disk.clone(), options).await.unwrap()
 }
 
@@ -166,6 +170,12 @@ async fn put(store: &SegmentStore, objects: &[Object]) {
     }
 }
 
+async fn put_large(store: &SegmentStore, object: &Object) {
+    let mut writer = store.put_large(object.head()).await.unwrap();
+    writer.write(object.data().clone()).await.unwrap();
+    writer.finish().await.unwrap();
+}
+
 async fn ids(store: &SegmentStore) -> Vec<ObjectId> {
     store.inventory(0, u64::MAX).await.ids(0, u64::MAX).await.unwrap()
 }
@@ -179,11 +189,8 @@ async fn a_round_brings_everything_to_both() {
     put(&pair.peer.store, &objects[1_000..]).await;
     let large = Object::hash(HashAlgorithm::Sha1, Kind::Blob, vec![7; 3 << 20].into()).unwrap();
     let theirs = Object::hash(HashAlgorithm::Sha1, Kind::Blob, vec![8; 3 << 20].into()).unwrap();
-    for (store, object) in [(&pair.store, &large), (&pair.peer.store, &theirs)] {
-        let mut writer = store.put_large(object.head()).await.unwrap();
-        writer.write(object.data().clone()).await.unwrap();
-        writer.finish().await.unwrap();
-    }
+    put_large(&pair.store, &large).await;
+    put_large(&pair.peer.store, &theirs).await;
     pair.round(&mut 0).await.unwrap();
     assert_eq!(ids(&pair.store).await, ids(&pair.peer.store).await);
     assert_eq!(ids(&pair.store).await.len(), 3_002);
@@ -244,6 +251,25 @@ async fn a_round_that_is_interrupted_again_and_again_comes_to_its_end() {
     }
     assert!(attempts > 1, "it was interrupted");
     assert_eq!(ids(&pair.store).await, ids(&pair.peer.store).await);
+}
+
+/// It would fare no better with the next object, and this one was not passed over.
+#[tokio::test]
+async fn a_large_object_that_finds_no_room_ends_the_round() {
+    let large = Object::hash(HashAlgorithm::Sha1, Kind::Blob, vec![7; 3 << 20].into()).unwrap();
+    for to_the_peer in [true, false] {
+        let (disks, full) = ([scratch(), scratch()], scratch());
+        let mut pair = Pair::new([&disks[0].disk, &disks[1].disk], &["n1", "n2"]).await;
+        let (from, to) = match to_the_peer {
+            true => (&pair.store, &mut pair.peer.store),
+            false => (&pair.peer.store, &mut pair.store),
+        };
+        put_large(from, &large).await;
+        *to = open_with_reserve(&full.disk, if to_the_peer { "n2" } else { "n1" }, u64::MAX).await;
+        let ended = pair.round(&mut 0).await.unwrap_err();
+        assert!(ended.contains("the disk is full"), "{ended}");
+        assert_eq!(pair.counts().objects_failed, 0);
+    }
 }
 
 #[tokio::test]
