@@ -7,6 +7,7 @@
 //! the pool's business; [`super::Pool`] is the production one.
 
 use async_trait::async_trait;
+use gitstratum_core::limits;
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::NodeError;
 use tokio::time::Instant;
@@ -92,9 +93,9 @@ impl Lease {
 }
 
 /// Whether the connection shows no life: of the time that the lease's request has waited,
-/// nothing was heard for the latter half.
+/// nothing was heard for the latter half, and for long enough to tell.
 pub(super) fn silent(lease: &Lease, now: Instant) -> bool {
     let waited = now.saturating_duration_since(lease.began);
     let unheard = now.saturating_duration_since(lease.connection.life().last_heard());
-    unheard >= waited / 2
+    unheard >= limits::CONNECTION_SILENCE_MIN.max(waited / 2)
 }

@@ -33,6 +33,10 @@ pub const CONNECTION_STILLBORN: Duration = Duration::from_secs(1);
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 /// An unanswered ping ends the connection after this.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A shorter silence says nothing of a connection, however soon its requests are given up: what
+/// they wait behind, a large object on a slow link, may take as long to be sent. Connections that
+/// died are found within an election timeout all the same.
+pub const CONNECTION_SILENCE_MIN: Duration = Duration::from_millis(500);
 /// A connection on which nothing was heard for this long is asked who is there.
 pub const CONNECTION_PROBE_INTERVAL: Duration = Duration::from_secs(30);
 /// A connection is replaced when it is this old.
