@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{
     Found, LargeReader, Missed, NodeError, NodeReader, NodeWriter, Parts, Recorded, StoreError,
-    Stored,
+    Stored, while_progressing,
 };
 use gitstratum_store::Store;
 
@@ -53,12 +54,15 @@ impl NodeWriter for LocalNode {
         within(timeout, self.store.put(objects.to_vec())).await
     }
 
-    async fn put_large(&self, head: ObjectHead, mut parts: Parts) -> Result<Stored, NodeError> {
-        let mut writer = self.store.put_large(head).await?;
-        while let Some(part) = parts.recv().await {
-            writer.write(part).await?;
-        }
-        Ok(writer.finish().await?)
+    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError> {
+        let put = async |mut parts: Parts| {
+            let mut writer = self.store.put_large(head).await?;
+            while let Some(part) = parts.recv().await {
+                writer.write(part).await?;
+            }
+            Ok(writer.finish().await?)
+        };
+        while_progressing(limits::LARGE_ANSWER_TIMEOUT, parts, put).await
     }
 
     async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {

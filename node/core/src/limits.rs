@@ -49,6 +49,10 @@ pub const STORE_QUEUE_BYTES_MAX: usize = 64 << 20;
 pub const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 /// A large object of which nothing comes for so long is given up, with the room it takes.
 pub const LARGE_PART_TIMEOUT: Duration = Duration::from_secs(60);
+/// A replica that takes no part of a large object for so long, or does not answer for so long after
+/// the last one, is given up. Its sync of the whole is in that; and it has given up by then itself
+/// if no part came.
+pub const LARGE_ANSWER_TIMEOUT: Duration = Duration::from_secs(90);
 /// Snapshots of a store: each keeps the room of what is deleted after it.
 pub const SNAPSHOTS_MAX: usize = 256;
 /// Large objects that a store takes in at once.

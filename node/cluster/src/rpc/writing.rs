@@ -11,7 +11,7 @@ use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{
-    Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored,
+    Missed, NodeError, NodeWriter, Parts, Recorded, StoreError, Stored, while_progressing,
 };
 use gitstratum_proto::v1;
 use tokio::time::Instant;
@@ -37,22 +37,26 @@ impl NodeWriter for RemoteNode {
         }
     }
 
-    async fn put_large(&self, head: ObjectHead, mut parts: Parts) -> Result<Stored, NodeError> {
+    async fn put_large(&self, head: ObjectHead, parts: Parts) -> Result<Stored, NodeError> {
         // Bounds the wait for a connection: parts come as fast as their sender has them.
         let timeout = limits::REQUEST_TIMEOUT;
         let deadline = Instant::now() + timeout;
         let lease = self.lease(0, deadline, timeout).await?;
-        let first = v1::put_large_request::Part::Head(codec::head_to_wire(head));
-        let rest = stream::poll_fn(move |cx| parts.poll_recv(cx));
-        let messages = stream::iter([first])
-            .chain(rest.map(v1::put_large_request::Part::Data))
-            .map(|part| v1::PutLargeRequest { part: Some(part) });
-        let answer = rpc(&lease, &self.layout, self.background).put_large(messages).await;
-        let answer = answer.map_err(|status| failed(&lease, &status, timeout));
+        let put = async |mut parts: Parts| {
+            let first = v1::put_large_request::Part::Head(codec::head_to_wire(head));
+            let rest = stream::poll_fn(move |cx| parts.poll_recv(cx));
+            let messages = stream::iter([first])
+                .chain(rest.map(v1::put_large_request::Part::Data))
+                .map(|part| v1::PutLargeRequest { part: Some(part) });
+            let answer = rpc(&lease, &self.layout, self.background).put_large(messages).await;
+            let answer = answer.map_err(|status| failed(&lease, &status, timeout))?;
+            let stored = answer.into_inner().stored;
+            let stored = stored.ok_or_else(|| Malformed("a put without an answer".into()))?;
+            Ok(codec::stored_from_wire(stored)?)
+        };
+        let answer = while_progressing(limits::LARGE_ANSWER_TIMEOUT, parts, put).await;
         self.connections.ended(&self.node_id, &lease, answer.as_ref().map(drop));
-        let stored = answer?.into_inner().stored;
-        let stored = stored.ok_or_else(|| Malformed("a put without an answer".into()))?;
-        Ok(codec::stored_from_wire(stored)?)
+        answer
     }
 
     async fn has(&self, ids: Arc<[ObjectId]>, timeout: Duration) -> Result<Vec<bool>, NodeError> {

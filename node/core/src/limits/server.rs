@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::{
     BATCH_OBJECTS_MAX, CONNECTION_IDLE_MAX, CONNECTION_PROBE_INTERVAL, FRAME_BYTES_MAX,
-    HANDSHAKE_TIMEOUT, IDENTIFY_TIMEOUT, KEEPALIVE_TIMEOUT, LARGE_PART_TIMEOUT,
-    LAYOUTS_UNSETTLED_MAX, MEMBERS_MAX, MESSAGE_BYTES_MAX, POOL_BYTES_IN_FLIGHT_PER_PEER_MAX,
-    SECURE_TIMEOUT, SHUTDOWN_TIMEOUT, STORE_LARGE_WRITERS_MAX,
+    HANDSHAKE_TIMEOUT, IDENTIFY_TIMEOUT, KEEPALIVE_TIMEOUT, LARGE_ANSWER_TIMEOUT,
+    LARGE_PART_TIMEOUT, LAYOUTS_UNSETTLED_MAX, MEMBERS_MAX, MESSAGE_BYTES_MAX,
+    POOL_BYTES_IN_FLIGHT_PER_PEER_MAX, SECURE_TIMEOUT, SHUTDOWN_TIMEOUT, STORE_LARGE_WRITERS_MAX,
 };
 
 /// Requests that a server works on at once.
@@ -99,6 +99,7 @@ const _: () = assert!(
 const _: () = assert!(CONNECTION_IDLE_MAX.as_millis() < SERVER_IDLE_TIMEOUT.as_millis());
 const _: () = assert!(CONNECTION_PROBE_INTERVAL.as_millis() < SERVER_IDLE_TIMEOUT.as_millis());
 const _: () = assert!(LARGE_PART_TIMEOUT.as_millis() <= SERVER_STALL_TIMEOUT.as_millis());
+const _: () = assert!(LARGE_PART_TIMEOUT.as_millis() < LARGE_ANSWER_TIMEOUT.as_millis());
 const _: () = assert!(SERVER_STALL_TIMEOUT_STOPPING.as_millis() < SHUTDOWN_TIMEOUT.as_millis());
 // A member of a slow network is not taken for one that stands still.
 const _: () = assert!(KEEPALIVE_TIMEOUT.as_millis() <= SERVER_STALL_TIMEOUT_STOPPING.as_millis());

@@ -9,6 +9,7 @@ pub mod compare;
 mod dial;
 mod error;
 mod missed;
+mod progress;
 mod shared;
 mod stored;
 
@@ -24,6 +25,7 @@ use crate::placement::{Member, NodeId};
 pub use dial::{DialError, DialProblem, Stage};
 pub use error::NodeError;
 pub use missed::{Missed, ReasonClass, Recorded};
+pub use progress::while_progressing;
 pub use stored::{
     Deleted, Durability, Found, LargeReader, LargeWriter, Standing, StoreError, Stored,
 };
@@ -49,7 +51,8 @@ pub trait NodeWriter: Send + Sync {
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError>;
 
     /// Stores one object from parts. Ends early, storing nothing, when `parts` closes
-    /// before `head.size_bytes` bytes.
+    /// before `head.size_bytes` bytes. However long that takes, there is progress in it: see
+    /// [`while_progressing`].
     ///
     /// # Errors
     /// [`NodeError`].
