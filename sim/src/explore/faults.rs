@@ -188,7 +188,7 @@ impl Schedule {
         };
         let end = end_of(&action);
         self.steps.push((at, Planned::Action(action)));
-        if let Some(end) = end.filter(|_| draw.chance(ENDS_SHARE)) {
+        if let Some(end) = end.filter(|end| draw.chance(ENDS_SHARE) || must_end(end)) {
             let later = at + ticks(draw.whole(1, 80));
             self.steps.push((later.min(self.end), Planned::Action(end)));
         }
@@ -286,6 +286,12 @@ fn end_of(action: &Action) -> Option<Action> {
         Action::DnsDelay { .. } => Action::DnsDelay { delay: Time::default() },
         _ => return None,
     })
+}
+
+/// Whether the load cannot end before this happened: a client that begins anew meanwhile waits for
+/// names that nobody waits long enough for.
+fn must_end(end: &Action) -> bool {
+    matches!(end, Action::DnsDelay { .. })
 }
 
 fn direction(draw: &mut Draw) -> Direction {

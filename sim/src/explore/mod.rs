@@ -64,8 +64,9 @@ pub fn plan(seed: u64, dir: &Path) -> Plan {
 fn cluster(draw: &mut Draw) -> ClusterPlan {
     let (replicas, write_quorum, read_quorum) = *draw.one_of(&QUORUMS);
     let nodes = replicas.max(draw.whole(1, 6));
-    // Some that hold nothing yet, for a layout to activate.
-    let spare = draw.chance(0.25) && nodes > replicas;
+    // Some that hold nothing yet, for a layout to activate. Where one copy is all there is, a member
+    // that drains may have had it, and never proves that it had not.
+    let spare = draw.chance(0.25) && nodes > replicas && replicas > 1;
     let zones = if nodes >= 3 && draw.chance(0.4) { 3 } else { 1 };
     let active = spare.then(|| draw.whole(replicas, nodes - 1));
     ClusterPlan { nodes, active, replicas, write_quorum, read_quorum, zones }
