@@ -31,8 +31,8 @@ pub(super) struct Options {
 /// A run that did not pass.
 struct Failure {
     verdict: Verdict,
-    /// What was broken first, and how.
-    rule: &'static str,
+    /// What was broken first, without who and how many, and with them.
+    cause: String,
     message: String,
     /// Its scenario.
     file: PathBuf,
@@ -91,17 +91,16 @@ impl Found {
             return;
         }
         let first = run.violations.first();
-        let (rule, message) =
-            first.map_or(("no verdict", String::new()), |it| (it.rule, it.to_string()));
+        let (cause, message) = first.map(|it| (it.cause(), it.to_string())).unwrap_or_default();
         let (verdict, file) = (run.verdict, plan.path.clone());
-        self.failures.insert(seed, Failure { verdict, rule, message, file });
+        self.failures.insert(seed, Failure { verdict, cause, message, file });
     }
 
-    /// How many failed by each rule, with the lowest seed that did.
+    /// How many failed by each cause, with the lowest seed that did.
     fn causes(&self) -> BTreeMap<&str, (usize, u64, &Failure)> {
         let mut causes = BTreeMap::new();
         for (seed, failure) in &self.failures {
-            causes.entry(failure.rule).or_insert((0, *seed, failure)).0 += 1;
+            causes.entry(failure.cause.as_str()).or_insert((0, *seed, failure)).0 += 1;
         }
         causes
     }
@@ -116,8 +115,8 @@ impl Found {
         writeln!(out, "{met} of {all} pairs of them met in a run")?;
         let share = 100.0 * self.worked as f64 / runs as f64;
         writeln!(out, "{share:.0} % of runs acknowledged puts after the first fault")?;
-        for (rule, (runs, seed, Failure { message, file, .. })) in self.causes() {
-            writeln!(out, "{runs} runs failed by {rule}, the first with seed {seed}: {message}")?;
+        for (runs, seed, Failure { message, file, .. }) in self.causes().into_values() {
+            writeln!(out, "{runs} runs failed alike, the first with seed {seed}: {message}")?;
             writeln!(out, "cargo sim run {} --seed {seed}", file.display())?;
         }
         let verdicts = self.failures.values().map(|failure| failure.verdict);

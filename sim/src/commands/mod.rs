@@ -11,6 +11,7 @@ mod log;
 mod output;
 mod recovery;
 mod run;
+mod shrink;
 mod sweep;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -124,6 +126,28 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Make a scenario that fails as small as it gets.
+    ///
+    /// Takes away steps, machines, load and everything else for as long as the run fails for the same
+    /// reason, and writes what is left as a scenario file. Quorums and expectations stay, and a run that
+    /// lost no more disks than the promises allow still does not. Exit code 0 when it is written, 2 when
+    /// the scenario passes with that seed.
+    Shrink {
+        /// The scenario, as for `run`.
+        scenario: PathBuf,
+        /// The seed with which it fails.
+        #[arg(long)]
+        seed: u64,
+        /// Where the file goes; `NAME-shrunk.toml` beside the scenario when not given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// How long it may take: what is left by then is written.
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        within: u64,
+        /// Runs at a time; as many as there are processors when not given.
+        #[arg(long)]
+        jobs: Option<usize>,
+    },
     /// Print how soon peers are used again, with our pool and with a naive one.
     ///
     /// For each scenario: the time from the event to the first success, the calls that
@@ -175,6 +199,9 @@ enum CommandError {
     /// Standard output takes no more.
     #[error("write to standard output: {0}")]
     Output(#[from] std::io::Error),
+    /// What failed when it was tried passes.
+    #[error("{} failed when it was tried, and passes: see `determinism`", .0.display())]
+    Differs(PathBuf),
     /// The other process of a comparison gave nothing to compare.
     #[error("the other process: {0}")]
     OtherProcess(String),
@@ -205,6 +232,10 @@ pub fn main() -> ExitCode {
         Command::Explore { seeds, jobs, dir, keep } => {
             let jobs = jobs_or_all(jobs);
             explore::explore(&explore::Options { seeds, jobs, dir, keep })
+        }
+        Command::Shrink { scenario, seed, out, within, jobs } => {
+            let (within, jobs) = (Duration::from_secs(within), jobs_or_all(jobs));
+            shrink::shrink(&shrink::Options { scenario, seed, out, within, jobs })
         }
         Command::Recovery { paths, seeds, jobs } => {
             recovery::recovery(&paths, seeds, jobs_or_all(jobs))

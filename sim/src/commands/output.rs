@@ -66,6 +66,24 @@ pub(super) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (done, began.elapsed())
 }
 
+/// When somebody who waits has waited long enough, in wall time.
+pub(super) struct Deadline {
+    began: Instant,
+    within: Duration,
+}
+
+impl Deadline {
+    /// So long from now.
+    pub(super) fn new(within: Duration) -> Self {
+        Deadline { began: now(), within }
+    }
+
+    /// Whether it is over.
+    pub(super) fn passed(&self) -> bool {
+        self.began.elapsed() > self.within
+    }
+}
+
 impl Progress {
     /// Nothing done of `total` runs.
     pub(super) fn new(total: usize) -> Self {

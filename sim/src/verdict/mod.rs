@@ -62,6 +62,22 @@ pub struct Violation {
     pub message: String,
 }
 
+impl Violation {
+    /// What was broken and how, without who, which and how many: equal for violations that most likely
+    /// have one reason.
+    pub fn cause(&self) -> String {
+        let mut words: Vec<&str> = vec![self.rule];
+        for word in self.message.split_whitespace() {
+            let varies = |letter: char| letter.is_ascii_digit() || "[]\"".contains(letter);
+            let word = if word.contains(varies) { "…" } else { word };
+            if word != "…" || words.last() != Some(&"…") {
+                words.push(word);
+            }
+        }
+        words.join(" ")
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.at_us / 1_000_000;

@@ -18,7 +18,7 @@ use crate::trace::{
     WriterSample,
 };
 
-use super::{Class, Verdict, deterministic, judge, verdict};
+use super::{Class, Verdict, Violation, deterministic, judge, verdict};
 
 const SECOND: u64 = 1_000_000;
 
@@ -27,6 +27,19 @@ struct Trace {
     records: Vec<Record>,
     at_us: u64,
     ops: u64,
+}
+
+#[test]
+fn causes_are_told_apart_by_what_is_said_and_not_by_who_or_how_many() {
+    let cause = |message: &str| {
+        let message = message.to_owned();
+        Violation { rule: "I5", class: Class::Liveness, at_us: 3, message }.cause()
+    };
+    assert_eq!(cause("n1 still has 2 hints"), "I5 … still has … hints");
+    assert_eq!(cause("n1 still has 2 hints"), cause("n12 still has 310 hints"));
+    assert_ne!(cause("n1 still has 2 hints"), cause("n3:02* is a dirty range still"));
+    let never = |lacking, held| cause(&format!("{lacking} never came to {held}; held by []"));
+    assert_eq!(never("8a0f", "[\"n1\"]"), never("77b1", "[\"n1\", \"n2\"]"));
 }
 
 fn text(names: &[&str]) -> Vec<String> {

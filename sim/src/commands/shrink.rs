@@ -1,0 +1,102 @@
+//! `shrink`: the smallest scenario that fails for the same reason.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::output::{self, Deadline};
+use super::{CommandError, find};
+use crate::runner::{Run, in_parallel, run_once};
+use crate::scenario::Plan;
+use crate::shrink::{Shrunk, shrink as shrink_plan};
+use crate::verdict::Verdict;
+
+/// What `shrink` is asked for.
+pub(super) struct Options {
+    /// The scenario file or its name.
+    pub(super) scenario: PathBuf,
+    /// The seed with which it fails.
+    pub(super) seed: u64,
+    /// Where the file goes that is left; beside the scenario if not given.
+    pub(super) out: Option<PathBuf>,
+    /// How long it may take.
+    pub(super) within: Duration,
+    /// Runs at a time.
+    pub(super) jobs: usize,
+}
+
+/// Makes a scenario smaller for as long as it fails for the same reason, and writes what is left.
+pub(super) fn shrink(options: &Options) -> Result<u8, CommandError> {
+    let Options { seed, jobs, .. } = *options;
+    let plan = find(&options.scenario)?;
+    let whole = run_once(&plan, seed);
+    let Some(first) = whole.violations.first() else {
+        output::note(format_args!("{} passes with seed {seed}", plan.path.display()));
+        output::print_run(&plan, seed, &whole)?;
+        return Ok(super::EXIT_USAGE);
+    };
+    let cause = first.cause();
+    output::note(format_args!("it fails by: {first}"));
+    let deadline = Deadline::new(options.within);
+    let fails = |plans: &[Plan]| {
+        if deadline.passed() {
+            return None;
+        }
+        let indexed: Vec<(usize, &Plan)> = plans.iter().enumerate().collect();
+        let mut verdicts = vec![false; plans.len()];
+        in_parallel(
+            &indexed,
+            jobs,
+            |(_, plan)| run_once(plan, seed).violations.iter().any(|it| it.cause() == cause),
+            |(index, _), failed| {
+                verdicts[*index] = failed;
+                true
+            },
+        );
+        Some(verdicts)
+    };
+    let shrunk = shrink_plan(&plan, jobs, fails, |left| {
+        let Plan { steps, cluster, workload, .. } = left;
+        let (nodes, clients) = (cluster.nodes, workload.clients);
+        output::note(format_args!("{} steps, {nodes} nodes, {clients} clients", steps.len()));
+    });
+    let path = options.out.clone().unwrap_or_else(|| beside(&plan.path));
+    let plan = Plan { path, ..shrunk.plan.clone() };
+    let run = run_once(&plan, seed);
+    write(&options.scenario, seed, &plan, &shrunk, &run)?;
+    if !shrunk.complete {
+        output::note("the time was over: more may be taken away, by `shrink` of what is left");
+    }
+    let (steps, tried) = (plan.steps.len(), shrunk.tried);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}: {steps} steps left, {tried} scenarios tried", plan.path.display())?;
+    drop(out);
+    output::print_run(&plan, seed, &run)?;
+    match run.verdict {
+        Verdict::Pass => Err(CommandError::Differs(plan.path)),
+        _ => Ok(0),
+    }
+}
+
+/// `DIR/NAME-shrunk.toml`.
+fn beside(path: &Path) -> PathBuf {
+    let name = path.file_stem().map_or("scenario".into(), |stem| stem.to_string_lossy());
+    path.with_file_name(format!("{name}-shrunk.toml"))
+}
+
+/// Writes what is left, with what it shows above it.
+fn write(
+    from: &Path,
+    seed: u64,
+    plan: &Plan,
+    shrunk: &Shrunk,
+    run: &Run,
+) -> Result<(), CommandError> {
+    let mut text = format!("# Shrunk from {}. To be run with --seed {seed}.\n", from.display());
+    for violation in run.violations.iter().take(3) {
+        text.extend(violation.to_string().lines().map(|line| format!("# {line}\n")));
+    }
+    text.push_str(&shrunk.text);
+    std::fs::write(&plan.path, text)
+        .map_err(|source| CommandError::Write { path: plan.path.clone(), source })
+}
