@@ -9,15 +9,20 @@
 //! the order in which they were registered. (`Family` of the library is not used: it has the order
 //! of a hash map.)
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeMetric as _, MetricEncoder, NoLabelSet, text,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 
 pub use prometheus_client::encoding::DescriptorEncoder as Encoder;
 pub use prometheus_client::metrics::counter::Counter;
+pub use prometheus_client::metrics::histogram::Histogram;
 pub use prometheus_client::registry::{Registry, Unit};
 
 #[cfg(test)]
@@ -114,6 +119,47 @@ pub fn encode<T>(
     Ok(())
 }
 
+/// Upper bounds of durations, in seconds: two to three a decade, from a write that a fast disk syncs to
+/// a clone of a large repository.
+const DURATIONS: [f64; 18] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 60.0, 600.0,
+];
+
+/// A histogram of how long something takes, in seconds.
+pub fn durations() -> Histogram {
+    Histogram::new(DURATIONS)
+}
+
+/// Histograms of how long something takes, told apart by labels. Cheap to clone; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Durations {
+    by_labels: Arc<Mutex<BTreeMap<Labels, Histogram>>>,
+}
+
+impl Durations {
+    /// The one with these labels, of which the caller sees to it that they are few.
+    pub fn of(&self, labels: Labels) -> Histogram {
+        let mut by_labels = self.by_labels.lock().expect("nothing panics while it looks");
+        by_labels.entry(labels).or_insert_with(durations).clone()
+    }
+
+    /// Registers them. `help` is a sentence without its dot.
+    pub fn register(&self, registry: &mut Registry, name: &'static str, help: &'static str) {
+        let by_labels = self.by_labels.clone();
+        register_encoded(registry, move |encoder| {
+            let (help, kind) = (format!("{help}."), MetricType::Histogram);
+            let unit = Some(&Unit::Seconds);
+            let mut metric = encoder.encode_descriptor(name, &help, unit, kind)?;
+            let by_labels = by_labels.lock().expect("nothing panics while it looks");
+            for (labels, histogram) in by_labels.iter() {
+                histogram.encode(metric.encode_family(labels)?)?;
+            }
+            Ok(())
+        });
+    }
+}
+
 /// Registers readings of what `read` returns, which is called once for all of them whenever
 /// somebody asks.
 pub fn register<T: 'static>(
@@ -173,6 +219,14 @@ impl Samples {
         let encoded = open_metrics(registry);
         let lines = encoded.lines().filter(|line| !line.starts_with('#'));
         Samples(lines.map(|line| parse(line).expect("the text format")).collect())
+    }
+
+    /// The same without the buckets of histograms, which are for whoever computes quantiles of them:
+    /// their counts and sums stay.
+    #[must_use]
+    pub fn without_buckets(mut self) -> Self {
+        self.0.retain(|sample| sample.labels.iter().all(|(label, _)| label != "le"));
+        self
     }
 
     /// What `register` registers has now; for tests and benchmarks, which have no node.

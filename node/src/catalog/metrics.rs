@@ -96,6 +96,9 @@ impl Participant {
             ),
             Metric::gauge("catalog_tokens", "Access tokens", |now| now.tokens as u64),
         ];
+        let help = "How long commands took that came through this node and were agreed on";
+        let commits = self.commits.clone();
+        registry.register_with_unit("catalog_commit", help, Unit::Seconds, commits);
         let participant = self.clone();
         metrics::register(registry, readings, move || Numbers::of(&participant));
     }

@@ -38,9 +38,10 @@ use gitstratum_cluster::membership::LayoutKeeper;
 use gitstratum_cluster::service::Agreement;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{
-    Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError, ReadError,
+    Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError, Proposed, ReadError,
 };
 use gitstratum_core::limits;
+use gitstratum_core::metrics::{Histogram, durations};
 use gitstratum_core::placement::NodeId;
 use gitstratum_host::Disk;
 use gitstratum_proto::v1::catalog_response::Answer as Answered;
@@ -49,6 +50,7 @@ use gitstratum_proto::v1::{
 };
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use author::{Author, Numbers};
 pub use client::{CallError, CatalogClient};
@@ -104,6 +106,8 @@ pub struct Participant {
     numbers: Numbers,
     /// The state of which the text form is being asked for.
     dumped: Mutex<Option<State>>,
+    /// How long commands took to be agreed on.
+    commits: Histogram,
     /// What that asks for, until the node is in the layout.
     joining: OnceLock<Joining>,
     /// It is certain that the directory is no member, and not about to make the group: for others
@@ -154,6 +158,7 @@ impl Participant {
             directory: OnceLock::new(),
             numbers: Numbers::default(),
             dumped: Mutex::default(),
+            commits: durations(),
             joining: OnceLock::new(),
             is_none: false.into(),
         })
@@ -209,13 +214,26 @@ impl Participant {
         let encoded =
             encode_command(command).map_err(|error| Failed::NotDone(error.to_string()))?;
         let group = self.entered(within).await.map_err(Failed::NotDone)?;
-        let proposed =
-            group.propose(encoded.into(), within).await.map_err(|error| match error {
-                ProposeError::NotDone(reason) => Failed::NotDone(reason),
-                ProposeError::Unknown(reason) => Failed::Unknown(reason),
-            })?;
+        let proposed = self.proposed(&group, encoded.into(), within).await;
+        let proposed = proposed.map_err(|error| match error {
+            ProposeError::NotDone(reason) => Failed::NotDone(reason),
+            ProposeError::Unknown(reason) => Failed::Unknown(reason),
+        })?;
         // An answer that cannot be read is none, and the command was done.
         decode_reply(&proposed.reply).map_err(|error| Failed::Unknown(error.to_string()))
+    }
+
+    /// Has the group agree on a command, and counts how long that took.
+    async fn proposed(
+        &self,
+        group: &Group<Catalog>,
+        command: Bytes,
+        within: Duration,
+    ) -> Result<Proposed, ProposeError> {
+        let began = Instant::now();
+        let proposed = group.propose(command, within).await?;
+        self.commits.observe(began.elapsed().as_secs_f64());
+        Ok(proposed)
     }
 
     /// Takes part until it is dropped, or cannot go on. `rng` seeds the engine.
@@ -413,7 +431,7 @@ impl Participant {
             Some(catalog_request::Request::Command(command)) => {
                 // What is agreed on has to be understood by all.
                 decode_command(&command).map_err(|error| invalid(&error))?;
-                let proposed = group.propose(command, within).await;
+                let proposed = self.proposed(&group, command, within).await;
                 proposed.map(|proposed| proposed.reply.into()).map_err(|error| match error {
                     ProposeError::NotDone(reason) => failure(NotDone, reason),
                     ProposeError::Unknown(reason) => failure(Unknown, reason),

@@ -358,7 +358,7 @@ impl Node for NodeService {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             software_version: self.software_version.to_owned(),
             store: Some(store_to_wire(self.scrubbed.condition())),
-            metrics: Some(metrics_to_wire(&Samples::of(&self.metrics))),
+            metrics: Some(metrics_to_wire(&Samples::of(&self.metrics).without_buckets())),
             hints: Some(hints_to_wire(&self.hints.lists())),
             peers: self.peers.status(),
             pool: Some(pool_to_wire(&self.connections.numbers())),

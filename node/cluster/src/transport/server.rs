@@ -328,7 +328,13 @@ impl Client {
             }
         };
         requests.update(|counts| counts.attempted += 1);
-        let in_flight = InFlight { requests: requests.clone(), succeeded: false, _held: held };
+        let in_flight = InFlight {
+            requests: requests.clone(),
+            succeeded: false,
+            began: Instant::now(),
+            method: permissions::method(request.uri().path()),
+            _held: held,
+        };
         if let Err(denied) = self.permitted(&request) {
             if !self.is_refused {
                 requests.handshakes.denied(source, denied.message());

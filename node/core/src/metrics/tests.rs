@@ -29,6 +29,40 @@ fn what_was_registered_is_read_in_its_order() {
 }
 
 #[test]
+fn durations_are_counted_below_each_bound_by_their_labels() {
+    let mut registry = registry();
+    let requests = Durations::default();
+    requests.register(&mut registry, "request", "How long requests took");
+    let flush = durations();
+    registry.register_with_unit("flush", "How long flushes took", Unit::Seconds, flush.clone());
+    requests.of(vec![("request", "Put".to_owned())]).observe(0.003);
+    requests.of(vec![("request", "Put".to_owned())]).observe(4.0);
+    requests.of(vec![("request", "Get".to_owned())]).observe(0.2);
+    flush.observe(0.0005);
+    let read = Samples::of(&registry);
+    assert_eq!(read.clone().without_buckets().0.len(), 2 * 3, "a count and a sum of each");
+    let read = read.0;
+    let of = |name: &str, labels: &[(&str, &str)]| {
+        let mut named = read.iter().filter(|sample| sample.name == name);
+        let same = |sample: &&Sample| {
+            let mut pairs = labels.iter();
+            sample.labels.len() == labels.len()
+                && pairs.all(|(name, value)| {
+                    sample.labels.contains(&((*name).to_owned(), (*value).to_owned()))
+                })
+        };
+        named.find(same).map(|sample| sample.value)
+    };
+    let put = ("request", "Put");
+    assert_eq!(of("gitstratum_request_seconds_count", &[put]), Some(2.0));
+    assert_eq!(of("gitstratum_request_seconds_sum", &[put]), Some(4.003));
+    let below = |bound| of("gitstratum_request_seconds_bucket", &[put, ("le", bound)]);
+    assert_eq!((below("0.0025"), below("0.005"), below("5.0")), (Some(0.0), Some(1.0), Some(2.0)));
+    assert_eq!(of("gitstratum_request_seconds_count", &[("request", "Get")]), Some(1.0));
+    assert_eq!(of("gitstratum_flush_seconds_bucket", &[("le", "0.0005")]), Some(1.0));
+}
+
+#[test]
 fn labels_tell_readings_of_one_name_apart_whatever_is_in_them() {
     let odd = "a\"} b{c=\"1\\,\nd";
     let mut registry = registry();

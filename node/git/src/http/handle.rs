@@ -97,8 +97,9 @@ impl GitServer {
         asked: Asked,
         body: Incoming,
         session: Session,
-        in_flight: InFlight,
+        mut in_flight: InFlight,
     ) -> Response<Body> {
+        in_flight.asks(asked.endpoint);
         let (output, mut parts) = Output::channel();
         let Asked { endpoint, version, encoding, repository } = asked;
         let (service, request_id) = (endpoint.service(), session.id.clone());

@@ -3,16 +3,19 @@
 use std::sync::{Arc, Mutex};
 
 use gitstratum_core::limits;
-use gitstratum_core::metrics::{self, Reading, Registry, Unit};
+use gitstratum_core::metrics::{self, Durations, Reading, Registry, Unit};
 use gitstratum_core::seldom::Seldom;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
+use super::route::Endpoint;
 use crate::protocol::Service;
 
 /// Requests and connections of a server.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     counts: Mutex<Counts>,
+    durations: Durations,
     /// Refusals for want of room, of which the log tells once in a while.
     refusals: Seldom,
 }
@@ -100,6 +103,8 @@ impl Requests {
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         let requests = self.clone();
         metrics::register(registry, Counts::readings(), move || requests.read());
+        let help = "From the headers of a Git client's request to the end of its answer";
+        self.durations.register(registry, "git_request", help);
     }
 
     pub fn read(&self) -> Counts {
@@ -136,7 +141,13 @@ impl Requests {
     /// Counts a request while the value lives, and then how it ended.
     pub fn begin(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> InFlight {
         self.update(|counts| counts.attempted += 1);
-        InFlight { requests: self.clone(), outcome: Outcome::Failed, _permit: permit }
+        InFlight {
+            requests: self.clone(),
+            outcome: Outcome::Failed,
+            began: Instant::now(),
+            asked: None,
+            _permit: permit,
+        }
     }
 
     /// Counts an exchange.
@@ -183,10 +194,22 @@ pub(super) enum Outcome {
 pub(super) struct InFlight {
     requests: Arc<Requests>,
     pub outcome: Outcome,
+    began: Instant,
+    /// What for, once that is known.
+    asked: Option<&'static str>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl InFlight {
+    /// Says what it is for.
+    pub fn asks(&mut self, endpoint: Endpoint) {
+        self.asked = Some(match endpoint {
+            Endpoint::Advertisement(_) => "refs",
+            Endpoint::Exchange(Service::UploadPack) => "fetch",
+            Endpoint::Exchange(Service::ReceivePack) => "push",
+        });
+    }
+
     /// Where it is counted.
     pub fn requests(&self) -> &Arc<Requests> {
         &self.requests
@@ -200,5 +223,13 @@ impl Drop for InFlight {
             Outcome::Rejected => counts.rejected += 1,
             Outcome::Failed => counts.failed += 1,
         });
+        let Some(asked) = self.asked else { return };
+        let result = match self.outcome {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Rejected => "rejected",
+            Outcome::Failed => "failed",
+        };
+        let labels = vec![("request", asked.to_owned()), ("result", result.to_owned())];
+        self.requests.durations.of(labels).observe(self.began.elapsed().as_secs_f64());
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Mutex;
 
-use gitstratum_core::metrics::{Counter, Registry, Unit};
+use gitstratum_core::metrics::{self, Counter, Histogram, Registry, Unit};
 use gitstratum_core::replica::StoreError;
 use gitstratum_core::seldom::Seldom;
 use gitstratum_host::Disk;
@@ -28,6 +28,7 @@ pub(crate) struct Health {
     refusals: Seldom,
     syncs: Counter,
     written: Counter,
+    flushes: Histogram,
 }
 
 impl Health {
@@ -41,6 +42,7 @@ impl Health {
             refusals: Seldom::default(),
             syncs: Counter::default(),
             written: Counter::default(),
+            flushes: metrics::durations(),
         }
     }
 
@@ -145,6 +147,11 @@ impl Health {
         }
     }
 
+    /// Counts a flush of the log that began then and is over.
+    pub(crate) fn count_flush(&self, began: Instant) {
+        self.flushes.observe(began.elapsed().as_secs_f64());
+    }
+
     /// Registers the counts of what was written.
     pub(crate) fn register(&self, registry: &mut Registry) {
         let help = "Calls of fdatasync since the store was opened";
@@ -152,6 +159,8 @@ impl Health {
         let help = "Bytes given to the disk since the store was opened";
         let written = self.written.clone();
         registry.register_with_unit("store_written", help, Unit::Bytes, written);
+        let help = "How long records took to be durable once they were given to the disk";
+        registry.register_with_unit("store_flush", help, Unit::Seconds, self.flushes.clone());
     }
 
     /// Why puts are refused for want of room, if they are.

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use gitstratum_core::limits::ANSWER_PART_BYTES_MAX;
 use http::{HeaderMap, Response};
 use http_body::Frame;
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -29,6 +30,9 @@ const WHOLE_BYTES_MAX: usize = 64 << 10;
 pub(super) struct InFlight {
     pub(super) requests: Arc<Requests>,
     pub(super) succeeded: bool,
+    pub(super) began: Instant,
+    /// Of requests that are known.
+    pub(super) method: Option<&'static str>,
     pub(super) _held: Vec<Held>,
 }
 
@@ -38,6 +42,9 @@ impl Drop for InFlight {
             true => counts.succeeded += 1,
             false => counts.failed += 1,
         });
+        if let Some(method) = self.method {
+            self.requests.took(method, self.succeeded, self.began.elapsed());
+        }
     }
 }
 

@@ -4,9 +4,10 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use gitstratum_core::limits;
-use gitstratum_core::metrics::{self, Counter, Labels, Reading, Registry};
+use gitstratum_core::metrics::{self, Counter, Durations, Labels, Reading, Registry};
 use gitstratum_core::seldom::Seldom;
 
 use super::handshakes::Handshakes;
@@ -109,6 +110,7 @@ impl Bound {
 pub struct Requests {
     counts: Mutex<Counts>,
     bounds: [Reached; Bound::ALL.len()],
+    durations: Durations,
     pub(super) handshakes: Handshakes,
 }
 
@@ -166,10 +168,19 @@ impl Counts {
 }
 
 impl Requests {
+    /// Counts how long a request took that ended so.
+    pub(super) fn took(&self, method: &'static str, succeeded: bool, duration: Duration) {
+        let result = if succeeded { "succeeded" } else { "failed" };
+        let labels = vec![("request", method.to_owned()), ("result", result.to_owned())];
+        self.durations.of(labels).observe(duration.as_secs_f64());
+    }
+
     /// Registers them; they are read at once, so that they add up.
     pub fn register(self: &Arc<Self>, registry: &mut Registry) {
         let requests = self.clone();
         metrics::register(registry, Counts::readings(), move || requests.read());
+        let help = "From the headers of a request to the end of its answer";
+        self.durations.register(registry, "server_request", help);
         let requests = self.clone();
         let help = "What a bound of the server refused or ended";
         let reached = [Reading::counter("server_bounds_reached", help, |count: &u64| *count)];

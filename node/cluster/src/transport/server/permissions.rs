@@ -35,6 +35,12 @@ const METHODS: [(&str, May); 17] = [
     ("Catalog", May::Everyone),
 ];
 
+/// The method of this path, if there is such a one.
+pub(super) fn method(path: &str) -> Option<&'static str> {
+    let asked = path.rsplit('/').next().unwrap_or_default();
+    METHODS.iter().map(|(name, _)| *name).find(|name| *name == asked)
+}
+
 /// Whether the holder of a certificate may call the method of this path; `is_repair` where the
 /// request says that it is part of it, which is the business of nodes, too.
 ///

@@ -103,6 +103,7 @@ struct Committer {
 /// Groups on their way to the medium.
 struct Flight {
     groups: Vec<Group>,
+    began: Instant,
     syncing: Pin<Box<dyn Future<Output = std::io::Result<()>> + Send + Sync>>,
 }
 
@@ -216,11 +217,14 @@ impl Committer {
             return Ok(Written::Ahead);
         }
         let place = [start, group.end, file_len];
+        let began = Instant::now();
         let file_len = match append(&self.shared.options, &file, place, buffers).await {
             Ok(file_len) => file_len,
             Err(error) => return Err(self.undo(error).await),
         };
-        if !always {
+        if always {
+            self.shared.health.count_flush(began);
+        } else {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
         let zeros = file_len.saturating_sub(place[2].max(group.end));
@@ -243,15 +247,17 @@ impl Committer {
         }
         let groups = std::mem::take(&mut self.staged);
         let (_, file, ..) = self.active();
-        self.flight = Some(Flight { groups, syncing: Box::pin(file.begin_sync_data()) });
+        let (began, syncing) = (Instant::now(), Box::pin(file.begin_sync_data()));
+        self.flight = Some(Flight { groups, began, syncing });
     }
 
     /// Answers the groups whose flush ended so, and sees to that of what came meanwhile.
     async fn land(&mut self, synced: std::io::Result<()>) {
-        let Flight { groups, .. } = self.flight.take().expect("it has just landed");
+        let Flight { groups, began, .. } = self.flight.take().expect("it has just landed");
         if let Err(error) = synced {
             return self.refuse(groups, error).await;
         }
+        self.shared.health.count_flush(began);
         // A long flush is begun before anybody is answered.
         self.depart();
         self.landed(groups);
@@ -260,8 +266,12 @@ impl Committer {
             // for as long as they come, and none would be written over zeros.
             let groups = std::mem::take(&mut self.staged);
             let (_, file, ..) = self.active();
+            let began = Instant::now();
             match file.sync_data().await {
-                Ok(()) => self.landed(groups),
+                Ok(()) => {
+                    self.shared.health.count_flush(began);
+                    self.landed(groups);
+                }
                 Err(error) => self.refuse(groups, error).await,
             }
         }
@@ -296,11 +306,13 @@ impl Committer {
         let active =
             self.shared.view().active.as_ref().map(|active| (active.id, active.file.clone()));
         let Some((id, file)) = active else { return Ok(()) };
+        let began = Instant::now();
         let synced = file.sync_data().await;
         // Even when the disk is full: what a failed sync lost, a second one does not find.
         synced.map_err(|error| {
             self.shared.health.fail(format!("sync {}: {error}", segment_path(id)))
         })?;
+        self.shared.health.count_flush(began);
         self.shared.health.count_write(0, 1);
         Ok(())
     }
