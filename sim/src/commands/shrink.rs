@@ -55,10 +55,9 @@ pub(super) fn shrink(options: &Options) -> Result<u8, CommandError> {
         );
         Some(verdicts)
     };
-    let shrunk = shrink_plan(&plan, jobs, fails, |left| {
-        let Plan { steps, cluster, workload, .. } = left;
-        let (nodes, clients) = (cluster.nodes, workload.clients);
-        output::note(format_args!("{} steps, {nodes} nodes, {clients} clients", steps.len()));
+    let shrunk = shrink_plan(&plan, jobs, fails, |left, fields| {
+        let (steps, nodes) = (left.steps.len(), left.cluster.nodes);
+        output::note(format_args!("steps: {steps}, nodes: {nodes}, fields: {fields}"));
     });
     let path = options.out.clone().unwrap_or_else(|| beside(&plan.path));
     let plan = Plan { path, ..shrunk.plan.clone() };
@@ -69,7 +68,7 @@ pub(super) fn shrink(options: &Options) -> Result<u8, CommandError> {
     }
     let (steps, tried) = (plan.steps.len(), shrunk.tried);
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}: {steps} steps left, {tried} scenarios tried", plan.path.display())?;
+    writeln!(out, "{}: steps left: {steps}, scenarios tried: {tried}", plan.path.display())?;
     drop(out);
     output::print_run(&plan, seed, &run)?;
     match run.verdict {

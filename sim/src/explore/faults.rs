@@ -96,6 +96,8 @@ struct Schedule {
     end: Duration,
     /// Disks that may yet be lost.
     disks: usize,
+    /// How much slower disks may become.
+    factors: [u32; 3],
     steps: Vec<(Duration, Planned)>,
 }
 
@@ -114,6 +116,9 @@ impl Schedule {
             layout: first_layout(&plan.cluster, 1).expect("a drawn cluster makes a layout"),
             end: *plan.workload.duration,
             disks: minority.min(plan.cluster.write_quorum - 1),
+            // A put may wait for half a dozen syncs, where a segment ends. A disk on which that takes
+            // longer than anybody waits answers nobody, and that is a stall.
+            factors: if plan.disk.spike_share > 0.0 { [2, 3, 4] } else { [10, 30, 60] },
             steps: Vec::new(),
         }
     }
@@ -159,7 +164,7 @@ impl Schedule {
                 Action::Link { nodes, from, direction: direction(draw), latency, loss }
             }
             Kind::Slow => {
-                Action::Slow { nodes: self.some(draw), factor: *draw.one_of(&[10, 50, 200]) }
+                Action::Slow { nodes: self.some(draw), factor: *draw.one_of(&self.factors) }
             }
             Kind::Stall => {
                 let all = [DiskOperations::Reads, DiskOperations::Writes, DiskOperations::Syncs];

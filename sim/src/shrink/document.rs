@@ -35,6 +35,16 @@ impl Document {
         self.0.iter().filter_map(|(name, value)| Some((name, value.as_table()?)))
     }
 
+    /// How many fields it has.
+    pub(super) fn fields(&self) -> usize {
+        let fields = |value: &Value| match value {
+            Value::Table(table) => table.len(),
+            Value::Array(steps) => steps.iter().filter_map(Value::as_table).map(Table::len).sum(),
+            _ => 1,
+        };
+        self.0.values().map(fields).sum()
+    }
+
     /// The same without these steps.
     pub(super) fn without_steps(&self, taken: std::ops::Range<usize>) -> Self {
         self.changed(|table| {

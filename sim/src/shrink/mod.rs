@@ -33,12 +33,13 @@ pub struct Shrunk {
 
 /// Makes a scenario that fails as small as it gets. `fails` says of each of several scenarios, which
 /// it may run at the same time, whether it fails for the same reason, or `None` when the time is over;
-/// it is given `at_once` of them, or fewer. `progress` is shown what is left whenever that becomes less.
+/// it is given `at_once` of them, or fewer. `progress` is shown what is left, and in how many fields,
+/// whenever that becomes less.
 pub fn shrink(
     plan: &Plan,
     at_once: usize,
     mut fails: impl FnMut(&[Plan]) -> Option<Vec<bool>>,
-    mut progress: impl FnMut(&Plan),
+    mut progress: impl FnMut(&Plan, usize),
 ) -> Shrunk {
     let budget = Budget::of(plan);
     let mut left = Document::of(plan);
@@ -69,7 +70,7 @@ pub fn shrink(
                     left = document;
                     // In its place is what came after it.
                     next = place;
-                    progress(&plan);
+                    progress(&plan, left.fields());
                 }
             }
         }

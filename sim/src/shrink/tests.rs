@@ -13,7 +13,7 @@ fn drawn() -> Plan {
 }
 
 fn shrink_by(plan: &Plan, fails: impl Fn(&Plan) -> bool) -> Shrunk {
-    shrink(plan, 2, |plans| Some(plans.iter().map(&fails).collect()), |_| {})
+    shrink(plan, 2, |plans| Some(plans.iter().map(&fails).collect()), |_, _| {})
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn when_the_time_is_over_what_was_reached_is_given() {
         left -= 1;
         (left > 0).then(|| plans.iter().map(|plan| !plan.steps.is_empty()).collect())
     };
-    let shrunk = shrink(&plan, 1, in_time, |_| {});
+    let shrunk = shrink(&plan, 1, in_time, |_, _| {});
     assert!(!shrunk.complete && shrunk.tried == 9);
     assert!(!shrunk.plan.steps.is_empty() && shrunk.plan.steps.len() < plan.steps.len());
 }
