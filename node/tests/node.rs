@@ -210,6 +210,7 @@ const METRICS_WITH_LABELS: &[&str] = &[
     "gitstratum_peer_round_trip_seconds",
     "gitstratum_ready",
     "gitstratum_server_handshakes_total",
+    "gitstratum_server_requests_denied_total",
     "gitstratum_server_bounds_reached_total",
     "gitstratum_pool_requests_in_flight",
     "gitstratum_pool_waiters",

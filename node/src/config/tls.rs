@@ -9,7 +9,7 @@ use gitstratum_core::placement::NodeId;
 use gitstratum_host::tls::MutualFiles;
 use serde::{Deserialize, Serialize};
 
-use super::read;
+use super::{CommandTokens, read};
 
 /// How a node secures the address at which nodes and commands reach it, and its way to other nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,12 +73,20 @@ impl TlsConfig {
     }
 
     /// What whoever starts a node should know that listens at this address.
-    pub(crate) fn warning(&self, listen: SocketAddr) -> Option<&'static str> {
+    pub(crate) fn warning(
+        &self,
+        listen: SocketAddr,
+        tokens: CommandTokens,
+    ) -> Option<&'static str> {
         if listen.ip().to_canonical().is_loopback() {
             return None;
         }
         match (self.files(), self.mode) {
             (Some(_), TlsMode::Required) => None,
+            (Some(_), TlsMode::Accepted) if tokens == CommandTokens::Required => Some(
+                "access tokens may come to this address as plain text, readable by everybody on the way: \
+                 set mode = \"required\" under [tls] when all nodes and commands speak TLS",
+            ),
             (Some(_), TlsMode::Accepted) => Some(
                 "whoever reaches this address without TLS may still do everything: set mode = \
                  \"required\" under [tls] when all nodes and commands have certificates",

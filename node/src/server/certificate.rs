@@ -16,12 +16,13 @@ use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
 use gitstratum_core::placement::NodeId;
 use gitstratum_git::http::PROTOCOLS;
 use gitstratum_host::tls::{
-    Acceptor, Connector, Identity, IdentityError, IdentityFile, Mutual, MutualFiles, Validity,
+    Acceptor, ClientCertificates, Connector, Identity, IdentityError, IdentityFile, Mutual,
+    MutualFiles, Validity,
 };
 use gitstratum_host::unix_time_ms;
 use tokio::time::Instant;
 
-use crate::config::{HttpConfig, TlsConfig, TlsMode};
+use crate::config::{Config, HttpConfig, TlsMode};
 
 /// How often it is said that a certificate is about to expire.
 const EXPIRY_SAID_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -43,7 +44,13 @@ enum Purpose {
     /// To Git clients.
     Git { certificate: PathBuf, key: PathBuf },
     /// To other nodes and to commands, which show theirs.
-    Cluster { files: MutualFiles, node: NodeId, mode: TlsMode, connector: Connector },
+    Cluster {
+        files: MutualFiles,
+        node: NodeId,
+        mode: TlsMode,
+        clients: ClientCertificates,
+        connector: Connector,
+    },
 }
 
 impl Purpose {
@@ -102,17 +109,16 @@ impl Certificate {
     ///
     /// # Errors
     /// [`IdentityError`], also where it is another's.
-    pub(super) async fn for_cluster(
-        config: &TlsConfig,
-        node: &NodeId,
-    ) -> Result<Option<Self>, IdentityError> {
-        let Some(files) = config.files() else { return Ok(None) };
+    pub(super) async fn for_cluster(config: &Config) -> Result<Option<Self>, IdentityError> {
+        let Some(files) = config.tls.files() else { return Ok(None) };
+        let (node, clients) = (&config.node_id, config.access.client_certificates());
         let stamped = [&files.certificate, &files.key, &files.authority].map(|file| stamp(file));
-        let Mutual { identity, trust } = read_mutual(&files, node).await?;
+        let Mutual { identity, trust } = read_mutual(&files, clients, node).await?;
         let purpose = Purpose::Cluster {
             files,
             node: node.clone(),
-            mode: config.mode,
+            mode: config.tls.mode,
+            clients,
             connector: Connector::new(trust),
         };
         let (acceptor, read) = (Acceptor::new(identity), stamped.into());
@@ -183,8 +189,8 @@ impl Certificate {
             Purpose::Git { certificate, key } => {
                 self.acceptor.replace(Identity::read(certificate, key, &PROTOCOLS).await?);
             }
-            Purpose::Cluster { files, node, connector, .. } => {
-                let Mutual { identity, trust } = read_mutual(files, node).await?;
+            Purpose::Cluster { files, node, clients, connector, .. } => {
+                let Mutual { identity, trust } = read_mutual(files, *clients, node).await?;
                 self.acceptor.replace(identity);
                 connector.replace(trust);
             }
@@ -259,8 +265,12 @@ pub(super) async fn follow(certificate: Option<Certificate>) -> Infallible {
     }
 }
 
-async fn read_mutual(files: &MutualFiles, node: &NodeId) -> Result<Mutual, IdentityError> {
-    let mutual = Mutual::read(files, &transport::PROTOCOLS).await?;
+async fn read_mutual(
+    files: &MutualFiles,
+    clients: ClientCertificates,
+    node: &NodeId,
+) -> Result<Mutual, IdentityError> {
+    let mutual = Mutual::read(files, clients, &transport::PROTOCOLS).await?;
     let problem = match Holder::of(mutual.identity.names()) {
         Ok(Holder::Node(holder)) if holder == *node => return Ok(mutual),
         Ok(holder) => format!("it is the certificate of {holder}, and this is node {node}"),

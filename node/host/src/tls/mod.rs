@@ -47,6 +47,15 @@ pub struct MutualFiles {
     pub authority: PathBuf,
 }
 
+/// Whether those who come have to show certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They have to: without one there is no handshake.
+    Required,
+    /// They may: who shows none is known to be nobody, and one that is shown has to be good.
+    Optional,
+}
+
 /// Why there is no identity.
 #[derive(Debug)]
 pub struct IdentityError {

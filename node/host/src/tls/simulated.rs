@@ -11,7 +11,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{ConnectError, HandshakeError, IdentityError, IdentityFile, MutualFiles, Validity};
+use super::{
+    ClientCertificates, ConnectError, HandshakeError, IdentityError, IdentityFile, MutualFiles,
+    Validity,
+};
 
 fn refused<T>(path: &Path) -> Result<T, IdentityError> {
     Err(IdentityError {
@@ -82,7 +85,11 @@ impl Mutual {
     ///
     /// # Errors
     /// Always.
-    pub async fn read(files: &MutualFiles, _: &[&str]) -> Result<Self, IdentityError> {
+    pub async fn read(
+        files: &MutualFiles,
+        _: ClientCertificates,
+        _: &[&str],
+    ) -> Result<Self, IdentityError> {
         refused(&files.certificate)
     }
 }
@@ -151,7 +158,7 @@ impl<S> TlsStream<S> {
     }
 
     /// The DNS names of the other side's certificate.
-    pub fn peer_names(&self) -> Vec<String> {
+    pub fn peer_names(&self) -> Option<Vec<String>> {
         match self.0 {}
     }
 

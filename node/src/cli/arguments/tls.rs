@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// The files of mutual TLS: all of them, or none.
+/// The files of mutual TLS: all of them, or none; or the authority's alone, where there is an access
+/// token.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "TLS, where the nodes have it")]
 pub struct TlsArguments {

@@ -34,8 +34,8 @@ pub enum Entrance {
 
 /// What came of a connection's beginning.
 pub(super) enum Entered {
-    /// TLS, with the holder of a certificate.
-    Tls(Box<TlsStream<Stream>>, Holder),
+    /// TLS, with the holder of a certificate, or with somebody who shows none.
+    Tls(Box<TlsStream<Stream>>, Option<Holder>),
     /// No TLS.
     Plain(Begun<Stream>),
 }
@@ -94,8 +94,6 @@ impl Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Handshakes {
     outcomes: [Tally; Outcome::ALL.len()],
-    /// Requests that their callers may not make.
-    denied: Seldom,
 }
 
 #[derive(Debug, Default)]
@@ -126,13 +124,6 @@ impl Handshakes {
         }
     }
 
-    /// Says now and then that a request was refused which its caller may not make.
-    pub(super) fn denied(&self, address: IpAddr, reason: &str) {
-        if let Some(count) = self.denied.count() {
-            tracing::warn!(count, %address, reason, "requests were refused that are not allowed");
-        }
-    }
-
     /// Registers what `of` gives.
     pub(super) fn register<T: Send + Sync + 'static>(
         registry: &mut Registry,
@@ -160,7 +151,8 @@ impl Handshakes {
     ) -> Option<Entered> {
         let error = match acceptor.accept(stream).await {
             Ok(stream) => {
-                return match Holder::of(&stream.peer_names()) {
+                let names = stream.peer_names();
+                return match names.map(|names| Holder::of(&names)).transpose() {
                     Ok(holder) => {
                         self.count(Outcome::Done);
                         Some(Entered::Tls(Box::new(stream), holder))

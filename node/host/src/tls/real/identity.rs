@@ -18,7 +18,7 @@ use rustls::{
 };
 use tokio_rustls::rustls;
 
-use super::super::{IdentityError, IdentityFile, MutualFiles, Validity};
+use super::super::{ClientCertificates, IdentityError, IdentityFile, MutualFiles, Validity};
 use super::files::{Own, authorities, wrong_file};
 use super::problem::described;
 
@@ -120,18 +120,26 @@ pub struct Mutual {
 }
 
 impl Mutual {
-    /// Reads it, for those who speak these protocols. A certificate that its own authority would not
+    /// Reads it, for those who speak these protocols, and who may have to show certificates. A certificate that its own authority would not
     /// be known by is refused here, and not one that has expired: clocks and files change.
     ///
     /// # Errors
     /// [`IdentityError`].
-    pub async fn read(files: &MutualFiles, protocols: &[&str]) -> Result<Self, IdentityError> {
+    pub async fn read(
+        files: &MutualFiles,
+        clients: ClientCertificates,
+        protocols: &[&str],
+    ) -> Result<Self, IdentityError> {
         let (files, protocols) = (files.clone(), of(protocols));
-        blocking(move || read_mutual(&files, protocols)).await
+        blocking(move || read_mutual(&files, clients, protocols)).await
     }
 }
 
-fn read_mutual(files: &MutualFiles, protocols: Vec<Vec<u8>>) -> Result<Mutual, IdentityError> {
+fn read_mutual(
+    files: &MutualFiles,
+    clients: ClientCertificates,
+    protocols: Vec<Vec<u8>>,
+) -> Result<Mutual, IdentityError> {
     let MutualFiles { certificate, key, authority } = files;
     let roots = authorities(authority)?;
     let own = Own::read(certificate, key)?;
@@ -139,7 +147,12 @@ fn read_mutual(files: &MutualFiles, protocols: Vec<Vec<u8>>) -> Result<Mutual, I
     checked.map_err(|problem| unusable(certificate, authority, &problem))?;
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider())
         // Whoever only reaches the port is not to learn what the authority is called.
-        .clear_root_hint_subjects()
+        .clear_root_hint_subjects();
+    let verifier = match clients {
+        ClientCertificates::Required => verifier,
+        ClientCertificates::Optional => verifier.allow_unauthenticated(),
+    };
+    let verifier = verifier
         .build()
         .map_err(|error| wrong_file(IdentityFile::Authority, authority, error.to_string()))?;
     let builder = ServerConfig::builder_with_provider(provider())

@@ -36,11 +36,11 @@ impl<S> TlsStream<S> {
         self.stream.get_ref().get_ref().1.alpn_protocol()
     }
 
-    /// The DNS names that the certificate of the other side is for, which was taken; none where it
-    /// was not asked for one.
-    pub fn peer_names(&self) -> Vec<String> {
+    /// The DNS names that the certificate of the other side is for, which was taken; nothing where it
+    /// shows none.
+    pub fn peer_names(&self) -> Option<Vec<String>> {
         let certificates = self.stream.get_ref().get_ref().1.peer_certificates();
-        certificates.and_then(<[_]>::first).map_or_else(Vec::new, |first| dns_names(first))
+        certificates.and_then(<[_]>::first).map(|first| dns_names(first))
     }
 
     /// Whether the other side has said anything after the handshake, also once the stream is gone.

@@ -8,8 +8,8 @@ use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::super::{
-    Acceptor, CertificateProblem, ConnectError, Connector, HandshakeError, IdentityFile, Mutual,
-    MutualFiles, Refusal, TlsStream, Trust,
+    Acceptor, CertificateProblem, ClientCertificates, ConnectError, Connector, HandshakeError,
+    IdentityFile, Mutual, MutualFiles, Refusal, TlsStream, Trust,
 };
 use super::Authority;
 
@@ -53,7 +53,7 @@ const BOTH: [ExtendedKeyUsagePurpose; 2] =
     [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
 
 async fn mutual(files: &MutualFiles) -> Mutual {
-    Mutual::read(files, &PROTOCOLS).await.unwrap()
+    Mutual::read(files, ClientCertificates::Required, &PROTOCOLS).await.unwrap()
 }
 
 type Ends = (
@@ -85,13 +85,32 @@ async fn each_side_learns_for_whom_the_certificate_of_the_other_is() {
     for name in [Some("a.example"), None] {
         let (connected, accepted) = shake(&server, &client.trust, name).await;
         let (mut connected, accepted) = (connected.unwrap(), accepted.unwrap());
-        assert_eq!(connected.peer_names(), ["a.example"]);
-        assert_eq!(accepted.peer_names(), ["b.example"]);
+        assert_eq!(connected.peer_names().unwrap(), ["a.example"]);
+        assert_eq!(accepted.peer_names().unwrap(), ["b.example"]);
         assert_eq!(connected.protocol(), Some(&b"h2"[..]));
         let mut said = [0; 7];
         connected.read_exact(&mut said).await.unwrap();
         assert_eq!(&said, b"welcome", "what told that we are taken is not lost");
     }
+}
+
+#[tokio::test]
+async fn where_certificates_are_optional_one_that_is_shown_has_to_be_good() {
+    let (ours, others) = (Authority::new("ours"), Authority::new("others"));
+    let files = ours.mutual("a.example", When::Now, &BOTH);
+    let server = Mutual::read(&files, ClientCertificates::Optional, &PROTOCOLS).await.unwrap();
+    let nobody = Trust::read(&files.authority, None, &PROTOCOLS).await.unwrap();
+    let (connected, accepted) = shake(&server, &nobody, Some("a.example")).await;
+    assert!(connected.is_ok() && accepted.unwrap().peer_names().is_none());
+    let client = mutual(&ours.mutual("b.example", When::Now, &BOTH)).await.trust;
+    let (_, accepted) = shake(&server, &client, None).await;
+    assert_eq!(accepted.unwrap().peer_names().unwrap(), ["b.example"]);
+    // One that its own authority knows, and ours does not.
+    let foreign = others.mutual("c.example", When::Now, &BOTH);
+    fs::write(&foreign.authority, [others.pem.as_str(), &ours.pem].concat()).unwrap();
+    let (_, accepted) = shake(&server, &mutual(&foreign).await.trust, None).await;
+    let Err(HandshakeError::Certificate(problem)) = accepted else { panic!("{accepted:?}") };
+    assert_eq!(problem, CertificateProblem::UnknownAuthority);
 }
 
 #[tokio::test]
@@ -203,7 +222,10 @@ async fn files_that_cannot_be_ones_own_are_refused_by_name() {
         (key(&good), IdentityFile::Key, "it is not the key of the certificate in"),
         (client_only, IdentityFile::Certificate, "made for another purpose"),
     ] {
-        let error = Mutual::read(&files, &PROTOCOLS).await.map(drop).unwrap_err();
+        let error = Mutual::read(&files, ClientCertificates::Required, &PROTOCOLS)
+            .await
+            .map(drop)
+            .unwrap_err();
         assert!(error.file == file && error.to_string().contains(words), "{error}");
     }
     // Time is for others to judge.
