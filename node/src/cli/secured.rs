@@ -33,13 +33,16 @@ impl ClientArguments {
 impl TlsArguments {
     /// Those of this configuration, where no argument names one.
     pub(super) fn or(self, files: Option<MutualFiles>) -> Self {
-        let Self { tls_authority: None, tls_certificate: None, tls_key: None } = self else {
+        let Self { tls_authority: None, tls_certificate: None, tls_key: None, tls_revoked } = &self
+        else {
             return self;
         };
+        let named = tls_revoked.clone();
         files.map_or(self, |files| TlsArguments {
             tls_authority: Some(files.authority),
             tls_certificate: Some(files.certificate),
             tls_key: Some(files.key),
+            tls_revoked: named.or(files.revoked),
         })
     }
 
@@ -49,7 +52,7 @@ impl TlsArguments {
     /// # Errors
     /// [`Failure::Usage`], which names the file and its flag.
     pub(super) async fn security(&self, has_token: bool) -> Result<Security, Failure> {
-        let TlsArguments { tls_authority, tls_certificate, tls_key } = self;
+        let TlsArguments { tls_authority, tls_certificate, tls_key, tls_revoked } = self;
         let named = [
             ("--tls-authority", tls_authority),
             ("--tls-certificate", tls_certificate),
@@ -59,9 +62,17 @@ impl TlsArguments {
         let is_anonymous = has_token && tls_certificate.is_none() && tls_key.is_none();
         let Some(authority) = tls_authority.as_deref().filter(|_| own.is_some() || is_anonymous)
         else {
-            return refuse_half(&named).map(|()| Security::Plain);
+            refuse_half(&named)?;
+            return match tls_revoked {
+                Some(_) => {
+                    Err(Failure::Usage("--tls-authority: missing beside --tls-revoked".to_owned()))
+                }
+                None => Ok(Security::Plain),
+            };
         };
-        let trust = Trust::read(authority, own, &PROTOCOLS).await.map_err(|error| wrong(&error))?;
+        let trust = Trust::read(authority, own, tls_revoked.as_deref(), &PROTOCOLS)
+            .await
+            .map_err(|error| wrong(&error))?;
         if let Some((certificate, _)) = own
             && let Err(problem) = Holder::of(trust.names())
         {
@@ -137,6 +148,7 @@ fn wrong(error: &IdentityError) -> Failure {
         IdentityFile::Certificate => "--tls-certificate",
         IdentityFile::Key => "--tls-key",
         IdentityFile::Authority => "--tls-authority",
+        IdentityFile::Revoked => "--tls-revoked",
     };
     Failure::Usage(format!("{flag}: {error}"))
 }

@@ -21,6 +21,8 @@ pub struct TlsConfig {
     pub key: Option<PathBuf>,
     /// A PEM file with the certificates of the authorities whose nodes and clients are trusted.
     pub authority: Option<PathBuf>,
+    /// A file with the fingerprints of certificates that were revoked.
+    pub revoked: Option<PathBuf>,
     /// Whether those who speak no TLS are served and talked to, too.
     pub mode: TlsMode,
 }
@@ -45,7 +47,8 @@ impl TlsConfig {
             return None;
         };
         let (certificate, key) = (certificate.clone(), key.clone());
-        Some(MutualFiles { certificate, key, authority: authority.clone() })
+        let (authority, revoked) = (authority.clone(), self.revoked.clone());
+        Some(MutualFiles { certificate, key, authority, revoked })
     }
 
     /// The first field that is wrong, and why.
@@ -61,6 +64,10 @@ impl TlsConfig {
             (Some((given, ..)), Some((missing, _, what))) => {
                 Err((missing, format!("missing beside {given}: {what}")))
             }
+            (None, _) if self.revoked.is_some() => Err((
+                "tls.certificate",
+                "missing beside tls.revoked: the file with the node's certificate".to_owned(),
+            )),
             (None, _) if self.mode != TlsMode::default() => Err((
                 "tls.certificate",
                 "missing beside tls.mode: the file with the node's certificate".to_owned(),

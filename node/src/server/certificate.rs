@@ -78,13 +78,10 @@ impl Purpose {
     }
 
     fn stamps(&self) -> Vec<Stamp> {
-        let files = match self {
-            Purpose::Git { certificate, key } => vec![certificate, key],
-            Purpose::Cluster { files: MutualFiles { certificate, key, authority }, .. } => {
-                vec![certificate, key, authority]
-            }
-        };
-        files.into_iter().map(|file| stamp(file)).collect()
+        match self {
+            Purpose::Git { certificate, key } => [certificate, key].map(|file| stamp(file)).into(),
+            Purpose::Cluster { files, .. } => stamps_of(files),
+        }
     }
 }
 
@@ -112,7 +109,8 @@ impl Certificate {
     pub(super) async fn for_cluster(config: &Config) -> Result<Option<Self>, IdentityError> {
         let Some(files) = config.tls.files() else { return Ok(None) };
         let (node, clients) = (&config.node_id, config.access.client_certificates());
-        let stamped = [&files.certificate, &files.key, &files.authority].map(|file| stamp(file));
+        // Looked at before they are read, as above.
+        let read = stamps_of(&files);
         let Mutual { identity, trust } = read_mutual(&files, clients, node).await?;
         let purpose = Purpose::Cluster {
             files,
@@ -121,7 +119,7 @@ impl Certificate {
             clients,
             connector: Connector::new(trust),
         };
-        let (acceptor, read) = (Acceptor::new(identity), stamped.into());
+        let acceptor = Acceptor::new(identity);
         Ok(Some(Certificate { purpose, acceptor, read, expiry_said: None }))
     }
 
@@ -287,6 +285,11 @@ fn now_s() -> i64 {
 /// Whole days until then; below 0 where that is over.
 fn days_left(until_s: i64) -> i64 {
     until_s.saturating_sub(now_s()).div_euclid(86_400)
+}
+
+fn stamps_of(files: &MutualFiles) -> Vec<Stamp> {
+    let MutualFiles { certificate, key, authority, revoked } = files;
+    [certificate, key, authority].into_iter().chain(revoked).map(|file| stamp(file)).collect()
 }
 
 fn stamp(path: &Path) -> Stamp {

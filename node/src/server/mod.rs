@@ -76,7 +76,9 @@ fn http_field(error: &IdentityError) -> &'static str {
     match error.file {
         IdentityFile::Certificate => "http.certificate",
         IdentityFile::Key => "http.key",
-        IdentityFile::Authority => unreachable!("Git clients are not asked for certificates"),
+        IdentityFile::Authority | IdentityFile::Revoked => {
+            unreachable!("Git clients are not asked for certificates")
+        }
     }
 }
 
@@ -86,6 +88,7 @@ fn tls_field(error: &IdentityError) -> &'static str {
         IdentityFile::Certificate => "tls.certificate",
         IdentityFile::Key => "tls.key",
         IdentityFile::Authority => "tls.authority",
+        IdentityFile::Revoked => "tls.revoked",
     }
 }
 

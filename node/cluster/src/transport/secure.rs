@@ -132,6 +132,9 @@ fn problem_of(error: ConnectError, expected: Option<&NodeId>) -> DialProblem {
         ConnectError::Refused(refusal @ Refusal::Expired) => {
             format!("{refusal}: renew it, or set the clocks")
         }
+        ConnectError::Refused(refusal @ Refusal::Revoked) => {
+            format!("{refusal}: have another one issued")
+        }
         ConnectError::Refused(refusal) => format!("{refusal}: see {ours}"),
     };
     DialProblem::Tls { reason }

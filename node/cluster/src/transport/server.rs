@@ -33,7 +33,7 @@ use gitstratum_core::placement::CurrentLayout;
 use gitstratum_core::{accept, limits};
 use gitstratum_host::net::{Listener, Stream};
 use gitstratum_host::rt::{Alarm, TaskTimer};
-use gitstratum_host::tls::Acceptor;
+use gitstratum_host::tls::{Acceptor, Fingerprint};
 use gitstratum_proto::v1::node_server::{Node, NodeServer};
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
@@ -146,6 +146,7 @@ pub async fn run<S: Node>(
         let client = Client {
             origin,
             beginning: Beginning::Plain,
+            certificate: None,
             tokens: tokens.clone(),
             requests: requests.clone(),
             layout: layout.clone(),
@@ -169,6 +170,8 @@ pub async fn run<S: Node>(
 struct Client {
     origin: Origin,
     beginning: Beginning,
+    /// The certificate that it showed, and who took it, and may know meanwhile that it was revoked.
+    certificate: Option<(Fingerprint, Acceptor)>,
     tokens: Tokens,
     requests: Arc<Requests>,
     layout: CurrentLayout,
@@ -192,6 +195,8 @@ impl Client {
         match entered {
             Entered::Tls(stream, holder) => {
                 self.origin.is_member |= matches!(holder, Some(Holder::Node(_)));
+                let shown = stream.peer_fingerprint();
+                self.certificate = shown.map(|shown| (shown, acceptor.clone()));
                 self.beginning = holder.map_or(Beginning::Anonymous, Beginning::Certified);
                 self.serve(*stream, service, stop).await;
             }
@@ -381,6 +386,9 @@ impl Client {
         path: &str,
         is_repair: bool,
     ) -> Result<Option<Caller>, Denied> {
+        if self.certificate.as_ref().is_some_and(|(shown, taker)| taker.has_revoked(shown)) {
+            return Err(Denied::Revoked);
+        }
         let (from, recency) = (self.origin.source, permissions::recency(path));
         let caller = self.tokens.authenticate(&self.beginning, secret, from, recency).await?;
         if let Some(caller) = &caller {

@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    ClientCertificates, ConnectError, HandshakeError, IdentityError, IdentityFile, MutualFiles,
-    Validity,
+    ClientCertificates, ConnectError, Fingerprint, HandshakeError, IdentityError, IdentityFile,
+    MutualFiles, Validity,
 };
 
 fn refused<T>(path: &Path) -> Result<T, IdentityError> {
@@ -60,6 +60,7 @@ impl Trust {
     pub async fn read(
         authority: &Path,
         _: Option<(&Path, &Path)>,
+        _: Option<&Path>,
         _: &[&str],
     ) -> Result<Self, IdentityError> {
         refused(authority)
@@ -114,6 +115,11 @@ impl Acceptor {
         match self.0 {}
     }
 
+    /// Whether a certificate is worth nothing any more.
+    pub fn has_revoked(&self, _: &Fingerprint) -> bool {
+        match self.0 {}
+    }
+
     /// Shakes hands.
     ///
     /// # Errors
@@ -159,6 +165,11 @@ impl<S> TlsStream<S> {
 
     /// The DNS names of the other side's certificate.
     pub fn peer_names(&self) -> Option<Vec<String>> {
+        match self.0 {}
+    }
+
+    /// The fingerprint of that certificate.
+    pub fn peer_fingerprint(&self) -> Option<Fingerprint> {
         match self.0 {}
     }
 

@@ -18,4 +18,7 @@ pub struct TlsArguments {
     /// A PEM file with its key
     #[arg(long, value_name = "FILE", env = "GITSTRATUM_TLS_KEY")]
     pub tls_key: Option<PathBuf>,
+    /// A file with certificates of nodes that were revoked, as `gitstratum cert revoke` prints
+    #[arg(long, value_name = "FILE", env = "GITSTRATUM_TLS_REVOKED")]
+    pub tls_revoked: Option<PathBuf>,
 }

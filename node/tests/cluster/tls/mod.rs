@@ -3,6 +3,7 @@
 
 mod misuse;
 mod nodes;
+mod revoked;
 mod rollout;
 mod tokens;
 

@@ -178,6 +178,12 @@ impl Nodes {
         self.configure_with(node, &access);
     }
 
+    /// The same, with the list of certificates that were revoked, `revoked.txt` among what is used.
+    pub fn configure_revoking(&self, node: usize, tls: Tls) {
+        let list = format!("revoked = {:?}\n", text(&self.used("revoked.txt")));
+        self.configure_with(node, &(self.tls(node, tls) + &list));
+    }
+
     /// `[tls]` of a node.
     fn tls(&self, node: usize, tls: Tls) -> String {
         let id = format!("n{}", node + 1);

@@ -34,7 +34,7 @@ pub fn token(nodes: &Nodes, name: &str, scope: &str, more: &[&str]) -> String {
 
 /// Connects to the first node by TLS, with a token or with nothing at all.
 async fn dial(nodes: &Nodes, secret: Option<&str>, caller: &str) -> Result<Connection, DialError> {
-    let trust = Trust::read(&nodes.trusted(), None, &PROTOCOLS).await.unwrap();
+    let trust = Trust::read(&nodes.trusted(), None, None, &PROTOCOLS).await.unwrap();
     let security = Security::Tls { connector: Connector::new(trust), falls_back: false };
     let bearer = secret.map(|secret| Bearer::new(secret).unwrap());
     let dialler = Dialler::new(Net::new(), caller).secured(security).bearing(bearer);

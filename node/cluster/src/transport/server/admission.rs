@@ -89,6 +89,8 @@ impl Tokens {
 pub(super) enum Denied {
     /// It came in plain text.
     TlsRequired,
+    /// Its caller's certificate was revoked after the handshake.
+    Revoked,
     /// Nobody knows who calls.
     NoCredentials,
     /// What it says of its caller cannot be read.
@@ -101,7 +103,7 @@ pub(super) enum Denied {
 
 impl Denied {
     /// What it is called in metrics, in their order.
-    const KINDS: [&str; 8] = [
+    const KINDS: [&str; 9] = [
         "plaintext",
         "no_credentials",
         "unreadable",
@@ -110,6 +112,7 @@ impl Denied {
         "limited",
         "unavailable",
         "not_allowed",
+        "revoked",
     ];
 
     fn kind(&self) -> usize {
@@ -122,6 +125,7 @@ impl Denied {
             Denied::NoGrant(NoGrant::Limited(_)) => 5,
             Denied::NoGrant(NoGrant::Unavailable(_)) => 6,
             Denied::NotAllowed(_) => 7,
+            Denied::Revoked => 8,
         }
     }
 
@@ -129,6 +133,7 @@ impl Denied {
     pub(super) fn status(&self) -> Status {
         match self {
             Denied::TlsRequired => Status::unauthenticated(TLS_REQUIRED),
+            Denied::Revoked => Status::unauthenticated("the caller's certificate was revoked"),
             Denied::NoCredentials => Status::unauthenticated(CREDENTIALS_NEEDED),
             Denied::Unreadable(reason) => Status::unauthenticated(format!(
                 "the metadata `authorization` cannot be read: {reason}; {CREDENTIALS_NEEDED}"

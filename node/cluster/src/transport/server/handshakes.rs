@@ -52,6 +52,8 @@ pub(super) enum Outcome {
     UnknownAuthority,
     /// The client's has expired, or is not valid yet.
     Expired,
+    /// The client's was revoked.
+    Revoked,
     /// The client's cannot be used, or says for nobody that it is.
     OtherCertificate,
     /// The client does not take ours.
@@ -63,12 +65,13 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Outcome; 9] = [
+    const ALL: [Outcome; 10] = [
         Outcome::Done,
         Outcome::Plaintext,
         Outcome::NoCertificate,
         Outcome::UnknownAuthority,
         Outcome::Expired,
+        Outcome::Revoked,
         Outcome::OtherCertificate,
         Outcome::Refused,
         Outcome::Late,
@@ -82,6 +85,7 @@ impl Outcome {
             Outcome::NoCertificate => "no_certificate",
             Outcome::UnknownAuthority => "unknown_authority",
             Outcome::Expired => "expired",
+            Outcome::Revoked => "revoked",
             Outcome::OtherCertificate => "other_certificate",
             Outcome::Refused => "refused",
             Outcome::Late => "late",
@@ -191,6 +195,7 @@ fn outcome_of<S>(error: &HandshakeError<S>) -> Outcome {
             CertificateProblem::Missing => Outcome::NoCertificate,
             CertificateProblem::UnknownAuthority => Outcome::UnknownAuthority,
             CertificateProblem::Expired | CertificateProblem::NotYetValid => Outcome::Expired,
+            CertificateProblem::Revoked => Outcome::Revoked,
             CertificateProblem::OtherName(_) | CertificateProblem::Other(_) => {
                 Outcome::OtherCertificate
             }

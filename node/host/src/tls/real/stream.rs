@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::super::Begun;
+use super::super::{Begun, Fingerprint};
 use super::files::dns_names;
+use super::revoked::fingerprint;
 
 /// A stream over which TLS is spoken.
 #[derive(Debug)]
@@ -39,8 +40,17 @@ impl<S> TlsStream<S> {
     /// The DNS names that the certificate of the other side is for, which was taken; nothing where it
     /// shows none.
     pub fn peer_names(&self) -> Option<Vec<String>> {
+        self.peer_certificate().map(|certificate| dns_names(certificate))
+    }
+
+    /// The fingerprint of that certificate.
+    pub fn peer_fingerprint(&self) -> Option<Fingerprint> {
+        self.peer_certificate().map(|certificate| fingerprint(certificate))
+    }
+
+    fn peer_certificate(&self) -> Option<&[u8]> {
         let certificates = self.stream.get_ref().get_ref().1.peer_certificates();
-        certificates.and_then(<[_]>::first).map(|first| dns_names(first))
+        certificates.and_then(<[_]>::first).map(AsRef::as_ref)
     }
 
     /// Whether the other side has said anything after the handshake, also once the stream is gone.
