@@ -2,6 +2,8 @@
 
 #[path = "node/bounds.rs"]
 mod bounds;
+#[path = "node/misuse.rs"]
+mod misuse;
 #[path = "node/raw.rs"]
 mod raw;
 #[path = "node/requests.rs"]

@@ -270,6 +270,10 @@ async fn nobody_passes_for_a_node_whose_certificate_it_does_not_have() {
     let compare = |caller: &str| v1::CompareRequest { caller: caller.into(), ..Default::default() };
     let denied = node.rpc().compare(compare("n3")).await.unwrap_err();
     assert_eq!(denied.code(), tonic::Code::PermissionDenied, "{denied}");
+    // Nor does a node what operators do.
+    let denied = node.rpc().snapshot(v1::SnapshotRequest { name: "a".into() }).await.unwrap_err();
+    assert_eq!(denied.code(), tonic::Code::PermissionDenied, "{denied}");
+    assert!(denied.message().contains("for those who give commands"), "{denied}");
     assert!(nodes.log(0).contains("requests were refused that are not allowed"));
     drop((alice, node));
     nodes.stop_all();
