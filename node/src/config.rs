@@ -33,7 +33,7 @@ use gitstratum_core::placement::{
 use member::{member_of, problem};
 use serde::{Deserialize, Serialize};
 
-pub use access::{AccessConfig, Tokens};
+pub use access::{AccessConfig, CommandTokens, Tokens};
 pub use catalog::CatalogConfig;
 pub use gitstratum_core::config_text::ConfigError;
 pub use http::HttpConfig;
@@ -256,7 +256,9 @@ impl Config {
             Ok(parts) => parts,
             Err(LayoutError { field, problem }) => return refuse(&field, problem),
         };
-        if let Err((field, problem)) = file.tls.check(&node_id) {
+        let checked = file.tls.check(&node_id);
+        let checked = checked.and_then(|()| file.access.check(file.catalog.enabled, &file.tls));
+        if let Err((field, problem)) = checked {
             return refuse(field, problem);
         }
         let FileConfig { store, pool, repair, catalog, http, monitor, access, tls, log, .. } = file;

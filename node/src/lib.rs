@@ -9,6 +9,7 @@ pub const VERSION: &str = env!("GITSTRATUM_VERSION");
 
 #[cfg(feature = "cli")]
 mod abridge;
+mod access;
 pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;

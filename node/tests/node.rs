@@ -2,6 +2,8 @@
 
 #[path = "node/bounds.rs"]
 mod bounds;
+#[path = "node/misuse.rs"]
+mod misuse;
 #[path = "node/raw.rs"]
 mod raw;
 #[path = "node/requests.rs"]
@@ -218,6 +220,7 @@ const METRICS_WITH_LABELS: &[&str] = &[
     "gitstratum_git_request_seconds_sum",
     "gitstratum_git_request_seconds_count",
     "gitstratum_server_handshakes_total",
+    "gitstratum_server_requests_denied_total",
     "gitstratum_server_bounds_reached_total",
     "gitstratum_pool_requests_in_flight",
     "gitstratum_pool_waiters",

@@ -3,6 +3,7 @@
 //! Objects are served whether or not the catalog is there: a node that is not a member yet, or whose
 //! log is damaged, says so to whoever asks for names, and goes on.
 
+mod answers;
 mod author;
 mod client;
 mod clock;
@@ -14,6 +15,7 @@ mod layouts;
 mod machine;
 mod metrics;
 mod peers;
+mod permissions;
 mod purge;
 mod refound;
 mod save;
@@ -21,33 +23,24 @@ mod save;
 pub(crate) mod tests;
 mod voters;
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use async_trait::async_trait;
 use bytes::Bytes;
-use gitstratum_catalog::encode::{
-    decode_command, decode_query, decode_reply, encode_answer, encode_command,
-};
+use gitstratum_catalog::encode::{decode_reply, encode_command};
 use gitstratum_catalog::ids::{ClientId, DirectoryId};
-use gitstratum_catalog::{Answer, Command, Query, Reply, State};
+use gitstratum_catalog::{Command, Reply, State};
 use gitstratum_cluster::membership::LayoutKeeper;
-use gitstratum_cluster::service::Agreement;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{
-    Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError, Proposed, ReadError,
+    Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError, Proposed,
 };
 use gitstratum_core::limits;
 use gitstratum_core::metrics::{Histogram, durations};
 use gitstratum_core::placement::NodeId;
 use gitstratum_host::Disk;
-use gitstratum_proto::v1::catalog_response::Answer as Answered;
-use gitstratum_proto::v1::{
-    CatalogFailure, CatalogFailureKind, CatalogRequest, CatalogResponse, catalog_request,
-};
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -390,91 +383,5 @@ impl Participant {
         if let Some(group) = self.group.swap(None) {
             group.close().await;
         }
-    }
-
-    /// Lines of the text form: of the state that there is now, which is kept until the last of them
-    /// were asked for, or somebody else begins to ask; or of that one.
-    async fn dump_page(
-        &self,
-        group: &Group<Catalog>,
-        query: &Query,
-        of: Option<u64>,
-        within: Duration,
-    ) -> Result<Vec<u8>, ReadError> {
-        let dumped = || self.dumped.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = match of {
-            Some(_) => dumped().clone(),
-            None => Some(group.read(within, |catalog| catalog.0.clone()).await?),
-        };
-        let answer = state.as_ref().map_or(Answer::DumpGone, |state| state.answer(query));
-        let is_last = matches!(answer, Answer::Dump { next: None, .. });
-        if of.is_none() || is_last {
-            *dumped() = state.filter(|_| !is_last);
-        }
-        Ok(encode_answer(&answer))
-    }
-
-    async fn answer(
-        &self,
-        request: CatalogRequest,
-        within: Duration,
-    ) -> Result<Vec<u8>, CatalogFailure> {
-        use CatalogFailureKind::{Invalid, NoMember, NotDone, Unknown};
-
-        let failure = |kind: CatalogFailureKind, message: String| CatalogFailure {
-            kind: kind.into(),
-            message,
-        };
-        let group = self.entered(within).await.map_err(|message| failure(NoMember, message))?;
-        let invalid = |error: &dyn std::error::Error| failure(Invalid, error.to_string());
-        match request.request {
-            Some(catalog_request::Request::Command(command)) => {
-                // What is agreed on has to be understood by all.
-                decode_command(&command).map_err(|error| invalid(&error))?;
-                let proposed = self.proposed(&group, command, within).await;
-                proposed.map(|proposed| proposed.reply.into()).map_err(|error| match error {
-                    ProposeError::NotDone(reason) => failure(NotDone, reason),
-                    ProposeError::Unknown(reason) => failure(Unknown, reason),
-                })
-            }
-            Some(catalog_request::Request::Query(query)) => {
-                let query = decode_query(&query).map_err(|error| invalid(&error))?;
-                if let Query::Dump { of, .. } = query {
-                    let page = self.dump_page(&group, &query, of, within).await;
-                    return page.map_err(|error| failure(NotDone, error.to_string()));
-                }
-                let look = |catalog: &Catalog| encode_answer(&catalog.0.answer(&query));
-                if request.local {
-                    return Ok(group.with_local(look));
-                }
-                let read = group.read(within, look).await;
-                read.map_err(|error| failure(NotDone, error.to_string()))
-            }
-            None => Err(failure(Invalid, "it asks for nothing".to_owned())),
-        }
-    }
-}
-
-#[async_trait]
-impl Agreement for Participant {
-    fn may_be_member(&self) -> bool {
-        !self.is_none.load(Ordering::SeqCst)
-    }
-
-    async fn save(&self, directory: &str) -> io::Result<bool> {
-        self.save_text(directory).await
-    }
-
-    async fn agree(&self, request: Bytes) -> Option<Bytes> {
-        let group = self.group.load_full()?;
-        Some(group.receive(&request).await)
-    }
-
-    async fn catalog(&self, request: CatalogRequest, within: Duration) -> CatalogResponse {
-        let answer = match self.answer(request, within).await {
-            Ok(reply) => Answered::Reply(reply.into()),
-            Err(failure) => Answered::Failure(failure),
-        };
-        CatalogResponse { answer: Some(answer) }
     }
 }

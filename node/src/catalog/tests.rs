@@ -1,13 +1,17 @@
 //! A node that makes the group, before and after it is in the catalog itself.
 
+use async_trait::async_trait;
 use gitstratum_catalog::command::JoinNode;
 use gitstratum_catalog::encode::decode_reply;
 use gitstratum_catalog::ids::{DirectoryId, RaftId};
 use gitstratum_catalog::{Operation, Outcome, Reply, Request};
+use gitstratum_cluster::service::Agreement;
 use gitstratum_cluster::transport::{Lease, Want};
 use gitstratum_core::placement::{Layout, Member};
 use gitstratum_core::replica::NodeError;
 use gitstratum_host::disk::scratch;
+use gitstratum_proto::v1::catalog_response::Answer as Answered;
+use gitstratum_proto::v1::{CatalogFailure, CatalogFailureKind, CatalogRequest, catalog_request};
 use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
@@ -68,7 +72,8 @@ async fn join(participant: &Participant) -> Result<RaftId, CatalogFailure> {
     };
     let command = encode_command(&command).unwrap().into();
     let request = Some(catalog_request::Request::Command(command));
-    match participant.catalog(CatalogRequest { request, local: false }, WITHIN).await.answer {
+    let request = CatalogRequest { request, local: false };
+    match participant.catalog(request, None, WITHIN).await.expect("no token").answer {
         Some(Answered::Reply(reply)) => match decode_reply(&reply).unwrap() {
             Reply::Done(Outcome::Joined { raft }) => Ok(raft),
             other => panic!("{other:?}"),

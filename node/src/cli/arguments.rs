@@ -9,6 +9,7 @@ mod jobs;
 mod members;
 mod mirror;
 mod tls;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub use jobs::JobCommand;
 pub use members::{Init, Join, NodeCommand};
 pub use mirror::Mirror;
 pub use tls::TlsArguments;
+pub use token::TokenArguments;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -238,6 +240,9 @@ pub struct ClientArguments {
     /// How its connections are secured
     #[command(flatten)]
     pub tls: TlsArguments,
+    /// Who gives the command
+    #[command(flatten)]
+    pub token: TokenArguments,
 }
 
 impl ClientArguments {

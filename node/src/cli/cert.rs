@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 
 use gitstratum_cluster::transport::Holder;
 use gitstratum_core::placement::NodeId;
-use gitstratum_host::tls::dns_names;
+use gitstratum_host::tls::{dns_names, fingerprint};
 use gitstratum_host::unix_time_ms;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
@@ -77,6 +76,7 @@ pub(super) fn cert(asked: CertCommand) -> Result<(), Failure> {
             show(&format!("{}\n{}\n", files.certificate.display(), files.key.display()))
         }
         CertCommand::Show { files } => files.iter().try_for_each(|file| show_file(file)),
+        CertCommand::Revoke { files } => files.iter().try_for_each(|file| show_revocation(file)),
     }
 }
 
@@ -237,6 +237,23 @@ fn show_file(path: &Path) -> Result<(), Failure> {
     }
 }
 
+/// Prints the line that revokes the first certificate of a file.
+fn show_revocation(path: &Path) -> Result<(), Failure> {
+    let named = path.display();
+    let failed = |problem: String| Failure::Operation(format!("{named}: {problem}"));
+    let bytes = fs::read(path).map_err(Failure::operation(format!("read {named}")))?;
+    let pems = Pem::iter_from_buffer(&bytes).collect::<Result<Vec<_>, _>>();
+    let pems = pems.map_err(|error| failed(format!("no PEM: {error}")))?;
+    let pem = pems.iter().find(|pem| pem.label == "CERTIFICATE");
+    let pem = pem.ok_or_else(|| failed("there is no certificate in it".to_owned()))?;
+    let parsed = pem.parse_x509().map_err(|error| failed(error.to_string()))?;
+    // What the nodes' port takes; certificates of HTTPS servers are looked at by Git clients.
+    let holder = Holder::of(&dns_names(&pem.contents)).map_err(failed)?;
+    let until_s = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or_default();
+    let fingerprint = hex::encode(fingerprint(&pem.contents).0);
+    show(&format!("{fingerprint}  {holder}, valid until {}\n", utc(until_s * 1000)))
+}
+
 /// A certificate for people. What it says of itself is somebody's word, and is escaped.
 fn described(named: &str, certificate: &X509Certificate<'_>, der: &[u8]) -> String {
     let at = |seconds: i64| utc(u64::try_from(seconds).unwrap_or(0) * 1000);
@@ -252,7 +269,7 @@ fn described(named: &str, certificate: &X509Certificate<'_>, der: &[u8]) -> Stri
     let names = certificate.subject_alternative_name().ok().flatten();
     let names =
         names.map(|names| names.value.general_names.iter().map(name_of).collect::<Vec<_>>());
-    let fingerprint: String = hex::encode(Sha256::digest(der));
+    let fingerprint = hex::encode(fingerprint(der).0);
     format!(
         "{named}\n  subject      {}\n  signed by    {}\n  names        {}\n  made for     {}\n  authority    {}\n  \
          valid from   {}\n  valid until  {} ({state})\n  SHA-256      {fingerprint}\n",

@@ -207,7 +207,7 @@ fn write_configurations(
                 ..HttpConfig::default()
             },
             monitor: MonitorConfig { listen: Some(monitor) },
-            access: AccessConfig { tokens },
+            access: AccessConfig { tokens, ..AccessConfig::default() },
             tls: certificates.map_or_else(TlsConfig::default, |made| made.tls(n)),
             log: LogConfig::default(),
             server: ServerOptions::default(),

@@ -11,12 +11,12 @@ use gitstratum_core::placement::{Layout, NodeId};
 use gitstratum_host::Disk;
 
 use super::agreed::Agreed;
-use super::arguments::{ClientArguments, Join};
+use super::arguments::{ClientArguments, Join, TokenArguments};
 use super::catalog::{call, other};
 use super::members::nodes;
 use super::serve::refused;
 use super::vicinity::check_around;
-use super::{Failure, connect, note, seeded_by_the_system, show, wrong_configuration};
+use super::{Failure, connect_as_node, note, seeded_by_the_system, show, wrong_configuration};
 use crate::catalog::{CatalogClient, Joining};
 use crate::config::{
     Config, ConfigOverrides, KeptMember, MemberOverrides, data_directory, tls_files,
@@ -63,8 +63,9 @@ pub(super) async fn join(asked: Join) -> Result<(), Failure> {
         Some(file) => asked.tls.or(tls_files(file).map_err(wrong_configuration)?),
         None => asked.tls,
     };
-    let client = ClientArguments { peers: asked.peers.clone(), timeout: None, zone: None, tls };
-    let client = connect(&client).await?;
+    let (peers, token) = (asked.peers.clone(), TokenArguments::default());
+    let client = ClientArguments { peers, timeout: None, zone: None, tls, token };
+    let client = connect_as_node(&client).await?;
     let Some(cluster) = client.layout().cluster.clone() else {
         return Err(Failure::Operation("the cluster does not say which one it is".to_owned()));
     };

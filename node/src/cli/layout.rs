@@ -153,9 +153,9 @@ pub(super) async fn tell(
     for member in in_force.members.iter().chain(&next.members) {
         members.insert(member.node_id.clone(), member.clone());
     }
-    let security = arguments.tls.security().await?;
+    let (security, bearer) = arguments.credentials().await?;
     let told = apply(
-        Dialler::new(Net::new(), "").secured(security),
+        Dialler::new(Net::new(), "").secured(security).bearing(bearer),
         next,
         members.into_values().collect(),
         arguments.timeout_or(limits::REQUEST_TIMEOUT),

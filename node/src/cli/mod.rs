@@ -218,9 +218,22 @@ async fn connect_with(
     arguments: &ClientArguments,
     options: ClientOptions,
 ) -> Result<Client, Failure> {
+    let (security, bearer) = arguments.credentials().await?;
+    connect_secured(arguments, ClientOptions { security, bearer, ..options }).await
+}
+
+/// The same, for a node that is about to be one: it shows its certificate, and no token.
+async fn connect_as_node(arguments: &ClientArguments) -> Result<Client, Failure> {
+    let security = arguments.tls.security(false).await?;
+    connect_secured(arguments, ClientOptions { security, ..ClientOptions::default() }).await
+}
+
+async fn connect_secured(
+    arguments: &ClientArguments,
+    options: ClientOptions,
+) -> Result<Client, Failure> {
     let request_timeout = arguments.timeout_or(options.request_timeout);
-    let (zone, security) = (arguments.zone.clone(), arguments.tls.security().await?);
-    let options = ClientOptions { request_timeout, zone, security, ..options };
+    let options = ClientOptions { request_timeout, zone: arguments.zone.clone(), ..options };
     let rng = seeded_by_the_system()?;
     let connected = Client::connect(Net::new(), &arguments.peers, rng, options).await;
     connected.map_err(|error| match error {

@@ -1,8 +1,12 @@
-//! The `[access]` part of a configuration: whom the door for Git lets in.
+//! The `[access]` part of a configuration: whom the door for Git lets in, and what access tokens are
+//! worth at the port of nodes and commands.
 
 use std::net::SocketAddr;
 
+use gitstratum_host::tls::ClientCertificates;
 use serde::{Deserialize, Serialize};
+
+use super::TlsConfig;
 
 /// Whom a node serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub struct AccessConfig {
     /// Whether Git clients need access tokens.
     pub tokens: Tokens,
+    /// Whether commands need them, where they show no certificate.
+    pub command_tokens: CommandTokens,
 }
 
 /// Whether clients need access tokens.
@@ -23,7 +29,46 @@ pub enum Tokens {
     Required,
 }
 
+/// What access tokens are worth where nodes and commands come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CommandTokens {
+    /// Nothing: they are not looked at.
+    #[default]
+    Off,
+    /// Whoever shows one is held to what it allows; who shows none is served as without them.
+    Accepted,
+    /// Whoever shows no certificate needs one.
+    Required,
+}
+
 impl AccessConfig {
+    /// The first field that is wrong, and why.
+    pub(super) fn check(
+        &self,
+        keeps_catalog: bool,
+        tls: &TlsConfig,
+    ) -> Result<(), (&'static str, String)> {
+        let problem = match self.command_tokens {
+            CommandTokens::Off => return Ok(()),
+            _ if !keeps_catalog => "takes the catalog, which keeps the tokens: see catalog.enabled",
+            CommandTokens::Required if tls.files().is_none() => {
+                "\"required\" takes [tls]: nodes show by certificates who they are, and would be \
+                 refused without"
+            }
+            CommandTokens::Accepted | CommandTokens::Required => return Ok(()),
+        };
+        Err(("access.command_tokens", problem.to_owned()))
+    }
+
+    /// Whether those who come to the port of nodes and commands have to show certificates.
+    pub(crate) fn client_certificates(&self) -> ClientCertificates {
+        match self.command_tokens {
+            CommandTokens::Off => ClientCertificates::Required,
+            CommandTokens::Accepted | CommandTokens::Required => ClientCertificates::Optional,
+        }
+    }
+
     /// What whoever starts a node should know that serves Git at this address, with TLS or without.
     pub(crate) fn warning(&self, http: SocketAddr, speaks_tls: bool) -> Option<&'static str> {
         if http.ip().to_canonical().is_loopback() {

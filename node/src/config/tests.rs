@@ -263,17 +263,17 @@ fn a_catalog_that_could_not_keep_a_leader_is_refused_by_name() {
     refused(
         "heartbeat_ms = 150",
         "heartbeat_ms = 5",
-        "config.toml:141: catalog.heartbeat_ms: 5 is not between 10 ms and an hour",
+        "config.toml:145: catalog.heartbeat_ms: 5 is not between 10 ms and an hour",
     );
     refused(
         "election_timeout_ms = 500",
         "election_timeout_ms = 449",
-        "config.toml:142: catalog.election_timeout_ms: 449 is less than three heartbeats of 150 ms",
+        "config.toml:146: catalog.election_timeout_ms: 449 is less than three heartbeats of 150 ms",
     );
     refused(
         "snapshot_bytes = 16_777_216",
         "snapshot_bytes = 1",
-        "config.toml:145: catalog.snapshot_bytes: 1 is less than 65536",
+        "config.toml:149: catalog.snapshot_bytes: 1 is less than 65536",
     );
     // What the example says are the defaults.
     assert_eq!(load(EXAMPLE).unwrap().config.catalog, CatalogConfig::default());
@@ -302,9 +302,10 @@ fn tokens_are_off_unless_the_file_or_a_flag_says_otherwise() {
 
 #[test]
 fn what_others_can_reach_is_warned_of_and_loopback_is_not() {
-    let warning =
-        |tokens, http: &str| AccessConfig { tokens }.warning(http.parse().unwrap(), false);
-    let with_tls = AccessConfig { tokens: Tokens::Required };
+    let warning = |tokens, http: &str| {
+        AccessConfig { tokens, ..AccessConfig::default() }.warning(http.parse().unwrap(), false)
+    };
+    let with_tls = AccessConfig { tokens: Tokens::Required, ..AccessConfig::default() };
     assert_eq!(with_tls.warning("0.0.0.0:7480".parse().unwrap(), true), None);
     for http in ["0.0.0.0:7480", "10.0.0.1:7480", "[::]:7480"] {
         assert!(warning(Tokens::Off, http).unwrap().contains("tokens = \"required\""), "{http}");
@@ -312,6 +313,38 @@ fn what_others_can_reach_is_warned_of_and_loopback_is_not() {
     }
     for http in ["127.0.0.1:7480", "[::1]:7480", "[::ffff:127.0.0.1]:1"] {
         assert_eq!((warning(Tokens::Off, http), warning(Tokens::Required, http)), (None, None));
+    }
+}
+
+#[test]
+fn tokens_of_commands_take_a_catalog_and_where_they_are_required_tls() {
+    let text = |tokens: &str, more: &str| {
+        format!("data = \"d\"\n[access]\ncommand_tokens = \"{tokens}\"\n{more}")
+    };
+    let tls = |mode: &str| {
+        let files = "certificate = \"c\"\nkey = \"k\"\nauthority = \"a\"\n";
+        format!("[tls]\n{files}mode = \"{mode}\"\n")
+    };
+    let refused = |text: String, words: &str| {
+        let error = load(&text).unwrap_err().to_string();
+        assert!(error.contains("access.command_tokens: ") && error.contains(words), "{error}");
+    };
+    refused(text("required", ""), "nodes show by certificates who they are");
+    refused(text("accepted", "[catalog]\nenabled = false\n"), "see catalog.enabled");
+    refused(text("maybe", ""), "expected one of `off`, `accepted`, `required`");
+    let off = load(&text("off", "[catalog]\nenabled = false\n")).unwrap();
+    assert_eq!(off.config.access, AccessConfig::default());
+    let everywhere = "0.0.0.0:7400".parse().unwrap();
+    for (tokens, tls, words) in [
+        ("accepted", String::new(), Some("may do everything")),
+        ("accepted", tls("accepted"), Some("may still do everything")),
+        ("required", tls("accepted"), Some("access tokens may come to this address as plain text")),
+        ("required", tls("required"), None),
+    ] {
+        let config = load(&text(tokens, &tls)).unwrap().config;
+        let warning = config.tls.warning(everywhere, config.access.command_tokens);
+        assert_eq!(warning.is_some(), words.is_some(), "{warning:?}");
+        assert!(words.is_none_or(|words| warning.unwrap().contains(words)), "{warning:?}");
     }
 }
 

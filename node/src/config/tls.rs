@@ -9,7 +9,7 @@ use gitstratum_core::placement::NodeId;
 use gitstratum_host::tls::MutualFiles;
 use serde::{Deserialize, Serialize};
 
-use super::read;
+use super::{CommandTokens, read};
 
 /// How a node secures the address at which nodes and commands reach it, and its way to other nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub struct TlsConfig {
     pub key: Option<PathBuf>,
     /// A PEM file with the certificates of the authorities whose nodes and clients are trusted.
     pub authority: Option<PathBuf>,
+    /// A file with the fingerprints of certificates that were revoked.
+    pub revoked: Option<PathBuf>,
     /// Whether those who speak no TLS are served and talked to, too.
     pub mode: TlsMode,
 }
@@ -45,7 +47,8 @@ impl TlsConfig {
             return None;
         };
         let (certificate, key) = (certificate.clone(), key.clone());
-        Some(MutualFiles { certificate, key, authority: authority.clone() })
+        let (authority, revoked) = (authority.clone(), self.revoked.clone());
+        Some(MutualFiles { certificate, key, authority, revoked })
     }
 
     /// The first field that is wrong, and why.
@@ -61,6 +64,10 @@ impl TlsConfig {
             (Some((given, ..)), Some((missing, _, what))) => {
                 Err((missing, format!("missing beside {given}: {what}")))
             }
+            (None, _) if self.revoked.is_some() => Err((
+                "tls.certificate",
+                "missing beside tls.revoked: the file with the node's certificate".to_owned(),
+            )),
             (None, _) if self.mode != TlsMode::default() => Err((
                 "tls.certificate",
                 "missing beside tls.mode: the file with the node's certificate".to_owned(),
@@ -73,12 +80,20 @@ impl TlsConfig {
     }
 
     /// What whoever starts a node should know that listens at this address.
-    pub(crate) fn warning(&self, listen: SocketAddr) -> Option<&'static str> {
+    pub(crate) fn warning(
+        &self,
+        listen: SocketAddr,
+        tokens: CommandTokens,
+    ) -> Option<&'static str> {
         if listen.ip().to_canonical().is_loopback() {
             return None;
         }
         match (self.files(), self.mode) {
             (Some(_), TlsMode::Required) => None,
+            (Some(_), TlsMode::Accepted) if tokens == CommandTokens::Required => Some(
+                "access tokens may come to this address as plain text, readable by everybody on the way: \
+                 set mode = \"required\" under [tls] when all nodes and commands speak TLS",
+            ),
             (Some(_), TlsMode::Accepted) => Some(
                 "whoever reaches this address without TLS may still do everything: set mode = \
                  \"required\" under [tls] when all nodes and commands have certificates",

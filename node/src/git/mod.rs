@@ -47,14 +47,14 @@ pub(crate) fn server(parts: Parts, config: &Config, rng: &mut ChaCha12Rng) -> Ar
     let options_of_client = options(&local);
     let around = own_replica_here(local);
     let client = Client::coordinating(layout, connections, options_of_client, around);
-    let names = Arc::new(NodeNames::new(participant, ChaCha12Rng::from_rng(rng)));
+    let names = Arc::new(NodeNames::new(participant.clone(), ChaCha12Rng::from_rng(rng)));
     let options =
         GatewayOptions { create_on_push: config.http.create_on_push, ..GatewayOptions::default() };
     let chunks = Arc::new(ClusterChunks(client));
-    let served = Gateway::serve(names.clone(), chunks, options, ChaCha12Rng::from_rng(rng));
+    let served = Gateway::serve(names, chunks, options, ChaCha12Rng::from_rng(rng));
     let policy = match config.access.tokens {
         Tokens::Off => Policy::Anybody,
-        Tokens::Required => Policy::Tokens(names),
+        Tokens::Required => Policy::Tokens(participant),
     };
     GitServer::new(Arc::new(Guard::new(Arc::new(served), policy)), &node)
 }

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gitstratum_catalog::entity::Repository;
-use gitstratum_catalog::ids::{ClientId, RepositoryId, TokenHash};
+use gitstratum_catalog::ids::{ClientId, RepositoryId};
 use gitstratum_catalog::{Command, Operation, Outcome, Reply, Request, State};
 use gitstratum_core::limits;
-use gitstratum_git::access::{Directory, Facts, facts_of};
 use gitstratum_git::names::{CommandError, Names, Packs, packs_of, refs_of};
 use gitstratum_git::service::{Refs, RepositoryError};
 use gitstratum_host::unix_time_ms;
@@ -112,16 +111,5 @@ impl Names for NodeNames {
                 }
             }
         }
-    }
-}
-
-#[async_trait]
-impl Directory for NodeNames {
-    fn look(&self, secret: Option<&TokenHash>, repository: &str) -> Option<Facts> {
-        self.participant.with_local(|state| facts_of(state, secret, repository))
-    }
-
-    async fn catch_up(&self) -> Result<(), RepositoryError> {
-        self.read(|_| ()).await
     }
 }

@@ -16,12 +16,13 @@ use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
 use gitstratum_core::placement::NodeId;
 use gitstratum_git::http::PROTOCOLS;
 use gitstratum_host::tls::{
-    Acceptor, Connector, Identity, IdentityError, IdentityFile, Mutual, MutualFiles, Validity,
+    Acceptor, ClientCertificates, Connector, Identity, IdentityError, IdentityFile, Mutual,
+    MutualFiles, Validity,
 };
 use gitstratum_host::unix_time_ms;
 use tokio::time::Instant;
 
-use crate::config::{HttpConfig, TlsConfig, TlsMode};
+use crate::config::{Config, HttpConfig, TlsMode};
 
 /// How often it is said that a certificate is about to expire.
 const EXPIRY_SAID_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -43,7 +44,13 @@ enum Purpose {
     /// To Git clients.
     Git { certificate: PathBuf, key: PathBuf },
     /// To other nodes and to commands, which show theirs.
-    Cluster { files: MutualFiles, node: NodeId, mode: TlsMode, connector: Connector },
+    Cluster {
+        files: MutualFiles,
+        node: NodeId,
+        mode: TlsMode,
+        clients: ClientCertificates,
+        connector: Connector,
+    },
 }
 
 impl Purpose {
@@ -71,13 +78,10 @@ impl Purpose {
     }
 
     fn stamps(&self) -> Vec<Stamp> {
-        let files = match self {
-            Purpose::Git { certificate, key } => vec![certificate, key],
-            Purpose::Cluster { files: MutualFiles { certificate, key, authority }, .. } => {
-                vec![certificate, key, authority]
-            }
-        };
-        files.into_iter().map(|file| stamp(file)).collect()
+        match self {
+            Purpose::Git { certificate, key } => [certificate, key].map(|file| stamp(file)).into(),
+            Purpose::Cluster { files, .. } => stamps_of(files),
+        }
     }
 }
 
@@ -102,20 +106,20 @@ impl Certificate {
     ///
     /// # Errors
     /// [`IdentityError`], also where it is another's.
-    pub(super) async fn for_cluster(
-        config: &TlsConfig,
-        node: &NodeId,
-    ) -> Result<Option<Self>, IdentityError> {
-        let Some(files) = config.files() else { return Ok(None) };
-        let stamped = [&files.certificate, &files.key, &files.authority].map(|file| stamp(file));
-        let Mutual { identity, trust } = read_mutual(&files, node).await?;
+    pub(super) async fn for_cluster(config: &Config) -> Result<Option<Self>, IdentityError> {
+        let Some(files) = config.tls.files() else { return Ok(None) };
+        let (node, clients) = (&config.node_id, config.access.client_certificates());
+        // Looked at before they are read, as above.
+        let read = stamps_of(&files);
+        let Mutual { identity, trust } = read_mutual(&files, clients, node).await?;
         let purpose = Purpose::Cluster {
             files,
             node: node.clone(),
-            mode: config.mode,
+            mode: config.tls.mode,
+            clients,
             connector: Connector::new(trust),
         };
-        let (acceptor, read) = (Acceptor::new(identity), stamped.into());
+        let acceptor = Acceptor::new(identity);
         Ok(Some(Certificate { purpose, acceptor, read, expiry_said: None }))
     }
 
@@ -183,8 +187,8 @@ impl Certificate {
             Purpose::Git { certificate, key } => {
                 self.acceptor.replace(Identity::read(certificate, key, &PROTOCOLS).await?);
             }
-            Purpose::Cluster { files, node, connector, .. } => {
-                let Mutual { identity, trust } = read_mutual(files, node).await?;
+            Purpose::Cluster { files, node, clients, connector, .. } => {
+                let Mutual { identity, trust } = read_mutual(files, *clients, node).await?;
                 self.acceptor.replace(identity);
                 connector.replace(trust);
             }
@@ -259,8 +263,12 @@ pub(super) async fn follow(certificate: Option<Certificate>) -> Infallible {
     }
 }
 
-async fn read_mutual(files: &MutualFiles, node: &NodeId) -> Result<Mutual, IdentityError> {
-    let mutual = Mutual::read(files, &transport::PROTOCOLS).await?;
+async fn read_mutual(
+    files: &MutualFiles,
+    clients: ClientCertificates,
+    node: &NodeId,
+) -> Result<Mutual, IdentityError> {
+    let mutual = Mutual::read(files, clients, &transport::PROTOCOLS).await?;
     let problem = match Holder::of(mutual.identity.names()) {
         Ok(Holder::Node(holder)) if holder == *node => return Ok(mutual),
         Ok(holder) => format!("it is the certificate of {holder}, and this is node {node}"),
@@ -277,6 +285,11 @@ fn now_s() -> i64 {
 /// Whole days until then; below 0 where that is over.
 fn days_left(until_s: i64) -> i64 {
     until_s.saturating_sub(now_s()).div_euclid(86_400)
+}
+
+fn stamps_of(files: &MutualFiles) -> Vec<Stamp> {
+    let MutualFiles { certificate, key, authority, revoked } = files;
+    [certificate, key, authority].into_iter().chain(revoked).map(|file| stamp(file)).collect()
 }
 
 fn stamp(path: &Path) -> Stamp {

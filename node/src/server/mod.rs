@@ -25,6 +25,7 @@ use gitstratum_host::tls::{IdentityError, IdentityFile};
 use gitstratum_store::{OpenError, SegmentStore, Store};
 use rand_chacha::ChaCha12Rng;
 
+use crate::access;
 use crate::catalog::{FoundError, Participant};
 use crate::config::Config;
 use crate::monitor::Monitor;
@@ -75,7 +76,9 @@ fn http_field(error: &IdentityError) -> &'static str {
     match error.file {
         IdentityFile::Certificate => "http.certificate",
         IdentityFile::Key => "http.key",
-        IdentityFile::Authority => unreachable!("Git clients are not asked for certificates"),
+        IdentityFile::Authority | IdentityFile::Revoked => {
+            unreachable!("Git clients are not asked for certificates")
+        }
     }
 }
 
@@ -85,6 +88,7 @@ fn tls_field(error: &IdentityError) -> &'static str {
         IdentityFile::Certificate => "tls.certificate",
         IdentityFile::Key => "tls.key",
         IdentityFile::Authority => "tls.authority",
+        IdentityFile::Revoked => "tls.revoked",
     }
 }
 
@@ -182,13 +186,15 @@ async fn run(
     {
         tracing::warn!(git = %address, "{warning}");
     }
-    if let Some(warning) = config.tls.warning(address) {
+    let asked = config.access.command_tokens;
+    if let Some(warning) = config.tls.warning(address, asked) {
         tracing::warn!(%address, "{warning}");
     }
     let entrance = match &cluster_certificate {
         Some(certificate) => certificate.entrance(),
         None => Entrance::Plain,
     };
+    let tokens = access::tokens(asked, participant.as_ref());
     ready(Serving {
         address,
         http: http_address,
@@ -223,7 +229,7 @@ async fn run(
             (None, _) => shutdown.await,
         }
     };
-    let (port, members) = ((listener, entrance), (layout, resolved));
+    let (port, members) = ((listener, entrance, tokens), (layout, resolved));
     let serving = server::run(port, service, requests, members, config.server, shutdown);
     tokio::select! {
         biased;

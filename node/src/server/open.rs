@@ -47,7 +47,7 @@ impl Opened {
         cluster::check(&host.disk, configured(config)).await?;
         let certificates = Certificates {
             git: Certificate::for_git(&config.http).await.map_err(ServeError::Certificate)?,
-            cluster: Certificate::for_cluster(&config.tls, &config.node_id)
+            cluster: Certificate::for_cluster(config)
                 .await
                 .map_err(ServeError::ClusterCertificate)?,
         };

@@ -9,15 +9,16 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RESET: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
-const WINDOW_UPDATE: u8 = 8;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const END_HEADERS: u8 = 4;
 const INITIAL_WINDOW: u16 = 4;
 /// What every peer takes.
 const FRAME_BYTES_MAX: usize = 16 << 10;
@@ -66,7 +67,7 @@ pub fn framed(message: &[u8], length: usize) -> Vec<u8> {
 }
 
 /// Headers without any compression.
-fn headers(method: &str) -> Vec<u8> {
+pub fn headers(method: &str) -> Vec<u8> {
     let path = format!("/gitstratum.v1.Node/{method}");
     let lines = [
         (":method", "POST"),
@@ -100,6 +101,16 @@ impl RawClient {
         // The other side's windows are as large as it says from then on.
         client.listen(Duration::from_millis(100)).await;
         client
+    }
+
+    /// Sends a frame, whatever it says and wherever.
+    pub async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        self.write(&frame(kind, flags, stream, payload)).await;
+    }
+
+    /// Sends what may be no frame.
+    pub async fn bytes(&mut self, bytes: &[u8]) {
+        self.write(bytes).await;
     }
 
     async fn write(&mut self, bytes: &[u8]) {

@@ -31,6 +31,9 @@ pub enum CatalogError {
     /// It is not known whether the command was done.
     #[error("it is not known whether it was done: {0}")]
     Unknown(String),
+    /// Whoever asks may not have this done, or does not say who it is.
+    #[error("not allowed: {0}")]
+    NotAllowed(String),
     /// The request is wrong.
     #[error("the catalog cannot read it: {0}")]
     Invalid(String),
@@ -113,6 +116,10 @@ impl Client {
                     Some(Answer::Failure(failure)) => failures.take(name, failure)?,
                     None => failures.unknown = Some(format!("{name} says nothing")),
                 },
+                // Another would say the same; but what may be done already is not to be denied.
+                Err(NodeError::Denied { reason }) if failures.unknown.is_none() => {
+                    return Err(CatalogError::NotAllowed(reason));
+                }
                 Err(error) => failures.take_error(name, &error),
             }
         }

@@ -32,7 +32,7 @@ use crate::quorum::decorate::{
     AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies, Meters, ReplicaCounts,
 };
 use crate::quorum::{Consistency, Preference, QuorumReader, QuorumWriter};
-use crate::transport::{Connections, Dialler, Pool, PoolNumbers, PoolOptions, Security};
+use crate::transport::{Bearer, Connections, Dialler, Pool, PoolNumbers, PoolOptions, Security};
 use learn::{check_peers, learn_layout};
 use replicas::{Replicas, remote};
 
@@ -60,6 +60,8 @@ pub struct ClientOptions {
     pub consistency: Consistency,
     /// How its connections are secured.
     pub security: Security,
+    /// The secret of an access token, for nodes that ask for one.
+    pub bearer: Option<Bearer>,
 }
 
 impl Default for ClientOptions {
@@ -73,6 +75,7 @@ impl Default for ClientOptions {
             own: None,
             consistency: Consistency::Quorum,
             security: Security::Plain,
+            bearer: None,
         }
     }
 }
@@ -130,6 +133,12 @@ fn described(peers: &[(String, NodeError)]) -> String {
 /// A member, and the layout that it holds.
 pub type LayoutAnswer = Answered<Arc<Layout>>;
 
+/// What opens connections for a client.
+fn dialler(net: Net, options: &ClientOptions) -> Dialler {
+    let (security, bearer) = (options.security.clone(), options.bearer.clone());
+    Dialler::new(net, "").secured(security).bearing(bearer)
+}
+
 /// A connection to a cluster. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
@@ -157,7 +166,7 @@ impl Client {
         rng: ChaCha12Rng,
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
-        let dialler = Dialler::new(net.clone(), "").secured(options.security.clone());
+        let dialler = dialler(net.clone(), &options);
         let pool_options = options.pool.clone();
         let begin = |learned: Arc<Layout>| {
             let layout = CurrentLayout::new(learned);
@@ -193,7 +202,7 @@ impl Client {
         around: Around,
     ) -> Result<Self, ConnectError> {
         check_peers(peers)?;
-        let dialler = Dialler::new(net, "").secured(options.security.clone());
+        let dialler = dialler(net, &options);
         let (layout, connections) = begin(learn_layout(&dialler, peers).await?);
         Ok(Self::coordinating(layout, connections, options, around))
     }

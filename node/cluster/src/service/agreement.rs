@@ -9,6 +9,8 @@ use bytes::Bytes;
 use gitstratum_proto::v1;
 use v1::catalog_response::Answer;
 
+use crate::transport::Grant;
+
 /// A node's part in the group that agrees on names.
 #[async_trait]
 pub trait Agreement: Send + Sync {
@@ -20,8 +22,17 @@ pub trait Agreement: Send + Sync {
     /// Answers a message of another member; `None` where the node is none, or not yet.
     async fn agree(&self, request: Bytes) -> Option<Bytes>;
 
-    /// Does what the catalog is asked, within so long.
-    async fn catalog(&self, request: v1::CatalogRequest, within: Duration) -> v1::CatalogResponse;
+    /// Does what the catalog is asked, within so long, and as far as a token allows where the caller
+    /// shows one.
+    ///
+    /// # Errors
+    /// [`NotAllowed`].
+    async fn catalog(
+        &self,
+        request: v1::CatalogRequest,
+        grant: Option<&Grant>,
+        within: Duration,
+    ) -> Result<v1::CatalogResponse, NotAllowed>;
 
     /// Writes the catalog as text into a directory below the data directory, beside the copy of a
     /// store. Says whether the node has one to write.
@@ -30,6 +41,10 @@ pub trait Agreement: Send + Sync {
     /// Those of the disk.
     async fn save(&self, directory: &str) -> io::Result<bool>;
 }
+
+/// The caller's token does not allow what it asks for: why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAllowed(pub String);
 
 /// A node that takes no part.
 pub struct NoAgreement;
@@ -48,10 +63,15 @@ impl Agreement for NoAgreement {
         Ok(false)
     }
 
-    async fn catalog(&self, _: v1::CatalogRequest, _: Duration) -> v1::CatalogResponse {
+    async fn catalog(
+        &self,
+        _: v1::CatalogRequest,
+        _: Option<&Grant>,
+        _: Duration,
+    ) -> Result<v1::CatalogResponse, NotAllowed> {
         let kind = v1::CatalogFailureKind::Off.into();
         let message = "this node keeps no catalog: catalog.enabled is false".to_owned();
         let failure = v1::CatalogFailure { kind, message };
-        v1::CatalogResponse { answer: Some(Answer::Failure(failure)) }
+        Ok(v1::CatalogResponse { answer: Some(Answer::Failure(failure)) })
     }
 }

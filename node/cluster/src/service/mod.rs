@@ -35,14 +35,14 @@ use crate::service::numbers::{
 use crate::service::objects::{
     checked, get_batch, put_batch, receive_large, send_large, within_batch,
 };
-use crate::transport::Connections;
+use crate::transport::{Caller, Connections};
 use crate::wire::codec::{self, Malformed};
 use crate::wire::metrics::metrics_to_wire;
 use crate::wire::status::status_of;
 use crate::wire::words::clean_status;
 use crate::wire::{PROTOCOL_VERSION, compare, stamp};
 
-pub use agreement::{Agreement, NoAgreement};
+pub use agreement::{Agreement, NoAgreement, NotAllowed};
 pub use comparing::Compared;
 pub use jobs::{RepairJob, ScrubJob};
 
@@ -344,8 +344,14 @@ impl Node for NodeService {
     }
 
     async fn catalog(&self, request: Request<v1::CatalogRequest>) -> Answer<v1::CatalogResponse> {
-        let within = limits::CATALOG_REQUEST_TIMEOUT;
-        Ok(Response::new(self.agreement.catalog(request.into_inner(), within).await))
+        let grant = match request.extensions().get::<Caller>() {
+            Some(Caller::Token(grant)) => Some(grant.clone()),
+            Some(Caller::Certified(_)) | None => None,
+        };
+        let (request, within) = (request.into_inner(), limits::CATALOG_REQUEST_TIMEOUT);
+        let answered = self.agreement.catalog(request, grant.as_deref(), within).await;
+        let refused = |NotAllowed(reason)| Status::permission_denied(reason);
+        answered.map(Response::new).map_err(refused)
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {

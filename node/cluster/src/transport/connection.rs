@@ -17,6 +17,7 @@ use hyper::client::conn::http2;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
+use super::bearer::Bearer;
 use super::life::Life;
 
 /// tonic's generated client over one of our connections.
@@ -61,6 +62,8 @@ pub struct Channel {
     sender: http2::SendRequest<Body>,
     life: Arc<Life>,
     ending: Arc<Ending>,
+    /// Goes with every request.
+    bearer: Option<Bearer>,
 }
 
 impl Channel {
@@ -68,8 +71,9 @@ impl Channel {
         sender: http2::SendRequest<Body>,
         life: Arc<Life>,
         ending: Arc<Ending>,
+        bearer: Option<Bearer>,
     ) -> Self {
-        Channel { sender, life, ending }
+        Channel { sender, life, ending, bearer }
     }
 
     /// A client whose requests go over this connection.
@@ -90,7 +94,10 @@ impl tower_service::Service<http::Request<Body>> for Channel {
         self.sender.poll_ready(cx)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        if let Some(bearer) = &self.bearer {
+            bearer.put(request.headers_mut());
+        }
         Box::pin(self.sender.send_request(request))
     }
 }

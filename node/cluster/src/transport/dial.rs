@@ -21,6 +21,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout};
 
+use super::bearer::Bearer;
 use super::connection::{Channel, Connection, End, Ending, Identity};
 use super::secure::{Secured, Security};
 use super::server::Resolved;
@@ -53,6 +54,8 @@ pub struct Dialler {
     cluster: Option<ClusterId>,
     keepalive: Option<Keepalive>,
     security: Security,
+    /// What a client shows that has no certificate.
+    bearer: Option<Bearer>,
     resolved: Resolved,
 }
 
@@ -61,7 +64,8 @@ impl Dialler {
     pub fn new(net: Net, caller: &str) -> Self {
         let keepalive = Some(Keepalive::default());
         let (security, resolved) = (Security::Plain, Resolved::default());
-        Dialler { net, caller: caller.into(), cluster: None, keepalive, security, resolved }
+        let (caller, cluster, bearer) = (caller.into(), None, None);
+        Dialler { net, caller, cluster, keepalive, security, bearer, resolved }
     }
 
     /// What names resolved to.
@@ -83,6 +87,12 @@ impl Dialler {
     /// With connections that are secured so.
     pub fn secured(self, security: Security) -> Self {
         Dialler { security, ..self }
+    }
+
+    /// With the secret of an access token in every request, which is sent over TLS alone, but to this
+    /// machine itself.
+    pub fn bearing(self, bearer: Option<Bearer>) -> Self {
+        Dialler { bearer, ..self }
     }
 
     /// All stages, one after another. With `expected`, an answer of another node is
@@ -110,8 +120,11 @@ impl Dialler {
         candidates: &[SocketAddr],
         expected: Option<&NodeId>,
     ) -> Result<Connection, DialError> {
+        let tries_tls = !matches!(self.security, Security::Plain);
+        self.check_confidential(address, candidates, tries_tls)?;
         let stream = self.connect(address, candidates).await?;
         let stream = self.secure(address, candidates, stream, expected).await?;
+        self.check_confidential(address, candidates, stream.is_tls())?;
         let certified = stream.node().cloned();
         let channel = self.handshake(address, stream).await?;
         let identity = self.identify(address, &channel).await?;
@@ -195,6 +208,23 @@ impl Dialler {
         timeout(after, securing).await.unwrap_or_else(late)
     }
 
+    /// Refuses to let others read a secret on its way.
+    fn check_confidential(
+        &self,
+        address: &str,
+        candidates: &[SocketAddr],
+        is_tls: bool,
+    ) -> Result<(), DialError> {
+        let stays_here = || candidates.iter().all(|it| it.ip().to_canonical().is_loopback());
+        if self.bearer.is_none() || is_tls || stays_here() {
+            return Ok(());
+        }
+        let reason = "an access token is not sent in plain text, but to this machine itself: see \
+                      --tls-authority";
+        let problem = DialProblem::Tls { reason: reason.to_owned() };
+        Err(DialError::new(Stage::Secure, address, problem))
+    }
+
     /// Begins HTTP/2 on the stream, driven by a task that ends with the connection.
     ///
     /// # Errors
@@ -231,7 +261,7 @@ impl Dialler {
                 }
             }
         });
-        Ok(Channel::new(sender, life, ending))
+        Ok(Channel::new(sender, life, ending, self.bearer.clone()))
     }
 
     /// Asks who is there.

@@ -11,11 +11,13 @@
 //! Which peers to talk to, and when, is left to others: the pool opens nothing unasked but
 //! the replacement of a connection that is in use and has become old.
 
+mod bearer;
 mod budget;
 mod connection;
 mod connections;
 mod dial;
 mod dialling;
+mod grant;
 mod holder;
 mod life;
 mod numbers;
@@ -41,9 +43,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+pub use bearer::Bearer;
 pub use connection::{Channel, Connection, End, Identity, Rpc, bounded};
 pub use connections::{Connections, Lease, Want};
 pub use dial::{Dialler, Keepalive};
+pub use grant::{Caller, Grant, Grants, NoGrant, Recency, Scope};
 pub use holder::Holder;
 pub use life::{Life, Watched};
 pub use numbers::{

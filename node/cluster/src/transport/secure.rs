@@ -68,7 +68,9 @@ impl Secured {
         let life = stream.life().clone();
         let shaken = connector.connect(stream, name.as_deref()).await;
         let stream = shaken.map_err(|error| problem_of(error, expected))?;
-        match (Holder::of(&stream.peer_names()), expected) {
+        // A server without a certificate has no handshake.
+        let names = stream.peer_names().unwrap_or_default();
+        match (Holder::of(&names), expected) {
             (Ok(Holder::Node(node)), expected) if expected.is_none_or(|it| *it == node) => {
                 Ok(Secured { stream: Wire::Tls(Box::new(stream)), life, node: Some(node) })
             }
@@ -85,6 +87,11 @@ impl Secured {
     /// The node whose certificate is on the other side, if it was asked for one.
     pub(super) fn node(&self) -> Option<&NodeId> {
         self.node.as_ref()
+    }
+
+    /// Whether TLS is spoken over it.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.stream, Wire::Tls(_))
     }
 
     fn stream(&mut self) -> Pin<&mut dyn Duplex> {
@@ -124,6 +131,9 @@ fn problem_of(error: ConnectError, expected: Option<&NodeId>) -> DialProblem {
         ConnectError::Refused(refusal @ Refusal::Missing) => format!("{refusal}: see {ours}"),
         ConnectError::Refused(refusal @ Refusal::Expired) => {
             format!("{refusal}: renew it, or set the clocks")
+        }
+        ConnectError::Refused(refusal @ Refusal::Revoked) => {
+            format!("{refusal}: have another one issued")
         }
         ConnectError::Refused(refusal) => format!("{refusal}: see {ours}"),
     };

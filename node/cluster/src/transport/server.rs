@@ -11,6 +11,7 @@
 //! members of the cluster and questions how the node is find room beside it; and nothing is held
 //! for a client that neither sends nor reads.
 
+mod admission;
 mod answering;
 mod fields;
 mod handshakes;
@@ -32,7 +33,7 @@ use gitstratum_core::placement::CurrentLayout;
 use gitstratum_core::{accept, limits};
 use gitstratum_host::net::{Listener, Stream};
 use gitstratum_host::rt::{Alarm, TaskTimer};
-use gitstratum_host::tls::Acceptor;
+use gitstratum_host::tls::{Acceptor, Fingerprint};
 use gitstratum_proto::v1::node_server::{Node, NodeServer};
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
@@ -46,14 +47,18 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tower_service::Service;
 
+use super::bearer::take_secret;
+use super::grant::Caller;
 use super::holder::Holder;
 use crate::wire::stamp;
+use admission::{Beginning, Denied};
 use answering::{Answered, InFlight};
-use handshakes::{Entered, Outcome, TLS_REQUIRED};
+use handshakes::{Entered, Outcome};
 use lifetime::{Exchange, Lifetime};
 use receiving::Received;
 use shares::{Exhausted, Held, Origin, Shares};
 
+pub use admission::Tokens;
 pub use handshakes::Entrance;
 pub use members::Resolved;
 pub use numbers::{Bound, Requests};
@@ -112,10 +117,10 @@ impl Bounds {
 }
 
 /// Accepts connections until `shutdown` says so, then lets what is in flight finish, for
-/// at most `limits::SHUTDOWN_TIMEOUT`. `resolved` tells which addresses are those of members. Where
-/// certificates say who calls, the service finds a [`Holder`] among a request's extensions.
+/// at most `limits::SHUTDOWN_TIMEOUT`. `resolved` tells which addresses are those of members. Who
+/// calls, as certificates or tokens tell, the service finds as a [`Caller`] among a request's extensions.
 pub async fn run<S: Node>(
-    (listener, entrance): (Listener, Entrance),
+    (listener, entrance, tokens): (Listener, Entrance, Tokens),
     service: S,
     requests: Arc<Requests>,
     (layout, resolved): (CurrentLayout, Resolved),
@@ -140,8 +145,9 @@ pub async fn run<S: Node>(
     let serve = |stream, (origin, slot), stop| {
         let client = Client {
             origin,
-            holder: None,
-            is_refused: false,
+            beginning: Beginning::Plain,
+            certificate: None,
+            tokens: tokens.clone(),
             requests: requests.clone(),
             layout: layout.clone(),
             bounds: bounds.clone(),
@@ -163,10 +169,10 @@ pub async fn run<S: Node>(
 #[derive(Clone)]
 struct Client {
     origin: Origin,
-    /// Whose certificate it showed, where it was asked for one.
-    holder: Option<Holder>,
-    /// It speaks in plain text, where that is refused: it is told so.
-    is_refused: bool,
+    beginning: Beginning,
+    /// The certificate that it showed, and who took it, and may know meanwhile that it was revoked.
+    certificate: Option<(Fingerprint, Acceptor)>,
+    tokens: Tokens,
     requests: Arc<Requests>,
     layout: CurrentLayout,
     bounds: Arc<Bounds>,
@@ -188,15 +194,17 @@ impl Client {
         let Some(entered) = self.shake(stream, &acceptor, &stop).await else { return };
         match entered {
             Entered::Tls(stream, holder) => {
-                self.origin.is_member |= matches!(holder, Holder::Node(_));
-                self.holder = Some(holder);
+                self.origin.is_member |= matches!(holder, Some(Holder::Node(_)));
+                let shown = stream.peer_fingerprint();
+                self.certificate = shown.map(|shown| (shown, acceptor.clone()));
+                self.beginning = holder.map_or(Beginning::Anonymous, Beginning::Certified);
                 self.serve(*stream, service, stop).await;
             }
             Entered::Plain(stream) if is_required => {
                 let handshakes = &self.requests.handshakes;
                 let reason = "the client does not speak TLS, which is required";
                 handshakes.failed(Outcome::Plaintext, self.origin.source, reason);
-                self.is_refused = true;
+                self.beginning = Beginning::Refused;
                 let (closing, timeout) =
                     (stop.child_token(), self.bounds.options.first_request_timeout);
                 let too_long = async {
@@ -251,7 +259,6 @@ impl Client {
             let admitted = client.bounds.admit(request.uri().path(), client.origin);
             let (service, client) = (service.clone(), client.clone());
             async move {
-                stamp::hear(request.headers(), &client.layout);
                 let mut response = client.handle(request, service, exchange, admitted).await;
                 stamp::stamp(response.headers_mut(), &client.layout);
                 Ok::<_, Infallible>(response)
@@ -310,7 +317,7 @@ impl Client {
 
     async fn handle<S: Node>(
         &self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         mut service: NodeServer<S>,
         exchange: Arc<Exchange>,
         admitted: Result<Vec<Held>, (Bound, String)>,
@@ -335,48 +342,65 @@ impl Client {
             method: permissions::method(request.uri().path()),
             _held: held,
         };
-        if let Err(denied) = self.permitted(&request) {
-            if !self.is_refused {
-                requests.handshakes.denied(source, denied.message());
-            }
-            return Answered::new(denied.into_http(), Some(in_flight), exchange);
-        }
         let deadline = match timeout_of(request.headers()) {
             Ok(deadline) => deadline,
             Err(status) => {
                 return Answered::new(status.into_http(), Some(in_flight), exchange);
             }
         };
+        let until = Instant::now() + deadline;
+        let late = |_| Status::deadline_exceeded("the request's deadline has passed");
         let path = request.uri().path().to_owned();
+        let (secret, is_repair) =
+            (take_secret(request.headers_mut()), stamp::is_background(request.headers()));
+        let permitted = self.permitted(secret, &path, is_repair);
+        let permitted = tokio::time::timeout(deadline, permitted).await.map_err(late);
+        let noted = |denied: Denied| {
+            requests.denials.note(&denied, source);
+            denied.status()
+        };
+        let caller = match permitted.and_then(|permitted| permitted.map_err(noted)) {
+            Ok(caller) => caller,
+            Err(status) => return Answered::new(status.into_http(), Some(in_flight), exchange),
+        };
+        stamp::hear(request.headers(), &self.layout);
         let reached = {
             let requests = requests.clone();
             move |bound| requests.reached(bound, source)
         };
         let mut request =
             request.map(|body| Received::new(body, &path, exchange.clone(), received, reached));
-        if let Some(holder) = &self.holder {
-            request.extensions_mut().insert(holder.clone());
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller);
         }
         // The service is infallible: its errors are statuses.
         let call = service.call(request);
-        let response = match tokio::time::timeout(deadline, call).await {
+        let left = until.saturating_duration_since(Instant::now());
+        let response = match tokio::time::timeout(left, call).await {
             Ok(Ok(response)) => response,
-            Err(_) => Status::deadline_exceeded("the request's deadline has passed").into_http(),
+            Err(elapsed) => late(elapsed).into_http(),
         };
         Answered::new(response, Some(in_flight), exchange)
     }
 }
 
 impl Client {
-    /// Whether it may ask this.
-    fn permitted(&self, request: &Request<Incoming>) -> Result<(), Status> {
-        if self.is_refused {
-            return Err(Status::unauthenticated(TLS_REQUIRED));
+    /// Who asks this, if that has to be somebody, and may.
+    async fn permitted(
+        &self,
+        secret: Result<Option<String>, &'static str>,
+        path: &str,
+        is_repair: bool,
+    ) -> Result<Option<Caller>, Denied> {
+        if self.certificate.as_ref().is_some_and(|(shown, taker)| taker.has_revoked(shown)) {
+            return Err(Denied::Revoked);
         }
-        let Some(holder) = &self.holder else { return Ok(()) };
-        let is_repair = stamp::is_background(request.headers());
-        permissions::check(holder, request.uri().path(), is_repair)
-            .map_err(Status::permission_denied)
+        let (from, recency) = (self.origin.source, permissions::recency(path));
+        let caller = self.tokens.authenticate(&self.beginning, secret, from, recency).await?;
+        if let Some(caller) = &caller {
+            permissions::check(caller, path, is_repair).map_err(Denied::NotAllowed)?;
+        }
+        Ok(caller)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use gitstratum_catalog::entity::Access;
+use gitstratum_catalog::ids::TokenId;
 use gitstratum_catalog::names::RepositoryName;
 use gitstratum_catalog::secret::has_secret;
 use gitstratum_core::limits::WHO_BYTES_MAX;
@@ -89,17 +90,22 @@ impl Holder {
 
     /// The token, as reflogs call it: within what they take.
     pub(super) fn identity(&self) -> String {
-        let number = format!(" (token {})", self.id);
-        let words = self.token.description.chars().filter(|c| !c.is_control());
-        let mut identity = String::new();
-        for character in words {
-            if identity.len() + character.len_utf8() + number.len() > WHO_BYTES_MAX {
-                break;
-            }
-            identity.push(character);
-        }
-        identity + &number
+        token_identity(self.id, &self.token.description)
     }
+}
+
+/// The token of this number and name, as reflogs and events call it: within what they take.
+pub fn token_identity(id: TokenId, description: &str) -> String {
+    let number = format!(" (token {id})");
+    let words = description.chars().filter(|c| !c.is_control());
+    let mut identity = String::new();
+    for character in words {
+        if identity.len() + character.len_utf8() + number.len() > WHO_BYTES_MAX {
+            break;
+        }
+        identity.push(character);
+    }
+    identity + &number
 }
 
 fn word(access: Access) -> &'static str {

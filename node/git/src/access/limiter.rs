@@ -44,10 +44,10 @@ impl Budget {
 
 /// That an address has paid for a secret which is not known.
 #[derive(Debug)]
-pub(super) struct Paid(IpAddr);
+pub struct Paid(IpAddr);
 
 /// Limits wrong secrets.
-pub(super) struct Limiter(Mutex<CLruCache<IpAddr, Budget, RandomState>>);
+pub struct Limiter(Mutex<CLruCache<IpAddr, Budget, RandomState>>);
 
 impl Default for Limiter {
     fn default() -> Self {
@@ -62,7 +62,15 @@ impl Limiter {
     /// # Errors
     /// After how long it may again.
     pub(super) fn pay(&self, address: &str) -> Result<Paid, Duration> {
-        let source = source_of(address);
+        self.pay_for(source_of(address))
+    }
+
+    /// The same, for what is no address of one connection but of whom it comes from, as
+    /// addresses count.
+    ///
+    /// # Errors
+    /// After how long it may again.
+    pub fn pay_for(&self, source: IpAddr) -> Result<Paid, Duration> {
         self.with(source, |budget| {
             budget.earn();
             match budget.bucket.spend() {
@@ -73,7 +81,7 @@ impl Limiter {
     }
 
     /// Gives it back: the secret was a good one.
-    pub(super) fn pay_back(&self, Paid(source): Paid) {
+    pub fn pay_back(&self, Paid(source): Paid) {
         self.with(source, |budget| budget.bucket.earn(TOKEN));
     }
 

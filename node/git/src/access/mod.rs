@@ -31,8 +31,9 @@ use crate::service::{
     Caller, Credentials, OpenError, Purpose, Repositories, Repository, RepositoryError,
 };
 use audit::Audited;
+pub use decision::token_identity;
 use decision::{Denied, decide};
-use limiter::Limiter;
+pub use limiter::{Limiter, Paid};
 
 /// A token that was found by its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ mod tests;
 
 pub use begun::Begun;
 #[cfg(not(madsim))]
-pub use real::{Acceptor, Connector, Identity, Mutual, TlsStream, Trust, dns_names};
+pub use real::{Acceptor, Connector, Identity, Mutual, TlsStream, Trust, dns_names, fingerprint};
 #[cfg(madsim)]
 pub use simulated::{Acceptor, Connector, Identity, Mutual, TlsStream, Trust};
 
@@ -34,7 +34,13 @@ pub enum IdentityFile {
     Key,
     /// The certificates of the authorities that are trusted.
     Authority,
+    /// The list of certificates that were revoked.
+    Revoked,
 }
+
+/// The SHA-256 of a certificate, by which it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fingerprint(pub [u8; 32]);
 
 /// The PEM files of one side of mutual TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +51,17 @@ pub struct MutualFiles {
     pub key: PathBuf,
     /// The certificates of the authorities that are trusted, and no others.
     pub authority: PathBuf,
+    /// The fingerprints of certificates that are worth nothing any more, if there is such a list.
+    pub revoked: Option<PathBuf>,
+}
+
+/// Whether those who come have to show certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They have to: without one there is no handshake.
+    Required,
+    /// They may: who shows none is known to be nobody, and one that is shown has to be good.
+    Optional,
 }
 
 /// Why there is no identity.
@@ -86,6 +103,8 @@ pub enum CertificateProblem {
     Expired,
     /// It is not valid yet, by our clock.
     NotYetValid,
+    /// It was revoked.
+    Revoked,
     /// It does not have the name that was asked for; these it has.
     OtherName(Vec<String>),
     /// Anything else, such as one that is made for servers and shown by a client.
@@ -103,6 +122,7 @@ impl std::fmt::Display for CertificateProblem {
             CertificateProblem::NotYetValid => {
                 f.write_str("its certificate is not valid yet, by our clock")
             }
+            CertificateProblem::Revoked => f.write_str("its certificate was revoked"),
             CertificateProblem::OtherName(names) => {
                 write!(f, "its certificate is for {}", listed(names))
             }
@@ -132,6 +152,8 @@ pub enum Refusal {
     UnknownAuthority,
     /// It finds that ours has expired, or is not valid yet.
     Expired,
+    /// It knows that ours was revoked.
+    Revoked,
     /// It says no more than that.
     Other(String),
 }
@@ -146,6 +168,7 @@ impl std::fmt::Display for Refusal {
             Refusal::Expired => {
                 f.write_str("it finds that our certificate has expired, or is not valid yet")
             }
+            Refusal::Revoked => f.write_str("it knows that our certificate was revoked"),
             Refusal::Other(alert) => write!(f, "it does not take our certificate: {alert}"),
         }
     }
@@ -177,6 +200,9 @@ impl<S> std::fmt::Display for HandshakeError<S> {
             HandshakeError::Refused(Refusal::Expired) => f.write_str(
                 "the client finds that our certificate has expired, or is not valid yet",
             ),
+            HandshakeError::Refused(Refusal::Revoked) => {
+                f.write_str("the client knows that our certificate was revoked")
+            }
             HandshakeError::Refused(Refusal::Other(alert)) => {
                 write!(f, "the client does not take our certificate: {alert}")
             }

@@ -11,7 +11,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{ConnectError, HandshakeError, IdentityError, IdentityFile, MutualFiles, Validity};
+use super::{
+    ClientCertificates, ConnectError, Fingerprint, HandshakeError, IdentityError, IdentityFile,
+    MutualFiles, Validity,
+};
 
 fn refused<T>(path: &Path) -> Result<T, IdentityError> {
     Err(IdentityError {
@@ -57,6 +60,7 @@ impl Trust {
     pub async fn read(
         authority: &Path,
         _: Option<(&Path, &Path)>,
+        _: Option<&Path>,
         _: &[&str],
     ) -> Result<Self, IdentityError> {
         refused(authority)
@@ -82,7 +86,11 @@ impl Mutual {
     ///
     /// # Errors
     /// Always.
-    pub async fn read(files: &MutualFiles, _: &[&str]) -> Result<Self, IdentityError> {
+    pub async fn read(
+        files: &MutualFiles,
+        _: ClientCertificates,
+        _: &[&str],
+    ) -> Result<Self, IdentityError> {
         refused(&files.certificate)
     }
 }
@@ -104,6 +112,11 @@ impl Acceptor {
 
     /// When the certificate that it shows is valid.
     pub fn validity(&self) -> Validity {
+        match self.0 {}
+    }
+
+    /// Whether a certificate is worth nothing any more.
+    pub fn has_revoked(&self, _: &Fingerprint) -> bool {
         match self.0 {}
     }
 
@@ -151,7 +164,12 @@ impl<S> TlsStream<S> {
     }
 
     /// The DNS names of the other side's certificate.
-    pub fn peer_names(&self) -> Vec<String> {
+    pub fn peer_names(&self) -> Option<Vec<String>> {
+        match self.0 {}
+    }
+
+    /// The fingerprint of that certificate.
+    pub fn peer_fingerprint(&self) -> Option<Fingerprint> {
         match self.0 {}
     }
 

@@ -26,8 +26,9 @@ pub(super) const TOKEN_HELP: &str = "\
   git clone http://ci@HOST:PORT/team/project.git     asks for the secret as the password
 
 Nodes ask Git clients for tokens where their configuration says tokens = \"required\" under
-[access], or with `serve --require-tokens`. The gRPC port, which these commands use, asks for none:
-keep it away from everyone who may not administer the cluster.";
+[access], or with `serve --require-tokens`; and commands such as these, where they show no
+certificate, with command_tokens = \"required\". A command reads a token's secret from a file:
+  gitstratum status --token-file ~/.gitstratum-token --tls-authority authority.pem";
 
 /// What `repo` can do.
 #[derive(Debug, Subcommand)]
@@ -208,11 +209,11 @@ pub enum TokenCommand {
 /// What a token allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scope {
-    /// Clone and fetch
+    /// Clone and fetch; commands that read
     Read,
-    /// Push, too
+    /// Push, too; store objects, create repositories
     Write,
-    /// Create, rename, configure and delete, too; nothing asks for it yet
+    /// Rename, configure and delete repositories, too; without a prefix, administer the cluster
     Admin,
 }
 

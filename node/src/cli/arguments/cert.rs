@@ -11,6 +11,7 @@ pub(super) const CERT_HELP: &str = "\
   gitstratum cert issue --node n1                      a certificate for the node n1
   gitstratum cert issue --client alice                 a certificate for whoever gives commands
   gitstratum cert show certificates/git.example.org.pem
+  gitstratum cert revoke certificates/alice.pem >> revoked.txt
 
 Under [http] in a node's configuration, certificate = \"…/git.example.org.pem\" and key =
 \"…/git.example.org.key\" then serve Git over HTTPS. Clients trust the authority by
@@ -20,7 +21,7 @@ trust: keep it away from the nodes. Larger deployments bring certificates of the
 Under [tls], certificate = \"…/n1.pem\", key = \"…/n1.key\" and authority = \"…/authority.pem\" have the
 node speak TLS with other nodes and with commands, which take --tls-certificate …/alice.pem, --tls-key
 …/alice.key and --tls-authority …/authority.pem. Such certificates say who somebody is and not where:
-no address is in them.";
+no address is in them. revoked = \"…/revoked.txt\" has the list of those that are worth nothing any more.";
 
 /// What `cert` can do.
 #[derive(Debug, Subcommand)]
@@ -32,6 +33,12 @@ pub enum CertCommand {
     /// Say whose certificates are in files, for which names, and how long they are valid
     Show {
         /// PEM files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print the lines that revoke certificates of nodes or clients, for a list that all nodes have
+    Revoke {
+        /// PEM files, of each of which the first certificate counts
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::TlsArguments;
+use super::{TlsArguments, TokenArguments};
 
 /// What `catalog --help` adds.
 pub(super) const CATALOG_HELP: &str = "\
@@ -47,6 +47,9 @@ pub struct Dump {
     /// How its connections are secured
     #[command(flatten)]
     pub tls: TlsArguments,
+    /// Who gives the command
+    #[command(flatten)]
+    pub token: TokenArguments,
     /// What this stopped node has, instead of what a cluster has agreed on
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,

@@ -29,8 +29,8 @@ pub(crate) async fn text(asked: CatalogCommand) -> Result<(), Failure> {
         CatalogCommand::Dump(Dump { output, data: Some(data), .. }) => {
             dump_stopped(data, output.as_deref()).await
         }
-        CatalogCommand::Dump(Dump { output, peers, timeout, tls, data: None }) => {
-            let client = ClientArguments { peers, timeout, zone: None, tls };
+        CatalogCommand::Dump(Dump { output, peers, timeout, tls, token, data: None }) => {
+            let client = ClientArguments { peers, timeout, zone: None, tls, token };
             dump(&client, output.as_deref()).await
         }
         CatalogCommand::Load(asked) => load(asked).await,

@@ -96,7 +96,7 @@ pub(super) async fn connect(nodes: &[Node]) -> Result<Client, Failure> {
     let peers: Vec<String> = nodes.iter().map(|node| node.address.to_string()).collect();
     let rng = seeded_by_the_system()?;
     let security = match nodes.first() {
-        Some(node) => node.tls.security().await?,
+        Some(node) => node.tls.security(false).await?,
         None => Security::Plain,
     };
     let options = ClientOptions { security, ..ClientOptions::default() };

@@ -72,6 +72,7 @@ impl Certificates {
             certificate: Some(files.certificate.clone()),
             key: Some(files.key.clone()),
             authority: Some(self.authority.clone()),
+            revoked: None,
             mode: TlsMode::Required,
         }
     }
@@ -107,6 +108,7 @@ pub(super) fn of_commands(tls: &TlsConfig) -> TlsArguments {
     TlsArguments {
         tls_certificate: Some(own("pem")),
         tls_key: Some(own("key")),
+        tls_revoked: files.revoked,
         tls_authority: Some(files.authority),
     }
 }

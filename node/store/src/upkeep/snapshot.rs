@@ -30,16 +30,21 @@ pub struct Snapshot {
     pub files: u64,
 }
 
+/// A snapshot's name has no more bytes.
+const NAME_BYTES_MAX: usize = 64;
+
 /// Makes a snapshot of all that was acknowledged before the call.
 ///
 /// # Errors
 /// [`StoreError::Snapshot`] for a name that is none or is taken; as a put.
 pub(crate) async fn snapshot(shared: &Shared, name: &str) -> Result<Snapshot, StoreError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let named = !name.is_empty() && name.len() <= 64 && name.chars().all(plain);
+    let named = !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.chars().all(plain);
     if !named || name.starts_with('.') {
         let reason = "a snapshot's name has letters, digits, '-', '_' and '.', at most 64";
-        return Err(StoreError::Snapshot { name: name.into(), reason: reason.into() });
+        // What is none may be of any length, and an answer is not.
+        let name = name.chars().take(NAME_BYTES_MAX).collect();
+        return Err(StoreError::Snapshot { name, reason: reason.into() });
     }
     let _alone = shared.maintenance.lock().await;
     let path = format!("{SNAPSHOTS}/{name}");

@@ -222,7 +222,7 @@ fn certificates_are_issued_for_ids_that_they_can_hold_and_nothing_is_overwritten
 }
 
 /// Connects to a node with one of the certificates that are used, as `caller`.
-async fn dial(
+pub async fn dial(
     nodes: &Nodes,
     client: &str,
     caller: &str,
@@ -230,7 +230,7 @@ async fn dial(
 ) -> Result<Connection, DialError> {
     let own = [nodes.used(&format!("{client}.pem")), nodes.used(&format!("{client}.key"))];
     let own: Option<(&Path, &Path)> = Some((&own[0], &own[1]));
-    let trust = Trust::read(&nodes.trusted(), own, &PROTOCOLS).await.unwrap();
+    let trust = Trust::read(&nodes.trusted(), own, None, &PROTOCOLS).await.unwrap();
     let security = Security::Tls { connector: Connector::new(trust), falls_back: false };
     let dialler = Dialler::new(Net::new(), caller).secured(security);
     let expected = expected.map(NodeId::new);
@@ -270,6 +270,10 @@ async fn nobody_passes_for_a_node_whose_certificate_it_does_not_have() {
     let compare = |caller: &str| v1::CompareRequest { caller: caller.into(), ..Default::default() };
     let denied = node.rpc().compare(compare("n3")).await.unwrap_err();
     assert_eq!(denied.code(), tonic::Code::PermissionDenied, "{denied}");
+    // Nor does a node what operators do.
+    let denied = node.rpc().snapshot(v1::SnapshotRequest { name: "a".into() }).await.unwrap_err();
+    assert_eq!(denied.code(), tonic::Code::PermissionDenied, "{denied}");
+    assert!(denied.message().contains("for those who give commands"), "{denied}");
     assert!(nodes.log(0).contains("requests were refused that are not allowed"));
     drop((alice, node));
     nodes.stop_all();

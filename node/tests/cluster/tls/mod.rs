@@ -3,20 +3,26 @@
 
 mod misuse;
 mod nodes;
+mod revoked;
 mod rollout;
+mod tokens;
 
 use std::fs;
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Instant;
+
+use gitstratum_core::limits::TOKENS_KNOWN_FOR_MAX;
 
 use crate::monitor::get;
 use crate::support::{make_repository, wait_until};
 use nodes::{Nodes, Tls, text};
+use tokens::{token, with_token};
 
 #[test]
 fn three_nodes_replicate_and_serve_git_by_tls_alone() {
     let mut nodes = Nodes::new();
-    (0..3).for_each(|node| nodes.configure(node, Tls::Required));
+    (0..3).for_each(|node| nodes.configure_access(node, Tls::Required, "accepted"));
     (0..3).for_each(|node| nodes.start(node));
     nodes.wait_for_voters();
     let file = nodes.path("file");
@@ -49,8 +55,19 @@ fn three_nodes_replicate_and_serve_git_by_tls_alone() {
         let value = line.and_then(|value| value.parse::<f64>().ok());
         assert!(value.is_some_and(|value| value > 0.0), "{series} in {metrics}");
     }
+    // A token is good at every node when it is made, and worth nothing soon after it is revoked.
+    let secret = token(&nodes, "bob", "read", &[]);
+    let is_taken = |node| with_token(&nodes, &secret, node, &["repo", "list"]).status.success();
+    assert!((0..3).all(is_taken));
+    nodes.run(&["token", "revoke", "1"]);
+    let revoked = Instant::now();
     for node in 0..3 {
-        let log = nodes.log(node);
+        wait_until("it is worth nothing", || !is_taken(node));
+    }
+    // Commands take their time, too, where the machine is busy.
+    assert!(revoked.elapsed() < 8 * TOKENS_KNOWN_FOR_MAX, "{:?}", revoked.elapsed());
+    for node in 0..3 {
+        let log = nodes.log(node).replace("were refused: who calls?", "");
         assert!(!log.contains("were refused") && !log.contains("dial failed"), "{log}");
     }
     nodes.stop_all();

@@ -45,13 +45,24 @@ pub struct Nodes {
 
 impl Nodes {
     pub fn new() -> Self {
+        Self::of(3)
+    }
+
+    /// The first alone, N = 1.
+    pub fn alone() -> Self {
+        Self::of(1)
+    }
+
+    fn of(count: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let addresses: Vec<_> = (0..3).map(|_| listen()).collect();
         let http = (0..3).map(|_| listen()).collect();
         let monitors = (0..3).map(|_| listen()).collect();
-        let mut layout =
-            "[cluster]\nversion = 1\nreplicas = 3\nwrite_quorum = 2\nread_quorum = 2\n".to_owned();
-        for (n, address) in (1..).zip(&addresses) {
+        let quorum = count / 2 + 1;
+        let mut layout = format!(
+            "[cluster]\nversion = 1\nreplicas = {count}\nwrite_quorum = {quorum}\nread_quorum = {quorum}\n"
+        );
+        for (n, address) in (1..).zip(&addresses).take(count) {
             layout += &format!("[[node]]\nid = \"n{n}\"\naddress = \"{address}\"\n");
         }
         fs::write(dir.path().join("layout.toml"), layout).unwrap();
@@ -157,21 +168,36 @@ impl Nodes {
 
     /// Writes the configuration of a node.
     pub fn configure(&self, node: usize, tls: Tls) {
+        self.configure_with(node, &self.tls(node, tls));
+    }
+
+    /// The same, with access tokens at the port of nodes and commands.
+    pub fn configure_access(&self, node: usize, tls: Tls, command_tokens: &str) {
+        let tls = self.tls(node, tls);
+        let access = format!("{tls}[access]\ncommand_tokens = \"{command_tokens}\"\n");
+        self.configure_with(node, &access);
+    }
+
+    /// The same, with the list of certificates that were revoked, `revoked.txt` among what is used.
+    pub fn configure_revoking(&self, node: usize, tls: Tls) {
+        let list = format!("revoked = {:?}\n", text(&self.used("revoked.txt")));
+        self.configure_with(node, &(self.tls(node, tls) + &list));
+    }
+
+    /// `[tls]` of a node.
+    fn tls(&self, node: usize, tls: Tls) -> String {
         let id = format!("n{}", node + 1);
         let mode = match tls {
-            Tls::Absent => return self.configure_with(node, ""),
+            Tls::Absent => return String::new(),
             Tls::Accepted => "accepted",
             Tls::Required => "required",
         };
         let used = self.path("used");
         let used = text(&used);
-        self.configure_with(
-            node,
-            &format!(
-                "[tls]\ncertificate = \"{used}/{id}.pem\"\nkey = \"{used}/{id}.key\"\n\
-                 authority = \"{used}/authority.pem\"\nmode = \"{mode}\"\n"
-            ),
-        );
+        format!(
+            "[tls]\ncertificate = \"{used}/{id}.pem\"\nkey = \"{used}/{id}.key\"\n\
+             authority = \"{used}/authority.pem\"\nmode = \"{mode}\"\n"
+        )
     }
 
     /// The same, with these lines at its end.

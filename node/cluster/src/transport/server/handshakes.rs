@@ -34,8 +34,8 @@ pub enum Entrance {
 
 /// What came of a connection's beginning.
 pub(super) enum Entered {
-    /// TLS, with the holder of a certificate.
-    Tls(Box<TlsStream<Stream>>, Holder),
+    /// TLS, with the holder of a certificate, or with somebody who shows none.
+    Tls(Box<TlsStream<Stream>>, Option<Holder>),
     /// No TLS.
     Plain(Begun<Stream>),
 }
@@ -52,6 +52,8 @@ pub(super) enum Outcome {
     UnknownAuthority,
     /// The client's has expired, or is not valid yet.
     Expired,
+    /// The client's was revoked.
+    Revoked,
     /// The client's cannot be used, or says for nobody that it is.
     OtherCertificate,
     /// The client does not take ours.
@@ -63,12 +65,13 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Outcome; 9] = [
+    const ALL: [Outcome; 10] = [
         Outcome::Done,
         Outcome::Plaintext,
         Outcome::NoCertificate,
         Outcome::UnknownAuthority,
         Outcome::Expired,
+        Outcome::Revoked,
         Outcome::OtherCertificate,
         Outcome::Refused,
         Outcome::Late,
@@ -82,6 +85,7 @@ impl Outcome {
             Outcome::NoCertificate => "no_certificate",
             Outcome::UnknownAuthority => "unknown_authority",
             Outcome::Expired => "expired",
+            Outcome::Revoked => "revoked",
             Outcome::OtherCertificate => "other_certificate",
             Outcome::Refused => "refused",
             Outcome::Late => "late",
@@ -94,8 +98,6 @@ impl Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Handshakes {
     outcomes: [Tally; Outcome::ALL.len()],
-    /// Requests that their callers may not make.
-    denied: Seldom,
 }
 
 #[derive(Debug, Default)]
@@ -126,13 +128,6 @@ impl Handshakes {
         }
     }
 
-    /// Says now and then that a request was refused which its caller may not make.
-    pub(super) fn denied(&self, address: IpAddr, reason: &str) {
-        if let Some(count) = self.denied.count() {
-            tracing::warn!(count, %address, reason, "requests were refused that are not allowed");
-        }
-    }
-
     /// Registers what `of` gives.
     pub(super) fn register<T: Send + Sync + 'static>(
         registry: &mut Registry,
@@ -160,7 +155,8 @@ impl Handshakes {
     ) -> Option<Entered> {
         let error = match acceptor.accept(stream).await {
             Ok(stream) => {
-                return match Holder::of(&stream.peer_names()) {
+                let names = stream.peer_names();
+                return match names.map(|names| Holder::of(&names)).transpose() {
                     Ok(holder) => {
                         self.count(Outcome::Done);
                         Some(Entered::Tls(Box::new(stream), holder))
@@ -199,6 +195,7 @@ fn outcome_of<S>(error: &HandshakeError<S>) -> Outcome {
             CertificateProblem::Missing => Outcome::NoCertificate,
             CertificateProblem::UnknownAuthority => Outcome::UnknownAuthority,
             CertificateProblem::Expired | CertificateProblem::NotYetValid => Outcome::Expired,
+            CertificateProblem::Revoked => Outcome::Revoked,
             CertificateProblem::OtherName(_) | CertificateProblem::Other(_) => {
                 Outcome::OtherCertificate
             }

@@ -10,6 +10,7 @@ use gitstratum_core::limits;
 use gitstratum_core::metrics::{self, Counter, Durations, Labels, Reading, Registry};
 use gitstratum_core::seldom::Seldom;
 
+use super::admission::Denials;
 use super::handshakes::Handshakes;
 
 /// What a server bounds: each is counted where it refuses or ends something, and told to the log
@@ -112,6 +113,7 @@ pub struct Requests {
     bounds: [Reached; Bound::ALL.len()],
     durations: Durations,
     pub(super) handshakes: Handshakes,
+    pub(super) denials: Denials,
 }
 
 #[derive(Debug, Default)]
@@ -192,6 +194,7 @@ impl Requests {
             metrics::encode(encoder, &reached, &counts)
         });
         Handshakes::register(registry, self.clone(), |requests| &requests.handshakes);
+        Denials::register(registry, self.clone(), |requests| &requests.denials);
     }
 
     pub(super) fn read(&self) -> Counts {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
-use super::super::{Begun, HandshakeError, Validity};
+use super::super::{Begun, Fingerprint, HandshakeError, Validity};
 use super::HANDSHAKE_RECORD;
 use super::identity::Identity;
 use super::problem::handshake_error;
@@ -31,6 +31,11 @@ impl Acceptor {
     /// When the certificate that it shows is valid.
     pub fn validity(&self) -> Validity {
         self.0.read().unwrap_or_else(PoisonError::into_inner).validity
+    }
+
+    /// Whether a certificate is worth nothing any more, which may have been taken before.
+    pub fn has_revoked(&self, certificate: &Fingerprint) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).revoked.has(certificate)
     }
 
     /// Shakes hands with the client at the other end. There is no deadline here.

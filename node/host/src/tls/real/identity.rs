@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
@@ -18,15 +18,18 @@ use rustls::{
 };
 use tokio_rustls::rustls;
 
-use super::super::{IdentityError, IdentityFile, MutualFiles, Validity};
+use super::super::{ClientCertificates, IdentityError, IdentityFile, MutualFiles, Validity};
 use super::files::{Own, authorities, wrong_file};
 use super::problem::described;
+use super::revoked::{ButRevoked, Revoked};
 
 /// A certificate with its key, as a server shows it.
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub(super) config: Arc<ServerConfig>,
     pub(super) validity: Validity,
+    /// Of those who come.
+    pub(super) revoked: Revoked,
     names: Arc<[String]>,
 }
 
@@ -52,7 +55,8 @@ impl Identity {
             let config = builder.with_single_cert(own.chain, own.key);
             let mut config = config.map_err(|error| mismatched(error, &certificate, &key))?;
             config.alpn_protocols = protocols;
-            Ok(Identity { config: Arc::new(config), validity, names })
+            let (config, revoked) = (Arc::new(config), Revoked::default());
+            Ok(Identity { config, validity, revoked, names })
         })
         .await
     }
@@ -81,25 +85,29 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Reads the authorities, and the certificate with its key where there is one to show, from PEM
-    /// files; for a client that speaks these protocols.
+    /// Reads the authorities, the certificate with its key where there is one to show, and the list of
+    /// certificates that were revoked, where there is one; for a client that speaks these protocols.
     ///
     /// # Errors
     /// [`IdentityError`].
     pub async fn read(
         authority: &Path,
         own: Option<(&Path, &Path)>,
+        revoked: Option<&Path>,
         protocols: &[&str],
     ) -> Result<Self, IdentityError> {
+        let revoked = revoked.map(Path::to_owned);
         let (authority, protocols) = (authority.to_owned(), of(protocols));
         let own = own.map(|(certificate, key)| (certificate.to_owned(), key.to_owned()));
         blocking(move || {
             let roots = authorities(&authority)?;
-            let Some((certificate, key)) = own else { return trusting(roots, None, protocols) };
+            let revoked = Revoked::read(revoked.as_deref())?;
+            let trusted = Trusted { authority: &authority, roots: roots.clone(), revoked };
+            let Some((certificate, key)) = own else { return trusting(trusted, None, protocols) };
             let read = Own::read(&certificate, &key)?;
             check_client(&read, &roots)
                 .map_err(|problem| unusable(&certificate, &authority, &problem))?;
-            trusting(roots, Some((read, &certificate, &key)), protocols)
+            trusting(trusted, Some((read, &certificate, &key)), protocols)
         })
         .await
     }
@@ -120,52 +128,79 @@ pub struct Mutual {
 }
 
 impl Mutual {
-    /// Reads it, for those who speak these protocols. A certificate that its own authority would not
+    /// Reads it, for those who speak these protocols, and who may have to show certificates. A certificate that its own authority would not
     /// be known by is refused here, and not one that has expired: clocks and files change.
     ///
     /// # Errors
     /// [`IdentityError`].
-    pub async fn read(files: &MutualFiles, protocols: &[&str]) -> Result<Self, IdentityError> {
+    pub async fn read(
+        files: &MutualFiles,
+        clients: ClientCertificates,
+        protocols: &[&str],
+    ) -> Result<Self, IdentityError> {
         let (files, protocols) = (files.clone(), of(protocols));
-        blocking(move || read_mutual(&files, protocols)).await
+        blocking(move || read_mutual(&files, clients, protocols)).await
     }
 }
 
-fn read_mutual(files: &MutualFiles, protocols: Vec<Vec<u8>>) -> Result<Mutual, IdentityError> {
-    let MutualFiles { certificate, key, authority } = files;
+fn read_mutual(
+    files: &MutualFiles,
+    clients: ClientCertificates,
+    protocols: Vec<Vec<u8>>,
+) -> Result<Mutual, IdentityError> {
+    let MutualFiles { certificate, key, authority, revoked } = files;
     let roots = authorities(authority)?;
+    let revoked = Revoked::read(revoked.as_deref())?;
     let own = Own::read(certificate, key)?;
     let checked = check_client(&own, &roots).and_then(|()| check_server(&own, &roots));
     checked.map_err(|problem| unusable(certificate, authority, &problem))?;
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider())
         // Whoever only reaches the port is not to learn what the authority is called.
-        .clear_root_hint_subjects()
+        .clear_root_hint_subjects();
+    let verifier = match clients {
+        ClientCertificates::Required => verifier,
+        ClientCertificates::Optional => verifier.allow_unauthenticated(),
+    };
+    let verifier = verifier
         .build()
         .map_err(|error| wrong_file(IdentityFile::Authority, authority, error.to_string()))?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .expect("the provider has the suites of the version")
-        .with_client_cert_verifier(verifier);
+        .with_client_cert_verifier(ButRevoked::new(verifier, revoked.clone()));
     let config = builder.with_single_cert(own.chain.clone(), own.key.clone_key());
     let mut config = config.map_err(|error| mismatched(error, certificate, key))?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.alpn_protocols.clone_from(&protocols);
     let (validity, names) = (own.validity, own.names.clone().into());
-    let identity = Identity { config: Arc::new(config), validity, names };
-    let trust = trusting(roots, Some((own, certificate, key)), protocols)?;
+    let trusted = Trusted { authority, roots, revoked: revoked.clone() };
+    let identity = Identity { config: Arc::new(config), validity, revoked, names };
+    let trust = trusting(trusted, Some((own, certificate, key)), protocols)?;
     Ok(Mutual { identity, trust })
 }
 
-fn trusting(
+/// Whose certificates are taken, and which of them are not.
+struct Trusted<'a> {
+    /// The file of the authorities.
+    authority: &'a Path,
     roots: Arc<RootCertStore>,
+    revoked: Revoked,
+}
+
+fn trusting(
+    Trusted { authority, roots, revoked }: Trusted<'_>,
     own: Option<(Own, &Path, &Path)>,
     protocols: Vec<Vec<u8>>,
 ) -> Result<Trust, IdentityError> {
+    let by_name = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider()).build();
+    let by_name: Arc<dyn ServerCertVerifier> = by_name
+        .map_err(|error| wrong_file(IdentityFile::Authority, authority, error.to_string()))?;
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .expect("the provider has the suites of the version")
-        .with_root_certificates(roots.clone());
+        .dangerous()
+        .with_custom_certificate_verifier(ButRevoked::new(by_name, revoked.clone()));
     let names = own.as_ref().map_or_else(Vec::new, |(own, ..)| own.names.clone());
     let mut named = match own {
         None => builder.with_no_client_auth(),
@@ -178,7 +213,8 @@ fn trusting(
     named.resumption = Resumption::disabled();
     let mut unnamed = named.clone();
     unnamed.enable_sni = false;
-    unnamed.dangerous().set_certificate_verifier(Arc::new(AnyName { roots }));
+    let any_name: Arc<dyn ServerCertVerifier> = Arc::new(AnyName { roots });
+    unnamed.dangerous().set_certificate_verifier(ButRevoked::new(any_name, revoked));
     Ok(Trust { named: Arc::new(named), unnamed: Arc::new(unnamed), names: names.into() })
 }
 

@@ -85,6 +85,7 @@ fn problem_of(problem: &CertificateError) -> CertificateProblem {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             CertificateProblem::NotYetValid
         }
+        CertificateError::Revoked => CertificateProblem::Revoked,
         CertificateError::NotValidForName => CertificateProblem::OtherName(Vec::new()),
         CertificateError::NotValidForNameContext { presented, .. } => {
             CertificateProblem::OtherName(presented.iter().map(|name| bare(name)).collect())
@@ -105,9 +106,9 @@ fn refusal_of(alert: AlertDescription) -> Option<Refusal> {
         AlertDescription::CertificateRequired => Some(Refusal::Missing),
         AlertDescription::UnknownCA => Some(Refusal::UnknownAuthority),
         AlertDescription::CertificateExpired => Some(Refusal::Expired),
+        AlertDescription::CertificateRevoked => Some(Refusal::Revoked),
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateRevoked
         | AlertDescription::CertificateUnknown => Some(Refusal::Other(format!("{alert:?}"))),
         _ => None,
     }

@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::super::Begun;
+use super::super::{Begun, Fingerprint};
 use super::files::dns_names;
+use super::revoked::fingerprint;
 
 /// A stream over which TLS is spoken.
 #[derive(Debug)]
@@ -36,11 +37,20 @@ impl<S> TlsStream<S> {
         self.stream.get_ref().get_ref().1.alpn_protocol()
     }
 
-    /// The DNS names that the certificate of the other side is for, which was taken; none where it
-    /// was not asked for one.
-    pub fn peer_names(&self) -> Vec<String> {
+    /// The DNS names that the certificate of the other side is for, which was taken; nothing where it
+    /// shows none.
+    pub fn peer_names(&self) -> Option<Vec<String>> {
+        self.peer_certificate().map(dns_names)
+    }
+
+    /// The fingerprint of that certificate.
+    pub fn peer_fingerprint(&self) -> Option<Fingerprint> {
+        self.peer_certificate().map(fingerprint)
+    }
+
+    fn peer_certificate(&self) -> Option<&[u8]> {
         let certificates = self.stream.get_ref().get_ref().1.peer_certificates();
-        certificates.and_then(<[_]>::first).map_or_else(Vec::new, |first| dns_names(first))
+        certificates.and_then(<[_]>::first).map(AsRef::as_ref)
     }
 
     /// Whether the other side has said anything after the handshake, also once the stream is gone.

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 use super::super::{
-    Acceptor, CertificateProblem, ConnectError, Connector, HandshakeError, IdentityFile, Mutual,
-    MutualFiles, Refusal, TlsStream, Trust,
+    Acceptor, CertificateProblem, ClientCertificates, ConnectError, Connector, HandshakeError,
+    IdentityFile, Mutual, MutualFiles, Refusal, TlsStream, Trust, fingerprint,
 };
 use super::Authority;
 
@@ -40,6 +42,7 @@ impl Authority {
             certificate: path("pem"),
             key: path("key"),
             authority: path("authority"),
+            revoked: None,
         };
         fs::write(&files.certificate, certificate.pem()).unwrap();
         fs::write(&files.key, key.serialize_pem()).unwrap();
@@ -53,7 +56,7 @@ const BOTH: [ExtendedKeyUsagePurpose; 2] =
     [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
 
 async fn mutual(files: &MutualFiles) -> Mutual {
-    Mutual::read(files, &PROTOCOLS).await.unwrap()
+    Mutual::read(files, ClientCertificates::Required, &PROTOCOLS).await.unwrap()
 }
 
 type Ends = (
@@ -85,13 +88,75 @@ async fn each_side_learns_for_whom_the_certificate_of_the_other_is() {
     for name in [Some("a.example"), None] {
         let (connected, accepted) = shake(&server, &client.trust, name).await;
         let (mut connected, accepted) = (connected.unwrap(), accepted.unwrap());
-        assert_eq!(connected.peer_names(), ["a.example"]);
-        assert_eq!(accepted.peer_names(), ["b.example"]);
+        assert_eq!(connected.peer_names().unwrap(), ["a.example"]);
+        assert_eq!(accepted.peer_names().unwrap(), ["b.example"]);
         assert_eq!(connected.protocol(), Some(&b"h2"[..]));
         let mut said = [0; 7];
         connected.read_exact(&mut said).await.unwrap();
         assert_eq!(&said, b"welcome", "what told that we are taken is not lost");
     }
+}
+
+#[tokio::test]
+async fn where_certificates_are_optional_one_that_is_shown_has_to_be_good() {
+    let (ours, others) = (Authority::new("ours"), Authority::new("others"));
+    let files = ours.mutual("a.example", When::Now, &BOTH);
+    let server = Mutual::read(&files, ClientCertificates::Optional, &PROTOCOLS).await.unwrap();
+    let nobody = Trust::read(&files.authority, None, None, &PROTOCOLS).await.unwrap();
+    let (connected, accepted) = shake(&server, &nobody, Some("a.example")).await;
+    assert!(connected.is_ok() && accepted.unwrap().peer_names().is_none());
+    let client = mutual(&ours.mutual("b.example", When::Now, &BOTH)).await.trust;
+    let (_, accepted) = shake(&server, &client, None).await;
+    assert_eq!(accepted.unwrap().peer_names().unwrap(), ["b.example"]);
+    // One that its own authority knows, and ours does not.
+    let foreign = others.mutual("c.example", When::Now, &BOTH);
+    fs::write(&foreign.authority, [others.pem.as_str(), &ours.pem].concat()).unwrap();
+    let (_, accepted) = shake(&server, &mutual(&foreign).await.trust, None).await;
+    let Err(HandshakeError::Certificate(problem)) = accepted else { panic!("{accepted:?}") };
+    assert_eq!(problem, CertificateProblem::UnknownAuthority);
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_ends_handshakes_on_either_side_and_is_known_afterwards() {
+    let authority = Authority::new("ours");
+    let (a, b) = ("a.example", "b.example");
+    let [plain_a, plain_b] = [a, b].map(|name| authority.mutual(name, When::Now, &BOTH));
+    let revoking = |files: &MutualFiles, certificates: &[&MutualFiles]| {
+        let list = authority.path(&format!("{}.revoked", certificates.len()));
+        let lines = certificates.iter().map(|files| {
+            let pem = fs::read(&files.certificate).unwrap();
+            let der = CertificateDer::from_pem_slice(&pem).unwrap();
+            format!("{}  words\n", hex::encode(fingerprint(&der).0))
+        });
+        fs::write(&list, lines.collect::<String>()).unwrap();
+        MutualFiles { revoked: Some(list), ..files.clone() }
+    };
+    let (server, client) = (mutual(&plain_a).await, mutual(&plain_b).await);
+    let knows_b = mutual(&revoking(&plain_a, &[&plain_b])).await;
+    let (connected, accepted) = shake(&knows_b, &client.trust, Some(a)).await;
+    let Err(HandshakeError::Certificate(problem)) = accepted else { panic!("{accepted:?}") };
+    assert_eq!(problem, CertificateProblem::Revoked);
+    let Err(ConnectError::Refused(refusal)) = connected else { panic!("{connected:?}") };
+    assert_eq!(refusal, Refusal::Revoked);
+    let knows_a = mutual(&revoking(&plain_b, &[&plain_a, &plain_a])).await;
+    for name in [Some(a), None] {
+        let (connected, _) = shake(&server, &knows_a.trust, name).await;
+        let Err(ConnectError::Certificate(problem)) = connected else { panic!("{connected:?}") };
+        assert_eq!(problem, CertificateProblem::Revoked);
+    }
+    // One that was taken before is known, too, and others are taken.
+    let (_, accepted) = shake(&server, &client.trust, Some(a)).await;
+    let shown = accepted.unwrap().peer_fingerprint().unwrap();
+    let acceptor = Acceptor::new(server.identity);
+    assert!(!acceptor.has_revoked(&shown));
+    acceptor.replace(knows_b.identity);
+    assert!(acceptor.has_revoked(&shown));
+    let list = authority.path("words.revoked");
+    fs::write(&list, "b.example\n").unwrap();
+    let files = MutualFiles { revoked: Some(list), ..plain_a };
+    let read = Mutual::read(&files, ClientCertificates::Required, &PROTOCOLS).await;
+    let error = read.map(drop).unwrap_err();
+    assert!(error.file == IdentityFile::Revoked && error.to_string().contains("line 1"), "{error}");
 }
 
 #[tokio::test]
@@ -155,7 +220,7 @@ async fn why_a_client_is_not_taken_is_told_apart_on_both_sides() {
         let own = files.as_ref().map(|files| (&*files.certificate, &*files.key));
         let authority = ours.path("a.example.authority");
         let authority = files.as_ref().map_or(&authority, |files| &files.authority);
-        let client = Trust::read(authority, own, &PROTOCOLS).await.unwrap();
+        let client = Trust::read(authority, own, None, &PROTOCOLS).await.unwrap();
         let (connected, accepted) = shake(&server, &client, Some("a.example")).await;
         let Err(ConnectError::Refused(said)) = connected else { panic!("{connected:?}") };
         assert_eq!(said, refusal);
@@ -163,7 +228,7 @@ async fn why_a_client_is_not_taken_is_told_apart_on_both_sides() {
         assert_eq!(Some(found), problem);
     }
     let own = Some((&*server_only.certificate, &*server_only.key));
-    let error = Trust::read(&server_only.authority, own, &PROTOCOLS).await.unwrap_err();
+    let error = Trust::read(&server_only.authority, own, None, &PROTOCOLS).await.unwrap_err();
     assert!(error.to_string().contains("made for another purpose"), "{error}");
 }
 
@@ -203,7 +268,10 @@ async fn files_that_cannot_be_ones_own_are_refused_by_name() {
         (key(&good), IdentityFile::Key, "it is not the key of the certificate in"),
         (client_only, IdentityFile::Certificate, "made for another purpose"),
     ] {
-        let error = Mutual::read(&files, &PROTOCOLS).await.map(drop).unwrap_err();
+        let error = Mutual::read(&files, ClientCertificates::Required, &PROTOCOLS)
+            .await
+            .map(drop)
+            .unwrap_err();
         assert!(error.file == file && error.to_string().contains(words), "{error}");
     }
     // Time is for others to judge.
