@@ -9,6 +9,8 @@ pub const VERSION: &str = env!("GITSTRATUM_VERSION");
 
 #[cfg(feature = "cli")]
 mod abridge;
+#[cfg(feature = "cli")]
+mod backup;
 pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;
