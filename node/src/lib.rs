@@ -10,6 +10,8 @@ pub const VERSION: &str = env!("GITSTRATUM_VERSION");
 #[cfg(feature = "cli")]
 mod abridge;
 mod access;
+#[cfg(feature = "cli")]
+mod backup;
 pub mod catalog;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -77,7 +77,11 @@ fn taken_by_operation(operation: &Operation) -> Option<(Scope, Vec<About<'_>>)> 
         | Operation::JoinNode(_)
         | Operation::SetNodeState { .. }
         | Operation::CreateToken(_)
-        | Operation::RevokeToken { .. } => (Scope::Admin, vec![Everything]),
+        | Operation::RevokeToken { .. }
+        | Operation::BeginRestore(_)
+        | Operation::RestoreRecords(_)
+        | Operation::EndRestore(_)
+        | Operation::RestoreToken(_) => (Scope::Admin, vec![Everything]),
         Operation::AdoptLayout(_) | Operation::Refound(_) | Operation::AdvanceClock => return None,
     })
 }

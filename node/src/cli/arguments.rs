@@ -2,6 +2,7 @@
 //!
 //! What the command line accepts, and the help that teaches it.
 
+mod backup;
 mod catalog;
 mod cert;
 mod disaster;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gitstratum_core::object::{Kind, ObjectId};
 
+use backup::{BACKUP_HELP, RESTORE_HELP};
 use catalog::{REPO_HELP, TOKEN_HELP};
 use cert::CERT_HELP;
 use disaster::{CATALOG_HELP, RECOVER_HELP};
@@ -25,6 +27,7 @@ use jobs::{REPAIR_HELP, SCRUB_HELP};
 use members::{INIT_HELP, JOIN_HELP, NODE_HELP, SERVE_HELP};
 use mirror::MIRROR_HELP;
 
+pub use backup::{Backup, BackupCommand, Restore};
 pub use catalog::{
     Events, ObjectFormat, RepoCommand, RepoCreate, RepoList, RepoSet, Scope, TokenCommand,
     TokenCreate,
@@ -136,7 +139,13 @@ pub enum Command {
     /// Show how far the reading and verifying of everything is; start, pause or cancel it
     #[command(subcommand, after_help = SCRUB_HELP)]
     Scrub(JobCommand),
-    /// Have every node make a consistent copy of its store, to back up from
+    /// Copy all that the catalog names into a directory, or what is new since the last time
+    #[command(after_help = BACKUP_HELP)]
+    Backup(Backup),
+    /// Give a cluster what a backup has: all of it to an empty one, or one repository
+    #[command(after_help = RESTORE_HELP)]
+    Restore(Restore),
+    /// Have every node make a consistent copy of its store
     Snapshot(Snapshot),
     /// Write the catalog as text: names, refs, tokens, members, layout; or begin with such a text
     #[command(subcommand, after_help = CATALOG_HELP)]

@@ -4,15 +4,13 @@ use clap::{Command, CommandFactory};
 
 use super::arguments::Arguments;
 
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     ("Run nodes", &["init", "join", "serve", "check-config", "dev"]),
     ("Name repositories", &["repo", "events"]),
     ("Let people in", &["token", "cert"]),
     ("Keep repositories and objects", &["import", "export", "mirror", "put", "get", "has"]),
-    (
-        "See and change a cluster",
-        &["status", "node", "layout", "repair", "scrub", "snapshot", "catalog"],
-    ),
+    ("See and change a cluster", &["status", "node", "layout", "repair", "scrub"]),
+    ("Keep copies of a cluster", &["backup", "restore", "snapshot", "catalog"]),
     ("Work on files without a node", &["store", "recover"]),
 ];
 

@@ -3,6 +3,7 @@
 
 mod agreed;
 mod arguments;
+mod backup;
 mod catalog;
 mod cert;
 mod destination;
@@ -170,6 +171,8 @@ pub fn run(arguments: Arguments, levels: Levels) -> Result<(), Failure> {
             Command::Repair(asked) => jobs::job(JobKind::Repair, asked).await,
             Command::Scrub(asked) => jobs::job(JobKind::Scrub, asked).await,
             Command::Snapshot(asked) => snapshot::snapshot(asked).await,
+            Command::Backup(asked) => backup::backup(asked).await,
+            Command::Restore(asked) => backup::restore(asked).await,
             Command::Store(asked) => store::store(asked).await,
         }
     });

@@ -6,6 +6,9 @@
 //! says nothing, because it is read as linearizable reads are. Invariant: nothing that has an owner,
 //! or can come to have one, is deleted.
 //!
+//! A restore from a backup names packs of any age. It does so before it looks for their chunks, and
+//! looks again before it ends; so litter is looked up once more right before it is deleted.
+//!
 //! That clock goes on with commands, and a cluster may get none for days. So where something waits
 //! whose lease is over by this node's own clock, the node has the catalog's come past it, and the
 //! next sweep takes it. A clock that is wrong ends leases too early then, of pushes that are under
@@ -117,6 +120,28 @@ enum SweepError {
     Store(#[from] StoreError),
 }
 
+/// Litter that is deleted at once: so many chunks, or as many as have so many bytes.
+const LITTER_CHUNKS_AT_ONCE: usize = 256;
+const LITTER_BYTES_AT_ONCE: u64 = 16 << 20;
+
+/// Chunks that are about to be deleted.
+#[derive(Default)]
+struct Litter {
+    ids: Vec<(ObjectId, u64)>,
+    bytes: u64,
+}
+
+impl Litter {
+    fn add(&mut self, id: ObjectId, bytes: u64) {
+        self.ids.push((id, bytes));
+        self.bytes += bytes;
+    }
+
+    fn is_enough(&self) -> bool {
+        self.ids.len() >= LITTER_CHUNKS_AT_ONCE || self.bytes >= LITTER_BYTES_AT_ONCE
+    }
+}
+
 /// Who owns chunks, at one moment.
 struct Owners {
     /// The tags of all packs, sorted.
@@ -156,10 +181,10 @@ impl Sweeper {
     }
 
     async fn sweep(&self) -> Result<Counts, SweepError> {
-        let within = limits::CATALOG_REQUEST_TIMEOUT;
-        let owners = self.participant.read(within, Owners::of).await?;
+        let owners = self.owners().await?;
         let mut counts = Counts { sweeps: 1, ..Counts::default() };
         let mut throttle = Throttle::new(Duration::ZERO);
+        let mut litter = Litter::default();
         // Once: it copies what is in memory of the ids.
         let inventory = self.store.inventory(0, u64::MAX).await;
         for number in 1..=owners.last_repository.0 {
@@ -168,22 +193,47 @@ impl Sweeper {
             let ids = inventory.ids(position, position).await?;
             let unowned = ids.into_iter().filter(|id| !owners.may_own(id));
             for id in unowned {
-                let Some(bytes) = self.litter(&owners, repository, id, &mut counts).await? else {
-                    continue;
-                };
-                self.store.delete(&[id]).await?;
-                counts.chunks += 1;
-                counts.bytes += bytes;
-                let turn = throttle.turn(bytes, self.bytes_per_second as f64);
-                tokio::time::sleep_until(turn.end).await;
+                if let Some(bytes) = self.litter(&owners, repository, id, &mut counts).await? {
+                    litter.add(id, bytes);
+                }
+                if litter.is_enough() {
+                    let litter = std::mem::take(&mut litter);
+                    self.take(litter, &mut throttle, &mut counts).await?;
+                }
             }
             tokio::task::yield_now().await;
         }
+        self.take(litter, &mut throttle, &mut counts).await?;
         self.swept.add(counts);
         if let Some(over_ms) = counts.over_ms {
             self.participant.advance_clock(over_ms).await?;
         }
         Ok(counts)
+    }
+
+    async fn owners(&self) -> Result<Owners, SweepError> {
+        Ok(self.participant.read(limits::CATALOG_REQUEST_TIMEOUT, Owners::of).await?)
+    }
+
+    /// Deletes what nobody has by now either, and waits as long as its bytes may take.
+    async fn take(
+        &self,
+        mut litter: Litter,
+        throttle: &mut Throttle,
+        counts: &mut Counts,
+    ) -> Result<(), SweepError> {
+        if litter.ids.is_empty() {
+            return Ok(());
+        }
+        let owners = self.owners().await?;
+        litter.ids.retain(|(id, _)| !owners.may_own(id));
+        let ids: Vec<ObjectId> = litter.ids.iter().map(|(id, _)| *id).collect();
+        self.store.delete(&ids).await?;
+        counts.chunks += ids.len() as u64;
+        counts.bytes += litter.ids.iter().map(|(_, bytes)| bytes).sum::<u64>();
+        let turn = throttle.turn(litter.bytes, self.bytes_per_second as f64);
+        tokio::time::sleep_until(turn.end).await;
+        Ok(())
     }
 
     /// How long a chunk is that nobody has and nobody can come to have.

@@ -14,4 +14,5 @@ mod push;
 
 pub use head::PointHead;
 pub use progress::Progress;
+pub(crate) use progress::{Counters, showing};
 pub use push::PushError;

@@ -26,9 +26,9 @@ pub trait Progress: Send + Sync {
 
 /// What a transfer counts while it goes on, in whichever task.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) objects: AtomicU64,
-    pub(super) bytes: AtomicU64,
+pub(crate) struct Counters {
+    pub(crate) objects: AtomicU64,
+    pub(crate) bytes: AtomicU64,
     /// What was said last, if it was not shown yet.
     remark: Mutex<Option<String>>,
 }
@@ -45,7 +45,7 @@ impl Counters {
 }
 
 /// Tells of progress while `work` goes on.
-pub(super) async fn showing<T>(
+pub(crate) async fn showing<T>(
     work: impl Future<Output = T>,
     counters: &Counters,
     progress: &dyn Progress,

@@ -18,12 +18,13 @@ fn text(path: &Path) -> &str {
 }
 
 /// A file system in memory, unmounted with the test.
-struct Mounted {
+pub struct Mounted {
     dir: TempDir,
 }
 
 impl Mounted {
-    fn new(options: &str) -> Option<Self> {
+    /// One with these options of mount; nothing where that is not allowed, which it says.
+    pub fn new(options: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let options = ["-t", "tmpfs", "-o", options, "none"];
         let mounted = Command::new("mount").args(options).arg(dir.path()).output();
@@ -36,11 +37,13 @@ impl Mounted {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A path on it.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn mount_again(&self, options: &str) {
+    /// Changes its options.
+    pub fn mount_again(&self, options: &str) {
         let mounted = Command::new("mount").args(["-o", options]).arg(self.dir.path()).status();
         assert!(mounted.unwrap().success());
     }

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "real processes run in real time")]
 
 mod access;
+mod backup;
 mod connections;
 mod descriptors;
 mod full_disk;

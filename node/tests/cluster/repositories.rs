@@ -66,7 +66,7 @@ fn an_import_that_is_killed_goes_on_and_forks_take_no_room() {
 }
 
 /// Bytes that do not compress.
-fn noise(len: usize) -> Vec<u8> {
+pub fn noise(len: usize) -> Vec<u8> {
     let step = |state: &mut u64| {
         *state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

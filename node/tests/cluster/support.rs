@@ -111,7 +111,8 @@ pub fn terminate(pid: u32) {
     signal("-TERM", pid);
 }
 
-fn signal(signal: &str, pid: u32) {
+/// Sends such a process a signal, as "-STOP".
+pub fn signal(signal: &str, pid: u32) {
     let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
     assert!(sent.success());
 }

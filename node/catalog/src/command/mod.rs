@@ -9,6 +9,7 @@
 
 mod operation;
 mod push;
+mod restore;
 
 use minicbor::{Decode, Encode};
 
@@ -18,6 +19,9 @@ pub use operation::{
     ApplyLayout, ConfigureRepository, CreateRepository, CreateToken, JoinNode, Operation, Refound,
 };
 pub use push::{Expected, NewTarget, Push, RefUpdate};
+pub use restore::{
+    BeginRestore, EndRestore, EndedRestore, RestoreRecords, RestoreToken, RestoredRef,
+};
 
 /// A command with who asks for it.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]

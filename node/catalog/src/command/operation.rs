@@ -6,7 +6,7 @@ use gitstratum_core::object::HashAlgorithm;
 use gitstratum_core::placement::Layout;
 use minicbor::{Decode, Encode};
 
-use super::Push;
+use super::{BeginRestore, EndRestore, Push, RestoreRecords, RestoreToken};
 use crate::codec::cbor;
 use crate::entity::{Access, NodeState, RepositoryLimits};
 use crate::ids::{DirectoryId, RepositoryId, TokenHash, TokenId};
@@ -112,6 +112,18 @@ pub enum Operation {
     /// waits for that in a cluster that nobody asks anything of.
     #[n(15)]
     AdvanceClock,
+    /// Makes a repository that a backup has, without a name yet.
+    #[n(16)]
+    BeginRestore(#[n(0)] BeginRestore),
+    /// Gives a repository that is being restored some of its packs and refs.
+    #[n(17)]
+    RestoreRecords(#[n(0)] RestoreRecords),
+    /// Gives restored repositories their names: all of them, or none.
+    #[n(18)]
+    EndRestore(#[n(0)] EndRestore),
+    /// Makes an access token that a backup has.
+    #[n(19)]
+    RestoreToken(#[n(0)] RestoreToken),
 }
 
 /// A node that begins anew, alone.

@@ -5,14 +5,44 @@ pub(crate) mod strategy;
 use std::fmt::Write;
 
 use gitstratum_core::limits::CATALOG_FRAME_BYTES;
+use gitstratum_core::object::HashAlgorithm;
 use proptest::prelude::*;
 
 use super::*;
 use crate::State;
-use crate::command::{ConfigureRepository, CreateToken, Expected, NewTarget, Operation, Push};
-use crate::entity::{Access, NodeState, RepositoryLimits};
+use crate::command::{
+    BeginRestore, ConfigureRepository, CreateToken, EndRestore, EndedRestore, Expected, NewTarget,
+    Operation, Push, RestoreRecords, RestoreToken, RestoredRef,
+};
+use crate::entity::{
+    Access, Deletion, NodeState, Ref, RefTarget, Repository, RepositoryLimits, Restored, Token,
+};
 use crate::fixture::*;
 use crate::ids::{RepositoryId, TokenHash, TokenId};
+use crate::names::RepositoryName;
+
+/// A repository that came from a backup, with something in each field.
+pub(super) fn restored() -> Repository {
+    Repository {
+        name: RepositoryName::parse("team/project").unwrap(),
+        object_format: HashAlgorithm::Sha256,
+        description: "words".to_owned(),
+        limits: RepositoryLimits { refs_max: Some(5), ..RepositoryLimits::default() },
+        hidden_refs: vec!["refs/x".to_owned()],
+        created_at_ms: 3,
+        generation: 1,
+        deleted: Some(Deletion { at_ms: 1, until_ms: 2 }),
+        public: true,
+        restored: Some(Box::new(Restored {
+            cluster: "other".to_owned(),
+            repository: RepositoryId(5),
+            position: 8,
+            under_way: true,
+        })),
+        refs: 0,
+        packs: 0,
+    }
+}
 
 /// A command of each kind, with something in each field.
 fn examples() -> Vec<(&'static str, Operation)> {
@@ -89,6 +119,50 @@ fn examples() -> Vec<(&'static str, Operation)> {
         ("revoke token", Operation::RevokeToken { token: TokenId(2) }),
         ("fork repository", Operation::ForkRepository { repository, name: "d".to_owned() }),
         ("advance clock", Operation::AdvanceClock),
+        (
+            "begin restore",
+            Operation::BeginRestore(BeginRestore {
+                repository: restored(),
+                cluster: "there".to_owned(),
+                number: repository,
+                position: 9,
+                keeps_number: true,
+            }),
+        ),
+        (
+            "restore records",
+            Operation::RestoreRecords(RestoreRecords {
+                repository,
+                packs: vec![pack(6)],
+                refs: vec![RestoredRef {
+                    name: "HEAD".to_owned(),
+                    value: Ref { target: RefTarget::Object(oid(1)), peeled: None, log: [].into() },
+                }],
+            }),
+        ),
+        (
+            "end restore",
+            Operation::EndRestore(EndRestore {
+                repositories: vec![
+                    EndedRestore { repository, deleted_for_ms: None },
+                    EndedRestore { repository, deleted_for_ms: Some(4) },
+                ],
+            }),
+        ),
+        (
+            "restore token",
+            Operation::RestoreToken(RestoreToken {
+                id: TokenId(3),
+                hash: TokenHash([8; 32]),
+                token: Token {
+                    description: "ci".to_owned(),
+                    access: Access::Admin,
+                    prefix: String::new(),
+                    created_at_ms: 2,
+                    expires_at_ms: None,
+                },
+            }),
+        ),
     ]
 }
 

@@ -171,4 +171,21 @@ pub enum Change {
         #[n(2)]
         origin: RepositoryId,
     },
+    /// A repository came into being with all that a backup has of it. No event tells its refs one
+    /// by one.
+    #[n(13)]
+    RepositoryRestored {
+        /// Which.
+        #[n(0)]
+        repository: RepositoryId,
+        /// Its name.
+        #[n(1)]
+        name: RepositoryName,
+        /// The cluster that it was backed up from.
+        #[n(2)]
+        cluster: String,
+        /// The position of that cluster's catalog.
+        #[n(3)]
+        position_there: u64,
+    },
 }

@@ -16,5 +16,5 @@ pub use event::{Change, Event};
 pub use node::{Node, NodeState};
 pub use pack::Pack;
 pub use reference::{LogEntry, LoggedUpdate, Note, Ref, RefTarget};
-pub use repository::{Deletion, Repository, RepositoryLimits};
+pub use repository::{Deletion, Repository, RepositoryLimits, Restored};
 pub use token::{Access, Token};

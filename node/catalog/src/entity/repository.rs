@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{cbor, json};
+use crate::ids::RepositoryId;
 use crate::names::RepositoryName;
 
 /// A repository. Its refs and packs are kept beside it; its default branch is where `HEAD` points.
@@ -41,6 +42,10 @@ pub struct Repository {
     #[cbor(n(8), with = "cbor::flag", has_nil)]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub public: bool,
+    /// Where it was restored from, if it came from a backup.
+    #[n(9)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Box<Restored>>,
     /// Refs that it has. Counted by the state.
     #[cbor(skip)]
     #[serde(skip)]
@@ -64,6 +69,32 @@ pub struct RepositoryLimits {
     /// Bytes of all its packs. For whoever takes pushes: the state does not add them up.
     #[n(2)]
     pub repository_bytes_max: Option<u64>,
+}
+
+impl Repository {
+    /// Whether it is being restored, and has no name until all of it is there.
+    pub fn is_being_restored(&self) -> bool {
+        self.restored.as_ref().is_some_and(|restored| restored.under_way)
+    }
+}
+
+/// Where a repository was restored from.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restored {
+    /// The cluster that it was backed up from.
+    #[n(0)]
+    pub cluster: String,
+    /// Its number there.
+    #[n(1)]
+    pub repository: RepositoryId,
+    /// The position of the catalog that the backup is of.
+    #[n(2)]
+    pub position: u64,
+    /// Not all of it is here yet. Until then it is kept as a deleted one is: nobody reads it, and its
+    /// packs have an owner.
+    #[n(3)]
+    pub under_way: bool,
 }
 
 /// That a repository was deleted.

@@ -31,12 +31,14 @@ impl CatalogError {
             | CatalogError::LayoutVersion { .. }
             | CatalogError::NoNode { .. }
             | CatalogError::NodeTransition { .. }
-            | CatalogError::NoToken { .. } => Advice::ReadAgain,
+            | CatalogError::NoToken { .. }
+            | CatalogError::NotBeingRestored { .. } => Advice::ReadAgain,
             CatalogError::PurgeTooEarly { .. }
             | CatalogError::LayoutLosesReplicas { .. }
             | CatalogError::NodeInLayout { .. }
             | CatalogError::LastVoter { .. }
-            | CatalogError::PackExpired { .. } => Advice::Later,
+            | CatalogError::PackExpired { .. }
+            | CatalogError::RestoreUnderWay { .. } => Advice::Later,
             _ => Advice::Fix,
         }
     }

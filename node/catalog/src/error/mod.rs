@@ -5,8 +5,8 @@
 //! on it; [`CatalogError::advice`] says in which way.
 
 mod advice;
+mod refuse;
 
-use gitstratum_core::limits::NAME_BYTES_MAX;
 use gitstratum_core::object::{HashAlgorithm, ObjectId};
 use gitstratum_core::placement::NodeId;
 use minicbor::{Decode, Encode};
@@ -17,6 +17,7 @@ use crate::ids::{PackId, RaftId, RepositoryId, TokenId};
 use crate::names::{RefName, RefNameError, RepositoryName, RepositoryNameError};
 
 pub use advice::Advice;
+pub(crate) use refuse::within;
 
 /// Why a command, or one update of a push, was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Encode, Decode)]
@@ -448,26 +449,37 @@ pub enum CatalogError {
         #[n(1)]
         max: u64,
     },
-}
-
-impl CatalogError {
-    /// That a ref is in the way.
-    pub(crate) fn conflict(existing: &RefName) -> Self {
-        let name = existing.as_str();
-        let end = name.floor_char_boundary(NAME_BYTES_MAX);
-        CatalogError::RefConflict { existing: name[..end].to_owned() }
-    }
-
-    /// That there would be more of something than there may be.
-    pub(crate) fn over(what: &str, given: u64, max: u64) -> Self {
-        CatalogError::Limit { what: what.to_owned(), given, max }
-    }
-}
-
-/// Refuses what is longer, or more, than it may be.
-pub(crate) fn within(what: &str, given: usize, max: usize) -> Result<(), CatalogError> {
-    if given > max {
-        return Err(CatalogError::over(what, given as u64, max as u64));
-    }
-    Ok(())
+    /// The number that a restored repository is to have may be another one's.
+    #[n(42)]
+    #[error(
+        "numbers up to {last} were given to repositories of this cluster, and {given} is to be \
+         restored: restore into a new cluster, or repositories one by one, which get new numbers"
+    )]
+    RepositoryNumber {
+        /// The number.
+        #[n(0)]
+        given: RepositoryId,
+        /// The last one that was given.
+        #[n(1)]
+        last: u64,
+    },
+    /// The repository is being restored, and not whole.
+    #[n(43)]
+    #[error(
+        "repository {repository} is being restored and not whole yet: `gitstratum restore`, given \
+         again, goes on with it"
+    )]
+    RestoreUnderWay {
+        /// Which.
+        #[n(0)]
+        repository: RepositoryId,
+    },
+    /// The repository is not being restored.
+    #[n(44)]
+    #[error("repository {repository} is not being restored")]
+    NotBeingRestored {
+        /// Which.
+        #[n(0)]
+        repository: RepositoryId,
+    },
 }

@@ -41,6 +41,9 @@ pub enum RecordError {
     /// It is of a repository that no record before it has.
     #[error("there is no repository {0}")]
     NoRepository(RepositoryId),
+    /// A repository that is being restored has a name.
+    #[error("repository {0} is being restored, and kept as a deleted one until it is whole")]
+    Restoring(RepositoryId),
     /// An id or number is greater than the last one that was given, by the head.
     #[error("its number {number} is greater than the last one in the head, {last}")]
     NotGiven {
@@ -216,6 +219,9 @@ impl StateBuilder {
         given(id.0, self.head.last_repository)?;
         if repository.deleted.is_none() {
             self.state.repositories.check_free(&repository.name, None)?;
+        }
+        if repository.is_being_restored() && repository.deleted.is_none() {
+            return Err(RecordError::Restoring(id));
         }
         check_description(&repository.description)?;
         check_hidden(&repository.hidden_refs)?;

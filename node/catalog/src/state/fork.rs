@@ -39,6 +39,7 @@ impl State {
             created_at_ms: context.now_ms,
             // What is pushed to it later is nobody else's until somebody says so.
             public: false,
+            restored: None,
             ..Repository::clone(&forked)
         };
         self.repositories.put(id, repository);

@@ -20,6 +20,7 @@ mod read;
 mod records;
 mod refs;
 mod repositories;
+mod restore;
 mod settings;
 mod tokens;
 
@@ -173,6 +174,10 @@ impl State {
                 self.fork_repository(context, repository, &name)
             }
             Operation::AdvanceClock => Ok(Outcome::Changed),
+            Operation::BeginRestore(begin) => self.begin_restore(context, begin),
+            Operation::RestoreRecords(records) => self.restore_records(context, records),
+            Operation::EndRestore(end) => self.end_restore(context, &end),
+            Operation::RestoreToken(restore) => self.restore_token(context, restore),
         }
     }
 }

@@ -34,6 +34,7 @@ impl State {
             generation: 0,
             deleted: None,
             public: false,
+            restored: None,
             refs: 0,
             packs: 0,
         };
@@ -114,6 +115,9 @@ impl State {
     ) -> Result<Outcome, CatalogError> {
         let (repository, deletion) = self.repositories.deleted(id)?;
         let until_ms = deletion.until_ms;
+        if repository.is_being_restored() {
+            return Err(CatalogError::RestoreUnderWay { repository: id });
+        }
         if context.now_ms >= until_ms {
             return Err(CatalogError::UndeleteTooLate { repository: id, until_ms });
         }

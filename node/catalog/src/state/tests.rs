@@ -7,4 +7,5 @@ mod model;
 mod nodes;
 mod push;
 mod repositories;
+mod restores;
 mod tokens;

@@ -72,6 +72,15 @@ pub const CATALOG_HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
 /// take, and how far apart the clocks of nodes may be.
 pub const PUSH_LEASE: Duration = Duration::from_secs(6 * 3600);
 
+/// How long a repository that is being restored is kept for whoever goes on with it, from the last
+/// step on.
+pub const RESTORE_LEASE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Restored repositories that get their names at once.
+pub const RESTORES_ENDED_AT_ONCE_MAX: usize = 1000;
+/// The greatest number that a repository can have had where it is restored from. Each node looks for
+/// litter at the place of every number up to the last one, so that must not come far out of sight.
+pub const RESTORED_NUMBER_MAX: u64 = 1 << 30;
+
 const _: () = assert!(2 * COMMAND_BYTES_MAX <= MESSAGE_BYTES_MAX);
 const _: () = assert!(2 * CATALOG_FRAME_BYTES <= MESSAGE_BYTES_MAX);
 const _: () = assert!(

@@ -5,6 +5,7 @@
 //! `objects` finds in packs that `stored` opens. [`whole`] is for those who copy or check all of a
 //! repository.
 
+mod contents;
 mod descriptor;
 mod gateway;
 mod intake;
@@ -17,4 +18,5 @@ mod update;
 mod upload;
 pub mod whole;
 
+pub use contents::PackContents;
 pub use gateway::{Gateway, GatewayOptions, Served};

@@ -114,6 +114,18 @@ impl PackOpener {
         ids(pack, self.chunks.chunk(root, head).await?)
     }
 
+    /// All chunks of a pack: those that the meta is in, and then those of the body.
+    ///
+    /// # Errors
+    /// [`RepositoryError`].
+    pub(crate) async fn chunks_of(&self, pack: &Pack) -> Result<Vec<ObjectId>, RepositoryError> {
+        let (root, meta) = (self.root(pack)?, self.meta_chunks(pack).await?);
+        let mut chunks = vec![root];
+        chunks.extend(meta.into_iter().filter(|chunk| *chunk != root));
+        chunks.extend(self.open(pack).await?.body_chunks());
+        Ok(chunks)
+    }
+
     async fn load(&self, pack: &Pack) -> Result<StoredPack, RepositoryError> {
         let descriptor = Descriptor::of(pack)?;
         let Descriptor { shape, repository, meta_bytes, root } = descriptor;

@@ -1,6 +1,8 @@
 //! Which tokens are enough for what.
 
-use gitstratum_catalog::command::{CreateRepository, CreateToken, JoinNode, Push, Refound};
+use gitstratum_catalog::command::{
+    CreateRepository, CreateToken, EndRestore, JoinNode, Push, Refound,
+};
 use gitstratum_catalog::entity::{Access, NodeState, Pack, RepositoryLimits};
 use gitstratum_catalog::ids::{ClientId, DirectoryId, PackId, TokenHash, TokenId};
 use gitstratum_catalog::{Command, Reply, Request};
@@ -124,6 +126,7 @@ fn commands_take_scopes_and_prefixes() {
         (Operation::PurgeRepository { repository: TEAM }, admin, never),
         (token(), admin, never),
         (Operation::RevokeToken { token: TokenId(1) }, admin, never),
+        (Operation::EndRestore(EndRestore { repositories: Vec::new() }), admin, never),
         (join(), admin, never),
         (state_of("n1"), admin, never),
         (Operation::AdvanceClock, never, never),

@@ -1,8 +1,11 @@
 //! What a sweep takes, and what it leaves.
 
-use gitstratum_catalog::command::{CreateRepository, Expected, NewTarget, Push, RefUpdate};
-use gitstratum_catalog::entity::{Node, NodeState, Pack, RepositoryLimits};
+use gitstratum_catalog::command::{
+    BeginRestore, CreateRepository, Expected, NewTarget, Push, RefUpdate, RestoreRecords,
+};
+use gitstratum_catalog::entity::{Node, NodeState, Pack, Repository, RepositoryLimits};
 use gitstratum_catalog::ids::ClientId;
+use gitstratum_catalog::names::RepositoryName;
 use gitstratum_catalog::{Command, Operation, Reply, Request};
 use gitstratum_core::object::{HashAlgorithm, Object};
 use gitstratum_core::placement::NodeId;
@@ -177,6 +180,53 @@ async fn in_a_cluster_that_nobody_asks_anything_what_waited_is_swept_all_the_sam
     assert_eq!(alone.sweep().await, (1, 1));
     assert_eq!(alone.holds(&all).await, [false, true]);
     assert_eq!(clock(), clock_ms + 1, "nothing waits that is over");
+    alone.close().await;
+}
+
+/// Restores repository 1 of another cluster, which has this pack, up to the step before the last.
+async fn restored(alone: &Alone, pack: PackId) {
+    let Operation::CreateRepository(create) = create() else { unreachable!("it makes one") };
+    let repository = Repository {
+        name: RepositoryName::parse(&create.name).unwrap(),
+        object_format: create.object_format,
+        description: create.description,
+        limits: create.limits,
+        hidden_refs: create.hidden_refs,
+        created_at_ms: 1,
+        generation: 0,
+        deleted: None,
+        public: false,
+        restored: None,
+        refs: 0,
+        packs: 0,
+    };
+    let (cluster, number) = ("there".to_owned(), RepositoryId(1));
+    let begin = BeginRestore { repository, cluster, number, position: 9, keeps_number: true };
+    let now = unix_time_ms();
+    alone.done(1, now, Operation::BeginRestore(begin)).await;
+    let packs = vec![Pack { id: pack, bytes: 5, objects: 1, chunks: 1, source: Vec::new() }];
+    let records = RestoreRecords { repository: number, packs, refs: Vec::new() };
+    alone.done(2, now, Operation::RestoreRecords(records)).await;
+}
+
+#[tokio::test]
+async fn what_is_being_restored_stays_however_old_and_though_it_was_litter_a_moment_ago() {
+    let alone = Alone::new().await;
+    let old = |drawn| chunk(pack_id(1_000, drawn));
+    let all = [old(1), old(2)];
+    alone.put(&all).await;
+    let mut litter = Litter::default();
+    all.iter().for_each(|chunk| litter.add(chunk.id(), chunk.size_bytes()));
+    // Between the moment in which a sweep found them and the one in which it deletes them.
+    restored(&alone, pack_id(1_000, 1)).await;
+    let (mut throttle, mut counts) = (Throttle::new(Duration::ZERO), Counts::default());
+    alone.sweeper.take(litter, &mut throttle, &mut counts).await.unwrap();
+    assert_eq!(alone.holds(&all).await, [true, false]);
+    assert_eq!(counts.chunks, 1);
+
+    alone.put(&all).await;
+    assert_eq!(alone.sweep().await, (1, 0));
+    assert_eq!(alone.holds(&all).await, [true, false]);
     alone.close().await;
 }
 

@@ -6,9 +6,11 @@ use gitstratum_core::object::{HashAlgorithm, ObjectId};
 use gitstratum_core::placement::{ClusterId, Layout, Member, MemberState, NodeId};
 use proptest::prelude::*;
 
+use super::restored;
 use crate::command::*;
-use crate::entity::{Access, NodeState, Pack, RepositoryLimits};
+use crate::entity::{Access, NodeState, Pack, Ref, RefTarget, Repository, RepositoryLimits, Token};
 use crate::ids::*;
+use crate::names::RepositoryName;
 
 pub fn commands() -> BoxedStrategy<Command> {
     let request = (any::<[u8; 16]>(), any::<u64>());
@@ -122,8 +124,43 @@ fn operations() -> BoxedStrategy<Operation> {
         (repository(), text())
             .prop_map(|(repository, name)| Operation::ForkRepository { repository, name }),
         Just(Operation::AdvanceClock),
+        restores(),
     ]
     .boxed()
+}
+
+/// Steps of a restore, which meet each other now and then.
+fn restores() -> BoxedStrategy<Operation> {
+    let number = || (0..4_u64).prop_map(RepositoryId);
+    let begin = (number(), any::<u64>(), any::<bool>(), "[a-c](/[a-c]){0,2}");
+    let begin = begin.prop_map(|(number, position, keeps_number, name)| {
+        let name = RepositoryName::parse(&name).expect("such names are those of repositories");
+        let repository = Repository { name, ..restored() };
+        let cluster = "there".to_owned();
+        let begin = BeginRestore { repository, cluster, number, position, keeps_number };
+        Operation::BeginRestore(begin)
+    });
+    let names = prop::collection::vec("refs/heads/[a-c](/[a-c]){0,2}", 0..3);
+    let records = (number(), names, object_ids()).prop_map(|(repository, names, id)| {
+        let refs = names.into_iter().map(|name| {
+            let target = RefTarget::Object(id);
+            RestoredRef { name, value: Ref { target, peeled: None, log: [].into() } }
+        });
+        let refs = refs.collect();
+        Operation::RestoreRecords(RestoreRecords { repository, packs: Vec::new(), refs })
+    });
+    let ended = (number(), any::<Option<u64>>());
+    let ended =
+        ended.prop_map(|(repository, deleted_for_ms)| EndedRestore { repository, deleted_for_ms });
+    let end = prop::collection::vec(ended, 0..3);
+    let end = end.prop_map(|repositories| Operation::EndRestore(EndRestore { repositories }));
+    let token = (0..4_u64, any::<[u8; 32]>(), text()).prop_map(|(id, hash, prefix)| {
+        let (id, hash, access) = (TokenId(id), TokenHash(hash), Access::Read);
+        let (description, created_at_ms, expires_at_ms) = (String::new(), 1, None);
+        let token = Token { description, access, prefix, created_at_ms, expires_at_ms };
+        Operation::RestoreToken(RestoreToken { id, hash, token })
+    });
+    prop_oneof![begin, records, end, token].boxed()
 }
 
 fn algorithms() -> BoxedStrategy<HashAlgorithm> {

@@ -71,10 +71,7 @@ impl WholeRepository {
         let opener = &self.gateway.reading.packs;
         let mut chunks = Vec::new();
         for pack in self.packs() {
-            let (root, meta) = (opener.root(pack)?, opener.meta_chunks(pack).await?);
-            chunks.push(root);
-            chunks.extend(meta.into_iter().filter(|chunk| *chunk != root));
-            chunks.extend(opener.open(pack).await?.body_chunks());
+            chunks.extend(opener.chunks_of(pack).await?);
         }
         Ok(chunks)
     }
