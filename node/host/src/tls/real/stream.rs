@@ -40,12 +40,12 @@ impl<S> TlsStream<S> {
     /// The DNS names that the certificate of the other side is for, which was taken; nothing where it
     /// shows none.
     pub fn peer_names(&self) -> Option<Vec<String>> {
-        self.peer_certificate().map(|certificate| dns_names(certificate))
+        self.peer_certificate().map(dns_names)
     }
 
     /// The fingerprint of that certificate.
     pub fn peer_fingerprint(&self) -> Option<Fingerprint> {
-        self.peer_certificate().map(|certificate| fingerprint(certificate))
+        self.peer_certificate().map(fingerprint)
     }
 
     fn peer_certificate(&self) -> Option<&[u8]> {
