@@ -1,5 +1,7 @@
 //! What is registered is read back: names, labels and values.
 
+use std::time::Duration;
+
 use super::*;
 
 fn sample(name: &str, labels: &[(&str, &str)], value: f64) -> Sample {
@@ -35,9 +37,9 @@ fn durations_are_counted_below_each_bound_by_their_labels() {
     requests.register(&mut registry, "request", "How long requests took");
     let flush = durations();
     registry.register_with_unit("flush", "How long flushes took", Unit::Seconds, flush.clone());
-    requests.of(vec![("request", "Put".to_owned())]).observe(0.003);
-    requests.of(vec![("request", "Put".to_owned())]).observe(4.0);
-    requests.of(vec![("request", "Get".to_owned())]).observe(0.2);
+    requests.observe("Put", "failed", Duration::from_millis(3));
+    requests.observe("Put", "failed", Duration::from_secs(4));
+    requests.observe("Get", "succeeded", Duration::from_millis(200));
     flush.observe(0.0005);
     let read = Samples::of(&registry);
     assert_eq!(read.clone().without_buckets().0.len(), 2 * 3, "a count and a sum of each");
@@ -53,12 +55,15 @@ fn durations_are_counted_below_each_bound_by_their_labels() {
         };
         named.find(same).map(|sample| sample.value)
     };
-    let put = ("request", "Put");
-    assert_eq!(of("gitstratum_request_seconds_count", &[put]), Some(2.0));
-    assert_eq!(of("gitstratum_request_seconds_sum", &[put]), Some(4.003));
-    let below = |bound| of("gitstratum_request_seconds_bucket", &[put, ("le", bound)]);
+    let (put, failed) = (("request", "Put"), ("result", "failed"));
+    assert_eq!(of("gitstratum_request_seconds_count", &[put, failed]), Some(2.0));
+    assert_eq!(of("gitstratum_request_seconds_sum", &[put, failed]), Some(4.003));
+    let below = |bound| of("gitstratum_request_seconds_bucket", &[put, failed, ("le", bound)]);
     assert_eq!((below("0.0025"), below("0.005"), below("5.0")), (Some(0.0), Some(1.0), Some(2.0)));
-    assert_eq!(of("gitstratum_request_seconds_count", &[("request", "Get")]), Some(1.0));
+    assert_eq!(
+        of("gitstratum_request_seconds_count", &[("request", "Get"), ("result", "succeeded")]),
+        Some(1.0)
+    );
     assert_eq!(of("gitstratum_flush_seconds_bucket", &[("le", "0.0005")]), Some(1.0));
 }
 

@@ -229,7 +229,6 @@ impl Drop for InFlight {
             Outcome::Rejected => "rejected",
             Outcome::Failed => "failed",
         };
-        let labels = vec![("request", asked.to_owned()), ("result", result.to_owned())];
-        self.requests.durations.of(labels).observe(self.began.elapsed().as_secs_f64());
+        self.requests.durations.observe(asked, result, self.began.elapsed());
     }
 }
