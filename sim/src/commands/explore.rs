@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
 use super::CommandError;
-use super::output::{Progress, verdict_line};
+use super::output::{Progress, verdict_line, write_scenario};
 use super::sweep::severity;
 use crate::explore::{self, Coverage};
 use crate::runner::{Run, in_parallel, run_once};
@@ -70,7 +70,8 @@ pub(super) fn explore(options: &Options) -> Result<u8, CommandError> {
             progress.step();
             let is_wanted = options.keep || run.verdict != Verdict::Pass;
             if is_wanted && unwritten.is_none() {
-                unwritten = write(seed, &plan, &run).err();
+                unwritten =
+                    write_scenario("Drawn by `explore`", seed, &plan, &plan.to_toml(), &run).err();
             }
             unwritten.is_none()
         },
@@ -147,17 +148,4 @@ fn acked_under_faults(plan: &Plan, trace: &[Record]) -> bool {
         _ => false,
     };
     under_faults.any(acks)
-}
-
-/// Writes a run's scenario, with what it showed above it.
-fn write(seed: u64, plan: &Plan, run: &Run) -> Result<(), CommandError> {
-    let mut text = format!("# Drawn by `explore`. To be run with --seed {seed}.\n");
-    for violation in run.violations.iter().take(3) {
-        text.extend(violation.to_string().lines().map(|line| format!("# {line}\n")));
-    }
-    text.push_str(&plan.to_toml());
-    let dir = plan.path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir)
-        .and_then(|()| std::fs::write(&plan.path, text))
-        .map_err(|source| CommandError::Write { path: plan.path.clone(), source })
 }

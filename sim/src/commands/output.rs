@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::CommandError;
 use crate::runner::Run;
 use crate::scenario::Plan;
 use crate::verdict::Verdict;
@@ -33,6 +35,25 @@ pub(super) fn print_run(plan: &Plan, seed: u64, run: &Run) -> io::Result<()> {
     let line = verdict_line(run.verdict, &plan.name, &seed.to_string(), &run.digest);
     writeln!(out, "{line}")?;
     out.flush()
+}
+
+/// Writes a run's scenario to the plan's path, with where it comes from and what it showed above it.
+pub(super) fn write_scenario(
+    origin: &str,
+    seed: u64,
+    plan: &Plan,
+    scenario: &str,
+    run: &Run,
+) -> Result<(), CommandError> {
+    let mut text = format!("# {origin}. To be run with --seed {seed}.\n");
+    for violation in run.violations.iter().take(3) {
+        text.extend(violation.to_string().lines().map(|line| format!("# {line}\n")));
+    }
+    text.push_str(scenario);
+    let dir = plan.path.parent().unwrap_or(Path::new(""));
+    std::fs::create_dir_all(dir)
+        .and_then(|()| std::fs::write(&plan.path, text))
+        .map_err(|source| CommandError::Write { path: plan.path.clone(), source })
 }
 
 /// A line for whoever watches, on standard error: where nobody does, nothing is held up.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::output::{self, Deadline};
 use super::{CommandError, find};
-use crate::runner::{Run, in_parallel, run_once};
+use crate::runner::{in_parallel, run_once};
 use crate::scenario::Plan;
-use crate::shrink::{Shrunk, shrink as shrink_plan};
+use crate::shrink::shrink as shrink_plan;
 use crate::verdict::Verdict;
 
 /// What `shrink` is asked for.
@@ -62,7 +62,8 @@ pub(super) fn shrink(options: &Options) -> Result<u8, CommandError> {
     let path = options.out.clone().unwrap_or_else(|| beside(&plan.path));
     let plan = Plan { path, ..shrunk.plan.clone() };
     let run = run_once(&plan, seed);
-    write(&options.scenario, seed, &plan, &shrunk, &run)?;
+    let origin = format!("Shrunk from {}", options.scenario.display());
+    output::write_scenario(&origin, seed, &plan, &shrunk.text, &run)?;
     if !shrunk.complete {
         output::note("the time was over: more may be taken away, by `shrink` of what is left");
     }
@@ -81,21 +82,4 @@ pub(super) fn shrink(options: &Options) -> Result<u8, CommandError> {
 fn beside(path: &Path) -> PathBuf {
     let name = path.file_stem().map_or("scenario".into(), |stem| stem.to_string_lossy());
     path.with_file_name(format!("{name}-shrunk.toml"))
-}
-
-/// Writes what is left, with what it shows above it.
-fn write(
-    from: &Path,
-    seed: u64,
-    plan: &Plan,
-    shrunk: &Shrunk,
-    run: &Run,
-) -> Result<(), CommandError> {
-    let mut text = format!("# Shrunk from {}. To be run with --seed {seed}.\n", from.display());
-    for violation in run.violations.iter().take(3) {
-        text.extend(violation.to_string().lines().map(|line| format!("# {line}\n")));
-    }
-    text.push_str(&shrunk.text);
-    std::fs::write(&plan.path, text)
-        .map_err(|source| CommandError::Write { path: plan.path.clone(), source })
 }

@@ -109,13 +109,12 @@ enum Planned {
 
 impl Schedule {
     fn of(plan: &Plan) -> Self {
-        let minority = plan.cluster.voters() / 2;
         Schedule {
             nodes: plan.node_names(),
             clients: plan.client_names(),
             layout: first_layout(&plan.cluster, 1).expect("a drawn cluster makes a layout"),
             end: *plan.workload.duration,
-            disks: minority.min(plan.cluster.write_quorum - 1),
+            disks: plan.cluster.disks_lost_max(),
             // A put may wait for half a dozen syncs, where a segment ends. A disk on which that takes
             // longer than anybody waits answers nobody, and that is a stall.
             factors: if plan.disk.spike_share > 0.0 { [2, 3, 4] } else { [10, 30, 60] },

@@ -93,6 +93,12 @@ impl ClusterPlan {
         let most = self.active_nodes().min(VOTERS_MAX);
         most - usize::from(most.is_multiple_of(2))
     }
+
+    /// Disks that may be lost within the budget of the promises: fewer than W, and no majority of
+    /// those who vote.
+    pub fn disks_lost_max(&self) -> usize {
+        (self.voters() / 2).min(self.write_quorum.saturating_sub(1))
+    }
 }
 
 /// What links do to packets.

@@ -41,7 +41,7 @@ pub fn shrink(
     mut fails: impl FnMut(&[Plan]) -> Option<Vec<bool>>,
     mut progress: impl FnMut(&Plan, usize),
 ) -> Shrunk {
-    let budget = Budget::of(plan);
+    let was_within = within_budget(plan);
     let mut left = Document::of(plan);
     let (mut tried, mut complete) = (0, true);
     'all: loop {
@@ -54,7 +54,7 @@ pub fn shrink(
                 let candidates = smaller.into_iter().enumerate().skip(next);
                 let candidates = candidates.filter_map(|(place, document)| {
                     let plan = document.plan(&plan.path)?;
-                    budget.allows(&plan).then_some((place, document, plan))
+                    (!was_within || within_budget(&plan)).then_some((place, document, plan))
                 });
                 let batch: Vec<_> = candidates.take(at_once.max(1)).collect();
                 let Some((last, ..)) = batch.last() else { break };
@@ -82,28 +82,11 @@ pub fn shrink(
     Shrunk { text: left.text(&plan), plan, tried, complete }
 }
 
-/// How many disks a scenario may lose.
-struct Budget {
-    /// Whether it was within it at the beginning.
-    holds: bool,
-}
-
-impl Budget {
-    fn of(plan: &Plan) -> Self {
-        Budget { holds: within_budget(plan) }
-    }
-
-    fn allows(&self, plan: &Plan) -> bool {
-        !self.holds || within_budget(plan)
-    }
-}
-
-/// Whether fewer than W disks are lost, and no majority of those who vote.
+/// Whether no more disks are lost than the promises allow.
 fn within_budget(plan: &Plan) -> bool {
     let wiped = plan.steps.iter().filter_map(|step| match &step.action {
         Action::Wipe { nodes } => Some(nodes.len()),
         _ => None,
     });
-    let lost: usize = wiped.sum();
-    lost < plan.cluster.write_quorum && 2 * lost < plan.cluster.voters()
+    wiped.sum::<usize>() <= plan.cluster.disks_lost_max()
 }
