@@ -12,7 +12,6 @@ use gitstratum_catalog::ids::{PackId, RepositoryId};
 use gitstratum_catalog::state::{Record, StateBuilder};
 use gitstratum_catalog::{Answer, Query, State};
 use gitstratum_cluster::client::Client;
-use gitstratum_core::limits;
 use gitstratum_host::unix_time_ms;
 
 use super::directory::FORMAT;
@@ -20,14 +19,14 @@ use super::manifest::Manifest;
 use super::objects::Objects;
 use super::{BackupError, Directory, Position, blocking};
 use crate::catalog::{CallError, CatalogClient};
-use crate::transfer::{Counters, Progress, showing};
+use crate::transfer::{Counters, Progress, backoff, showing};
 
 use fetch::Fetch;
 use select::Selection;
 
 /// How often the catalog is read from its beginning, because the node that gave it has no more of it,
 /// or none answers.
-const READINGS_MAX: usize = 5;
+const READINGS_MAX: u32 = 5;
 
 /// How a backup is taken.
 #[derive(Clone, Debug)]
@@ -127,9 +126,8 @@ pub(super) fn cluster_of(client: &Client) -> Result<String, BackupError> {
 
 /// The catalog with all that was acknowledged before, at one position.
 async fn read(catalog: &CatalogClient) -> Result<State, BackupError> {
-    let mut pause = limits::TRANSFER_BACKOFF_MIN;
     let mut failed = BackupError::Changing;
-    for _ in 0..READINGS_MAX {
+    for failures in 0..READINGS_MAX {
         failed = match read_once(catalog).await {
             Ok(Some(state)) => return Ok(state),
             Ok(None) => BackupError::Changing,
@@ -137,8 +135,7 @@ async fn read(catalog: &CatalogClient) -> Result<State, BackupError> {
             Err(error @ BackupError::Catalog(CallError::Asking(_))) => error,
             Err(error) => return Err(error),
         };
-        tokio::time::sleep(pause).await;
-        pause = (2 * pause).min(limits::TRANSFER_BACKOFF_MAX);
+        tokio::time::sleep(backoff(failures)).await;
     }
     Err(failed)
 }

@@ -10,7 +10,7 @@ use gitstratum_core::object::{Object, ObjectId};
 use super::super::objects::{Objects, Unsound};
 use super::super::{BackupError, blocking};
 use super::damaged;
-use crate::transfer::{Counters, Progress, showing};
+use crate::transfer::{Counters, Progress, backoff, showing};
 
 /// What is put at once: so many chunks, or as many as have so many bytes.
 const OBJECTS_AT_ONCE: usize = 256;
@@ -74,7 +74,7 @@ fn batches(needed: &[(ObjectId, u64)]) -> Vec<&[(ObjectId, u64)]> {
     batches
 }
 
-/// Puts these, as often as it takes.
+/// Puts these, several times where replicas do not answer.
 async fn put(
     client: &Client,
     objects: &Objects,
@@ -82,7 +82,6 @@ async fn put(
     skip_present: bool,
 ) -> Result<(), BackupError> {
     let mut wanting = read(objects, batch).await?;
-    let mut pause = limits::TRANSFER_BACKOFF_MIN;
     for attempt in 1.. {
         let put = client.put_batch(wanting.clone(), skip_present).await;
         let mut failed: Vec<(Object, PutError)> = Vec::new();
@@ -93,8 +92,7 @@ async fn put(
         if attempt >= limits::TRANSFER_ATTEMPTS_MAX {
             return Err(BackupError::Put { source: error.clone() });
         }
-        tokio::time::sleep(pause).await;
-        pause = (2 * pause).min(limits::TRANSFER_BACKOFF_MAX);
+        tokio::time::sleep(backoff(attempt - 1)).await;
         wanting = failed.into_iter().map(|(object, _)| object).collect();
     }
     Ok(())

@@ -17,6 +17,7 @@ use super::super::BackupError;
 use super::plan::{Plan, Planned};
 use super::records::{pack_batches, ref_batches};
 use crate::catalog::{CallError, CatalogClient};
+use crate::transfer::backoff;
 
 /// How often a command is sent again of which nobody knows whether it was done.
 const REPEATS: usize = 5;
@@ -60,14 +61,12 @@ impl<'a> Target<'a> {
 
     /// Has the catalog do something, also where the nodes are choosing who leads just now.
     async fn call(&mut self, operation: Operation) -> Result<Outcome, BackupError> {
-        let mut pause = limits::TRANSFER_BACKOFF_MIN;
-        for _ in 1..limits::TRANSFER_ATTEMPTS_MAX {
+        for failures in 0..limits::TRANSFER_ATTEMPTS_MAX - 1 {
             match self.catalog.call_repeatedly(operation.clone(), REPEATS).await {
                 Err(CallError::Asking(AskError::NotDone(_) | AskError::NoMember(_))) => {}
                 done => return Ok(done?),
             }
-            tokio::time::sleep(pause).await;
-            pause = (2 * pause).min(limits::TRANSFER_BACKOFF_MAX);
+            tokio::time::sleep(backoff(failures)).await;
         }
         Ok(self.catalog.call_repeatedly(operation, REPEATS).await?)
     }

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use super::super::objects::{Objects, Unsound};
 use super::super::{BackupError, blocking};
 use super::Options;
-use crate::transfer::Counters;
+use crate::transfer::{Counters, backoff};
 
 /// Fetches what is not there.
 pub(super) struct Fetch {
@@ -137,14 +137,12 @@ impl Files {
 
     /// As often as it takes while replicas do not answer.
     async fn get(&self, id: ObjectId) -> Result<Got, GetError> {
-        let mut pause = limits::TRANSFER_BACKOFF_MIN;
-        for _ in 1..limits::TRANSFER_ATTEMPTS_MAX {
+        for failures in 0..limits::TRANSFER_ATTEMPTS_MAX - 1 {
             match self.client.get(id).await {
                 Err(GetError::Unavailable { .. }) => {}
                 got => return got,
             }
-            tokio::time::sleep(pause).await;
-            pause = (2 * pause).min(limits::TRANSFER_BACKOFF_MAX);
+            tokio::time::sleep(backoff(failures)).await;
         }
         self.client.get(id).await
     }

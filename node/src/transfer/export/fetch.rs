@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gitstratum_cluster::client::{GetError, Got};
-use gitstratum_core::backoff::exponential;
 use gitstratum_core::limits;
 use gitstratum_core::object::{HashAlgorithm, ObjectHead, ObjectId};
 use gix::odb::pack::index;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::super::backoff;
 use super::super::manifest::{Manifest, ObjectList};
 use super::claim::Claim;
 use super::pack::{self, Entry, PackWriter};
@@ -348,8 +348,7 @@ async fn wait_after(error: GetError, attempts: u32) -> Result<(), ExportError> {
     if attempts >= limits::TRANSFER_ATTEMPTS_MAX || matches!(error, GetError::NotFound { .. }) {
         return Err(ExportError::Get { attempts, source: error });
     }
-    let (least, most) = (limits::TRANSFER_BACKOFF_MIN, limits::TRANSFER_BACKOFF_MAX);
-    let wait = exponential(least, most, attempts - 1);
+    let wait = backoff(attempts - 1);
     tracing::warn!(%error, wait_ms = wait.as_millis() as u64, "get failed; trying again");
     tokio::time::sleep(wait).await;
     Ok(())
