@@ -74,7 +74,7 @@ type Answered = Arc<Mutex<BTreeMap<ObjectId, Vec<Instant>>>>;
 struct Noting(Answered);
 
 impl Layer for Noting {
-    async fn put<N: NodeWriter>(
+    async fn put<N: NodeWriter + Clone + 'static>(
         &self,
         call: Put<'_, N>,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {
@@ -174,7 +174,7 @@ fn print(what: &str, times: &mut [Duration]) {
 struct AtOnce;
 
 impl Layer for AtOnce {
-    async fn put<N: NodeWriter>(
+    async fn put<N: NodeWriter + Clone + 'static>(
         &self,
         call: Put<'_, N>,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {

@@ -135,6 +135,11 @@ pub const MEMBERS_MAX: usize = 1024;
 pub const NAME_BYTES_MAX: usize = 255;
 /// Object data that a writer keeps in flight, counted once whatever the number of replicas.
 pub const WRITER_BYTES_IN_FLIGHT_MAX: usize = 32 << 20;
+/// Small puts that are on their way from one client to one replica, each a request of its own or
+/// many together; those that come meanwhile go together when one of them ended.
+pub const REPLICA_PUTS_IN_FLIGHT: usize = 2;
+/// Object data of a put that waits for others to go with it; a larger one goes alone, at once.
+pub const BATCHED_PUT_BYTES_MAX: usize = 64 << 10;
 /// Parts of a large object that wait for one replica.
 pub const LARGE_PARTS_IN_FLIGHT: usize = 4;
 /// The beginning of a large object that a put keeps for another attempt: what a connection takes
@@ -268,6 +273,7 @@ const _: () = assert!(PART_BYTES_MAX <= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(GROUP_BYTES_MAX >= OBJECT_BYTES_WHOLE_MAX);
 const _: () = assert!(STORE_QUEUE_BYTES_MAX >= GROUP_BYTES_MAX);
 const _: () = assert!(FLIGHT_BYTES_MIN > ZEROS_AHEAD_GROUP_BYTES_MAX);
+const _: () = assert!(BATCHED_PUT_BYTES_MAX <= BATCH_BYTES_MAX);
 const _: () = assert!(WRITER_BYTES_IN_FLIGHT_MAX >= 2 * MESSAGE_BYTES_MAX);
 const _: () = assert!(STREAM_WINDOW_BYTES as usize >= MESSAGE_BYTES_MAX);
 const _: () = assert!(CONNECTION_WINDOW_BYTES >= STREAM_WINDOW_BYTES);

@@ -12,7 +12,7 @@ use super::writers::pretended;
 pub struct NoReadRepair;
 
 impl Layer for NoReadRepair {
-    async fn put<N: NodeWriter>(
+    async fn put<N: NodeWriter + Clone + 'static>(
         &self,
         call: Put<'_, N>,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {

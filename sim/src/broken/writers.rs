@@ -89,7 +89,7 @@ pub(super) fn pretended(bytes: u64) -> Stored {
 }
 
 impl Layer for FirstWritesOnly {
-    async fn put<N: NodeWriter>(
+    async fn put<N: NodeWriter + Clone + 'static>(
         &self,
         call: Put<'_, N>,
     ) -> Result<Vec<Result<Stored, StoreError>>, NodeError> {

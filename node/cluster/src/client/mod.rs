@@ -29,7 +29,8 @@ use rand_chacha::ChaCha12Rng;
 
 use crate::membership::ask_members;
 use crate::quorum::decorate::{
-    AdaptiveOptions, BreakerNumbers, BreakerOptions, Breakers, Latencies, Meters, ReplicaCounts,
+    AdaptiveOptions, Batches, BreakerNumbers, BreakerOptions, Breakers, Latencies, Meters,
+    ReplicaCounts,
 };
 use crate::quorum::{Consistency, Preference, QuorumReader, QuorumWriter};
 use crate::transport::{Bearer, Connections, Dialler, Pool, PoolNumbers, PoolOptions, Security};
@@ -222,6 +223,7 @@ impl Client {
             breakers: breakers.clone(),
             latencies: Latencies::new(options.deadlines.clone()),
             meters: Meters::default(),
+            batches: Batches::default(),
         };
         let meters = replicas.meters.clone();
         let preference = Preference {

@@ -40,7 +40,7 @@ pub trait Layer: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`Layer::run`].
-    fn put<N: NodeWriter>(
+    fn put<N: NodeWriter + Clone + 'static>(
         &self,
         call: Put<'_, N>,
     ) -> impl Future<Output = Outcome<Vec<Result<Stored, StoreError>>>> + Send {

@@ -7,6 +7,7 @@
 //! client takes, and why, is said where it does. A layer never reaches past what it stands
 //! around: what it may do to a request is what [`Call`] lets it.
 
+mod batching;
 mod breaker;
 mod call;
 mod circuit;
@@ -20,6 +21,7 @@ mod spans;
 #[cfg(test)]
 mod tests;
 
+pub use batching::{Batched, Batches, Batching};
 pub use breaker::{Breaker, Guarded};
 pub use call::{Asked, Call, Get, GetLarge, Has, Put, PutLarge, StoreHints};
 pub use circuit::{BreakerNumbers, BreakerOptions, BreakerState, Breakers};

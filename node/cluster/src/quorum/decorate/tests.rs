@@ -1,5 +1,6 @@
 //! Decorators around a scripted replica, alone and under a quorum.
 
+mod batching;
 mod retry;
 
 use std::sync::Arc;
