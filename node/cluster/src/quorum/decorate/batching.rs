@@ -10,7 +10,7 @@
 //!
 //! Invariant: a caller's deadline, answer and error are its own. A batch has the time of the caller
 //! that has most left, and who has less leaves it. Where the replica refuses a batch as a whole, it
-//! is asked for each caller alone.
+//! is asked for each caller alone. In traces a batch is part of what its first caller does.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -23,6 +23,7 @@ use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{NodeError, NodeWriter, StoreError, Stored};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::call::{Call, Put};
 use super::layered::{Layer, Layered};
@@ -63,6 +64,8 @@ struct Waiting {
 struct WaitingPut {
     objects: Arc<[Object]>,
     deadline: Instant,
+    /// What its caller does.
+    span: Span,
     /// Closed when its caller went away.
     answer: oneshot::Sender<Answer>,
 }
@@ -87,7 +90,8 @@ impl Queue {
         let (answer, answered) = oneshot::channel();
         let deadline = Instant::now() + put.timeout;
         let mut waiting = self.lock();
-        waiting.puts.push_back(WaitingPut { objects: put.objects, deadline, answer });
+        let span = Span::current();
+        waiting.puts.push_back(WaitingPut { objects: put.objects, deadline, span, answer });
         if !std::mem::replace(&mut waiting.attended, true) {
             tokio::spawn(self.clone().attend(put.to.clone()));
         }
@@ -99,7 +103,8 @@ impl Queue {
         loop {
             let turn = self.turns.clone().acquire_owned().await.expect("it is never closed");
             let Some(batch) = self.next_batch() else { return };
-            tokio::spawn(send(batch, to.clone(), turn));
+            let span = batch[0].span.clone();
+            tokio::spawn(send(batch, to.clone(), turn).instrument(span));
         }
     }
 
