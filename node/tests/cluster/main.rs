@@ -23,6 +23,7 @@ mod repair;
 mod repositories;
 mod scrub;
 mod signals;
+mod status_page;
 mod store;
 mod support;
 mod tls;
