@@ -21,6 +21,7 @@ mod names;
 mod output;
 mod repair;
 mod repositories;
+mod rolling;
 mod scrub;
 mod signals;
 mod status_page;

@@ -63,6 +63,7 @@ impl Judgement {
         findings.catalog(seen);
         findings.stores(seen);
         findings.replication(seen);
+        findings.reach(seen);
         findings.requests(seen);
         findings.certificates(seen);
         findings.versions(seen);
@@ -115,7 +116,7 @@ impl Findings {
         self.0.push(Finding { weight, what: what.into(), why: why.into(), alert });
     }
 
-    /// Who does not answer, and who does not reach whom.
+    /// Who does not answer.
     fn nodes(&mut self, seen: &Overview) {
         let layout = &seen.layout;
         let silent: Vec<_> = seen.silent().collect();
@@ -135,6 +136,10 @@ impl Findings {
             let what = format!("{} does not answer", member.node_id);
             self.add_with(Weight::Warning, what, why_silent(silence), "GitStratumDown");
         }
+    }
+
+    /// Who does not reach whom.
+    fn reach(&mut self, seen: &Overview) {
         let answers: BTreeSet<_> = seen.said().map(|(member, _)| member.node_id.as_str()).collect();
         for (member, said) in seen.said() {
             let unreached = said.status.peers.iter().filter(|peer| !peer.reachable);

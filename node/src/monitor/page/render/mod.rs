@@ -220,7 +220,7 @@ fn described(finding: &Finding) -> Markup {
                 @for Paragraph { about, text } in &runbook {
                     p { strong { (about) ": " } (text) }
                 }
-                p.soft { "From node/docs/alerts.md#" (finding.alert.to_lowercase()) }
+                p.soft { "From node/docs/alerts.md." }
             }
         }
     }

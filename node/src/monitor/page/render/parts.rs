@@ -113,7 +113,7 @@ pub(super) fn bars(minutes: &[u64]) -> Markup {
     let first = WIDTH.saturating_sub(minutes.len());
     let bars = minutes.iter().rev().take(WIDTH).rev().enumerate();
     html! {
-        svg.bars viewBox="0 0 180 21" aria-hidden="true" focusable="false" {
+        svg.bars viewBox="0 0 180 21" preserveAspectRatio="xMinYMid" aria-hidden="true" focusable="false" {
             line x1="0" y1="20.5" x2="180" y2="20.5" {}
             @for (at, count) in bars.filter(|(_, count)| **count > 0) {
                 // A minute in which something happened is seen, however little that was.
