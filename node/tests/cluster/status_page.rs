@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -119,7 +120,7 @@ fn many_who_ask_at_once_are_answered_out_of_one_look() {
         let line = metrics.lines().find_map(|line| line.strip_prefix(series));
         line.map_or(0.0, |count| count.parse::<f64>().unwrap())
     };
-    let before = asked(1);
+    let (before, began) = (asked(1), Instant::now());
     let clients: Vec<_> = (0..48)
         .map(|_| {
             let monitor = monitor.clone();
@@ -136,7 +137,9 @@ fn many_who_ask_at_once_are_answered_out_of_one_look() {
     }
     let looks = asked(1) - before;
     assert!(answered >= 16, "{answered}");
-    assert!((1.0..=8.0).contains(&looks), "{looks} looks for {answered} pages");
+    // One a second, and one at each end.
+    let looks_max = began.elapsed().as_secs_f64() + 2.0;
+    assert!((1.0..=looks_max).contains(&looks), "{looks} looks for {answered} pages");
     // Probes have room beside them.
     assert_eq!(ask(&monitor, "/healthz", "").status, 200);
     dev.terminate();
