@@ -29,15 +29,17 @@ use crate::config::CommandTokens;
 
 /// What access tokens are worth at the port of a node that takes part in the catalog, or does not.
 pub(crate) fn tokens(asked: CommandTokens, participant: Option<&Arc<Participant>>) -> Tokens {
-    let grants = || {
-        let participant = participant.expect("the configuration says so with a catalog alone");
-        Arc::new(CatalogGrants::new(participant.clone()))
-    };
+    let grants = || grants(participant.expect("the configuration says so with a catalog alone"));
     match asked {
         CommandTokens::Off => Tokens::Off,
         CommandTokens::Accepted => Tokens::Accepted(grants()),
         CommandTokens::Required => Tokens::Required(grants()),
     }
+}
+
+/// What a node with this part in the catalog knows of access tokens.
+pub(crate) fn grants(participant: &Arc<Participant>) -> Arc<dyn Grants> {
+    Arc::new(CatalogGrants::new(participant.clone()))
 }
 
 #[async_trait]

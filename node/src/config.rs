@@ -228,7 +228,7 @@ impl Config {
         let checked = file.store.check().and_then(|()| file.pool.check());
         let checked =
             checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check());
-        let checked = checked.and_then(|()| file.log.check());
+        let checked = checked.and_then(|()| file.log.check()).and_then(|()| file.monitor.check());
         if let Err((field, problem)) = checked.and_then(|()| file.http.check(file.catalog.enabled))
         {
             return refuse(field, problem);

@@ -18,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod git;
 mod monitor;
+mod reports;
 pub mod server;
 #[cfg(feature = "cli")]
 pub mod transfer;

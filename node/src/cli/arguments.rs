@@ -179,8 +179,8 @@ pub struct Serve {
     /// Address to serve Git on, over HTTP; without one, Git is not served
     #[arg(long, value_name = "IP:PORT", env = "GITSTRATUM_HTTP")]
     pub http: Option<SocketAddr>,
-    /// Address to serve /metrics, /healthz and /readyz on, over HTTP; without one, they are not
-    /// served
+    /// Address to serve the status page, /metrics, /healthz and /readyz on, over HTTP; without one,
+    /// they are not served
     #[arg(long, value_name = "IP:PORT", env = "GITSTRATUM_MONITOR")]
     pub monitor: Option<SocketAddr>,
     /// Where the only node of a cluster is reached from now on

@@ -206,7 +206,7 @@ fn write_configurations(
                 create_on_push: true,
                 ..HttpConfig::default()
             },
-            monitor: MonitorConfig { listen: Some(monitor) },
+            monitor: MonitorConfig { listen: Some(monitor), ..MonitorConfig::default() },
             access: AccessConfig { tokens, ..AccessConfig::default() },
             tls: certificates.map_or_else(TlsConfig::default, |made| made.tls(n)),
             log: LogConfig::default(),
@@ -304,8 +304,10 @@ fn next_steps(peers: &[String], nodes: &[Node], key: Option<&Key>) -> String {
         }
     }
     if let Some((node, monitor)) = nodes.iter().find_map(|node| Some((&node.id, node.monitor?))) {
-        steps +=
-            &format!("  curl http://{monitor}/metrics    what {node} counts; /readyz, /healthz\n");
+        steps += &format!(
+            "  http://{monitor}/status          how the cluster is, for a browser\n\
+             \x20 curl http://{monitor}/metrics    what {node} counts; /readyz, /healthz\n"
+        );
     }
     if let Some(node) = nodes.last() {
         steps += &format!(

@@ -15,6 +15,8 @@ use serde::Serialize;
 use super::arguments::ClientArguments;
 use super::{Failure, connect_for_status, note, show};
 
+pub(super) use crate::reports::time;
+
 /// How every node is; those that do not say so soon could not be asked.
 pub(super) async fn ask(
     client: &ClientArguments,
@@ -177,16 +179,6 @@ pub(super) fn id(raw: &[u8]) -> String {
 /// Shares of a thousand, as percent.
 pub(super) fn percent(permille: u32) -> String {
     format!("{}.{} %", permille / 10, permille % 10)
-}
-
-/// So much time, in the largest unit that has some of it.
-pub(super) fn time(ms: u64) -> String {
-    match ms.div_ceil(1000) {
-        seconds if seconds < 120 => format!("{seconds} s"),
-        seconds if seconds < 7200 => format!("{} min", seconds.div_ceil(60)),
-        seconds if seconds < 48 * 3600 => format!("{} h", seconds.div_ceil(3600)),
-        seconds => format!("{} d", seconds.div_ceil(24 * 3600)),
-    }
 }
 
 /// How long something still takes.

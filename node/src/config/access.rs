@@ -69,6 +69,11 @@ impl AccessConfig {
         }
     }
 
+    /// Whether somebody is asked for an access token anywhere, so that the status page asks for one too.
+    pub(crate) fn asks_for_tokens(&self) -> bool {
+        self.tokens == Tokens::Required || self.command_tokens == CommandTokens::Required
+    }
+
     /// What whoever starts a node should know that serves Git at this address, with TLS or without.
     pub(crate) fn warning(&self, http: SocketAddr, speaks_tls: bool) -> Option<&'static str> {
         if http.ip().to_canonical().is_loopback() {

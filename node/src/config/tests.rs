@@ -379,3 +379,36 @@ fn the_packaged_file_is_right_and_describes_no_cluster() {
     let refused = read(member(false)).unwrap_err().to_string();
     assert!(refused.contains("is no address that callers could dial"), "{refused}");
 }
+
+#[test]
+fn a_certificate_for_monitoring_needs_its_key_and_the_reverse() {
+    for (field, missing) in [("certificate", "monitor.key"), ("key", "monitor.certificate")] {
+        let error = load(&format!("data = 'd'\n[monitor]\n{field} = 'x'")).unwrap_err();
+        assert!(error.to_string().contains(&format!("{missing}: missing beside")), "{error}");
+    }
+    let loaded = load("data = 'd'\n[monitor]\ncertificate = 'x'\nkey = 'y'").unwrap();
+    assert_eq!(loaded.config.monitor.key.as_deref(), Some(Path::new("y")));
+}
+
+#[test]
+fn who_is_to_reach_the_status_page_from_elsewhere_is_told_what_that_means() {
+    let (here, elsewhere) = ("127.0.0.1:7490".parse().unwrap(), "0.0.0.0:7490".parse().unwrap());
+    let closed = MonitorConfig::default();
+    let plain = MonitorConfig { plain_tokens: true, ..closed.clone() };
+    let secured = MonitorConfig { certificate: Some("x".into()), ..plain.clone() };
+    for (monitor, at, asks_for_tokens, expected) in [
+        (&closed, here, false, None),
+        (&closed, elsewhere, false, Some("names and sizes of all repositories")),
+        (&closed, elsewhere, true, None),
+        (&plain, here, true, None),
+        (&plain, elsewhere, true, Some("as plain text")),
+        (&secured, elsewhere, true, None),
+    ] {
+        let said = monitor.warning(at, asks_for_tokens);
+        let is_as_expected = match (said, expected) {
+            (Some(said), Some(words)) => said.contains(words),
+            (said, words) => said.is_none() && words.is_none(),
+        };
+        assert!(is_as_expected, "{monitor:?} {at} {asks_for_tokens}: {said:?}");
+    }
+}

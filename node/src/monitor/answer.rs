@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use gitstratum_core::metrics;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 
 use super::Monitor;
+use super::gate::Came;
 use super::health::Verdict;
 
 /// What Prometheus asks for, and what it says that it takes.
@@ -17,21 +19,29 @@ const PATHS: &str = "\
 /metrics   what this node counts and measures, as OpenMetrics text
 /healthz   200 as long as the process answers
 /readyz    200 while clients can be sent here, else 503; a line says why for each check
+/status    how the cluster is, as a page for people
 ";
 
 impl Monitor {
-    /// Answers a request, of which nothing but the first line counts.
-    pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        if ![Method::GET, Method::HEAD].contains(request.method()) {
+    /// Answers a request, whose body is not looked at.
+    pub(super) async fn answer(&self, request: &Parts, came: Came) -> Response<Full<Bytes>> {
+        if ![Method::GET, Method::HEAD].contains(&request.method) {
             let mut refused =
                 page(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "only GET and HEAD\n".to_owned());
             refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return refused;
         }
-        match request.uri().path() {
+        match request.uri.path() {
             "/metrics" => self.metrics(),
             "/healthz" => page(StatusCode::OK, PLAIN, "alive\n".to_owned()),
             "/readyz" => ready(&self.health.check()),
+            "/status" => match self.page.load_full() {
+                Some(page) => page.answer(&request.uri, &request.headers, came).await,
+                None => {
+                    let gone = "there is no status page here: the node ends\n".to_owned();
+                    page(StatusCode::SERVICE_UNAVAILABLE, PLAIN, gone)
+                }
+            },
             "/" => page(StatusCode::OK, PLAIN, PATHS.to_owned()),
             _ => page(StatusCode::NOT_FOUND, PLAIN, format!("not found; there are\n{PATHS}")),
         }

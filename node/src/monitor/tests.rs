@@ -1,5 +1,6 @@
 //! Answers of the monitoring endpoint, and what clients cannot do to it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::AtomicBool;
 
 use gitstratum_cluster::repair::PeerTable;
@@ -13,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::health::Check;
 use super::*;
 
+const CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 /// How long a connection may take here.
 const WITHIN: Duration = Duration::from_millis(300);
 /// And how long on a machine that does much else.
@@ -41,12 +43,14 @@ async fn monitor(members: usize) -> (Arc<Monitor>, Scratch) {
     });
     let mut registry = metrics::registry();
     health.register(&mut registry);
-    (Arc::new(Monitor { registry: Arc::new(registry), health }), stored)
+    // The status page tells of a whole node: real ones show it.
+    let (registry, page, acceptor) = (Arc::new(registry), ArcSwapOption::empty(), None);
+    (Arc::new(Monitor { registry, health, page, acceptor }), stored)
 }
 
 fn connect(monitor: &Arc<Monitor>) -> DuplexStream {
     let (client, server) = duplex(1 << 16);
-    tokio::spawn(monitor.clone().serve_connection(server, WITHIN));
+    tokio::spawn(monitor.clone().serve_peer(server, CLIENT, WITHIN));
     client
 }
 
@@ -72,7 +76,8 @@ async fn each_path_has_its_answer_and_others_are_refused_in_words() {
         ("/readyz?verbose", "200 OK", "ok running"),
         ("/", "200 OK", "/metrics"),
         ("/metrics", "200 OK", "gitstratum_ready{check=\"store\"} 1\n"),
-        ("/status", "404 Not Found", "there are\n/metrics"),
+        ("/nothing", "404 Not Found", "there are\n/metrics"),
+        ("/status", "503 Service Unavailable", "the node ends"),
     ] {
         let answer = got(&monitor, path).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{path}: {answer}");
@@ -121,7 +126,7 @@ async fn who_says_nothing_or_reads_nothing_is_cut_off() {
 
     let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
     let (mut client, server) = duplex(1 << 12);
-    let serving = tokio::spawn(monitor.clone().serve_connection(server, WITHIN));
+    let serving = tokio::spawn(monitor.clone().serve_peer(server, CLIENT, WITHIN));
     // It is closed while this is written, or answered with a refusal.
     let _ = client.write_all(long.as_bytes()).await;
     timeout(LONGEST, serving).await.expect("a header that is too long ends it").unwrap();

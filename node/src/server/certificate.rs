@@ -22,7 +22,8 @@ use gitstratum_host::tls::{
 use gitstratum_host::unix_time_ms;
 use tokio::time::Instant;
 
-use crate::config::{Config, HttpConfig, TlsMode};
+use crate::config::{Config, HttpConfig, MonitorConfig, TlsMode};
+use crate::monitor;
 
 /// How often it is said that a certificate is about to expire.
 const EXPIRY_SAID_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -41,8 +42,15 @@ pub(super) struct Certificate {
 
 /// What it is shown for, and where it comes from.
 enum Purpose {
-    /// To Git clients.
-    Git { certificate: PathBuf, key: PathBuf },
+    /// To clients that show none: what it is called, in metrics and in the log.
+    Server {
+        name: &'static str,
+        words: &'static str,
+        /// What is spoken after the handshake, the preferred one first.
+        protocols: &'static [&'static str],
+        certificate: PathBuf,
+        key: PathBuf,
+    },
     /// To other nodes and to commands, which show theirs.
     Cluster {
         files: MutualFiles,
@@ -57,7 +65,7 @@ impl Purpose {
     /// As the label `use` of metrics has it.
     fn name(&self) -> &'static str {
         match self {
-            Purpose::Git { .. } => "git",
+            Purpose::Server { name, .. } => name,
             Purpose::Cluster { .. } => "cluster",
         }
     }
@@ -65,21 +73,23 @@ impl Purpose {
     /// As the log calls the certificate.
     fn words(&self) -> &'static str {
         match self {
-            Purpose::Git { .. } => "the certificate for Git",
+            Purpose::Server { words, .. } => words,
             Purpose::Cluster { .. } => "the certificate for nodes and commands",
         }
     }
 
     fn certificate(&self) -> &Path {
         match self {
-            Purpose::Git { certificate, .. } => certificate,
+            Purpose::Server { certificate, .. } => certificate,
             Purpose::Cluster { files, .. } => &files.certificate,
         }
     }
 
     fn stamps(&self) -> Vec<Stamp> {
         match self {
-            Purpose::Git { certificate, key } => [certificate, key].map(|file| stamp(file)).into(),
+            Purpose::Server { certificate, key, .. } => {
+                [certificate, key].map(|file| stamp(file)).into()
+            }
             Purpose::Cluster { files, .. } => stamps_of(files),
         }
     }
@@ -91,13 +101,34 @@ impl Certificate {
     /// # Errors
     /// [`IdentityError`].
     pub(super) async fn for_git(config: &HttpConfig) -> Result<Option<Self>, IdentityError> {
-        let (Some(certificate), Some(key)) = (&config.certificate, &config.key) else {
-            return Ok(None);
+        let names = ("git", "the certificate for Git", &PROTOCOLS[..]);
+        Self::for_server(names, (&config.certificate, &config.key)).await
+    }
+
+    /// The one for those who watch nodes, if the configuration names one.
+    ///
+    /// # Errors
+    /// [`IdentityError`].
+    pub(super) async fn for_monitor(config: &MonitorConfig) -> Result<Option<Self>, IdentityError> {
+        let names = ("monitor", "the certificate for monitoring", &monitor::PROTOCOLS[..]);
+        Self::for_server(names, (&config.certificate, &config.key)).await
+    }
+
+    async fn for_server(
+        (name, words, protocols): (&'static str, &'static str, &'static [&'static str]),
+        files: (&Option<PathBuf>, &Option<PathBuf>),
+    ) -> Result<Option<Self>, IdentityError> {
+        let (Some(certificate), Some(key)) = files else { return Ok(None) };
+        let purpose = Purpose::Server {
+            name,
+            words,
+            protocols,
+            certificate: certificate.clone(),
+            key: key.clone(),
         };
-        let purpose = Purpose::Git { certificate: certificate.clone(), key: key.clone() };
         // Looked at before they are read: a change in between is read again.
         let read = purpose.stamps();
-        let identity = Identity::read(certificate, key, &PROTOCOLS).await?;
+        let identity = Identity::read(certificate, key, protocols).await?;
         let acceptor = Acceptor::new(identity);
         Ok(Some(Certificate { purpose, acceptor, read, expiry_said: None }))
     }
@@ -131,7 +162,7 @@ impl Certificate {
     /// How the node's port for nodes and commands is secured with it.
     pub(super) fn entrance(&self) -> Entrance {
         match &self.purpose {
-            Purpose::Git { .. } => Entrance::Plain,
+            Purpose::Server { .. } => Entrance::Plain,
             Purpose::Cluster { mode, .. } => {
                 Entrance::Tls { acceptor: self.acceptor(), is_required: *mode == TlsMode::Required }
             }
@@ -141,7 +172,7 @@ impl Certificate {
     /// How the node's connections to others are secured with it.
     pub(super) fn security(&self) -> Security {
         match &self.purpose {
-            Purpose::Git { .. } => Security::Plain,
+            Purpose::Server { .. } => Security::Plain,
             Purpose::Cluster { mode, connector, .. } => Security::Tls {
                 connector: connector.clone(),
                 falls_back: *mode == TlsMode::Accepted,
@@ -184,8 +215,8 @@ impl Certificate {
 
     async fn replace(&self) -> Result<(), IdentityError> {
         match &self.purpose {
-            Purpose::Git { certificate, key } => {
-                self.acceptor.replace(Identity::read(certificate, key, &PROTOCOLS).await?);
+            Purpose::Server { certificate, key, protocols, .. } => {
+                self.acceptor.replace(Identity::read(certificate, key, protocols).await?);
             }
             Purpose::Cluster { files, node, clients, connector, .. } => {
                 let Mutual { identity, trust } = read_mutual(files, *clients, node).await?;
@@ -235,12 +266,14 @@ pub(super) struct Certificates {
     pub(super) git: Option<Certificate>,
     /// What it shows to nodes and commands, where it speaks TLS to them.
     pub(super) cluster: Option<Certificate>,
+    /// What it shows to those who watch it, where it speaks TLS to them.
+    pub(super) monitor: Option<Certificate>,
 }
 
 impl Certificates {
     /// Registers when they expire.
     pub(super) fn register(&self, registry: &mut Registry) {
-        let certificates = [&self.git, &self.cluster].into_iter().flatten();
+        let certificates = [&self.git, &self.cluster, &self.monitor].into_iter().flatten();
         let shown: Vec<(Labels, Acceptor)> = certificates
             .map(|it| (vec![("use", it.purpose.name().to_owned())], it.acceptor()))
             .collect();

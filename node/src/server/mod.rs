@@ -11,6 +11,7 @@ mod connect;
 mod found;
 mod open;
 mod stopped;
+mod watched;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -28,13 +29,13 @@ use rand_chacha::ChaCha12Rng;
 use crate::access;
 use crate::catalog::{FoundError, Participant};
 use crate::config::Config;
-use crate::monitor::Monitor;
 use background::Background;
 use certificate::Certificates;
 use connect::Connected;
 pub use found::{Founded, Joined, NoData, check_founded, found, kept_member, prepare_join};
 use open::Opened;
 pub use stopped::Stopped;
+use watched::Watched;
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,9 @@ pub enum ServeError {
     /// The certificate of the node in its cluster, its key, or the authority cannot be used.
     #[error("{}: {}", tls_field(.0), .0)]
     ClusterCertificate(#[source] IdentityError),
+    /// The certificate for those who watch the node, or its key, cannot be used.
+    #[error("{}: {}", monitor_field(.0), .0)]
+    MonitorCertificate(#[source] IdentityError),
     /// The node's part in the catalog cannot be made.
     #[error("data: {0}")]
     Catalog(#[from] FoundError),
@@ -78,6 +82,17 @@ fn http_field(error: &IdentityError) -> &'static str {
         IdentityFile::Key => "http.key",
         IdentityFile::Authority | IdentityFile::Revoked => {
             unreachable!("Git clients are not asked for certificates")
+        }
+    }
+}
+
+/// And this one.
+fn monitor_field(error: &IdentityError) -> &'static str {
+    match error.file {
+        IdentityFile::Certificate => "monitor.certificate",
+        IdentityFile::Key => "monitor.key",
+        IdentityFile::Authority | IdentityFile::Revoked => {
+            unreachable!("those who watch nodes are not asked for certificates")
         }
     }
 }
@@ -150,11 +165,13 @@ async fn run(
 ) -> Result<(), ServeError> {
     let opened = Opened::open(&config, &host, &mut rng).await?;
     let connected = Connected::new(&config, &host, &opened, &mut rng);
-    let service = connected.service(&config, &opened);
+    let service = Arc::new(connected.service(&config, &opened));
     let background = Background::start(&config, &opened, &connected, &mut rng).await;
     let (requests, resolved) = (connected.requests.clone(), connected.resolved.clone());
     let (participant, git) = (connected.participant.clone(), connected.git.clone());
-    let (metrics, health) = (connected.metrics.clone(), connected.health.clone());
+    let health = connected.health.clone();
+    let watched = opened.monitor.is_some();
+    let watched = watched.then(|| Watched::new(&config, &connected, &opened, service.clone()));
     // Connections end with the service and the background, not after the store.
     drop(connected);
 
@@ -175,12 +192,16 @@ async fn run(
     let catalog = participant.clone();
     let (http, http_address) = http.unzip();
     let (monitor, monitor_address) = monitor.unzip();
+    let Certificates { git: certificate, cluster: cluster_certificate, monitor: shown } =
+        certificates;
     // Answers until all else has ended.
-    let monitor = monitor.map(|listener| {
-        let monitor = Monitor { registry: metrics, health: health.clone() };
-        tokio::spawn(Arc::new(monitor).run(listener))
-    });
-    let Certificates { git: certificate, cluster: cluster_certificate } = certificates;
+    let watched = watched.zip(monitor).map(|(watched, listener)| watched.start(listener, shown));
+    let asks_for_tokens = config.access.asks_for_tokens();
+    if let Some((address, warning)) =
+        monitor_address.and_then(|at| Some((at, config.monitor.warning(at, asks_for_tokens)?)))
+    {
+        tracing::warn!(monitor = %address, "{warning}");
+    }
     if let Some((address, warning)) =
         http_address.and_then(|at| Some((at, config.access.warning(at, certificate.is_some())?)))
     {
@@ -237,15 +258,16 @@ async fn run(
         never = certificate::follow(cluster_certificate) => match never {},
     }
 
+    if let Some(watched) = &watched {
+        watched.close_page();
+    }
     drop(background);
     if let Some(participant) = participant {
         participant.close().await;
     }
     hints.close().await;
     store.close().await;
-    if let Some(monitor) = monitor {
-        monitor.abort();
-    }
+    drop(watched);
     tracing::info!(node = %config.node_id, "stopped");
     Ok(())
 }

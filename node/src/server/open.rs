@@ -50,6 +50,9 @@ impl Opened {
             cluster: Certificate::for_cluster(config)
                 .await
                 .map_err(ServeError::ClusterCertificate)?,
+            monitor: Certificate::for_monitor(&config.monitor)
+                .await
+                .map_err(ServeError::MonitorCertificate)?,
         };
         // Bound first, so that a port in use leaves the data directory alone; nothing is
         // accepted before the store is open.

@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 use crate::support::{Dev, Serve, first_port, listen, make_repository, output, run, wait_until};
 
 /// Three nodes that ask for tokens, and what was asked of them.
-struct Secured {
+pub struct Secured {
     dir: tempfile::TempDir,
-    dev: Dev,
+    pub dev: Dev,
     /// Every secret that there was.
-    secrets: Vec<String>,
+    pub secrets: Vec<String>,
 }
 
 /// What git came to.
@@ -22,7 +22,7 @@ struct Said {
 }
 
 impl Secured {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         // An open cluster, which is then told to ask for tokens.
         let data = dir.path().join("data");
@@ -46,7 +46,7 @@ impl Secured {
         Secured { dir, dev, secrets }
     }
 
-    fn token(&mut self, name: &str, scope: &str, prefix: &str) -> String {
+    pub fn token(&mut self, name: &str, scope: &str, prefix: &str) -> String {
         let create = ["token", "create", name, "--scope", scope, "--prefix", prefix];
         let secret = run(&create, &self.dev.peers()).trim().to_owned();
         self.secrets.push(secret.clone());
@@ -81,7 +81,7 @@ impl Secured {
         (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
     }
 
-    fn log(&self, node: usize) -> String {
+    pub fn log(&self, node: usize) -> String {
         fs::read_to_string(self.dev.nodes[node].dir.join("log")).unwrap()
     }
 }

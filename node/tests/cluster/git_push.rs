@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::{Dev, Serve, git, kill, make_repository, wait_until};
 
 /// Runs git, which may fail; whether it did not, and what it said.
-fn try_git(dir: &Path, arguments: &[&str]) -> (bool, String) {
+pub fn try_git(dir: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new("git");
     command.current_dir(dir).args(arguments).stdin(Stdio::null());
     command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");

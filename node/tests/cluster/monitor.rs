@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::support::{Dev, Node, git, kill, make_repository, wait_until};
 
 /// Where a node of `dev` says how it is.
-fn address_of(node: &Node) -> String {
+pub fn address_of(node: &Node) -> String {
     let config = fs::read_to_string(node.dir.join("config.toml")).unwrap();
     let config: toml::Table = config.parse().unwrap();
     config["monitor"]["listen"].as_str().unwrap().to_owned()

@@ -15,15 +15,23 @@ use gitstratum_proto::v1::PeerStatus;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::membership::LayoutKeeper;
 use crate::rpc::RemoteNode;
 use crate::transport::Connections;
 
+/// A peer, as our own probe sees it.
+struct Peer {
+    status: PeerStatus,
+    /// When it answered last; nothing where it has not since we started.
+    heard: Option<Instant>,
+}
+
 /// The last probe of every peer.
 pub struct PeerTable {
     ourselves: NodeId,
-    peers: Mutex<BTreeMap<NodeId, PeerStatus>>,
+    peers: Mutex<BTreeMap<NodeId, Peer>>,
     /// Told when a peer answers that did not, or the members are others. Not a `watch`
     /// channel, which wakes its waiters in an order that differs from run to run.
     news: Notify,
@@ -49,14 +57,11 @@ impl PeerTable {
             if member.node_id == self.ourselves || member.state == MemberState::Removed {
                 continue;
             }
-            let peer = peers.entry(member.node_id.clone()).or_insert_with(|| PeerStatus {
-                node_id: member.node_id.to_string(),
-                address: String::new(),
-                reachable: false,
-                error: "not probed yet".into(),
-                round_trip_us: 0,
+            let peer = peers.entry(member.node_id.clone()).or_insert_with(|| {
+                let (node_id, error) = (member.node_id.to_string(), "not probed yet".into());
+                Peer { status: PeerStatus { node_id, error, ..Default::default() }, heard: None }
             });
-            peer.address.clone_from(&member.address);
+            peer.status.address.clone_from(&member.address);
         }
         drop(peers);
         self.news.notify_waiters();
@@ -69,7 +74,7 @@ impl PeerTable {
             let mut news = pin!(self.news.notified());
             // Registered before looking, so that no news falls between the two.
             news.as_mut().enable();
-            if self.lock().get(node_id).is_none_or(|peer| peer.reachable) {
+            if self.lock().get(node_id).is_none_or(|peer| peer.status.reachable) {
                 return;
             }
             news.await;
@@ -78,7 +83,12 @@ impl PeerTable {
 
     /// Whether a peer answered the last time it was asked.
     pub fn is_reachable(&self, node_id: &NodeId) -> bool {
-        self.lock().get(node_id).is_some_and(|peer| peer.reachable)
+        self.lock().get(node_id).is_some_and(|peer| peer.status.reachable)
+    }
+
+    /// How long ago a peer answered last; nothing where it has not since we started.
+    pub fn heard_ago(&self, node_id: &NodeId) -> Option<Duration> {
+        self.lock().get(node_id)?.heard.map(|heard| heard.elapsed())
     }
 
     /// Ready when a peer answers that did not, or the members are others, after it was
@@ -91,14 +101,14 @@ impl PeerTable {
         self.lock().contains_key(node_id)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, PeerStatus>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Peer>> {
         self.peers.lock().expect("nothing panics while it holds the table")
     }
 
     /// What is known of every peer, by node id.
     pub fn status(&self) -> Vec<PeerStatus> {
         let peers = self.lock();
-        peers.values().cloned().collect()
+        peers.values().map(|peer| peer.status.clone()).collect()
     }
 
     /// Registers what the last probe of every peer came to.
@@ -130,7 +140,10 @@ impl PeerTable {
     fn set(&self, node_id: &NodeId, probed: Result<Duration, NodeError>) {
         let mut peers = self.lock();
         // One that left the layout while it was asked is no peer any more.
-        let Some(peer) = peers.get_mut(node_id) else { return };
+        let Some(Peer { status: peer, heard }) = peers.get_mut(node_id) else { return };
+        if probed.as_ref().map_or_else(NodeError::is_overload, |_| true) {
+            *heard = Some(Instant::now());
+        }
         match probed {
             Ok(round_trip) => {
                 if !peer.reachable {

@@ -103,6 +103,38 @@ pub struct NodeService {
     pub started: Instant,
 }
 
+impl NodeService {
+    /// What the node knows of itself. It looks at how much room its disk has.
+    pub async fn describe(&self) -> v1::StatusResponse {
+        self.scrubbed.look_at_room().await;
+        let absence_unproven = self.catching_up.is_pending();
+        let mut status = v1::StatusResponse {
+            node_id: self.node_id.to_string(),
+            boot_id: self.boot_id,
+            layout_version: self.layout.current().version(),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            software_version: self.software_version.to_owned(),
+            store: Some(store_to_wire(self.scrubbed.condition())),
+            metrics: Some(metrics_to_wire(&Samples::of(&self.metrics).without_buckets())),
+            hints: Some(hints_to_wire(&self.hints.lists())),
+            peers: self.peers.status(),
+            pool: Some(pool_to_wire(&self.connections.numbers())),
+            scrub: Some(scrub_to_wire(&self.scrubbed.scrub_numbers())),
+            jobs: self.jobs.iter().map(|job| job_to_wire(job.status())).collect(),
+            reconcile: Some(reconcile_to_wire(&self.reconciled.report(), absence_unproven)),
+            cluster_id: self
+                .layout
+                .current()
+                .cluster()
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
+        };
+        // Every word of it is bounded then, and so is the message.
+        clean_status(&mut status);
+        status
+    }
+}
+
 type Answer<T> = Result<Response<T>, Status>;
 type AnswerStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -355,31 +387,6 @@ impl Node for NodeService {
     }
 
     async fn status(&self, _request: Request<v1::StatusRequest>) -> Answer<v1::StatusResponse> {
-        self.scrubbed.look_at_room().await;
-        let absence_unproven = self.catching_up.is_pending();
-        let mut status = v1::StatusResponse {
-            node_id: self.node_id.to_string(),
-            boot_id: self.boot_id,
-            layout_version: self.layout.current().version(),
-            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            software_version: self.software_version.to_owned(),
-            store: Some(store_to_wire(self.scrubbed.condition())),
-            metrics: Some(metrics_to_wire(&Samples::of(&self.metrics).without_buckets())),
-            hints: Some(hints_to_wire(&self.hints.lists())),
-            peers: self.peers.status(),
-            pool: Some(pool_to_wire(&self.connections.numbers())),
-            scrub: Some(scrub_to_wire(&self.scrubbed.scrub_numbers())),
-            jobs: self.jobs.iter().map(|job| job_to_wire(job.status())).collect(),
-            reconcile: Some(reconcile_to_wire(&self.reconciled.report(), absence_unproven)),
-            cluster_id: self
-                .layout
-                .current()
-                .cluster()
-                .map(|id| id.to_string())
-                .unwrap_or_default(),
-        };
-        // Every word of it is bounded then, and so is the message.
-        clean_status(&mut status);
-        Ok(Response::new(status))
+        Ok(Response::new(self.describe().await))
     }
 }

@@ -121,13 +121,13 @@ impl Bounds {
 /// calls, as certificates or tokens tell, the service finds as a [`Caller`] among a request's extensions.
 pub async fn run<S: Node>(
     (listener, entrance, tokens): (Listener, Entrance, Tokens),
-    service: S,
+    service: Arc<S>,
     requests: Arc<Requests>,
     (layout, resolved): (CurrentLayout, Resolved),
     options: ServerOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let service = NodeServer::new(service)
+    let service = NodeServer::from_arc(service)
         .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
     let connections_max = options.connections.all;

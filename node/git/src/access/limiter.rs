@@ -97,8 +97,8 @@ impl Limiter {
     }
 }
 
-/// Whose an address is: of IPv6, the first half is one customer's. What is none counts as one.
-fn source_of(address: &str) -> IpAddr {
+/// Whose an address `IP:PORT` is: of IPv6, the first half is one customer's. What is none counts as one.
+pub fn source_of(address: &str) -> IpAddr {
     let parsed = address.parse::<SocketAddr>().map(|address| address.ip().to_canonical());
     match parsed.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
         IpAddr::V6(address) => {

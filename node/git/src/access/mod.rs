@@ -33,7 +33,7 @@ use crate::service::{
 use audit::Audited;
 pub use decision::token_identity;
 use decision::{Denied, decide};
-pub use limiter::{Limiter, Paid};
+pub use limiter::{Limiter, Paid, source_of};
 
 /// A token that was found by its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use crate::service::Credentials;
 
 /// What a client is asked for when credentials would help. Bearer is taken too, and not asked for:
 /// whoever can send it does so unasked, and git's credential helpers answer this.
-pub(super) const CHALLENGE: &str = r#"Basic realm="GitStratum", charset="UTF-8""#;
+pub const CHALLENGE: &str = r#"Basic realm="GitStratum", charset="UTF-8""#;
 
 /// Those of a request.
-pub(super) fn of(headers: &HeaderMap) -> Credentials {
+pub fn of(headers: &HeaderMap) -> Credentials {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Credentials::Missing,

@@ -40,6 +40,7 @@ use crate::service::Repositories;
 use requests::Requests;
 use tls::Handshakes;
 
+pub use credentials::{CHALLENGE, of as credentials_of};
 pub use tls::PROTOCOLS;
 
 /// Serves repositories to Git clients.

@@ -8,67 +8,30 @@ use gitstratum_core::job::JobKind;
 use gitstratum_core::metrics::Samples;
 use gitstratum_proto::v1::{ReconcileProgress, StatusResponse};
 use indicatif::{HumanBytes, HumanCount};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{Common, of, write_nodes};
 use crate::cli::nodes::{self, AllNodes, left, percent};
+use crate::reports::{Lacking, under_way};
 
-/// What is known to be on fewer replicas than it should be.
-#[derive(Default, Serialize)]
-struct Lacking {
-    /// Pairs of an object and a replica that lacks it, about.
+/// What is known to be on fewer replicas than it should be, for programs.
+#[derive(Serialize)]
+struct LackingJson {
     objects: u64,
-    #[serde(serialize_with = "rounded")]
-    bytes: f64,
+    bytes: u64,
     dirty_ranges: u64,
-    /// The longest of what is known of the comparisons and deliveries under way.
     eta_ms: Option<u64>,
-    /// There are hints of which none was delivered lately.
-    #[serde(skip)]
-    hints_wait: bool,
 }
 
-fn rounded<S: Serializer>(bytes: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(bytes.round() as u64)
-}
-
-impl Lacking {
-    fn of(answers: &[Answered<StatusResponse>]) -> Self {
-        let mut lacking = Lacking::default();
-        for status in answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()) {
-            let metrics = metrics_of(status);
-            let pending = metrics.count("gitstratum_hints_pending");
-            lacking.dirty_ranges += metrics.count("gitstratum_hints_dirty_ranges");
-            lacking.objects += pending;
-            lacking.bytes += pending as f64 * usual_bytes(&metrics);
-            for target in status.hints.iter().flat_map(|hints| &hints.targets) {
-                lacking.eta_ms = lacking.eta_ms.max(target.eta_ms);
-                lacking.hints_wait |= target.eta_ms.is_none();
-            }
-            for progress in under_way(status).map(|(_, progress)| progress) {
-                let objects = progress.missing_locally + progress.missing_remotely;
-                lacking.objects += objects;
-                lacking.bytes += objects as f64 * bytes_each(&metrics, progress);
-                lacking.eta_ms = lacking.eta_ms.max(progress.eta_ms);
-            }
-        }
-        lacking
-    }
-
-    fn is_none(&self) -> bool {
-        self.objects == 0 && self.dirty_ranges == 0
+impl From<Lacking> for LackingJson {
+    fn from(lacking: Lacking) -> Self {
+        let Lacking { objects, bytes, dirty_ranges, eta_ms, hints_wait: _ } = lacking;
+        LackingJson { objects, bytes: bytes.round() as u64, dirty_ranges, eta_ms }
     }
 }
 
-/// The comparisons that a node has under way, with whom.
-fn under_way(status: &StatusResponse) -> impl Iterator<Item = (&str, &ReconcileProgress)> {
-    let peers = status.reconcile.iter().flat_map(|reconcile| &reconcile.peers);
-    peers.filter_map(|peer| Some((peer.node_id.as_str(), peer.progress.as_ref()?)))
-}
-
-fn usual_bytes(metrics: &Samples) -> f64 {
-    let objects = metrics.get("gitstratum_store_objects").max(1.0);
-    metrics.get("gitstratum_store_payload_bytes") / objects
+fn lacking(answers: &[Answered<StatusResponse>]) -> Lacking {
+    Lacking::of(answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()))
 }
 
 /// How much of what it may take repair takes on a node.
@@ -76,19 +39,11 @@ fn share_permille(metrics: &Samples) -> u32 {
     (metrics.get("gitstratum_repair_share_ratio") * 1000.0) as u32
 }
 
-/// What an object has on average: of those that came, or else of those that are there.
-fn bytes_each(metrics: &Samples, progress: &ReconcileProgress) -> f64 {
-    match progress.transferred {
-        0 => usual_bytes(metrics),
-        transferred => progress.bytes_transferred as f64 / transferred as f64,
-    }
-}
-
 #[derive(Serialize)]
 struct Report<'s> {
     #[serde(flatten)]
     nodes: AllNodes<'s, Node<'s>>,
-    lacking: Lacking,
+    lacking: LackingJson,
 }
 
 /// What one node says.
@@ -129,7 +84,7 @@ struct LastError<'s> {
 /// For programs.
 pub(super) fn as_json(answers: &[Answered<StatusResponse>]) -> impl Serialize {
     let nodes = AllNodes::of(answers, |_, status| node(status));
-    Report { nodes, lacking: Lacking::of(answers) }
+    Report { nodes, lacking: lacking(answers).into() }
 }
 
 fn node(status: &StatusResponse) -> Node<'_> {
@@ -168,7 +123,7 @@ fn node(status: &StatusResponse) -> Node<'_> {
 pub(super) fn as_text(answers: &[Answered<StatusResponse>]) -> Result<String, fmt::Error> {
     let mut out = String::new();
     write_nodes(&mut out, JobKind::Repair, answers, |out, status, _| describe(out, status))?;
-    let lacking = Lacking::of(answers);
+    let lacking = lacking(answers);
     if lacking.is_none() {
         writeln!(out, "nothing is known to lack a replica")?;
     } else {

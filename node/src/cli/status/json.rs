@@ -6,9 +6,10 @@ use gitstratum_proto::v1::{HintStatus, Missed, PoolStatus, StatusResponse, Store
 use serde::Serialize;
 
 use super::numbers::Numbers;
-use super::{Answer, is_overloaded, reconcile};
+use super::{Answer, reconcile};
 use crate::cli::jobs::Common;
 use crate::cli::nodes::{AllNodes, HintsFor, id};
+use crate::reports::is_overloaded;
 
 /// What one node says.
 #[derive(Serialize)]

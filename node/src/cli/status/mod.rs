@@ -9,7 +9,6 @@ mod table;
 use std::fmt::{self, Write as _};
 
 use gitstratum_cluster::client::Answered;
-use gitstratum_core::metrics::Samples;
 use gitstratum_proto::v1::StatusResponse;
 
 use super::arguments::Status;
@@ -41,10 +40,4 @@ fn as_text(answers: &[Answer], details: bool) -> Result<String, fmt::Error> {
     }
     nodes::write_partial(&mut out, answers)?;
     Ok(out)
-}
-
-/// Whether as many requests are in flight as may be.
-fn is_overloaded(metrics: &Samples) -> bool {
-    let max = metrics.count("gitstratum_server_requests_max");
-    max > 0 && metrics.count("gitstratum_server_requests_in_flight") >= max
 }

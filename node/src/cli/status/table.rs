@@ -5,11 +5,12 @@ use std::fmt::{self, Write as _};
 use comfy_table::{CellAlignment, Table, presets};
 use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::metrics::Samples;
-use gitstratum_proto::v1::{StatusResponse, StoreStatus};
+use gitstratum_proto::v1::StatusResponse;
 use indicatif::{HumanBytes, HumanCount};
 
-use super::{Answer, is_overloaded};
+use super::Answer;
 use crate::cli::nodes::{self, is_removed};
+use crate::reports::{known_to_lack, troubles};
 
 const COLUMNS: [&str; 8] = ["node", "up", "objects", "bytes", "lacks", "hints", "reaches", "state"];
 
@@ -45,7 +46,8 @@ fn row(name: String, status: &StatusResponse, answers: &[Answer]) -> Vec<String>
     let metrics = metrics_of(status);
     let count = |name| metrics.count(name);
     let reached = status.peers.iter().filter(|peer| peer.reachable).count();
-    let lacks = lacks(&name, status, answers);
+    let said = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok());
+    let lacks = known_to_lack(&name, status, said);
     vec![
         name,
         nodes::time(status.uptime_ms),
@@ -58,45 +60,9 @@ fn row(name: String, status: &StatusResponse, answers: &[Answer]) -> Vec<String>
     ]
 }
 
-/// Objects that a node is known to lack, about: hints that others keep for it, and what the
-/// comparisons that it has under way found so far.
-fn lacks(name: &str, status: &StatusResponse, answers: &[Answer]) -> u64 {
-    let others = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok()?.hints.as_ref());
-    let targets = others.flat_map(|hints| &hints.targets);
-    let hints = targets.filter(|target| target.node_id == name).map(|target| target.pending);
-    let peers = status.reconcile.iter().flat_map(|reconcile| &reconcile.peers);
-    let compared = peers.filter_map(|peer| peer.progress.as_ref());
-    hints.sum::<u64>() + compared.map(|progress| progress.missing_locally).max().unwrap_or(0)
-}
-
 /// What is wrong with a node and its store, or that nothing is.
 fn state(status: &StatusResponse, metrics: &Samples) -> String {
-    let mut wrong = Vec::new();
-    if status.metrics.is_none() {
-        wrong.push("tells no numbers: its program is an earlier one".to_owned());
-    }
-    if is_overloaded(metrics) {
-        let in_flight = metrics.count("gitstratum_server_requests_in_flight");
-        wrong.push(format!("overloaded: {in_flight} requests in flight"));
-    }
-    let unsaid = StoreStatus::default();
-    let store = status.store.as_ref().unwrap_or(&unsaid);
-    if !store.failed.is_empty() {
-        wrong.push(format!("takes no writes: {}", store.failed));
-    }
-    if !store.puts_refused.is_empty() {
-        let since = store
-            .puts_refused_for_ms
-            .map_or_else(String::new, |ms| format!(" (for {})", nodes::time(ms)));
-        wrong.push(format!("takes no puts: {}{since}", store.puts_refused));
-    }
-    let damaged = metrics.count("gitstratum_store_damaged_objects");
-    if damaged > 0 {
-        wrong.push(format!("{damaged} damaged objects"));
-    }
-    if status.reconcile.as_ref().is_some_and(|reconcile| reconcile.absence_unproven) {
-        wrong.push("catches up: its data directory was new".to_owned());
-    }
+    let wrong = troubles(status, metrics);
     match wrong.is_empty() {
         true => "ok".to_owned(),
         false => wrong.join("; "),
