@@ -20,4 +20,6 @@ pub mod git;
 mod monitor;
 pub mod server;
 #[cfg(feature = "cli")]
+mod traces;
+#[cfg(feature = "cli")]
 pub mod transfer;

@@ -26,6 +26,7 @@ mod signals;
 mod store;
 mod support;
 mod tls;
+mod traces;
 mod trio;
 
 use std::fs;
