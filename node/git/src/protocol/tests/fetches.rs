@@ -298,7 +298,10 @@ async fn a_pack_that_fails_ends_with_the_reason_where_there_is_a_side_band() {
     let repository = Scripted { pack_ends: Err(damaged), ..Scripted::default() };
     let framed = [&format!("{} side-band-64k", want(1)), "0000", "done"];
     let (answer, failed) = ended(Version::V0, &repository, &framed).await;
-    assert_eq!(lines(&answer).last().unwrap(), "\u{3}pack 7 is not whole");
+    assert_eq!(
+        *lines(&answer).last().unwrap(),
+        format!("\u{3}pack 7 is not whole (request {REQUEST})")
+    );
     let failure = failed.unwrap_err();
     assert!(failure.told && !failure.error.is_clients());
     let raw = [&want(1), "0000", "done"];
