@@ -21,6 +21,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod traces;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -44,6 +45,7 @@ pub use pool::PoolConfig;
 pub use repair::RepairConfig;
 pub use store::StoreConfig;
 pub use tls::{TlsConfig, TlsMode, tls_files};
+pub use traces::{Collector, TracesConfig};
 
 /// Where a single node without any configuration listens.
 pub const LISTEN_DEFAULT: SocketAddr =
@@ -75,6 +77,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// What it logs.
     pub log: LogConfig,
+    /// What it traces.
+    pub traces: TracesConfig,
     /// What it bounds where it listens. Not in the file: the values are those of `limits`.
     pub server: ServerOptions,
     /// The cluster; contains this node. Its id is there where the operator wrote one.
@@ -135,6 +139,8 @@ struct FileConfig {
     tls: TlsConfig,
     #[serde(default)]
     log: LogConfig,
+    #[serde(default)]
+    traces: TracesConfig,
     layout: Option<PathBuf>,
     cluster: Option<ClusterTable>,
     node: Option<Vec<MemberTable>>,
@@ -229,6 +235,7 @@ impl Config {
         let checked =
             checked.and_then(|()| file.repair.check()).and_then(|()| file.catalog.check());
         let checked = checked.and_then(|()| file.log.check()).and_then(|()| file.monitor.check());
+        let checked = checked.and_then(|()| file.traces.check());
         if let Err((field, problem)) = checked.and_then(|()| file.http.check(file.catalog.enabled))
         {
             return refuse(field, problem);
@@ -261,7 +268,8 @@ impl Config {
         if let Err((field, problem)) = checked {
             return refuse(field, problem);
         }
-        let FileConfig { store, pool, repair, catalog, http, monitor, access, tls, log, .. } = file;
+        let FileConfig { store, pool, repair, catalog, http, monitor, access, tls, .. } = file;
+        let (log, traces) = (file.log, file.traces);
         let config = Config {
             node_id,
             listen,
@@ -274,6 +282,7 @@ impl Config {
             access,
             tls,
             log,
+            traces,
             server: ServerOptions::default(),
             layout,
             alone,
@@ -319,6 +328,7 @@ impl LoadedConfig {
             access: self.config.access.clone(),
             tls: self.config.tls.clone(),
             log: self.config.log.clone(),
+            traces: self.config.traces.clone(),
             layout: None,
             cluster: Some(cluster),
             node: Some(nodes),

@@ -21,4 +21,6 @@ mod monitor;
 mod reports;
 pub mod server;
 #[cfg(feature = "cli")]
+mod traces;
+#[cfg(feature = "cli")]
 pub mod transfer;

@@ -162,6 +162,8 @@ const METRICS: &[&str] = &[
     "gitstratum_store_gets_total",
     "gitstratum_catalog_commit_seconds_sum",
     "gitstratum_catalog_commit_seconds_count",
+    "gitstratum_trace_spans_sent_total",
+    "gitstratum_trace_spans_dropped_total",
     "gitstratum_start_time_seconds",
     "gitstratum_store_objects",
     "gitstratum_store_payload_bytes",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gitstratum::config::{
     AccessConfig, CatalogConfig, Config, HttpConfig, LoadedConfig, LogConfig, MonitorConfig,
-    PoolConfig, RepairConfig, StoreConfig, TlsConfig,
+    PoolConfig, RepairConfig, StoreConfig, TlsConfig, TracesConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
 use gitstratum_cluster::transport::server::ServerOptions;
@@ -49,6 +49,11 @@ pub struct Totals {
 impl Cluster {
     /// Starts three nodes with their data under `dir`, which is emptied first.
     pub async fn start(dir: &Path) -> Outcome<Self> {
+        Self::start_tracing(dir, &TracesConfig::default()).await
+    }
+
+    /// The same, with nodes that take these traces.
+    pub async fn start_tracing(dir: &Path, traces: &TracesConfig) -> Outcome<Self> {
         if dir.exists() {
             fs::remove_dir_all(dir)?;
         }
@@ -75,6 +80,7 @@ impl Cluster {
                 access: AccessConfig::default(),
                 tls: TlsConfig::default(),
                 log: LogConfig::default(),
+                traces: traces.clone(),
                 server: ServerOptions::default(),
                 layout: layout.clone(),
                 alone: false,

@@ -11,6 +11,7 @@ mod heal;
 mod import;
 mod process;
 mod puts;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,6 +48,9 @@ struct Options {
     /// while a client writes.
     #[arg(long, value_name = "OBJECTS")]
     heal: Option<usize>,
+    /// Instead of all else: puts to nodes that trace nothing, a hundredth, and all of their requests.
+    #[arg(long)]
+    traces: bool,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -72,6 +76,9 @@ async fn run(root: &Path, dir: &Path, options: &Options) -> Outcome<()> {
     if let Some(objects) = options.heal {
         let mut cluster = Cluster::start(&dir.join("heal")).await?;
         return heal::measure(&mut cluster, objects).await;
+    }
+    if options.traces {
+        return traces::measure(&dir.join("traces"), seconds).await;
     }
     if !options.puts_only {
         let repo = match &options.repo {

@@ -28,20 +28,28 @@ pub struct Row {
 }
 
 impl Row {
+    /// Puts in each second.
+    pub fn per_second(&self) -> f64 {
+        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// How long this share of the puts took at most.
+    pub fn millis_at(&self, share: f64) -> f64 {
+        let mut sorted = self.latencies.clone();
+        sorted.sort_unstable();
+        let index = (sorted.len() as f64 * share) as usize;
+        sorted.get(index.min(sorted.len().saturating_sub(1))).map_or(0.0, millis)
+    }
+
     /// Prints it under the table's head.
-    pub fn print(mut self) {
-        self.latencies.sort_unstable();
+    pub fn print(self) {
         let count = self.latencies.len();
-        let at = |share: f64| {
-            let index = (count as f64 * share) as usize;
-            self.latencies.get(index.min(count.saturating_sub(1))).map_or(0.0, millis)
-        };
         println!(
             "{:<34} {:>8.0} {:>9.2} {:>9.2} {:>13.3} {:>13.2}",
             self.name,
-            count as f64 / self.elapsed.as_secs_f64(),
-            at(0.50),
-            at(0.99),
+            self.per_second(),
+            self.millis_at(0.50),
+            self.millis_at(0.99),
             self.syncs as f64 / count as f64,
             self.disk_bytes as f64 / (count * PUT_BYTES) as f64,
         );

@@ -1,5 +1,6 @@
 //! What every room of GitStratum speaks of: objects and their ids, who belongs to a cluster
-//! and which members hold an object, what a replica is asked and answers, and every bound.
+//! and which members hold an object, what a replica is asked and answers, which request some work
+//! belongs to, and every bound.
 //!
 //! Nothing here opens a file or a connection.
 
@@ -15,3 +16,4 @@ pub mod replica;
 pub mod seldom;
 pub mod throttle;
 pub mod token_bucket;
+pub mod trace;

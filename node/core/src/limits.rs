@@ -14,6 +14,7 @@ mod pool;
 mod reconcile;
 mod repair;
 mod server;
+mod traces;
 mod walk;
 
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub use pool::*;
 pub use reconcile::*;
 pub use repair::*;
 pub use server::*;
+pub use traces::*;
 pub use walk::*;
 
 /// Data of an object that travels and is held whole. Larger ones go in parts.

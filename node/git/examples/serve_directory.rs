@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gitstratum_core::trace::RequestIds;
 use gitstratum_git::http::GitServer;
 use gitstratum_host::Net;
 use tracing::subscriber::set_global_default;
@@ -55,7 +56,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "http://{}", listener.local_addr()?)?;
     stdout.flush()?;
-    let server = GitServer::new(Arc::new(directory::Directory::new(&root)), "example");
+    let server = GitServer::new(Arc::new(directory::Directory::new(&root)), RequestIds::default());
     server.run(listener, std::future::pending()).await;
     Ok(())
 }

@@ -13,6 +13,9 @@ use crate::pkt_line::{Decoder, Packet, Packets};
 use crate::protocol::{Failure, Output, Service, Version, serve};
 use crate::service::*;
 
+/// What the logs call the requests of tests.
+pub const REQUEST: &str = "r-1";
+
 /// An object id of SHA-1, all of whose bytes are this.
 pub fn id(byte: u8) -> ObjectId {
     ObjectId::from_bytes(&[byte; 20]).unwrap()
@@ -207,7 +210,7 @@ pub async fn exchange(
     };
     let served = async {
         let output = output;
-        serve(service, version, repository, body(bytes, 7), &output).await
+        serve((service, version), REQUEST, repository, body(bytes, 7), &output).await
     };
     futures_util::future::join(collect, served).await
 }

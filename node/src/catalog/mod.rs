@@ -44,6 +44,7 @@ use gitstratum_host::Disk;
 use rand_chacha::ChaCha12Rng;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::instrument;
 
 use author::{Author, Numbers};
 pub use client::{CallError, CatalogClient};
@@ -189,6 +190,7 @@ impl Participant {
     ///
     /// # Errors
     /// [`Failed::NotDone`] when this node is no member, or no majority answers in time.
+    #[instrument(name = "catalog_read", level = "debug", skip_all)]
     pub async fn read<T>(
         &self,
         within: Duration,
@@ -203,6 +205,7 @@ impl Participant {
     ///
     /// # Errors
     /// [`Failed`].
+    #[instrument(name = "catalog_command", level = "debug", skip_all)]
     pub async fn command(&self, command: &Command, within: Duration) -> Result<Reply, Failed> {
         let encoded =
             encode_command(command).map_err(|error| Failed::NotDone(error.to_string()))?;

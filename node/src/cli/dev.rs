@@ -31,7 +31,7 @@ use super::vicinity::check_around;
 use super::{Failure, note, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{
     AccessConfig, CatalogConfig, Config, ConfigOverrides, HttpConfig, LoadedConfig, LogConfig,
-    MonitorConfig, PoolConfig, RepairConfig, StoreConfig, TlsConfig, Tokens,
+    MonitorConfig, PoolConfig, RepairConfig, StoreConfig, TlsConfig, Tokens, TracesConfig,
 };
 use crate::server::{NoData, check_founded, found};
 use secure::{Certificates, Key};
@@ -210,6 +210,7 @@ fn write_configurations(
             access: AccessConfig { tokens, ..AccessConfig::default() },
             tls: certificates.map_or_else(TlsConfig::default, |made| made.tls(n)),
             log: LogConfig::default(),
+            traces: TracesConfig::default(),
             server: ServerOptions::default(),
             layout: layout.clone(),
             alone: false,

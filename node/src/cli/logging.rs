@@ -1,24 +1,29 @@
-//! The log on standard error: its form, its filter, and colours on a terminal alone.
+//! The program's subscriber: the log on standard error, and what takes traces.
+//!
+//! The log has its form, its filter, and colours on a terminal alone. Traces are taken only once a
+//! node's configuration says so.
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
 
-use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::reload::Handle;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt as log, registry, reload};
 
 use super::arguments::{Arguments, LogFormat};
 use crate::config::{LogConfig, check_levels};
+use crate::traces::Traces;
 
 /// What is logged where nobody says anything else. The consensus engine warns of each message that
 /// one who is away did not get.
 const LEVELS_DEFAULT: &str = "warn,gitstratum=info,audit=info,openraft=error";
 
-/// The levels of the log, which may change while the program runs.
+/// The levels of the log, which may change while the program runs, and what takes traces.
 pub struct Levels {
     /// A flag or the environment said them: what a configuration says does not count.
     given: bool,
     replace: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+    pub(super) traces: Traces,
 }
 
 impl fmt::Debug for Levels {
@@ -48,37 +53,20 @@ pub fn start_logging(arguments: &Arguments) -> Levels {
     let levels = arguments.log_level.as_deref();
     let filter = EnvFilter::new(levels.unwrap_or(LEVELS_DEFAULT));
     let uncoloured = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = log::layer()
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal() && !uncoloured)
         // It would be told on standard error, by a macro that panics where that is the trouble.
         .log_internal_errors(false);
-    let replace = match arguments.log_format {
-        LogFormat::Human => {
-            let log = log.with_filter_reloading();
-            let replace = replacing(log.reload_handle());
-            log.init();
-            replace
-        }
-        LogFormat::Json => {
-            let log = log.json().with_filter_reloading();
-            let replace = replacing(log.reload_handle());
-            log.init();
-            replace
-        }
+    let lines = match arguments.log_format {
+        LogFormat::Human => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
-    Levels { given: levels.is_some(), replace }
-}
-
-/// Puts another filter in the place of the one that the handle is of.
-fn replacing<S: Subscriber>(
-    handle: Handle<EnvFilter, S>,
-) -> Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>
-where
-    Handle<EnvFilter, S>: Send + Sync + 'static,
-{
-    Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
+    let traces = Traces::default();
+    registry().with(traces.layer()).with(lines.with_filter(filter)).init();
+    let replace = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+    Levels { given: levels.is_some(), replace: Box::new(replace), traces }
 }
 
 /// Reads a filter.

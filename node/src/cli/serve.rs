@@ -18,6 +18,7 @@ use super::vicinity::check_around;
 use super::{Failure, seeded_by_the_system, show, wrong_configuration};
 use crate::config::{Config, ConfigOverrides, LoadedConfig, MemberOverrides, data_directory};
 use crate::server::{self, NoData, ServeError, Serving, check_founded, kept_member};
+use crate::traces::Service;
 
 /// What a node is started with: its configuration, where its data directory is a node's.
 pub(super) async fn load(
@@ -63,6 +64,10 @@ pub(super) async fn serve(asked: Serve, levels: Levels) -> Result<(), Failure> {
     let loaded = load(asked.config.as_deref(), &overrides, asked.address).await?;
     let followed = levels.follow(&loaded.config.log);
     followed.map_err(|problem| Failure::Usage(format!("log.levels: {problem}")))?;
+    let service = Service { node: loaded.config.node_id.as_str(), version: crate::VERSION };
+    let sending = levels.traces.start(&loaded.config.traces, service, Net::new());
+    let sending =
+        sending.map_err(|problem| Failure::Usage(format!("traces.endpoint: {problem}")))?;
     // From here on no signal ends us half-way: whoever reads that we listen may ask at once.
     let (hangups, mut requests) = (Hangups::watch(), Terminations::watch());
     let descriptors = gitstratum_host::raise_descriptor_limit();
@@ -96,16 +101,20 @@ pub(super) async fn serve(asked: Serve, levels: Levels) -> Result<(), Failure> {
         let _ = stopping.send(requests);
     };
     let rng = seeded_by_the_system()?;
-    tokio::select! {
+    let served = tokio::select! {
         biased;
         served = server::serve(config, host, rng, ready, shutdown) => {
             served.map_err(|error| refused(error, &data))
         }
-        () = asked_again(stops) => Err(Failure::Operation(
+        () = asked_again(stops) => return Err(Failure::Operation(
             "asked to stop once more: what was under way is given up; nothing acknowledged is lost"
                 .to_owned(),
         )),
+    };
+    if let Some(sending) = sending {
+        sending.finish().await;
     }
+    served
 }
 
 /// Waits for a request to stop that comes after the first one.

@@ -100,7 +100,7 @@ fn an_unknown_missing_or_mistyped_field_is_refused_by_name() {
         "\n[clutser]\n",
         "config.toml:35: clutser: unknown field `clutser`, expected one of `node_id`, `listen`, \
          `data`, `store`, `pool`, `repair`, `catalog`, `http`, `monitor`, `access`, `tls`, `log`, \
-         `layout`, `cluster`, `node`",
+         `traces`, `layout`, `cluster`, `node`",
     );
     refused(
         "fsync = \"always\"",
@@ -410,5 +410,46 @@ fn who_is_to_reach_the_status_page_from_elsewhere_is_told_what_that_means() {
             (said, words) => said.is_none() && words.is_none(),
         };
         assert!(is_as_expected, "{monitor:?} {at} {asks_for_tokens}: {said:?}");
+    }
+}
+
+#[test]
+fn traces_go_to_a_collector_that_is_named_right_or_nowhere() {
+    let loaded = load(EXAMPLE).unwrap();
+    assert_eq!(loaded.config.traces, TracesConfig::default());
+    assert_eq!(loaded.config.traces.collector(), Ok(None));
+    let line = "# endpoint = \"http://127.0.0.1:4318\"";
+    let with = |endpoint: &str| EXAMPLE.replacen(line, &format!("endpoint = \"{endpoint}\""), 1);
+    for (endpoint, host_and_port, path) in [
+        ("http://127.0.0.1:4318", "127.0.0.1:4318", "/v1/traces"),
+        ("http://collector.example", "collector.example:4318", "/v1/traces"),
+        ("http://[::1]:80/otlp/", "[::1]:80", "/otlp/v1/traces"),
+        ("http://collector:4318/v1/traces", "collector:4318", "/v1/traces"),
+    ] {
+        let loaded = load(&with(endpoint)).unwrap();
+        let collector = loaded.config.traces.collector().unwrap().unwrap();
+        assert_eq!((&*collector.host_and_port, &*collector.path), (host_and_port, path));
+        let again = load(&loaded.to_toml().unwrap()).unwrap();
+        assert_eq!(again.config.traces, loaded.config.traces);
+    }
+    for (endpoint, problem) in [
+        ("127.0.0.1:4318", "no URL such as"),
+        ("http://", "no URL such as"),
+        ("http://:4318", "no URL such as"),
+        ("http://collector:", "no URL such as"),
+        ("http://collector:0", "no URL such as"),
+        ("ftp://collector:4318", "no URL such as"),
+        ("https://collector:4318", "plain HTTP"),
+        ("http://user:hunter2@collector:4318", "a password"),
+        ("http://collector:4318/?key=hunter2", "a query"),
+    ] {
+        let error = load(&with(endpoint)).unwrap_err().to_string();
+        assert!(error.contains("traces.endpoint: "), "{endpoint}: {error}");
+        assert!(error.contains(problem) && !error.contains("hunter2"), "{endpoint}: {error}");
+    }
+    for sample in ["-0.1", "1.5", "nan"] {
+        let error = load(&EXAMPLE.replacen("sample = 0.01", &format!("sample = {sample}"), 1));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(": traces.sample: "), "{sample}: {error}");
     }
 }

@@ -14,7 +14,7 @@ use gitstratum_cluster::client::Client;
 use gitstratum_cluster::local::LocalNode;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_core::placement::CurrentLayout;
-use gitstratum_core::replica::NodeWriter;
+use gitstratum_core::trace::RequestIds;
 use gitstratum_git::access::{Guard, Policy};
 use gitstratum_git::http::GitServer;
 use gitstratum_git::repository::{Gateway, GatewayOptions};
@@ -38,12 +38,13 @@ pub(crate) struct Parts {
     pub(crate) connections: Arc<dyn Connections>,
     /// Its part in the catalog.
     pub(crate) participant: Arc<Participant>,
+    /// Of the requests of its clients.
+    pub(crate) ids: RequestIds,
 }
 
 /// The Git server of a node; `rng` seeds what draws ids.
 pub(crate) fn server(parts: Parts, config: &Config, rng: &mut ChaCha12Rng) -> Arc<GitServer> {
-    let Parts { local, layout, connections, participant } = parts;
-    let node = NodeWriter::node_id(&local).to_string();
+    let Parts { local, layout, connections, participant, ids } = parts;
     let options_of_client = options(&local);
     let around = own_replica_here(local);
     let client = Client::coordinating(layout, connections, options_of_client, around);
@@ -56,5 +57,5 @@ pub(crate) fn server(parts: Parts, config: &Config, rng: &mut ChaCha12Rng) -> Ar
         Tokens::Off => Policy::Anybody,
         Tokens::Required => Policy::Tokens(participant),
     };
-    GitServer::new(Arc::new(Guard::new(Arc::new(served), policy)), &node)
+    GitServer::new(Arc::new(Guard::new(Arc::new(served), policy)), ids)
 }

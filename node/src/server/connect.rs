@@ -13,6 +13,7 @@ use gitstratum_cluster::service::{
 use gitstratum_cluster::transport::server::{Requests, Resolved};
 use gitstratum_cluster::transport::{Connections, Dialler, Pool, Security, register_metrics};
 use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
+use gitstratum_core::trace::{self, RequestIds};
 use gitstratum_git::http::GitServer;
 use gitstratum_host::{Host, unix_time_ms};
 use rand::Rng;
@@ -63,6 +64,7 @@ impl Connected {
     ) -> Self {
         let layout = opened.keeper.current();
         let boot_id = rng.random();
+        let ids = RequestIds::of_run(boot_id);
         let pool_rng = ChaCha12Rng::from_rng(rng);
         let cluster = &opened.certificates.cluster;
         let security = cluster.as_ref().map_or_else(Security::default, Certificate::security);
@@ -92,6 +94,7 @@ impl Connected {
                 layout: layout.clone(),
                 connections: connections.clone(),
                 participant: participant.clone(),
+                ids: ids.clone(),
             };
             git::server(parts, config, rng)
         });
@@ -108,7 +111,7 @@ impl Connected {
             boot_id,
             connections,
             peers,
-            requests: Arc::default(),
+            requests: Arc::new(Requests::named_by(ids)),
             resolved,
             control: Control::new(config.repair.budget(latency.clone())),
             latency,
@@ -142,6 +145,7 @@ impl Connected {
         }
         self.peers.register(&mut registry);
         self.health.register(&mut registry);
+        trace::span_numbers().register(&mut registry);
         opened.certificates.register(&mut registry);
         registry
     }

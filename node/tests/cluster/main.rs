@@ -28,6 +28,7 @@ mod status_page;
 mod store;
 mod support;
 mod tls;
+mod traces;
 mod trio;
 
 use std::fs;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -19,6 +20,8 @@ pub struct Cluster {
     pub nodes: Vec<Option<Serve>>,
     /// What goes into `GITSTRATUM_PEERS`.
     pub peers: String,
+    /// Their logs are kept apart, each in a file.
+    keeps_logs: bool,
 }
 
 impl Cluster {
@@ -29,6 +32,15 @@ impl Cluster {
 
     /// The same, with these lines at the end of their configurations.
     pub fn start_with(more: [&str; 3]) -> Self {
+        Self::start_keeping(false, more)
+    }
+
+    /// The same, with the log of each in a file.
+    pub fn start_logging(more: [&str; 3]) -> Self {
+        Self::start_keeping(true, more)
+    }
+
+    fn start_keeping(keeps_logs: bool, more: [&str; 3]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let addresses: Vec<_> = (0..3).map(|_| listen()).collect();
         let mut layout =
@@ -38,7 +50,7 @@ impl Cluster {
         }
         fs::write(dir.path().join("layout.toml"), layout).unwrap();
         let peers = addresses.join(",");
-        let mut cluster = Cluster { dir, nodes: vec![None, None, None], peers };
+        let mut cluster = Cluster { dir, nodes: vec![None, None, None], peers, keeps_logs };
         for (node, address) in addresses.iter().enumerate() {
             let lines = format!(
                 "node_id = \"n{}\"\nlisten = \"{address}\"\ndata = \"{}\"\nlayout = \"{}\"\n{}\n",
@@ -66,9 +78,23 @@ impl Cluster {
         self.dir.path().join(format!("n{}", node + 1))
     }
 
+    /// Where the log of one is, if it is kept.
+    pub fn log(&self, node: usize) -> PathBuf {
+        self.dir.path().join(format!("n{}.log", node + 1))
+    }
+
+    fn log_of_next_run(&self, node: usize) -> Stdio {
+        fs::OpenOptions::new().create(true).append(true).open(self.log(node)).unwrap().into()
+    }
+
     /// Starts one that does not run.
     pub fn start_node(&mut self, node: usize) {
-        self.nodes[node] = Some(Serve::start(&["--config", text(&self.config(node))]));
+        let config = self.config(node);
+        let arguments = ["--config", text(&config)];
+        self.nodes[node] = Some(match self.keeps_logs {
+            true => Serve::start_logging(self.log_of_next_run(node), &arguments),
+            false => Serve::start(&arguments),
+        });
     }
 
     /// Ends one as a crash would.

@@ -16,6 +16,7 @@ use gitstratum_catalog::{Command, Operation, Outcome, Reply, Request, State};
 use gitstratum_cluster::client::{Client, Got};
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectId};
+use gitstratum_core::trace::RequestIds;
 use gitstratum_git::chunk::ChunkStore;
 use gitstratum_git::http::GitServer;
 use gitstratum_git::names::{CommandError, Names, Packs, packs_of, refs_of};
@@ -46,8 +47,6 @@ pub enum Haste {
 pub struct HastyGateway {
     /// What it does not wait for.
     pub haste: Haste,
-    /// The node that it is on.
-    pub node: String,
     /// Its part in the catalog.
     pub participant: Arc<Participant>,
     /// Where chunks go.
@@ -59,7 +58,7 @@ pub struct HastyGateway {
 impl HastyGateway {
     /// Serves Git clients; never ends.
     pub async fn serve(self, listener: Listener) {
-        let HastyGateway { haste, node, participant, client, mut rng } = self;
+        let HastyGateway { haste, participant, client, mut rng } = self;
         let names = HastyNames {
             participant,
             reports_early: haste == Haste::ReportBeforeCommit,
@@ -68,7 +67,9 @@ impl HastyGateway {
         let chunks = HastyChunks { client, writes_behind: haste == Haste::CommitBeforeW };
         let options = GatewayOptions { create_on_push: true, ..GatewayOptions::default() };
         let served = Gateway::serve(Arc::new(names), Arc::new(chunks), options, rng);
-        GitServer::new(Arc::new(served), &node).run(listener, std::future::pending()).await;
+        GitServer::new(Arc::new(served), RequestIds::default())
+            .run(listener, std::future::pending())
+            .await;
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gitstratum::catalog::Participant;
 use gitstratum::config::{
     AccessConfig, CatalogConfig, Config, HttpConfig, LogConfig, MonitorConfig, PoolConfig,
-    RepairConfig, StoreConfig, TlsConfig,
+    RepairConfig, StoreConfig, TlsConfig, TracesConfig,
 };
 use gitstratum::server::{self, Serving};
 use gitstratum_cluster::repair::CatchingUp;
@@ -230,6 +230,7 @@ impl Cluster {
             access: AccessConfig::default(),
             tls: TlsConfig::default(),
             log: LogConfig::default(),
+            traces: TracesConfig::default(),
             server: ServerOptions::default(),
             layout: self.layout.clone(),
             alone: false,

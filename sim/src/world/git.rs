@@ -73,7 +73,7 @@ impl Beside {
             let listener = net.listen(configs::http_address()).await;
             let listener = listener.expect("the node itself does not listen there");
             let client = connect_plainly(&run, net, &peers, ChaCha12Rng::from_rng(&mut rng)).await;
-            HastyGateway { haste, node, participant, client, rng }.serve(listener).await;
+            HastyGateway { haste, participant, client, rng }.serve(listener).await;
         });
     }
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use gitstratum::config::{
     AccessConfig, CatalogConfig, Config, HttpConfig, LogConfig, MonitorConfig, PoolConfig,
-    RepairConfig, StoreConfig, TlsConfig,
+    RepairConfig, StoreConfig, TlsConfig, TracesConfig,
 };
 use gitstratum::server;
 use gitstratum_cluster::transport::server::ServerOptions;
@@ -70,6 +70,7 @@ impl Cluster {
                         access: AccessConfig::default(),
                         tls: TlsConfig::default(),
                         log: LogConfig::default(),
+                        traces: TracesConfig::default(),
                         server: ServerOptions::default(),
                         layout,
                         alone: false,

@@ -19,6 +19,7 @@ use gitstratum_core::replica::{
     Found, LargeReader, NodeError, NodeReader, Readers, StoreError, Writers,
 };
 use tokio::time::timeout;
+use tracing::instrument;
 
 use super::reasons;
 use health::Health;
@@ -230,6 +231,7 @@ impl Inner {
     /// Asks replica after replica for what is still sought: the next one when an answer
     /// leaves something unfound, when no answer came for as long as the one that was asked
     /// usually takes, if the budget allows, or for `limits::HEDGE_AFTER`.
+    #[instrument(name = "quorum_get", level = "debug", skip_all, fields(objects = searches.len()))]
     async fn search(
         &self,
         placement: &Placement,

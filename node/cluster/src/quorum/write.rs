@@ -20,8 +20,10 @@ use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::placement::{CurrentLayout, NodeId, Placement};
 use gitstratum_core::replica::{Missed, NodeError, NodeWriter, Recorded, Stored, Writers};
+use gitstratum_core::trace;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
+use tracing::debug_span;
 
 use super::tally::{Counted, Counters, Tally, Undecided};
 use super::{WriterStats, reasons};
@@ -184,12 +186,14 @@ impl Put {
             // Counted before anything can wait, so that no attempt is ever unseen.
             let counted = self.counted.begin(indices.iter().map(|index| places[*index]).collect());
             let (answer, outcome) = oneshot::channel();
+            let span = debug_span!("quorum_put", objects = objects.len(), needed);
             let coordinator = inner.clone().coordinate(
                 Batch { objects: objects.into(), replicas, skip_present, needed },
                 placement.clone(),
                 counted,
                 answer,
             );
+            let coordinator = trace::carried(coordinator, span);
             tokio::spawn(inner.coordinators.track_future(coordinator));
             undecided.push((indices, outcome));
         }

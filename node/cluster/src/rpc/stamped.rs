@@ -1,6 +1,7 @@
 //! Request metadata interceptor.
 //!
-//! A connection whose requests state the layout that the caller goes by.
+//! A connection whose requests state the layout that the caller goes by, and which request they
+//! are part of.
 
 use std::task::{Context, Poll};
 
@@ -49,6 +50,7 @@ impl tower_service::Service<http::Request<Body>> for Stamped {
         if self.background {
             stamp::mark_background(request.headers_mut());
         }
+        stamp::state_context(request.headers_mut());
         let layout = self.layout.clone();
         let answered = self.channel.call(request);
         Box::pin(async move {

@@ -20,6 +20,7 @@ use gitstratum_proto::v1;
 use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout};
+use tracing::instrument;
 
 use super::bearer::Bearer;
 use super::connection::{Channel, Connection, End, Ending, Identity};
@@ -142,6 +143,7 @@ impl Dialler {
     ///
     /// # Errors
     /// [`DialError`] of [`Stage::Resolve`].
+    #[instrument(level = "debug", skip_all, fields(%address), err(level = "debug"))]
     pub async fn resolve(&self, address: &str) -> Result<Vec<SocketAddr>, DialError> {
         let failed = |problem| DialError::new(Stage::Resolve, address, problem);
         let after = limits::RESOLVE_TIMEOUT;
@@ -160,6 +162,7 @@ impl Dialler {
     ///
     /// # Errors
     /// [`DialError`] of [`Stage::Connect`].
+    #[instrument(level = "debug", skip_all, fields(%address), err(level = "debug"))]
     pub async fn connect(
         &self,
         address: &str,
@@ -184,6 +187,7 @@ impl Dialler {
     ///
     /// # Errors
     /// [`DialError`] of [`Stage::Secure`].
+    #[instrument(level = "debug", skip_all, fields(%address), err(level = "debug"))]
     pub async fn secure(
         &self,
         address: &str,
@@ -229,6 +233,7 @@ impl Dialler {
     ///
     /// # Errors
     /// [`DialError`] of [`Stage::Handshake`].
+    #[instrument(level = "debug", skip_all, fields(%address), err(level = "debug"))]
     pub async fn handshake(&self, address: &str, stream: Secured) -> Result<Channel, DialError> {
         let failed = |problem| DialError::new(Stage::Handshake, address, problem);
         let life = stream.life().clone();
@@ -268,6 +273,7 @@ impl Dialler {
     ///
     /// # Errors
     /// [`DialError`] of [`Stage::Identify`].
+    #[instrument(level = "debug", skip_all, fields(%address), err(level = "debug"))]
     pub async fn identify(&self, address: &str, channel: &Channel) -> Result<Identity, DialError> {
         let failed = |problem| DialError::new(Stage::Identify, address, problem);
         let protocol = |reason: String| failed(DialProblem::Protocol { reason });

@@ -14,8 +14,10 @@ use futures_util::FutureExt;
 use gitstratum_core::backoff::exponential;
 use gitstratum_core::limits;
 use gitstratum_core::replica::{DialError, NodeError};
+use gitstratum_core::trace;
 use rand::Rng;
 use tokio::time::Instant;
+use tracing::debug_span;
 
 use super::Inner;
 use super::connection::{Connection, End};
@@ -112,8 +114,13 @@ impl Inner {
         }
         let slot = self.slot().inspect_err(|_| _ = peer.numbers.limited.inc())?;
         dialling.looks = look.is_some();
-        let task =
-            tokio::spawn(self.clone().dial(peer.clone(), dialling.address.clone(), slot, look));
+        // Of all who wait for it, the first one's trace has it, or else it is one by itself.
+        let span = match trace::current().and_then(|context| context.span) {
+            Some(_) => debug_span!("dial", peer = %peer.node_id),
+            None => trace::own(|| debug_span!(target: trace::ROOT, "dial", peer = %peer.node_id)),
+        };
+        let dial = self.clone().dial(peer.clone(), dialling.address.clone(), slot, look);
+        let task = tokio::spawn(trace::carried(dial, span));
         let dial = async move {
             task.await.unwrap_or_else(|error| {
                 Err(NodeError::Protocol { reason: format!("the dial did not finish: {error}") })

@@ -13,6 +13,8 @@
 
 mod admission;
 mod answering;
+mod deadline;
+mod door;
 mod fields;
 mod handshakes;
 mod lifetime;
@@ -27,7 +29,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use gitstratum_core::placement::CurrentLayout;
 use gitstratum_core::{accept, limits};
@@ -35,7 +36,7 @@ use gitstratum_host::net::{Listener, Stream};
 use gitstratum_host::rt::{Alarm, TaskTimer};
 use gitstratum_host::tls::{Acceptor, Fingerprint};
 use gitstratum_proto::v1::node_server::{Node, NodeServer};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
@@ -53,6 +54,7 @@ use super::holder::Holder;
 use crate::wire::stamp;
 use admission::{Beginning, Denied};
 use answering::{Answered, InFlight};
+use deadline::timeout_of;
 use handshakes::{Entered, Outcome};
 use lifetime::{Exchange, Lifetime};
 use receiving::Received;
@@ -258,11 +260,16 @@ impl Client {
             let exchange = client.lifetime.begin();
             let admitted = client.bounds.admit(request.uri().path(), client.origin);
             let (service, client) = (service.clone(), client.clone());
-            async move {
+            let (ids, origin) = (&client.requests.ids, client.origin);
+            let spans = door::spans_of(request.uri().path(), request.headers(), origin, ids);
+            let within = spans.clone();
+            let answering = async move {
                 let mut response = client.handle(request, service, exchange, admitted).await;
+                door::note_refusal(response.headers());
                 stamp::stamp(response.headers_mut(), &client.layout);
-                Ok::<_, Infallible>(response)
-            }
+                Ok::<_, Infallible>(door::within(within, response))
+            };
+            spans.cover(answering)
         });
         let options = &self.bounds.options;
         let connection = http2::Builder::new(self.clone())
@@ -422,26 +429,4 @@ where
             open.exchange.tend(task, &bounds.options, room, reached).await;
         });
     }
-}
-
-/// The request's deadline from `grpc-timeout` (at most eight digits and a unit), or ours.
-fn timeout_of(headers: &HeaderMap) -> Result<Duration, Status> {
-    let Some(value) = headers.get("grpc-timeout") else { return Ok(limits::REQUEST_TIMEOUT_MAX) };
-    let wrong = || Status::invalid_argument(format!("grpc-timeout {value:?} is no timeout"));
-    let text = value.to_str().map_err(|_| wrong())?;
-    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let count: u64 = digits.parse().map_err(|_| wrong())?;
-    let timeout = match unit {
-        "H" => Duration::from_secs(count * 3600),
-        "M" => Duration::from_secs(count * 60),
-        "S" => Duration::from_secs(count),
-        "m" => Duration::from_millis(count),
-        "u" => Duration::from_micros(count),
-        "n" => Duration::from_nanos(count),
-        _ => return Err(wrong()),
-    };
-    Ok(timeout.min(limits::REQUEST_TIMEOUT_MAX))
 }

@@ -12,6 +12,7 @@ use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
 use tokio::sync::Notify;
 
+use super::stages::Stages;
 use super::types::{
     Command, LogId, Membership, Payload, SnapshotMeta, StoredMembership, Types, membership,
 };
@@ -32,6 +33,8 @@ pub(crate) struct Applier {
     shared: Arc<Shared>,
     /// Who is told of what is applied.
     observer: Option<Observer>,
+    /// Which of what is applied is traced.
+    stages: Stages,
 }
 
 struct Shared {
@@ -88,12 +91,17 @@ impl Applier {
             saved: AtomicU64::new(0),
             grown: Notify::new(),
         });
-        Ok(Applier { shared, observer: None })
+        Ok(Applier { shared, observer: None, stages: Stages::default() })
     }
 
     /// The same state machine, of which somebody is told what it applies.
     pub(crate) fn observed_by(self, observer: Option<Observer>) -> Self {
         Applier { observer, ..self }
+    }
+
+    /// The same state machine, of which these are told what it applies.
+    pub(crate) fn followed_by(self, stages: Stages) -> Self {
+        Applier { stages, ..self }
     }
 
     /// Completes when so much was applied since the last snapshot, or as much as that one takes;
@@ -176,6 +184,7 @@ impl RaftStateMachine<Types> for Applier {
                 match &entry.payload {
                     Payload::Blank => Bytes::new(),
                     Payload::Normal(Command(command)) => {
+                        let _applying = self.stages.applying(command);
                         self.shared.unsaved.fetch_add(command.len() as u64, Ordering::Relaxed);
                         state.machine.apply(entry.log_id.index, command)
                     }

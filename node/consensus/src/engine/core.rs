@@ -16,6 +16,7 @@ use super::link::{AskError, Links};
 use super::log::Log;
 use super::rounds::Rounds;
 use super::runtime::Seeded;
+use super::stages::Stages;
 use super::types::Types;
 use crate::entry::MemberId;
 use crate::error::OpenError;
@@ -55,6 +56,8 @@ pub(crate) struct Core {
     pub(super) incoming: Incoming,
     pub(super) heard: Heard,
     pub(super) rounds: Rounds,
+    /// How far commands are that are traced.
+    pub(super) stages: Stages,
     /// How long it is before a silent leader is replaced, at least.
     pub(super) patience: Duration,
     log: Log,
@@ -99,9 +102,10 @@ impl Core {
         let Opening { disk, directory, identity, options, peers, observer } = opening;
         let salts = ChaCha12Rng::seed_from_u64(rng.next_u64());
         let (journal, replay) = Journal::open(disk, directory, identity, salts).await?;
-        let log = Log::new(journal, replay).map_err(engine)?;
+        let stages = Stages::default();
+        let log = Log::new(journal, replay).map_err(engine)?.followed_by(stages.clone());
         let applier = Applier::new(disk.clone(), directory, identity.group, new_loader)?;
-        let applier = applier.observed_by(observer);
+        let applier = applier.observed_by(observer).followed_by(stages.clone());
         let links = Links { identity, peers };
         // All that the engine spawns draws from this.
         let seed = rng.next_u64();
@@ -123,6 +127,7 @@ impl Core {
             incoming,
             heard,
             rounds,
+            stages,
             patience,
             log,
             background,

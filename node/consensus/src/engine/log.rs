@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 
+use super::stages::Stages;
 use super::types::{LogId, RaftEntry, Types, Vote, raft_entry};
 use crate::entry::{Entry, Position};
 use crate::journal::{Journal, Record, Replay};
@@ -21,7 +22,10 @@ const SEND_BYTES: usize = 1 << 20;
 
 /// The log of a group. Clones are the same log.
 #[derive(Clone)]
-pub(crate) struct Log(Arc<Shared>);
+pub(crate) struct Log {
+    shared: Arc<Shared>,
+    stages: Stages,
+}
 
 struct Shared {
     journal: Journal,
@@ -51,16 +55,22 @@ impl Log {
             purged: replay.purged.map(LogId::from),
             entries: entries.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
         };
-        Ok(Log(Arc::new(Shared { journal, state: Mutex::new(state) })))
+        let shared = Arc::new(Shared { journal, state: Mutex::new(state) });
+        Ok(Log { shared, stages: Stages::default() })
+    }
+
+    /// The same log, of which these are told how far its entries are.
+    pub(crate) fn followed_by(self, stages: Stages) -> Self {
+        Log { stages, ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes the journal.
     pub(crate) async fn close(&self) {
-        self.0.journal.close().await;
+        self.shared.journal.close().await;
     }
 }
 
@@ -124,14 +134,14 @@ impl RaftLogStorage<Types> for Log {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        self.0.journal.append_and_wait(vec![Record::Ballot(vote.into())]).await?;
+        self.shared.journal.append_and_wait(vec![Record::Ballot(vote.into())]).await?;
         self.state().vote = Some(*vote);
         Ok(())
     }
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
         if let Some(committed) = committed {
-            self.0.journal.note_committed((&committed).into());
+            self.shared.journal.note_committed((&committed).into());
             self.state().committed = Some(committed);
         }
         Ok(())
@@ -147,6 +157,8 @@ impl RaftLogStorage<Types> for Log {
         I::IntoIter: OptionalSend,
     {
         let mut records = Vec::new();
+        let entries: Vec<RaftEntry> = entries.into_iter().collect();
+        let (stages, followed) = (self.stages.clone(), self.stages.appending(&entries));
         {
             // Readable from here on, and durable when that is told.
             let mut state = self.state();
@@ -155,10 +167,11 @@ impl RaftLogStorage<Types> for Log {
                 state.entries.push_back(entry);
             }
         }
-        let done = Box::new(|written: Result<(), _>| {
+        let done = Box::new(move |written: Result<(), _>| {
+            stages.appended(&followed);
             flushed.io_completed(written.map_err(io::Error::from));
         });
-        self.0.journal.append(records, done).await;
+        self.shared.journal.append(records, done).await;
         Ok(())
     }
 
@@ -170,7 +183,7 @@ impl RaftLogStorage<Types> for Log {
                 state.entries.pop_back();
             }
         }
-        Ok(self.0.journal.append_and_wait(vec![Record::TruncateFrom(from)]).await?)
+        Ok(self.shared.journal.append_and_wait(vec![Record::TruncateFrom(from)]).await?)
     }
 
     async fn purge(&mut self, up_to: LogId) -> Result<(), io::Error> {
@@ -181,6 +194,6 @@ impl RaftLogStorage<Types> for Log {
             }
             state.purged = state.purged.max(Some(up_to));
         }
-        Ok(self.0.journal.append_and_wait(vec![Record::Purge(Position::from(&up_to))]).await?)
+        Ok(self.shared.journal.append_and_wait(vec![Record::Purge(Position::from(&up_to))]).await?)
     }
 }

@@ -17,6 +17,7 @@ mod read;
 mod receive;
 mod rounds;
 mod runtime;
+mod stages;
 mod step_down;
 #[cfg(test)]
 mod tests;

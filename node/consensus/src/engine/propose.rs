@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::errors::{ClientWriteError, RaftError};
 use tokio::time::{Instant, sleep, timeout};
+use tracing::{Instrument, debug_span};
 
 use super::core::Core;
 use super::link::AskError;
@@ -66,7 +67,9 @@ impl Core {
 
     /// Has a command applied if this member leads.
     pub(super) async fn propose_here(&self, command: Bytes) -> Result<Proposed, Refusal> {
-        match self.raft.client_write(Command(command)).await {
+        let span = debug_span!("propose", bytes = command.len());
+        let _followed = self.stages.follow(&command, &span);
+        match self.raft.client_write(Command(command)).instrument(span).await {
             Ok(done) => Ok(Proposed { index: done.log_id.index, reply: done.data }),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
                 Err(Refusal::NotLeader(leader_of(&to)))

@@ -73,7 +73,7 @@ impl Refusal {
         }
     }
 
-    /// The answer: its reason as text, which git shows its user.
+    /// The answer: its reason as text, which git shows its user, and by what the logs call it.
     pub fn answer(&self, request_id: &str, in_flight: Option<InFlight>) -> Response<Body> {
         let status = self.status();
         let in_flight = in_flight.map(|mut in_flight| {
@@ -82,7 +82,7 @@ impl Refusal {
             }
             in_flight
         });
-        let content = Content::Text(Some(Bytes::from(format!("{self}\n"))));
+        let content = Content::Text(Some(Bytes::from(format!("{self}\nrequest {request_id}\n"))));
         let mut response =
             response(status, "text/plain; charset=utf-8", request_id, Body { content, in_flight });
         let headers = response.headers_mut();

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use gitstratum_core::trace::{self, Context, Request as Begun};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Incoming;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Span, debug_span, error_span};
 
 use super::answer::{self, Body, Content, Refusal, Work};
 use super::body::{self, Encoding};
@@ -17,6 +19,8 @@ use crate::service::{Caller, Purpose, Repository};
 
 /// By which a client asks for a version of the protocol.
 const GIT_PROTOCOL: HeaderName = HeaderName::from_static("git-protocol");
+/// By which a proxy says of what trace a request is part.
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What is known once the headers were read.
 struct Asked {
@@ -33,16 +37,28 @@ impl GitServer {
         request: Request<Incoming>,
         address: String,
     ) -> Response<Body> {
-        let session = self.session();
         let (parts, body) = request.into_parts();
-        let span = tracing::info_span!(
-            "git",
-            request = session.id,
-            %address,
-            method = %parts.method,
-            path = shown(parts.uri.path())
-        );
-        async {
+        let begun = Begun::new(context_of(&parts.headers), &self.ids);
+        let session = Session { id: begun.id().to_string() };
+        let path = shown(parts.uri.path());
+        // At the least verbose level: it is there whatever is logged.
+        let log = error_span!("git", request = %session.id, %address, method = %parts.method, path);
+        let spans = begun.begin(log, || {
+            debug_span!(
+                target: trace::ROOT,
+                "git",
+                otel.name = Empty,
+                otel.kind = "server",
+                otel.status_code = Empty,
+                service = Empty,
+                repository = Empty,
+                protocol = Empty,
+                client.address = %address,
+                http.request.method = %parts.method,
+                http.response.status_code = Empty,
+            )
+        });
+        let answer = async {
             let Ok(permit) = self.room.clone().try_acquire_owned() else {
                 self.requests.refuse();
                 body::drain(body, self.requests.clone());
@@ -60,9 +76,14 @@ impl GitServer {
                     refusal.answer(&session.id, Some(in_flight))
                 }
             }
+        };
+        let answer = spans.cover(answer).await;
+        let status = answer.status();
+        spans.traced().record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            spans.traced().record("otel.status_code", "ERROR");
         }
-        .instrument(span)
-        .await
+        answer
     }
 
     /// Looks at the headers, and opens the repository. Nothing of the body is read: a client that
@@ -70,6 +91,13 @@ impl GitServer {
     async fn open(&self, parts: &http::request::Parts, address: String) -> Result<Asked, Refusal> {
         let headers = &parts.headers;
         let (name, endpoint) = route(parts.uri.path(), parts.uri.query())?;
+        let version = headers.get(GIT_PROTOCOL).and_then(|value| value.to_str().ok());
+        let version = Version::requested(version);
+        // Before there is any span below it: then it has its name.
+        let span = Span::current();
+        span.record("otel.name", endpoint.traced_as()).record("repository", &name);
+        span.record("service", endpoint.service().as_str());
+        span.record("protocol", tracing::field::debug(version));
         let allowed = endpoint.method();
         if parts.method != allowed {
             return Err(Refusal::Method { method: parts.method.clone(), allowed });
@@ -87,8 +115,7 @@ impl GitServer {
         };
         let caller = Caller { credentials: credentials::of(headers), address, identity: None };
         let repository = self.repositories.open(&name, purpose, &caller).await?;
-        let version = headers.get(GIT_PROTOCOL).and_then(|value| value.to_str().ok());
-        Ok(Asked { endpoint, version: Version::requested(version), encoding, repository })
+        Ok(Asked { endpoint, version, encoding, repository })
     }
 
     /// Runs the exchange in a task, and answers as soon as there is something to say.
@@ -114,13 +141,14 @@ impl GitServer {
                 Endpoint::Exchange(_) => {
                     requests.exchange(service);
                     let body = body::stream(body, encoding, requests);
-                    protocol::serve(service, version, &*repository, body, &output).await
+                    let id = &session.id;
+                    protocol::serve((service, version), id, &*repository, body, &output).await
                 }
             };
             log(&done);
             done
         };
-        let mut work = Work(tokio::spawn(exchange.in_current_span()));
+        let mut work = Work(tokio::spawn(trace::carried(exchange, Span::none())));
         let content_type = content_type(endpoint);
         let Some(first) = parts.recv().await else {
             return finished((&mut work.0).await, &content_type, &request_id, in_flight);
@@ -155,8 +183,17 @@ fn log(done: &Result<(), Failure>) {
         Err(failure) if failure.error.is_clients() => {
             tracing::debug!(reason = %failure, "rejected");
         }
-        Err(failure) => tracing::warn!(reason = %failure, told = failure.told, "failed"),
+        Err(failure) => {
+            Span::current().record("otel.status_code", "ERROR");
+            tracing::warn!(reason = %failure, told = failure.told, "failed");
+        }
     }
+}
+
+/// What a proxy says of a request, where callers are believed.
+fn context_of(headers: &HeaderMap) -> Option<Context> {
+    let parent = headers.get(TRACE_PARENT).filter(|_| trace::believes_callers())?;
+    Context::from_traceparent(parent.to_str().ok()?)
 }
 
 fn content_type(endpoint: Endpoint) -> String {

@@ -29,13 +29,12 @@ mod tests;
 mod tls;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use gitstratum_core::limits;
 use gitstratum_core::metrics::Registry;
+use gitstratum_core::trace::RequestIds;
 use tokio::sync::Semaphore;
 
-use crate::protocol::Session;
 use crate::service::Repositories;
 use requests::Requests;
 use tls::Handshakes;
@@ -50,22 +49,19 @@ pub struct GitServer {
     handshakes: Handshakes,
     /// Room for requests.
     room: Arc<Semaphore>,
-    /// What the ids of its exchanges begin with.
-    name: String,
-    exchanges: AtomicU64,
+    /// Of requests that come without one.
+    ids: RequestIds,
 }
 
 impl GitServer {
-    /// Serves these. `name` is what the ids of exchanges begin with, in logs and answers: printable
-    /// and without spaces, and another one for each node.
-    pub fn new(repositories: Arc<dyn Repositories>, name: &str) -> Arc<Self> {
+    /// Serves these. Requests get these ids, by which logs, answers and traces call them.
+    pub fn new(repositories: Arc<dyn Repositories>, ids: RequestIds) -> Arc<Self> {
         Arc::new(GitServer {
             repositories,
             requests: Arc::default(),
             handshakes: Handshakes::default(),
             room: Arc::new(Semaphore::new(limits::GIT_REQUESTS_MAX)),
-            name: name.to_owned(),
-            exchanges: AtomicU64::new(0),
+            ids,
         })
     }
 
@@ -73,10 +69,5 @@ impl GitServer {
     pub fn register(&self, registry: &mut Registry) {
         self.requests.register(registry);
         self.repositories.register(registry);
-    }
-
-    fn session(&self) -> Session {
-        let number = self.exchanges.fetch_add(1, Ordering::Relaxed);
-        Session { id: format!("{}-{number}", self.name) }
     }
 }

@@ -28,6 +28,16 @@ impl Endpoint {
             Endpoint::Advertisement(service) | Endpoint::Exchange(service) => service,
         }
     }
+
+    /// What a trace calls it.
+    pub fn traced_as(self) -> &'static str {
+        match self {
+            Endpoint::Advertisement(Service::UploadPack) => "git refs for a fetch",
+            Endpoint::Advertisement(Service::ReceivePack) => "git refs for a push",
+            Endpoint::Exchange(Service::UploadPack) => "git fetch",
+            Endpoint::Exchange(Service::ReceivePack) => "git push",
+        }
+    }
 }
 
 /// Why there is nothing at a path.

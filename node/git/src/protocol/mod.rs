@@ -102,13 +102,14 @@ pub struct Session {
     pub id: String,
 }
 
-/// Serves the request in `body` and writes the answer to `output`.
+/// Serves the request in `body` and writes the answer to `output`. What fails is told with the id of
+/// the request, by which the logs call it.
 ///
 /// # Errors
 /// [`Failure`], of which the client has heard if [`Failure::told`].
 pub async fn serve(
-    service: Service,
-    version: Version,
+    (service, version): (Service, Version),
+    request_id: &str,
     repository: &dyn Repository,
     body: PackBody,
     output: &Output,
@@ -117,7 +118,8 @@ pub async fn serve(
         Service::UploadPack => FETCH_REQUEST_BYTES_MAX,
         Service::ReceivePack => PUSH_COMMAND_BYTES_MAX,
     };
-    let (mut input, mut response) = (Input::new(body, bytes_max), Response::new(output));
+    let (mut input, mut response) =
+        (Input::new(body, bytes_max), Response::new(output, request_id));
     let (asked, answer) = (&mut input, &mut response);
     let served = match (service, version) {
         (Service::UploadPack, Version::V2) => command::serve(repository, asked, answer).await,

@@ -26,13 +26,19 @@ enum Framing {
 /// A response that is being written.
 pub(super) struct Response<'a> {
     output: &'a Output,
+    request_id: &'a str,
     framing: Framing,
 }
 
 impl<'a> Response<'a> {
     /// One of which nothing was sent.
-    pub fn new(output: &'a Output) -> Self {
-        Response { output, framing: Framing::Packets }
+    pub fn new(output: &'a Output, request_id: &'a str) -> Self {
+        Response { output, request_id, framing: Framing::Packets }
+    }
+
+    /// What the logs call the request that it is to.
+    pub fn request_id(&self) -> &'a str {
+        self.request_id
     }
 
     /// Where its parts go.
@@ -67,10 +73,11 @@ impl<'a> Response<'a> {
             _ => {}
         }
         let mut packets = Packets::new();
+        let reason = format!("{} (request {})", error.reason(), self.request_id);
         match self.framing {
-            Framing::Packets => packets.error(&error.reason()),
+            Framing::Packets => packets.error(&reason),
             Framing::SideBand(side_band) => {
-                let reason = format!("{}\n", error.reason());
+                let reason = format!("{reason}\n");
                 packets.band(side_band, Band::Error, reason.as_bytes())
             }
             Framing::Raw => return false,

@@ -9,6 +9,7 @@ use gitstratum_catalog::entity::Pack;
 use gitstratum_catalog::ids::PackId;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Kind, ObjectId};
+use tracing::instrument;
 
 use super::intake::{Intake, IntakeError};
 use super::objects::RepositoryObjects;
@@ -83,6 +84,7 @@ pub(super) async fn receive(
 }
 
 /// Takes the pack in and makes it durable; nothing where it has no objects.
+#[instrument(name = "take_pack", level = "debug", skip_all)]
 async fn take(
     repository: &OpenedRepository,
     body: PackBody,
@@ -122,6 +124,7 @@ async fn report(indexed: &Indexed, progress: &mut dyn ProgressSink) {
 ///
 /// Whatever the repository has is complete already, since each of its packs was proved to be when
 /// it came: so it is enough that what the new objects name directly is there.
+#[instrument(name = "check_connectivity", level = "debug", skip_all)]
 async fn incomplete(
     repository: &OpenedRepository,
     indexed: &Indexed,

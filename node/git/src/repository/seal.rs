@@ -4,6 +4,7 @@
 use gitstratum_catalog::entity::Pack;
 use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_host::compute;
+use tracing::instrument;
 
 use super::descriptor::{Descriptor, Shape};
 use super::intake::{Intake, IntakeError, Taken};
@@ -14,6 +15,7 @@ use crate::pack::meta::{MetaBuilder, MetaError};
 use crate::service::RepositoryError;
 
 /// Makes a pack durable; gives what was found in it, and its descriptor.
+#[instrument(name = "seal_pack", level = "debug", skip_all)]
 pub(super) async fn seal(
     intake: &Intake<'_>,
     taken: Taken,

@@ -9,6 +9,7 @@ use gitstratum_catalog::ids::RepositoryId;
 use gitstratum_catalog::{CatalogError, Operation, Outcome, Verdict};
 use gitstratum_core::limits;
 use gitstratum_core::object::{Kind, ObjectId};
+use tracing::instrument;
 
 use crate::names::{CommandError, Names};
 use crate::service::{Head, RefCommand, Refs, RepositoryError};
@@ -101,6 +102,7 @@ pub(super) enum Updated {
 ///
 /// # Errors
 /// [`RepositoryError::Unavailable`] when it was not done, or nobody knows.
+#[instrument(name = "update_refs", level = "debug", skip_all, fields(refs = planned.len()))]
 pub(super) async fn update(
     names: &dyn Names,
     wanted: &Wanted<'_>,

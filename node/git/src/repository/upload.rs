@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use flate2::Crc;
 use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
+use tracing::instrument;
 
 use super::objects::{Located, RepositoryObjects};
 use crate::pack::PackError;
@@ -29,6 +30,7 @@ struct Sent {
 
 /// Writes the pack that a client asks for. `tags` are annotated tags that may be sent along, each
 /// with what it comes to.
+#[instrument(name = "send_pack", level = "debug", skip_all)]
 pub(super) async fn upload(
     objects: &RepositoryObjects,
     request: &PackRequest,

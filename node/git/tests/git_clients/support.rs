@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use gitstratum_core::metrics::Samples;
+use gitstratum_core::trace::RequestIds;
 use gitstratum_git::http::GitServer;
 use gitstratum_git::service::Repositories;
 use gitstratum_host::Net;
@@ -59,7 +60,7 @@ impl Server {
         directory: TempDir,
         options: Arc<Mutex<Vec<String>>>,
     ) -> Self {
-        let server = GitServer::new(repositories, "test");
+        let server = GitServer::new(repositories, RequestIds::default());
         let listener = Net::new().listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

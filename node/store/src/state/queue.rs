@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use gitstratum_core::limits;
 use gitstratum_core::replica::{Durability, StoreError, Stored};
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span, debug_span};
 
 use super::health::Health;
 use super::view::Seen;
@@ -19,6 +20,8 @@ pub(crate) struct Queued {
     /// How far it was looked whether they bring anything new.
     pub(crate) seen: Seen,
     pub(crate) answer: oneshot::Sender<Vec<Result<Stored, StoreError>>>,
+    /// From here to the answer; those of its flushes are below it.
+    pub(crate) span: Span,
 }
 
 /// What the committer is asked for.
@@ -94,11 +97,13 @@ impl WriteQueue {
             return all(error);
         }
         let (answer, answered) = oneshot::channel();
-        if let Err(error) = self.send(Request::Write(Queued { records, bytes, seen, answer })) {
+        let span = debug_span!("append", records = count, bytes);
+        let queued = Queued { records, bytes, seen, answer, span: span.clone() };
+        if let Err(error) = self.send(Request::Write(queued)) {
             self.release(bytes);
             return all(error);
         }
-        answered.await.unwrap_or_else(|_| all(StoreError::Closed))
+        answered.instrument(span).await.unwrap_or_else(|_| all(StoreError::Closed))
     }
 
     /// Has the committer end the segment that puts are appended to, and waits until its index is

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use gitstratum_core::limits;
 use gitstratum_core::object::Object;
 use gitstratum_core::replica::{StoreError, Stored};
+use tracing::instrument;
 
 use crate::codec::encode::EncodedRecord;
 use crate::read::lookup::which_held;
 use crate::state::shared::Shared;
 
 /// Stores objects; one result each, in order.
+#[instrument(name = "store_put", level = "debug", skip_all, fields(objects = objects.len()))]
 pub(crate) async fn put(
     shared: &Arc<Shared>,
     objects: Vec<Object>,

@@ -21,9 +21,10 @@ use gitstratum_core::limits;
 use gitstratum_core::object::Object;
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{NodeError, NodeWriter, StoreError, Stored};
+use gitstratum_core::trace;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::call::{Call, Put};
 use super::layered::{Layer, Layered};
@@ -103,8 +104,9 @@ impl Queue {
         loop {
             let turn = self.turns.clone().acquire_owned().await.expect("it is never closed");
             let Some(batch) = self.next_batch() else { return };
-            let span = batch[0].span.clone();
-            tokio::spawn(send(batch, to.clone(), turn).instrument(span));
+            let first = batch[0].span.clone();
+            let sending = send(batch, to.clone(), turn);
+            tokio::spawn(first.in_scope(|| trace::carried(sending, Span::none())));
         }
     }
 

@@ -13,8 +13,10 @@ use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectHead};
 use gitstratum_core::placement::{NodeId, Placement};
 use gitstratum_core::replica::{NodeError, NodeReader, NodeWriter, StoreError, Writers};
+use gitstratum_core::trace;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 use super::Search;
 
@@ -109,7 +111,7 @@ impl ReadRepair {
                 under_way.done(stored, node.node_id());
             }
         };
-        tokio::spawn(self.tasks.track_future(giving));
+        tokio::spawn(self.tasks.track_future(trace::carried(giving, Span::none())));
     }
 
     /// Gives a large object to those that the search for it found lacking; it is read from
@@ -130,7 +132,7 @@ impl ReadRepair {
                 under_way.done(stored, node.node_id());
             }
         };
-        tokio::spawn(self.tasks.track_future(giving));
+        tokio::spawn(self.tasks.track_future(trace::carried(giving, Span::none())));
     }
 
     /// Who is to be given something, if there is room for it.

@@ -13,9 +13,11 @@ use futures_util::stream::FuturesUnordered;
 use gitstratum_core::limits;
 use gitstratum_core::object::{ObjectHead, ObjectId};
 use gitstratum_core::replica::{NodeError, NodeWriter, Parts};
+use gitstratum_core::trace;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::debug_span;
 
 use super::reserve::Reserve;
 use super::send::{already_stored, begin};
@@ -102,7 +104,9 @@ impl PutLarge {
         let counted = self.counted.begin(vec![0]);
         let (caller, unanswered) = (self.caller.clone(), self.unanswered.token());
         let sent = Sent { head: self.head, source, skip_present, caller, unanswered };
+        let span = debug_span!("quorum_put_large", id = %self.head.id);
         let coordinator = inner.clone().coordinate_large(sent, consistency, counted, answer);
+        let coordinator = trace::carried(coordinator, span);
         tokio::spawn(inner.coordinators.track_future(coordinator));
         let mut outcome = outcome.await.expect("a coordinator answers before it ends");
         outcome.pop().expect("one object, one outcome")

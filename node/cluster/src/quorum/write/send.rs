@@ -14,6 +14,8 @@ use futures_util::FutureExt;
 use gitstratum_core::object::Object;
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{Durability, NodeError, NodeWriter, Stored};
+use gitstratum_core::trace;
+use tracing::Span;
 
 use super::Answers;
 use super::reserve::Reserve;
@@ -26,7 +28,7 @@ pub(super) fn begin(
 ) -> impl Future<Output = (NodeId, Answers)> {
     // Caught within the task: what a runtime makes of one that panics is its own affair. What
     // the write shares with others are counters and maps behind locks, whole at any moment.
-    let write = tokio::spawn(AssertUnwindSafe(write).catch_unwind());
+    let write = tokio::spawn(trace::carried(AssertUnwindSafe(write).catch_unwind(), Span::none()));
     async move {
         let failed = match write.await {
             Ok(Ok(answers)) => {

@@ -26,12 +26,14 @@ use gitstratum_core::backoff::exponential;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{CurrentLayout, NodeId, Placement};
 use gitstratum_core::replica::{NodeError, NodeWriter, StoreError};
+use gitstratum_core::trace;
 use gitstratum_host::unix_time_ms;
 use gitstratum_store::SegmentStore;
 use rand::Rng;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{Instrument, debug_span};
 
 use super::{Hint, HintError, HintLog};
 use crate::repair::{Budget, PeerTable};
@@ -149,7 +151,9 @@ impl Delivery {
         }
         self.peers.reachable(target).await;
         let _operation = self.budget.operation().await;
-        self.send(target, theirs).await
+        let hints = theirs.len();
+        let span = trace::own(|| debug_span!(target: trace::ROOT, "deliver_hints", %target, hints));
+        self.send(target, theirs).instrument(span).await
     }
 
     /// Puts hints for the present replicas in the place of these, whose target is none of

@@ -30,9 +30,11 @@ use std::time::Duration;
 use gitstratum_core::limits;
 use gitstratum_core::placement::{Arcs, CurrentLayout, NodeId, Placement};
 use gitstratum_core::replica::compare::Key;
+use gitstratum_core::trace;
 use gitstratum_store::{SegmentStore, Unidentified};
 use rand_chacha::ChaCha12Rng;
 use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, debug_span};
 
 use super::{Numbers, Round};
 use crate::quorum::decorate::Retried;
@@ -301,7 +303,9 @@ impl Reconciler {
         };
         let failed_before = self.numbers.objects_failed(peer);
         let begun = due.begun();
-        let ran = round.run(Key::draw(rng), &begun.spans, &mut begun.position).await;
+        let span = trace::own(|| debug_span!(target: trace::ROOT, "compare", %peer));
+        let running = round.run(Key::draw(rng), &begun.spans, &mut begun.position);
+        let ran = running.instrument(span).await;
         // What it passed over is not looked at again when it goes on.
         begun.complete &= self.numbers.objects_failed(peer) == failed_before;
         match ran {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use gitstratum_core::limits;
 use gitstratum_core::metrics::{self, Counter, Durations, Labels, Reading, Registry};
 use gitstratum_core::seldom::Seldom;
+use gitstratum_core::trace::RequestIds;
 
 use super::admission::Denials;
 use super::handshakes::Handshakes;
@@ -114,6 +115,15 @@ pub struct Requests {
     durations: Durations,
     pub(super) handshakes: Handshakes,
     pub(super) denials: Denials,
+    /// Of requests that come without one.
+    pub(super) ids: RequestIds,
+}
+
+impl Requests {
+    /// Those of a server whose requests get these ids.
+    pub fn named_by(ids: RequestIds) -> Self {
+        Requests { ids, ..Requests::default() }
+    }
 }
 
 #[derive(Debug, Default)]

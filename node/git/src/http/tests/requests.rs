@@ -1,5 +1,7 @@
 //! Requests and their answers: statuses, headers, bodies.
 
+use gitstratum_core::trace::RequestIds;
+
 use super::support::{Served, get, post};
 use crate::fixture::{Scripted, id, lines, request};
 
@@ -16,7 +18,8 @@ async fn refs_are_advertised_with_what_git_expects_of_headers() {
     assert_eq!(cache, Some("no-cache, max-age=0, must-revalidate"));
     assert_eq!(answer.header("pragma"), Some("no-cache"));
     assert_eq!(answer.header("expires"), Some("Fri, 01 Jan 1980 00:00:00 GMT"));
-    assert_eq!(answer.header("x-request-id"), Some("s-0"));
+    let first = RequestIds::of_run(0x51).draw().to_string();
+    assert_eq!(answer.header("x-request-id"), Some(&*first));
     assert_eq!(lines(&answer.body)[0], "# service=git-upload-pack");
     let v2 = served.answer(get(ADVERTISE, "Git-Protocol: version=2\r\n")).await;
     assert_eq!(lines(&v2.body)[0], "version 2");

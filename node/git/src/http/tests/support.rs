@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gitstratum_core::metrics::Samples;
+use gitstratum_core::trace::RequestIds;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,7 @@ pub struct Served {
 
 impl Served {
     pub fn new(repository: Scripted) -> Self {
-        let server = GitServer::new(Arc::new(One(Arc::new(repository))), "s");
+        let server = GitServer::new(Arc::new(One(Arc::new(repository))), RequestIds::of_run(0x51));
         Served { server, stop: CancellationToken::new() }
     }
 

@@ -111,6 +111,10 @@ async fn answer(
     side_band: Option<SideBand>,
 ) -> Result<(), ProtocolError> {
     let mut packets = Packets::new();
+    if let Some(side_band) = side_band.filter(|_| !is_done(&pushed)) {
+        let request = format!("request {}\n", response.request_id());
+        packets.band(side_band, Band::Progress, request.as_bytes());
+    }
     if commands.reports() {
         let report = match &pushed {
             Ok(outcome) => report::write(commands, outcome),
@@ -133,6 +137,12 @@ async fn answer(
         // The report has told it.
         Err(error) => Err(ProtocolError::Told(error)),
     }
+}
+
+/// Whether all of it was done.
+fn is_done(pushed: &Result<PushOutcome, RepositoryError>) -> bool {
+    let outcome = pushed.as_ref().ok();
+    outcome.is_some_and(|it| it.unpacked.is_ok() && it.verdicts.iter().all(Result::is_ok))
 }
 
 /// The outcome of a push of which nothing is known but this.

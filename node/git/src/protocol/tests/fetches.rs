@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::super::upload_pack::stateless::{Acknowledge, Told, acknowledge};
 use super::super::{Failure, Service, Version};
-use crate::fixture::{Scripted, exchange, id, lines, request};
+use crate::fixture::{REQUEST, Scripted, exchange, id, lines, request};
 use crate::pkt_line::Packets;
 use crate::service::{Depth, Filter, Head, RepositoryError, Shallow};
 
@@ -114,7 +114,7 @@ async fn commands_that_make_no_sense_are_refused_in_a_packet() {
         if expected.contains("not our ref") {
             read[0] = String::from_utf8_lossy(&answer[4..]).trim_end().to_owned();
         }
-        assert_eq!(read, [*expected]);
+        assert_eq!(read, [format!("{expected} (request {REQUEST})")]);
         let failure = ended.unwrap_err();
         assert!(failure.told && failure.error.is_clients(), "{failure}");
     }
@@ -298,7 +298,10 @@ async fn a_pack_that_fails_ends_with_the_reason_where_there_is_a_side_band() {
     let repository = Scripted { pack_ends: Err(damaged), ..Scripted::default() };
     let framed = [&format!("{} side-band-64k", want(1)), "0000", "done"];
     let (answer, failed) = ended(Version::V0, &repository, &framed).await;
-    assert_eq!(lines(&answer).last().unwrap(), "\u{3}pack 7 is not whole");
+    assert_eq!(
+        *lines(&answer).last().unwrap(),
+        format!("\u{3}pack 7 is not whole (request {REQUEST})")
+    );
     let failure = failed.unwrap_err();
     assert!(failure.told && !failure.error.is_clients());
     let raw = [&want(1), "0000", "done"];

@@ -1,7 +1,7 @@
 //! Pushes as they stand on the wire.
 
 use super::super::{Failure, Service, Version};
-use crate::fixture::{Scripted, exchange, id, lines, request};
+use crate::fixture::{REQUEST, Scripted, exchange, id, lines, request};
 use crate::service::{PushOutcome, RepositoryError};
 
 async fn push(
@@ -99,9 +99,9 @@ async fn a_push_that_fails_is_told_in_the_report_or_else_in_the_third_band() {
     let failure = ended.unwrap_err();
     assert!(failure.told && !failure.error.is_clients());
     let (answer, _) = push(&repository, &[&command("side-band-64k quiet"), "0000"], b"PACK").await;
-    assert_eq!(answer, ["\u{3}too few nodes answer"]);
+    assert_eq!(answer, [format!("\u{3}too few nodes answer (request {REQUEST})")]);
     let (answer, _) = push(&repository, &[&command(""), "0000"], b"PACK").await;
-    assert_eq!(answer, ["ERR too few nodes answer"]);
+    assert_eq!(answer, [format!("ERR too few nodes answer (request {REQUEST})")]);
 }
 
 #[tokio::test]
@@ -118,6 +118,7 @@ async fn refs_that_make_no_sense_are_refused_without_asking_the_repository() {
         "0000",
     ];
     assert_eq!(report(&answer), expected);
+    assert!(answer.contains(&format!("\u{2}request {REQUEST}")), "{answer:?}");
     assert!(repository.asked.lock().unwrap().pushes.is_empty());
 
     let command = format!("{}\0report-status", create("HEAD"));
@@ -154,7 +155,7 @@ async fn what_cannot_be_read_as_a_push_is_refused_in_a_packet() {
     ];
     for (asked, expected) in cases {
         let (answer, ended) = push(&Scripted::default(), asked, b"").await;
-        assert_eq!(answer, [*expected]);
+        assert_eq!(answer, [format!("{expected} (request {REQUEST})")]);
         assert!(ended.unwrap_err().told);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use gitstratum_core::limits;
 use gitstratum_core::replica::StoreError;
+use tracing::{Span, debug_span};
 
 use crate::codec::encode::EncodedRecord;
 use crate::format::account::Tally;
@@ -70,6 +71,14 @@ impl Group {
     pub(super) fn fresh(&self) -> impl Iterator<Item = &EncodedRecord> {
         let records = self.queued.iter().flat_map(|queued| &queued.records);
         records.zip(&self.fresh).filter(|(_, fresh)| **fresh).map(|(record, _)| record)
+    }
+
+    /// A flush of this group begins: the same is a span of every put that waits for it and is
+    /// traced, because each of them waits for all of it. It ends when these are dropped.
+    pub(super) fn flush_spans(&self) -> Vec<Span> {
+        let (puts, bytes) = (self.queued.len(), self.bytes);
+        let traced = self.queued.iter().filter(|queued| !queued.span.is_disabled());
+        traced.map(|queued| queued.span.in_scope(|| debug_span!("fsync", puts, bytes))).collect()
     }
 
     /// How many they are.

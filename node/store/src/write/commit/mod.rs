@@ -24,6 +24,7 @@ use gitstratum_host::disk::DiskLock;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::Span;
 
 use crate::codec::encode::{Follows, encode};
 use crate::files::names::segment_path;
@@ -105,6 +106,7 @@ struct Flight {
     groups: Vec<Group>,
     began: Instant,
     syncing: Pin<Box<dyn Future<Output = std::io::Result<()>> + Send + Sync>>,
+    spans: Vec<Span>,
 }
 
 /// How far a group has come.
@@ -218,10 +220,12 @@ impl Committer {
         }
         let place = [start, group.end, file_len];
         let began = Instant::now();
+        let spans = if always { group.flush_spans() } else { Vec::new() };
         let file_len = match append(&self.shared.options, &file, place, buffers).await {
             Ok(file_len) => file_len,
             Err(error) => return Err(self.undo(error).await),
         };
+        drop(spans);
         if always {
             self.shared.health.count_flush(began);
         } else {
@@ -248,12 +252,15 @@ impl Committer {
         let groups = std::mem::take(&mut self.staged);
         let (_, file, ..) = self.active();
         let (began, syncing) = (Instant::now(), Box::pin(file.begin_sync_data()));
-        self.flight = Some(Flight { groups, began, syncing });
+        let spans = groups.iter().flat_map(Group::flush_spans).collect();
+        self.flight = Some(Flight { groups, began, syncing, spans });
     }
 
     /// Answers the groups whose flush ended so, and sees to that of what came meanwhile.
     async fn land(&mut self, synced: std::io::Result<()>) {
-        let Flight { groups, began, .. } = self.flight.take().expect("it has just landed");
+        let flight = self.flight.take().expect("it has just landed");
+        let Flight { groups, began, spans, .. } = flight;
+        drop(spans);
         if let Err(error) = synced {
             return self.refuse(groups, error).await;
         }
@@ -267,7 +274,10 @@ impl Committer {
             let groups = std::mem::take(&mut self.staged);
             let (_, file, ..) = self.active();
             let began = Instant::now();
-            match file.sync_data().await {
+            let spans: Vec<Span> = groups.iter().flat_map(Group::flush_spans).collect();
+            let synced = file.sync_data().await;
+            drop(spans);
+            match synced {
                 Ok(()) => {
                     self.shared.health.count_flush(began);
                     self.landed(groups);
