@@ -55,12 +55,12 @@ pub(super) fn shrink(options: &Options) -> Result<u8, CommandError> {
         );
         Some(verdicts)
     };
+    let plan = to_be_written_at(plan, options.out.as_deref());
     let shrunk = shrink_plan(&plan, jobs, fails, |left, fields| {
         let (steps, nodes) = (left.steps.len(), left.cluster.nodes);
         output::note(format_args!("steps: {steps}, nodes: {nodes}, fields: {fields}"));
     });
-    let path = options.out.clone().unwrap_or_else(|| beside(&plan.path));
-    let plan = Plan { path, ..shrunk.plan.clone() };
+    let plan = shrunk.plan;
     let run = run_once(&plan, seed);
     let origin = format!("Shrunk from {}", options.scenario.display());
     output::write_scenario(&origin, seed, &plan, &shrunk.text, &run)?;
@@ -78,8 +78,34 @@ pub(super) fn shrink(options: &Options) -> Result<u8, CommandError> {
     }
 }
 
-/// `DIR/NAME-shrunk.toml`.
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_stem().map_or("scenario".into(), |stem| stem.to_string_lossy());
-    path.with_file_name(format!("{name}-shrunk.toml"))
+/// The plan under the name and path of the file that it will be written to, which must be alike
+/// for `run` to read it: `out`, or `NAME-shrunk.toml` beside what it is made from.
+fn to_be_written_at(plan: Plan, out: Option<&Path>) -> Plan {
+    let path = out.map_or_else(
+        || plan.path.with_file_name(format!("{}-shrunk.toml", plan.name)),
+        Path::to_owned,
+    );
+    let name = stem(&path);
+    Plan { path, name, ..plan }
+}
+
+/// The name of a file without its folder and extension.
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or("scenario".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explore;
+
+    #[test]
+    fn what_is_written_can_be_read_where_it_is_written() {
+        let drawn = explore::plan(7, Path::new("explored"));
+        for out in [None, Some(Path::new("elsewhere/smaller.toml"))] {
+            let plan = to_be_written_at(drawn.clone(), out);
+            assert_ne!(plan.path, drawn.path);
+            assert_eq!(Plan::parse(&plan.path, &plan.to_toml()).unwrap(), plan);
+        }
+    }
 }

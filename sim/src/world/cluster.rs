@@ -26,6 +26,7 @@ use tokio::time::{sleep, timeout};
 use super::deletions::{self, Deletions};
 use super::git::Beside;
 use super::packs::{self, Holdings};
+use super::processes::Hold;
 use super::strangers::Stranger;
 use super::{Run, catalog, compactions, configs, disks, git};
 use crate::scenario::Control;
@@ -88,7 +89,7 @@ pub(super) struct Changes {
     /// Links that are not as they were at first.
     pub(super) links: BTreeSet<(String, String)>,
     /// Nodes whose processes do not have the processor to themselves.
-    pub(super) held: BTreeSet<String>,
+    pub(super) held: BTreeMap<String, Hold>,
     /// Nodes that were asked to stop.
     pub(super) asked: BTreeSet<String>,
     /// Whether the name service is late.
@@ -307,6 +308,10 @@ impl Cluster {
             Stop::Crash => machine.crash(),
             Stop::PowerOff => machine.power_off(),
             Stop::Terminate => {
+                // As service managers do: a process that stands still would never take the signal.
+                if self.changes().held.get(name) == Some(&Hold::Paused) {
+                    self.resume(name);
+                }
                 self.changes().asked.insert(name.to_owned());
                 machine.terminate();
             }

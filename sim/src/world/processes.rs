@@ -13,12 +13,19 @@ use crate::trace::{Event, Stop};
 /// How often a process that was asked to stop is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
+/// What keeps a process from the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    Paused,
+    Throttled,
+}
+
 impl Cluster {
     /// Stops a node's process where it is; nothing happens when none runs.
     pub fn pause(&self, name: &str) {
         if self.is_running(name) {
             self.nodes[name].pause();
-            self.changes().held.insert(name.to_owned());
+            self.changes().held.insert(name.to_owned(), Hold::Paused);
             self.recorder.record(name, Event::Paused);
         }
     }
@@ -28,14 +35,14 @@ impl Cluster {
     pub fn throttle(&self, name: &str, factor: u32) {
         if self.is_running(name) {
             self.nodes[name].throttle(factor);
-            self.changes().held.insert(name.to_owned());
+            self.changes().held.insert(name.to_owned(), Hold::Throttled);
             self.recorder.record(name, Event::Throttled { factor });
         }
     }
 
     /// Gives a node's process the processor back.
     pub fn resume(&self, name: &str) {
-        if self.changes().held.remove(name) {
+        if self.changes().held.remove(name).is_some() {
             self.nodes[name].resume();
             self.recorder.record(name, Event::Resumed);
         }
@@ -52,7 +59,7 @@ impl Cluster {
     }
 
     /// Asks a node's process to stop, waits until it has, and starts another after
-    /// `down_for`.
+    /// `down_for`. One that was paused goes on, to be able to.
     pub async fn restart(&self, name: &str, down_for: Duration) {
         if self.is_running(name) {
             self.stop(name, Stop::Terminate);
