@@ -11,6 +11,7 @@ use gitstratum::config::{
     PoolConfig, RepairConfig, StoreConfig, TlsConfig, TracesConfig,
 };
 use gitstratum_cluster::client::{Client, ClientOptions};
+use gitstratum_cluster::transport::Security;
 use gitstratum_cluster::transport::server::ServerOptions;
 use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::metrics::Samples;
@@ -33,6 +34,7 @@ pub struct Cluster {
     dir: PathBuf,
     nodes: Vec<Child>,
     configured: Vec<LoadedConfig>,
+    security: Security,
     /// `HOST:PORT` of each.
     pub peers: Vec<String>,
 }
@@ -49,15 +51,20 @@ pub struct Totals {
 impl Cluster {
     /// Starts three nodes with their data under `dir`, which is emptied first.
     pub async fn start(dir: &Path) -> Outcome<Self> {
-        Self::start_tracing(dir, &TracesConfig::default()).await
-    }
-
-    /// The same, with nodes that take these traces.
-    pub async fn start_tracing(dir: &Path, traces: &TracesConfig) -> Outcome<Self> {
         if dir.exists() {
             fs::remove_dir_all(dir)?;
         }
         fs::create_dir_all(dir)?;
+        Self::start_with(dir, Security::Plain, |_| ()).await
+    }
+
+    /// Starts three nodes in a directory that has no data yet, configured as `adjust` changes what
+    /// they would be; clients secure their connections as is said.
+    pub async fn start_with(
+        dir: &Path,
+        security: Security,
+        adjust: impl Fn(&mut Config),
+    ) -> Outcome<Self> {
         let listens = free_addresses()?;
         let members = listens.iter().zip(1..).map(|(listen, number)| {
             let node_id = NodeId::new(format!("n{number}"));
@@ -66,9 +73,9 @@ impl Cluster {
         let layout = Layout::first((REPLICAS, 2, 2), members.collect());
         let peers = listens.iter().map(SocketAddr::to_string).collect();
         let (nodes, configured) = (Vec::new(), Vec::new());
-        let mut cluster = Cluster { dir: dir.to_owned(), nodes, configured, peers };
+        let mut cluster = Cluster { dir: dir.to_owned(), nodes, configured, security, peers };
         for (member, listen) in layout.members.iter().zip(listens) {
-            let config = Config {
+            let mut config = Config {
                 node_id: member.node_id.clone(),
                 listen,
                 store: StoreConfig::default(),
@@ -80,11 +87,12 @@ impl Cluster {
                 access: AccessConfig::default(),
                 tls: TlsConfig::default(),
                 log: LogConfig::default(),
-                traces: traces.clone(),
+                traces: TracesConfig::default(),
                 server: ServerOptions::default(),
                 layout: layout.clone(),
                 alone: false,
             };
+            adjust(&mut config);
             let loaded = LoadedConfig { config, data: dir.join(member.node_id.as_str()) };
             cluster.nodes.push(start_node(dir, &loaded)?);
             cluster.configured.push(loaded);
@@ -109,7 +117,8 @@ impl Cluster {
     /// A client of its own connections; `seed` makes its choices.
     pub async fn client(&self, seed: u64) -> Outcome<Client> {
         let rng = ChaCha12Rng::seed_from_u64(seed);
-        Ok(Client::connect(Net::new(), &self.peers, rng, ClientOptions::default()).await?)
+        let options = ClientOptions { security: self.security.clone(), ..ClientOptions::default() };
+        Ok(Client::connect(Net::new(), &self.peers, rng, options).await?)
     }
 
     /// Sums over all nodes.
@@ -191,8 +200,8 @@ fn start_node(dir: &Path, loaded: &LoadedConfig) -> Outcome<Child> {
     Ok(node)
 }
 
-/// Addresses on loopback that were free a moment ago.
-fn free_addresses() -> Outcome<Vec<SocketAddr>> {
+/// Addresses on loopback that were free a moment ago, one for each node.
+pub fn free_addresses() -> Outcome<Vec<SocketAddr>> {
     // Held together, so that they differ.
     let listeners: Vec<TcpListener> =
         (0..REPLICAS).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;

@@ -9,9 +9,10 @@ mod bare;
 mod cluster;
 mod heal;
 mod import;
+mod observers;
+mod overhead;
 mod process;
 mod puts;
-mod traces;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,9 +49,10 @@ struct Options {
     /// while a client writes.
     #[arg(long, value_name = "OBJECTS")]
     heal: Option<usize>,
-    /// Instead of all else: puts to nodes that trace nothing, a hundredth, and all of their requests.
+    /// Instead of all else: puts to nodes that nobody watches, beside some whose metrics are
+    /// scraped, some that trace, and some that speak mutual TLS.
     #[arg(long)]
-    traces: bool,
+    overhead: bool,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -77,8 +79,8 @@ async fn run(root: &Path, dir: &Path, options: &Options) -> Outcome<()> {
         let mut cluster = Cluster::start(&dir.join("heal")).await?;
         return heal::measure(&mut cluster, objects).await;
     }
-    if options.traces {
-        return traces::measure(&dir.join("traces"), seconds).await;
+    if options.overhead {
+        return overhead::measure(&dir.join("overhead"), seconds).await;
     }
     if !options.puts_only {
         let repo = match &options.repo {
