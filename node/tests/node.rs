@@ -1,9 +1,13 @@
 //! One real node in this process, spoken to over loopback: bad input, the pool, shutdown.
 
+#[path = "node/allocations.rs"]
+mod allocations;
 #[path = "node/bounds.rs"]
 mod bounds;
 #[path = "node/misuse.rs"]
 mod misuse;
+#[path = "cluster/ports.rs"]
+mod ports;
 #[path = "node/raw.rs"]
 mod raw;
 #[path = "node/requests.rs"]

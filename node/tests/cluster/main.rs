@@ -19,6 +19,7 @@ mod mirror;
 mod monitor;
 mod names;
 mod output;
+mod ports;
 mod repair;
 mod repositories;
 mod rolling;

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+pub use super::ports::listen;
 
 /// What cargo built for this test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gitstratum");
@@ -73,23 +74,6 @@ pub fn files(dir: &Path, suffix: &str) -> Vec<PathBuf> {
         entries.filter(|path| path.to_str().unwrap().ends_with(suffix)).collect();
     files.sort();
     files
-}
-
-/// A loopback address that nobody listens on now, and that nobody is given until a node listens there:
-/// its port is below those that connections take by themselves, and each test program has its own.
-pub fn listen() -> String {
-    const FIRST: u32 = 10_000;
-    const PORTS: u32 = 20_000;
-    const PORTS_OF_A_PROGRAM: u32 = 64;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    loop {
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let place = std::process::id().wrapping_mul(PORTS_OF_A_PROGRAM).wrapping_add(next);
-        let address = format!("127.0.0.1:{}", FIRST + place % PORTS);
-        if TcpListener::bind(&address).is_ok() {
-            return address;
-        }
-    }
 }
 
 /// Waits for a condition, not for ever.
