@@ -9,6 +9,7 @@ mod background;
 mod certificate;
 mod connect;
 mod found;
+mod metrics;
 mod open;
 mod stopped;
 mod watched;
