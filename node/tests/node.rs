@@ -2,6 +2,8 @@
 
 #[path = "node/bounds.rs"]
 mod bounds;
+#[path = "node/health.rs"]
+mod health;
 #[path = "node/misuse.rs"]
 mod misuse;
 #[path = "node/raw.rs"]
