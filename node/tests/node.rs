@@ -172,6 +172,7 @@ const METRICS: &[&str] = &[
     "gitstratum_catalog_commit_seconds_count",
     "gitstratum_trace_spans_sent_total",
     "gitstratum_trace_spans_dropped_total",
+    "gitstratum_log_lines_suppressed_total",
     "gitstratum_start_time_seconds",
     "gitstratum_process_cpu_seconds_total",
     "gitstratum_process_resident_memory_bytes",

@@ -13,6 +13,7 @@ use gitstratum_cluster::service::{
 };
 use gitstratum_cluster::transport::server::{Requests, Resolved};
 use gitstratum_cluster::transport::{Connections, Dialler, Pool, Security, register_metrics};
+use gitstratum_core::log_lines::HeldBack;
 use gitstratum_core::metrics::{self, Registry};
 use gitstratum_core::trace::{self, RequestIds};
 use gitstratum_git::http::GitServer;
@@ -155,6 +156,7 @@ impl Connected {
         self.peers.register(&mut registry);
         self.health.register(&mut registry);
         trace::span_numbers().register(&mut registry);
+        HeldBack::here().register(&mut registry);
         opened.certificates.register(&mut registry);
         registry
     }
