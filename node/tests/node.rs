@@ -4,6 +4,8 @@
 mod allocations;
 #[path = "node/bounds.rs"]
 mod bounds;
+#[path = "node/health.rs"]
+mod health;
 #[path = "node/misuse.rs"]
 mod misuse;
 #[path = "cluster/ports.rs"]
@@ -162,13 +164,28 @@ const METRICS: &[&str] = &[
     "gitstratum_store_written_bytes_total",
     "gitstratum_store_flush_seconds_sum",
     "gitstratum_store_flush_seconds_count",
+    "gitstratum_store_flush_puts_sum",
+    "gitstratum_store_flush_puts_count",
+    "gitstratum_store_flush_size_bytes_sum",
+    "gitstratum_store_flush_size_bytes_count",
     "gitstratum_store_puts_total",
     "gitstratum_store_gets_total",
+    "gitstratum_store_compacted_segments_total",
+    "gitstratum_store_compaction_freed_bytes_total",
     "gitstratum_catalog_commit_seconds_sum",
     "gitstratum_catalog_commit_seconds_count",
     "gitstratum_trace_spans_sent_total",
     "gitstratum_trace_spans_dropped_total",
+    "gitstratum_log_lines_suppressed_total",
     "gitstratum_start_time_seconds",
+    "gitstratum_process_cpu_seconds_total",
+    "gitstratum_process_resident_memory_bytes",
+    "gitstratum_process_virtual_memory_bytes",
+    "gitstratum_process_open_fds",
+    "gitstratum_process_max_fds",
+    "gitstratum_process_threads",
+    "gitstratum_layout_version",
+    "gitstratum_layout_settled_version",
     "gitstratum_store_objects",
     "gitstratum_store_payload_bytes",
     "gitstratum_store_segments",
@@ -177,6 +194,13 @@ const METRICS: &[&str] = &[
     "gitstratum_store_garbage_bytes",
     "gitstratum_store_disk_bytes",
     "gitstratum_store_index_memory_bytes",
+    "gitstratum_scrub_running",
+    "gitstratum_scrub_paused",
+    "gitstratum_scrub_done_ratio",
+    "gitstratum_scrub_damaged_objects",
+    "gitstratum_scrub_failed",
+    "gitstratum_store_free_bytes",
+    "gitstratum_store_reserve_bytes",
     "gitstratum_server_connections",
     "gitstratum_server_requests_in_flight",
     "gitstratum_server_requests_attempted_total",
@@ -203,6 +227,8 @@ const METRICS: &[&str] = &[
     "gitstratum_catalog_last_index",
     "gitstratum_catalog_applied_index",
     "gitstratum_catalog_snapshot_index",
+    "gitstratum_catalog_log_entries",
+    "gitstratum_catalog_leader_heard_age_seconds",
     "gitstratum_catalog_voters",
     "gitstratum_catalog_members",
     "gitstratum_catalog_clock_seconds",
@@ -218,6 +244,7 @@ const METRICS: &[&str] = &[
 /// And those with labels, such as a peer's name.
 const METRICS_WITH_LABELS: &[&str] = &[
     "gitstratum_build_info",
+    "gitstratum_layout_members",
     "gitstratum_peer_reachable",
     "gitstratum_peer_round_trip_seconds",
     "gitstratum_ready",
@@ -228,6 +255,8 @@ const METRICS_WITH_LABELS: &[&str] = &[
     "gitstratum_server_handshakes_total",
     "gitstratum_server_requests_denied_total",
     "gitstratum_server_bounds_reached_total",
+    "gitstratum_pool_peer_connections",
+    "gitstratum_pool_backing_off",
     "gitstratum_pool_requests_in_flight",
     "gitstratum_pool_waiters",
     "gitstratum_pool_in_flight_bytes",

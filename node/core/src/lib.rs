@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod config_text;
 pub mod job;
 pub mod limits;
+pub mod log_lines;
 pub mod metrics;
 pub mod object;
 pub mod placement;

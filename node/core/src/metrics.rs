@@ -28,6 +28,9 @@ pub use prometheus_client::registry::{Registry, Unit};
 
 #[cfg(test)]
 mod tests;
+mod timings;
+
+pub use timings::Timings;
 
 /// What all names begin with.
 const PREFIX: &str = "gitstratum";
@@ -57,6 +60,7 @@ enum Value<T> {
     Counter(fn(&T) -> u64),
     Gauge(fn(&T) -> u64),
     Real(fn(&T) -> f64),
+    RealCounter(fn(&T) -> f64),
 }
 
 impl<T> Reading<T> {
@@ -75,6 +79,11 @@ impl<T> Reading<T> {
         Reading { name, help, unit: None, value: Value::Real(value) }
     }
 
+    /// Seconds that only become more while the process runs.
+    pub fn seconds(name: &'static str, help: &'static str, value: fn(&T) -> f64) -> Self {
+        Reading { name, help, unit: Some(Unit::Seconds), value: Value::RealCounter(value) }
+    }
+
     /// In this unit.
     #[must_use]
     pub fn unit(self, unit: Unit) -> Self {
@@ -85,6 +94,7 @@ impl<T> Reading<T> {
         const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, f64>> = None;
         match self.value {
             Value::Counter(value) => metric.encode_counter(&value(of), NO_EXEMPLAR),
+            Value::RealCounter(value) => metric.encode_counter(&value(of), NO_EXEMPLAR),
             Value::Gauge(value) => metric.encode_gauge(&value(of)),
             Value::Real(value) => metric.encode_gauge(&value(of)),
         }
@@ -105,7 +115,7 @@ pub fn encode<T>(
 ) -> fmt::Result {
     for reading in readings {
         let kind = match reading.value {
-            Value::Counter(_) => MetricType::Counter,
+            Value::Counter(_) | Value::RealCounter(_) => MetricType::Counter,
             Value::Gauge(_) | Value::Real(_) => MetricType::Gauge,
         };
         let (help, unit) = (format!("{}.", reading.help), reading.unit.as_ref());
@@ -130,6 +140,30 @@ const DURATIONS: [f64; 18] = [
 /// A histogram of how long something takes, in seconds.
 pub fn durations() -> Histogram {
     Histogram::new(DURATIONS)
+}
+
+/// A histogram of how many, or how much: from 1 to 2^20, in steps of four.
+pub fn sizes() -> Histogram {
+    Histogram::new((0..=10).map(|step| f64::from(1 << (2 * step))))
+}
+
+/// Encodes a histogram of durations of each of these, which its labels tell from the others. `help`
+/// is a sentence without its dot.
+///
+/// # Errors
+/// Those of the encoder.
+pub fn encode_timings(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    of: &[(Labels, &Timings)],
+) -> fmt::Result {
+    let (help, unit) = (format!("{help}."), Some(&Unit::Seconds));
+    let mut metric = encoder.encode_descriptor(name, &help, unit, MetricType::Histogram)?;
+    for (labels, timings) in of {
+        timings.encode(&mut metric.encode_family(labels)?)?;
+    }
+    Ok(())
 }
 
 /// What was asked, and how it ended.

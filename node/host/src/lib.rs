@@ -1,7 +1,7 @@
 //! Host abstraction.
 //!
 //! What a machine gives a node: network, disk, processors, the time of day, the request
-//! to stop, and a supervisor; and hyper's view of tasks and timers.
+//! to stop, a supervisor, and what it takes of all that; and hyper's view of tasks and timers.
 //!
 //! This crate is the seam between the two worlds. In a normal build [`Net`] is tokio's
 //! TCP and [`Disk`] a directory; under `--cfg madsim` both belong to a simulated machine
@@ -18,6 +18,7 @@ mod descriptors;
 pub mod disk;
 mod give_way;
 pub mod net;
+mod process;
 pub mod rt;
 pub mod signal;
 #[cfg(madsim)]
@@ -33,6 +34,7 @@ pub use descriptors::raise_descriptor_limit;
 pub use disk::Disk;
 pub use give_way::give_way;
 pub use net::Net;
+pub use process::{ProcessUse, process_use};
 
 /// A machine, as a node sees it. Cheap to clone.
 #[derive(Clone, Debug)]

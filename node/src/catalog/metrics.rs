@@ -18,6 +18,8 @@ struct Numbers {
     last_index: u64,
     applied_index: u64,
     snapshot_index: u64,
+    log_entries: u64,
+    leader_heard_s: f64,
     voters: usize,
     members: usize,
     clock_ms: u64,
@@ -43,6 +45,10 @@ impl Numbers {
             last_index: status.last_index.unwrap_or(0),
             applied_index: status.applied.as_ref().map_or(0, |at| at.index),
             snapshot_index: status.snapshot.as_ref().map_or(0, |at| at.index),
+            log_entries: status
+                .last_index
+                .map_or(0, |last| last - status.purged.as_ref().map_or(0, |at| at.index.min(last))),
+            leader_heard_s: status.leader_heard_ago.map_or(-1.0, |ago| ago.as_secs_f64()),
             voters: status.voters.last().map_or(0, std::collections::BTreeSet::len),
             members: status.nodes.len(),
             ..Numbers::default()
@@ -80,6 +86,17 @@ impl Participant {
             Metric::gauge("catalog_snapshot_index", "The last entry of the snapshot", |now| {
                 now.snapshot_index
             }),
+            Metric::gauge(
+                "catalog_log_entries",
+                "Entries of this node's log that no snapshot has replaced yet",
+                |now| now.log_entries,
+            ),
+            Metric::real(
+                "catalog_leader_heard_age",
+                "Since this node last knew of a leader with a majority; -1 where it never did",
+                |now| now.leader_heard_s,
+            )
+            .unit(Unit::Seconds),
             Metric::gauge("catalog_voters", "Members that vote", |now| now.voters as u64),
             Metric::gauge("catalog_members", "Members, with or without a vote", |now| {
                 now.members as u64

@@ -64,6 +64,7 @@ pub(super) async fn serve(asked: Serve, levels: Levels) -> Result<(), Failure> {
     let loaded = load(asked.config.as_deref(), &overrides, asked.address).await?;
     let followed = levels.follow(&loaded.config.log);
     followed.map_err(|problem| Failure::Usage(format!("log.levels: {problem}")))?;
+    let _telling = levels.tell_repeats();
     let service = Service { node: loaded.config.node_id.as_str(), version: crate::VERSION };
     let sending = levels.traces.start(&loaded.config.traces, service, Net::new());
     let sending =

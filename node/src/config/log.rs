@@ -4,12 +4,21 @@ use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
 /// What a node logs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// Levels, also of single modules, as `--log-level` has them; which goes before this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub levels: Option<String>,
+    /// Whether warnings and errors that repeat themselves many times a second are counted after the
+    /// first few.
+    pub hold_back_repeats: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig { levels: None, hold_back_repeats: true }
+    }
 }
 
 impl LogConfig {

@@ -42,8 +42,12 @@ pub(crate) struct Parts {
     pub(crate) ids: RequestIds,
 }
 
-/// The Git server of a node; `rng` seeds what draws ids.
-pub(crate) fn server(parts: Parts, config: &Config, rng: &mut ChaCha12Rng) -> Arc<GitServer> {
+/// The Git server of a node, and the client by which it puts and gets; `rng` seeds what draws ids.
+pub(crate) fn server(
+    parts: Parts,
+    config: &Config,
+    rng: &mut ChaCha12Rng,
+) -> (Arc<GitServer>, Client) {
     let Parts { local, layout, connections, participant, ids } = parts;
     let options_of_client = options(&local);
     let around = own_replica_here(local);
@@ -51,11 +55,11 @@ pub(crate) fn server(parts: Parts, config: &Config, rng: &mut ChaCha12Rng) -> Ar
     let names = Arc::new(NodeNames::new(participant.clone(), ChaCha12Rng::from_rng(rng)));
     let options =
         GatewayOptions { create_on_push: config.http.create_on_push, ..GatewayOptions::default() };
-    let chunks = Arc::new(ClusterChunks(client));
+    let chunks = Arc::new(ClusterChunks(client.clone()));
     let served = Gateway::serve(names, chunks, options, ChaCha12Rng::from_rng(rng));
     let policy = match config.access.tokens {
         Tokens::Off => Policy::Anybody,
         Tokens::Required => Policy::Tokens(participant),
     };
-    GitServer::new(Arc::new(Guard::new(Arc::new(served), policy)), ids)
+    (GitServer::new(Arc::new(Guard::new(Arc::new(served), policy)), ids), client)
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gitstratum_cluster::repair::PeerTable;
+use gitstratum_cluster::transport::server::{Readiness, ReadinessSource};
 use gitstratum_core::metrics::{self, Labels, Reading, Registry};
 use gitstratum_core::placement::{CurrentLayout, NodeId};
 use gitstratum_store::SegmentStore;
@@ -62,6 +63,16 @@ pub(crate) struct Health {
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Health").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl ReadinessSource for Health {
+    fn readiness(&self) -> Readiness {
+        match self.check().iter().all(|verdict| verdict.failure.is_none()) {
+            true => Readiness::Ready,
+            false if self.stopping.load(Ordering::SeqCst) => Readiness::Stopping,
+            false => Readiness::NotReady,
+        }
     }
 }
 

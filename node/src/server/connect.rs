@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use gitstratum_cluster::client::Client;
 use gitstratum_cluster::local::LocalNode;
 use gitstratum_cluster::repair::reconcile::Numbers;
 use gitstratum_cluster::repair::{ClientLatency, Control, PeerTable};
@@ -12,7 +13,8 @@ use gitstratum_cluster::service::{
 };
 use gitstratum_cluster::transport::server::{Requests, Resolved};
 use gitstratum_cluster::transport::{Connections, Dialler, Pool, Security, register_metrics};
-use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
+use gitstratum_core::log_lines::HeldBack;
+use gitstratum_core::metrics::{self, Registry};
 use gitstratum_core::trace::{self, RequestIds};
 use gitstratum_git::http::GitServer;
 use gitstratum_host::{Host, unix_time_ms};
@@ -23,6 +25,7 @@ use tokio::time::Instant;
 
 use super::Opened;
 use super::certificate::Certificate;
+use super::metrics::{register_build, register_layout, register_process};
 use crate::catalog::{Participant, Parts};
 use crate::config::Config;
 use crate::git::{self, Swept};
@@ -98,6 +101,7 @@ impl Connected {
             };
             git::server(parts, config, rng)
         });
+        let (git, coordinator) = git.unzip();
         let peers = Arc::new(PeerTable::new(&layout.get(), &config.node_id));
         let health = Arc::new(Health {
             node: config.node_id.clone(),
@@ -122,14 +126,17 @@ impl Connected {
             health,
             metrics: Arc::default(),
         };
-        connected.metrics = Arc::new(connected.registered(opened));
+        connected.metrics = Arc::new(connected.registered(opened, coordinator.as_ref()));
         connected
     }
 
-    /// A registry of all that the node counts and measures.
-    fn registered(&self, opened: &Opened) -> Registry {
+    /// A registry of all that the node counts and measures; `coordinator` is how its Git server puts
+    /// and gets.
+    fn registered(&self, opened: &Opened, coordinator: Option<&Client>) -> Registry {
         let mut registry = metrics::registry();
         register_build(&mut registry, unix_time_ms());
+        register_process(&mut registry);
+        register_layout(&mut registry, opened.keeper.current().clone());
         opened.store.register(&mut registry);
         self.requests.register(&mut registry);
         opened.hints.register(&mut registry);
@@ -139,6 +146,9 @@ impl Connected {
         if let Some(git) = &self.git {
             git.register(&mut registry);
         }
+        if let Some(coordinator) = coordinator {
+            coordinator.register(&mut registry);
+        }
         if let Some(participant) = &self.participant {
             participant.register(&mut registry);
             self.swept.register(&mut registry);
@@ -146,6 +156,7 @@ impl Connected {
         self.peers.register(&mut registry);
         self.health.register(&mut registry);
         trace::span_numbers().register(&mut registry);
+        HeldBack::here().register(&mut registry);
         opened.certificates.register(&mut registry);
         registry
     }
@@ -178,18 +189,4 @@ impl Connected {
             started: Instant::now(),
         }
     }
-}
-
-/// Registers which program this is, and since when it runs.
-fn register_build(registry: &mut Registry, started_ms: u64) {
-    let build =
-        [Reading::gauge("build_info", "1; the labels say which program this is", |(): &()| 1)];
-    metrics::register_encoded(registry, move |encoder| {
-        let labels: Labels = vec![("version", crate::VERSION.to_owned())];
-        metrics::encode(encoder, &build, &[(labels, ())])
-    });
-    let started = Reading::real("start_time", "When the node was started, since the epoch", |ms| {
-        *ms as f64 / 1000.0
-    });
-    metrics::register(registry, vec![started.unit(Unit::Seconds)], move || started_ms);
 }

@@ -9,6 +9,7 @@ mod background;
 mod certificate;
 mod connect;
 mod found;
+mod metrics;
 mod open;
 mod stopped;
 mod watched;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use gitstratum_cluster::membership::{ClusterError, KeepError, LayoutKeeper};
 use gitstratum_cluster::repair::{CatchingUp, HintError};
-use gitstratum_cluster::transport::server::{self, Entrance};
+use gitstratum_cluster::transport::server::{self, Entrance, ReadinessSource};
 use gitstratum_host::Host;
 use gitstratum_host::tls::{IdentityError, IdentityFile};
 use gitstratum_store::{OpenError, SegmentStore, Store};
@@ -169,7 +170,7 @@ async fn run(
     let background = Background::start(&config, &opened, &connected, &mut rng).await;
     let (requests, resolved) = (connected.requests.clone(), connected.resolved.clone());
     let (participant, git) = (connected.participant.clone(), connected.git.clone());
-    let health = connected.health.clone();
+    let (health, readiness) = (connected.health.clone(), connected.health.clone());
     let watched = opened.monitor.is_some();
     let watched = watched.then(|| Watched::new(&config, &connected, &opened, service.clone()));
     // Connections end with the service and the background, not after the store.
@@ -251,7 +252,8 @@ async fn run(
         }
     };
     let (port, members) = ((listener, entrance, tokens), (layout, resolved));
-    let serving = server::run(port, service, requests, members, config.server, shutdown);
+    let services = (service, readiness as Arc<dyn ReadinessSource>);
+    let serving = server::run(port, services, requests, members, config.server, shutdown);
     tokio::select! {
         biased;
         () = serving => {}

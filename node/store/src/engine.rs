@@ -193,6 +193,8 @@ impl SegmentStore {
     pub fn register(&self, registry: &mut Registry) {
         let shared = self.shared.clone();
         metrics::register(registry, StoreStats::readings(), move || shared.stats());
+        let shared = self.shared.clone();
+        ScrubNumbers::register(registry, move || scrub_numbers(&shared));
         self.shared.health.register(registry);
         self.shared.counters.register(registry);
     }

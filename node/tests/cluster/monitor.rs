@@ -87,6 +87,35 @@ fn nodes_say_what_they_count_and_whether_they_are_ready() {
     assert!(value("gitstratum_store_objects") >= 1.0);
     assert_eq!(value("gitstratum_ready{check=\"quorum\"}"), 1.0);
     assert_eq!(value("gitstratum_catalog_voters"), 3.0);
+    assert!(value("gitstratum_git_received_objects_total") >= 5.0);
+    assert!(value("gitstratum_git_cache_bytes{cache=\"chunks\"}") > 0.0);
+    let pushes = |protocol: u8| {
+        let labels = format!("{{request=\"push\",protocol=\"{protocol}\",result=\"succeeded\"}}");
+        value(&format!("gitstratum_git_requests_by_protocol_total{labels}"))
+    };
+    assert!((0..=2).map(pushes).sum::<f64>() >= 1.0);
+    for peer in ["n2", "n3"] {
+        let put = format!("peer=\"{peer}\",request=\"put\"");
+        let stored = format!("gitstratum_replica_requests_total{{{put},result=\"succeeded\"}}");
+        let took = format!("gitstratum_replica_request_seconds_count{{{put}}}");
+        // What a write quorum did not wait for may be under way still.
+        wait_until("the peer has stored it", || {
+            let metrics = get(&monitors[0], "/metrics").1;
+            let is_counted = |series: &String| {
+                let line = metrics.lines().find_map(|line| line.strip_prefix(series));
+                line.is_some_and(|count| count.trim() != "0")
+            };
+            is_counted(&stored) && is_counted(&took)
+        });
+        let circuit = format!("gitstratum_breaker_state{{peer=\"{peer}\",state=\"closed\"}}");
+        assert_eq!(value(&circuit), 1.0);
+    }
+    assert!(value("gitstratum_quorum_puts_succeeded_total") >= 1.0);
+    let flushed = |what: &str| value(&format!("gitstratum_store_flush_puts_{what}"));
+    assert!(flushed("count") >= 1.0 && flushed("sum") >= flushed("count"));
+    assert!(value("gitstratum_process_resident_memory_bytes") > 1e6);
+    assert!(value("gitstratum_process_open_fds") > 3.0);
+    assert_eq!(value("gitstratum_layout_members{state=\"active\"}"), 3.0);
     let leads =
         |monitor: &String| get(monitor, "/metrics").1.contains("\ngitstratum_catalog_leads 1\n");
     assert_eq!(monitors.iter().filter(|monitor| leads(monitor)).count(), 1);

@@ -65,6 +65,47 @@ fn a_supervisor_is_told_and_whoever_asks_a_second_time_does_not_wait() {
 }
 
 #[test]
+fn an_error_that_a_node_repeats_is_written_a_few_times_and_then_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, config, log] = ["data", "node.toml", "log"].map(|name| dir.path().join(name));
+    let [address, monitor] = [(); 2].map(|()| listen());
+    let good = format!(
+        "listen = {address:?}\ndata = {data:?}\n[monitor]\nlisten = {monitor:?}\n[log]\nlevels = \"warn\"\n"
+    );
+    fs::write(&config, good).unwrap();
+    run(&["init", "--config", text(&config)], "");
+    let stderr = File::create(&log).unwrap();
+    let arguments = ["--config", text(&config)];
+    let node = Serve::start_made(stderr.into(), Command::new(PROGRAM), &arguments);
+    fs::write(&config, "listen = 5\n").unwrap();
+    let held_back = || {
+        let text = metrics(&monitor);
+        let count = text
+            .lines()
+            .find_map(|line| line.strip_prefix("gitstratum_log_lines_suppressed_total "));
+        count.expect("it is counted").parse::<u64>().unwrap()
+    };
+    // A signal that comes while another waits to be dealt with is none of its own.
+    wait_until("repeats are held back", || {
+        node.hang_up();
+        held_back() >= 20
+    });
+    let held_back = held_back();
+    node.terminate();
+    let logged = fs::read_to_string(&log).unwrap();
+    let (told, written): (Vec<_>, Vec<_>) = logged
+        .lines()
+        .filter(|line| line.contains("SIGHUP: refused"))
+        .partition(|line| line.contains("more like this within"));
+    assert_eq!(written.len(), 5, "{logged}");
+    let counted = told.iter().map(|line| {
+        let count = line.split("held_back=").nth(1).and_then(|rest| rest.split(' ').next());
+        count.unwrap().parse::<u64>().unwrap()
+    });
+    assert!(counted.sum::<u64>() >= held_back, "what was held back is said: {logged}");
+}
+
+#[test]
 fn a_configuration_that_is_read_again_says_what_counts_now_and_what_from_the_next_start_on() {
     let dir = tempfile::tempdir().unwrap();
     let [data, config, log] = ["data", "node.toml", "log"].map(|name| dir.path().join(name));

@@ -30,7 +30,7 @@ async fn bounded(change: impl FnOnce(&mut ServerOptions)) -> (Running, Scratch) 
 }
 
 /// How often a bound was reached, as metrics have it.
-fn reached_in(metrics: &Samples, bound: &str) -> u64 {
+pub fn reached_in(metrics: &Samples, bound: &str) -> u64 {
     let sample = metrics.0.iter().find(|sample| {
         sample.name == "gitstratum_server_bounds_reached_total"
             && sample.labels.iter().any(|(_, value)| value == bound)

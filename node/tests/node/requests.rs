@@ -10,6 +10,7 @@ use gitstratum_proto::v1;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
+use tonic_health::pb::health_check_response::ServingStatus;
 
 use super::*;
 
@@ -343,7 +344,10 @@ async fn a_node_at_its_bound_of_requests_says_so_and_answers_who_it_is_and_how()
         let refused = one.put(v1::PutRequest { object: Some(hello()) }).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
     }
-    // Whoever comes now learns who is there, and how it is.
+    // Whoever comes now learns who is there, and how it is; without saying who it is, too.
+    let mut stranger = super::health::health_of(&node).await;
+    let serving = super::health::check(&mut stranger, "").await.unwrap();
+    assert_eq!(serving, ServingStatus::Serving);
     let metrics = node.metrics().await;
     assert!(metrics.count("gitstratum_server_requests_in_flight") > 768);
     assert_eq!(metrics.count("gitstratum_server_requests_max"), 768);

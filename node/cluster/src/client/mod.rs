@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use gitstratum_core::limits;
+use gitstratum_core::metrics::Registry;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::placement::{
     ClusterId, CurrentLayout, Layout, Member, MemberState, NodeId, Placement,
@@ -446,6 +447,14 @@ impl Client {
     /// Requests to the replicas that were used so far.
     pub fn requests(&self) -> Vec<(NodeId, ReplicaCounts)> {
         self.meters.list()
+    }
+
+    /// Registers all that it counts; what is registered holds no connections.
+    pub fn register(&self, registry: &mut Registry) {
+        self.writer.register(registry);
+        self.meters.register(registry);
+        self.breakers.register(registry);
+        self.reader.register(registry);
     }
 
     /// Counters of the writer.

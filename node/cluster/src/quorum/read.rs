@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use gitstratum_core::limits;
+use gitstratum_core::metrics::Registry;
 use gitstratum_core::object::{Object, ObjectHead, ObjectId};
 use gitstratum_core::placement::{CurrentLayout, NodeId, Placement, ReadSet};
 use gitstratum_core::replica::{
@@ -155,6 +156,13 @@ impl QuorumReader {
     /// What came of replicas that were found lacking.
     pub fn repairs(&self) -> ReadRepairStats {
         self.inner.repair.as_ref().map(ReadRepair::stats).unwrap_or_default()
+    }
+
+    /// Registers what came of replicas that were found lacking.
+    pub fn register(&self, registry: &mut Registry) {
+        if let Some(repair) = &self.inner.repair {
+            repair.register(registry);
+        }
     }
 
     /// Waits until no repair is under way.

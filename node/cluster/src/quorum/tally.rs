@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use gitstratum_core::metrics::{self, Reading, Registry};
 use gitstratum_core::object::ObjectId;
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{NodeError, Stored};
@@ -36,6 +37,55 @@ pub struct WriterStats {
     pub missed_lost: u64,
 }
 
+impl WriterStats {
+    /// All of it as metrics.
+    fn readings() -> Vec<Reading<WriterStats>> {
+        type Metric = Reading<WriterStats>;
+        vec![
+            Metric::counter(
+                "quorum_puts_attempted",
+                "Objects that this node, as a coordinator, was given to store on their replicas",
+                |stats| stats.attempted,
+            ),
+            Metric::counter(
+                "quorum_puts_succeeded",
+                "Objects to store that a write quorum acknowledged",
+                |stats| stats.succeeded,
+            ),
+            Metric::counter(
+                "quorum_puts_failed",
+                "Objects to store that no write quorum acknowledged",
+                |stats| stats.failed,
+            ),
+            Metric::gauge(
+                "quorum_puts_in_flight",
+                "Objects to store that are under way",
+                |stats| stats.in_flight,
+            ),
+            Metric::counter(
+                "quorum_replica_failures",
+                "Pairs of an object and a replica that did not take it, for whatever reason",
+                |stats| stats.replica_failures,
+            ),
+            Metric::counter(
+                "quorum_missed_recorded",
+                "Pairs of an object and a replica that did not take it, for which another keeps a hint",
+                |stats| stats.missed_recorded + stats.missed_already_recorded,
+            ),
+            Metric::counter(
+                "quorum_missed_moved_to_ranges",
+                "Pairs of an object and a replica that did not take it, for which a dirty range stands",
+                |stats| stats.missed_moved_to_ranges,
+            ),
+            Metric::counter(
+                "quorum_missed_lost",
+                "Pairs of an object and a replica that did not take it, recorded nowhere: comparing finds them",
+                |stats| stats.missed_lost,
+            ),
+        ]
+    }
+}
+
 /// The counters of one writer, shared by its writes.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
@@ -45,6 +95,12 @@ pub(super) struct Counters {
 impl Counters {
     pub(super) fn snapshot(&self) -> WriterStats {
         *self.stats.lock().expect("nothing panics while it counts")
+    }
+
+    /// Registers them; they are read at once, so that they add up.
+    pub(super) fn register(self: &Arc<Self>, registry: &mut Registry) {
+        let counters = self.clone();
+        metrics::register(registry, WriterStats::readings(), move || counters.snapshot());
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut WriterStats)) {

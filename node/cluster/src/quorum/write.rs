@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use gitstratum_core::limits;
+use gitstratum_core::metrics::Registry;
 use gitstratum_core::object::{Object, ObjectId};
 use gitstratum_core::placement::{CurrentLayout, NodeId, Placement};
 use gitstratum_core::replica::{Missed, NodeError, NodeWriter, Recorded, Stored, Writers};
@@ -142,6 +143,11 @@ impl QuorumWriter {
     /// Counters.
     pub fn stats(&self) -> WriterStats {
         self.inner.counters.snapshot()
+    }
+
+    /// Registers its counters.
+    pub fn register(&self, registry: &mut Registry) {
+        self.inner.counters.register(registry);
     }
 
     /// The latest replica writes that failed, at most `limits::MISSED_LISTED_MAX`.

@@ -213,6 +213,19 @@ pub fn register_metrics(registry: &mut Registry, connections: Arc<dyn Connection
     let help = "Connections that are open, those that only finish their requests among them";
     let of_pool = vec![Reading::gauge("pool_connections", help, |open: &u64| *open)];
     let of_peers = vec![
+        Reading::gauge(
+            "pool_peer_connections",
+            "Connections to the peer that take requests",
+            |peer| {
+                let peer: &PeerNumbers = peer;
+                peer.connections.len() as u64
+            },
+        ),
+        Reading::gauge(
+            "pool_backing_off",
+            "1 while the peer is not dialled because the last dial failed",
+            |peer: &PeerNumbers| u64::from(peer.backing_off.is_some()),
+        ),
         Reading::gauge("pool_requests_in_flight", "Requests that hold a lease", |peer| {
             let peer: &PeerNumbers = peer;
             peer.requests as u64

@@ -17,6 +17,7 @@ mod deadline;
 mod door;
 mod fields;
 mod handshakes;
+mod health;
 mod lifetime;
 mod members;
 mod numbers;
@@ -35,7 +36,7 @@ use gitstratum_core::{accept, limits};
 use gitstratum_host::net::{Listener, Stream};
 use gitstratum_host::rt::{Alarm, TaskTimer};
 use gitstratum_host::tls::{Acceptor, Fingerprint};
-use gitstratum_proto::v1::node_server::{Node, NodeServer};
+use gitstratum_proto::v1::node_server::Node;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -46,7 +47,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use tower_service::Service;
 
 use super::bearer::take_secret;
 use super::grant::Caller;
@@ -56,12 +56,14 @@ use admission::{Beginning, Denied};
 use answering::{Answered, InFlight};
 use deadline::timeout_of;
 use handshakes::{Entered, Outcome};
+use health::{Question, Services};
 use lifetime::{Exchange, Lifetime};
 use receiving::Received;
 use shares::{Exhausted, Held, Origin, Shares};
 
 pub use admission::Tokens;
 pub use handshakes::Entrance;
+pub use health::{Readiness, ReadinessSource};
 pub use members::Resolved;
 pub use numbers::{Bound, Requests};
 pub use options::ServerOptions;
@@ -75,6 +77,8 @@ struct Bounds {
     /// Of those that ask who a node is, and how it is, and of the members of the catalog's group,
     /// beside the others: or an overloaded node would look like one that is gone.
     questions: Arc<Shares>,
+    /// Of streams that tell how the node is.
+    watches: Arc<Shares>,
     large: Arc<Shares>,
     received_bytes: Arc<Shares>,
     unread_bytes: Arc<Shares>,
@@ -88,6 +92,7 @@ impl Bounds {
             handshakes: Shares::new(options.handshakes),
             requests: Shares::new(options.requests),
             questions: Shares::new(options.questions),
+            watches: Shares::new(options.watches),
             large: Shares::new(options.large),
             received_bytes: Shares::new(options.received_bytes),
             unread_bytes: Shares::new(options.unread_bytes),
@@ -97,15 +102,22 @@ impl Bounds {
 
     /// Room for one more request to this path, if there is some.
     fn admit(&self, path: &str, origin: Origin) -> Result<Vec<Held>, (Bound, String)> {
-        let method = path.rsplit('/').next();
+        let (method, health) = (path.rsplit('/').next(), Question::of(path));
+        if health == Some(Question::Watch) {
+            let held = self.watches.take(origin, 1).map_err(|exhausted| {
+                let words = exhausted.of("streams of health");
+                (Bound::Watches, format!("{words} are open"))
+            })?;
+            return Ok(vec![held]);
+        }
+        let is_question =
+            health.is_some() || matches!(method, Some("Identify" | "Status" | "Agree"));
         let of_requests = |exhausted: Exhausted| {
             (Bound::Requests, format!("{} are in flight", exhausted.of("requests")))
         };
         let mut held = vec![match self.requests.take(origin, 1) {
             Ok(held) => held,
-            Err(exhausted) if !matches!(method, Some("Identify" | "Status" | "Agree")) => {
-                return Err(of_requests(exhausted));
-            }
+            Err(exhausted) if !is_question => return Err(of_requests(exhausted)),
             Err(_) => self.questions.take(origin, 1).map_err(of_requests)?,
         }];
         if method == Some("PutLarge") {
@@ -119,19 +131,17 @@ impl Bounds {
 }
 
 /// Accepts connections until `shutdown` says so, then lets what is in flight finish, for
-/// at most `limits::SHUTDOWN_TIMEOUT`. `resolved` tells which addresses are those of members. Who
+/// at most `limits::SHUTDOWN_TIMEOUT`. Beside the service it answers how the node is, by `readiness`. `resolved` tells which addresses are those of members. Who
 /// calls, as certificates or tokens tell, the service finds as a [`Caller`] among a request's extensions.
 pub async fn run<S: Node>(
     (listener, entrance, tokens): (Listener, Entrance, Tokens),
-    service: Arc<S>,
+    (service, readiness): (Arc<S>, Arc<dyn ReadinessSource>),
     requests: Arc<Requests>,
     (layout, resolved): (CurrentLayout, Resolved),
     options: ServerOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let service = NodeServer::from_arc(service)
-        .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(limits::MESSAGE_BYTES_MAX);
+    let service = Services::new(service, readiness);
     let connections_max = options.connections.all;
     let bounds = Bounds::new(options);
     let admit = |peer: SocketAddr| {
@@ -187,7 +197,7 @@ impl Client {
         mut self,
         stream: Stream,
         entrance: Entrance,
-        service: NodeServer<S>,
+        service: Services<S>,
         stop: CancellationToken,
     ) {
         let Entrance::Tls { acceptor, is_required } = entrance else {
@@ -251,7 +261,7 @@ impl Client {
     async fn serve<S: Node>(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        service: NodeServer<S>,
+        service: Services<S>,
         stop: CancellationToken,
     ) {
         self.requests.update(|counts| counts.connections += 1);
@@ -325,7 +335,7 @@ impl Client {
     async fn handle<S: Node>(
         &self,
         mut request: Request<Incoming>,
-        mut service: NodeServer<S>,
+        service: Services<S>,
         exchange: Arc<Exchange>,
         admitted: Result<Vec<Held>, (Bound, String)>,
     ) -> Response<Answered> {
@@ -346,7 +356,9 @@ impl Client {
             requests: requests.clone(),
             succeeded: false,
             began: Instant::now(),
-            method: permissions::method(request.uri().path()),
+            // How long somebody watches says nothing.
+            method: permissions::method(request.uri().path())
+                .filter(|_| Question::of(request.uri().path()) != Some(Question::Watch)),
             _held: held,
         };
         let deadline = match timeout_of(request.headers()) {
@@ -380,11 +392,10 @@ impl Client {
         if let Some(caller) = caller {
             request.extensions_mut().insert(caller);
         }
-        // The service is infallible: its errors are statuses.
-        let call = service.call(request);
+        let call = service.answer(request);
         let left = until.saturating_duration_since(Instant::now());
         let response = match tokio::time::timeout(left, call).await {
-            Ok(Ok(response)) => response,
+            Ok(response) => response,
             Err(elapsed) => late(elapsed).into_http(),
         };
         Answered::new(response, Some(in_flight), exchange)
@@ -401,6 +412,13 @@ impl Client {
     ) -> Result<Option<Caller>, Denied> {
         if self.certificate.as_ref().is_some_and(|(shown, taker)| taker.has_revoked(shown)) {
             return Err(Denied::Revoked);
+        }
+        if Question::of(path).is_some() {
+            // Whoever asks, and a secret that comes along is not looked at.
+            return match self.beginning {
+                Beginning::Refused => Err(Denied::TlsRequired),
+                _ => Ok(None),
+            };
         }
         let (from, recency) = (self.origin.source, permissions::recency(path));
         let caller = self.tokens.authenticate(&self.beginning, secret, from, recency).await?;

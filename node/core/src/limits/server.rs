@@ -26,6 +26,17 @@ pub const SERVER_QUESTIONS_MAX: usize = 64;
 pub const SERVER_QUESTIONS_OF_CLIENTS_MAX: usize = 48;
 /// And those at one address.
 pub const SERVER_QUESTIONS_OF_ONE_MAX: usize = 32;
+/// Streams that tell how a node is whenever that changes, which last as long as somebody watches: they
+/// take none of the room of requests and of questions.
+pub const SERVER_WATCHES_MAX: usize = 128;
+/// Of those, what clients may have at once.
+pub const SERVER_WATCHES_OF_CLIENTS_MAX: usize = 96;
+/// And those at one address.
+pub const SERVER_WATCHES_OF_ONE_MAX: usize = 32;
+/// How often such a stream looks how the node is.
+pub const HEALTH_WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// A question how a node is: the name of a service.
+pub const HEALTH_REQUEST_BYTES_MAX: usize = 4 << 10;
 /// Connections that a server holds at once.
 pub const SERVER_CONNECTIONS_MAX: usize = 4096;
 /// Of those, what clients may have at once.
@@ -82,6 +93,11 @@ const _: () = assert!(SERVER_REQUESTS_OF_ONE_MAX <= SERVER_REQUESTS_OF_CLIENTS_M
 const _: () = assert!(SERVER_REQUESTS_OF_CLIENTS_MAX < SERVER_REQUESTS_MAX);
 const _: () = assert!(SERVER_QUESTIONS_OF_ONE_MAX <= SERVER_QUESTIONS_OF_CLIENTS_MAX);
 const _: () = assert!(SERVER_QUESTIONS_OF_CLIENTS_MAX < SERVER_QUESTIONS_MAX);
+const _: () = assert!(SERVER_WATCHES_OF_ONE_MAX <= SERVER_WATCHES_OF_CLIENTS_MAX);
+const _: () = assert!(SERVER_WATCHES_OF_CLIENTS_MAX < SERVER_WATCHES_MAX);
+// Who watches is told that the node stops before its connection is to end.
+const _: () =
+    assert!(HEALTH_WATCH_INTERVAL.as_millis() < SERVER_STALL_TIMEOUT_STOPPING.as_millis());
 const _: () = assert!(SERVER_CONNECTIONS_OF_ONE_MAX <= SERVER_CONNECTIONS_OF_CLIENTS_MAX);
 const _: () = assert!(SERVER_CONNECTIONS_OF_CLIENTS_MAX < SERVER_CONNECTIONS_MAX);
 const _: () = assert!(SERVER_HANDSHAKES_OF_ONE_MAX <= SERVER_HANDSHAKES_OF_CLIENTS_MAX);

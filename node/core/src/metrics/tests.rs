@@ -68,6 +68,36 @@ fn durations_are_counted_below_each_bound_by_their_labels() {
 }
 
 #[test]
+fn timings_are_a_histogram_with_its_count_and_its_sum() {
+    let timings = Timings::default();
+    for took in [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(3)] {
+        timings.observe(took);
+    }
+    timings.observe(Duration::from_secs(601));
+    assert_eq!(timings.sum(), Duration::from_millis(601_004));
+    let mut registry = registry();
+    register_encoded(&mut registry, move |encoder| {
+        let peer = vec![("peer", "n2".to_owned())];
+        encode_timings(encoder, "request", "How long requests took", &[(peer, &timings)])
+    });
+    let text = open_metrics(&registry);
+    assert!(text.contains("# TYPE gitstratum_request_seconds histogram\n"), "{text}");
+    for (series, value) in [
+        ("count{peer=\"n2\"}", "4"),
+        ("sum{peer=\"n2\"}", "601.004"),
+        ("bucket{le=\"0.0001\",peer=\"n2\"}", "1"),
+        // A bound belongs to what is below it.
+        ("bucket{le=\"0.001\",peer=\"n2\"}", "2"),
+        ("bucket{le=\"0.005\",peer=\"n2\"}", "3"),
+        ("bucket{le=\"600.0\",peer=\"n2\"}", "3"),
+        ("bucket{le=\"+Inf\",peer=\"n2\"}", "4"),
+    ] {
+        let line = format!("\ngitstratum_request_seconds_{series} {value}\n");
+        assert!(text.contains(&line), "{line} in {text}");
+    }
+}
+
+#[test]
 fn labels_tell_readings_of_one_name_apart_whatever_is_in_them() {
     let odd = "a\"} b{c=\"1\\,\nd";
     let mut registry = registry();

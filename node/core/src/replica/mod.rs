@@ -5,6 +5,7 @@
 //! Whoever writes to replicas, reads from them or compares them knows these traits alone. A
 //! replica on another machine, one in this process and one that a test scripts look alike.
 
+mod class;
 pub mod compare;
 mod dial;
 mod error;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use crate::object::{Object, ObjectHead, ObjectId};
 use crate::placement::{Member, NodeId};
 
+pub use class::ErrorClass;
 pub use dial::{DialError, DialProblem, Stage};
 pub use error::NodeError;
 pub use missed::{Missed, ReasonClass, Recorded};

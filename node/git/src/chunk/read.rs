@@ -8,7 +8,7 @@ use gitstratum_catalog::ids::{PackId, RepositoryId};
 use gitstratum_core::object::{Object, ObjectId};
 
 use super::{CHUNK_DATA_BYTES_MAX, CHUNK_HEAD_BYTES, ChunkHead, ChunkStore, Part};
-use crate::cache::Cache;
+use crate::cache::{Cache, CacheNumbers};
 use crate::service::RepositoryError;
 
 /// Bytes that are cut into chunks, all full but the last.
@@ -49,6 +49,11 @@ impl ChunkReader {
     /// A reader that keeps at most so many bytes.
     pub fn new(store: Arc<dyn ChunkStore>, kept_bytes_max: usize) -> Self {
         ChunkReader { store, kept: Cache::new(kept_bytes_max) }
+    }
+
+    /// How what it keeps is used.
+    pub(crate) fn cache_numbers(&self) -> CacheNumbers {
+        self.kept.numbers()
     }
 
     /// Stores a chunk, and keeps it as one that was read.

@@ -126,7 +126,7 @@ impl GitServer {
         session: Session,
         mut in_flight: InFlight,
     ) -> Response<Body> {
-        in_flight.asks(asked.endpoint);
+        in_flight.asks(asked.endpoint, asked.version);
         let (output, mut parts) = Output::channel();
         let Asked { endpoint, version, encoding, repository } = asked;
         let (service, request_id) = (endpoint.service(), session.id.clone());

@@ -3,19 +3,21 @@
 use std::sync::{Arc, Mutex};
 
 use gitstratum_core::limits;
-use gitstratum_core::metrics::{self, Durations, Reading, Registry, Unit};
+use gitstratum_core::metrics::{self, Counter, Durations, Labels, Reading, Registry, Unit};
 use gitstratum_core::seldom::Seldom;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::route::Endpoint;
-use crate::protocol::Service;
+use crate::protocol::{Service, Version};
 
 /// Requests and connections of a server.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     counts: Mutex<Counts>,
     durations: Durations,
+    /// By what they asked for, by the protocol's version, and by how they ended.
+    by_protocol: [[[Counter; Outcome::ALL.len()]; Version::ALL.len()]; Asked::ALL.len()],
     /// Refusals for want of room, of which the log tells once in a while.
     refusals: Seldom,
 }
@@ -105,6 +107,30 @@ impl Requests {
         metrics::register(registry, Counts::readings(), move || requests.read());
         let help = "From the headers of a Git client's request to the end of its answer";
         self.durations.register(registry, "git_request", help);
+        let requests = self.clone();
+        let help = "Requests of Git clients that were let in, by the version of Git's protocol that \
+                    they asked for";
+        let counted = [Reading::counter("git_requests_by_protocol", help, |count: &u64| *count)];
+        metrics::register_encoded(registry, move |encoder| {
+            metrics::encode(encoder, &counted, &requests.by_protocol())
+        });
+    }
+
+    fn by_protocol(&self) -> Vec<(Labels, u64)> {
+        let mut counts = Vec::new();
+        for (asked, versions) in Asked::ALL.iter().zip(&self.by_protocol) {
+            for (version, outcomes) in Version::ALL.iter().zip(versions) {
+                for (outcome, count) in Outcome::ALL.iter().zip(outcomes) {
+                    let labels = vec![
+                        ("request", asked.name().to_owned()),
+                        ("protocol", version.number().to_owned()),
+                        ("result", outcome.name().to_owned()),
+                    ];
+                    counts.push((labels, count.get()));
+                }
+            }
+        }
+        counts
     }
 
     pub fn read(&self) -> Counts {
@@ -189,25 +215,61 @@ pub(super) enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    const ALL: [Outcome; 3] = [Outcome::Succeeded, Outcome::Rejected, Outcome::Failed];
+
+    fn name(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Rejected => "rejected",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Refs,
+    Fetch,
+    Push,
+}
+
+impl Asked {
+    const ALL: [Asked; 3] = [Asked::Refs, Asked::Fetch, Asked::Push];
+
+    fn of(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Advertisement(_) => Asked::Refs,
+            Endpoint::Exchange(Service::UploadPack) => Asked::Fetch,
+            Endpoint::Exchange(Service::ReceivePack) => Asked::Push,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Asked::Refs => "refs",
+            Asked::Fetch => "fetch",
+            Asked::Push => "push",
+        }
+    }
+}
+
 /// One request from its headers to the end of its answer. Dropped undecided (the client went away,
 /// something panicked), it counts as failed.
 pub(super) struct InFlight {
     requests: Arc<Requests>,
     pub outcome: Outcome,
     began: Instant,
-    /// What for, once that is known.
-    asked: Option<&'static str>,
+    /// What for, and by which version, once that is known.
+    asked: Option<(Asked, Version)>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl InFlight {
-    /// Says what it is for.
-    pub fn asks(&mut self, endpoint: Endpoint) {
-        self.asked = Some(match endpoint {
-            Endpoint::Advertisement(_) => "refs",
-            Endpoint::Exchange(Service::UploadPack) => "fetch",
-            Endpoint::Exchange(Service::ReceivePack) => "push",
-        });
+    /// Says what it is for, and which version of the protocol its client asks for.
+    pub fn asks(&mut self, endpoint: Endpoint, version: Version) {
+        self.asked = Some((Asked::of(endpoint), version));
     }
 
     /// Where it is counted.
@@ -223,12 +285,10 @@ impl Drop for InFlight {
             Outcome::Rejected => counts.rejected += 1,
             Outcome::Failed => counts.failed += 1,
         });
-        let Some(asked) = self.asked else { return };
-        let result = match self.outcome {
-            Outcome::Succeeded => "succeeded",
-            Outcome::Rejected => "rejected",
-            Outcome::Failed => "failed",
-        };
-        self.requests.durations.observe(asked, result, self.began.elapsed());
+        let Some((asked, version)) = self.asked else { return };
+        let (name, result) = (asked.name(), self.outcome.name());
+        self.requests.durations.observe(name, result, self.began.elapsed());
+        let of = &self.requests.by_protocol[asked as usize][version as usize];
+        of[self.outcome as usize].inc();
     }
 }

@@ -82,6 +82,18 @@ pub enum Version {
 }
 
 impl Version {
+    /// All of them.
+    pub const ALL: [Version; 3] = [Version::V0, Version::V1, Version::V2];
+
+    /// Its number, for metrics.
+    pub fn number(self) -> &'static str {
+        match self {
+            Version::V0 => "0",
+            Version::V1 => "1",
+            Version::V2 => "2",
+        }
+    }
+
     /// The version that a client asks for by `Git-Protocol`: the greatest that is known, and the
     /// original one where it names none.
     pub fn requested(header: Option<&str>) -> Self {

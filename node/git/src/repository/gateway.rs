@@ -10,11 +10,13 @@ use gitstratum_catalog::names::RepositoryName;
 use gitstratum_catalog::secret::has_secret;
 use gitstratum_catalog::{CatalogError, Operation};
 use gitstratum_core::limits;
+use gitstratum_core::metrics::Registry;
 use gitstratum_core::object::HashAlgorithm;
 use gitstratum_host::unix_time_ms;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
 
+use super::numbers::{self, Transferred};
 use super::objects::Reading;
 use super::opened::OpenedRepository;
 use super::stored::PackOpener;
@@ -59,6 +61,7 @@ impl Gateway {
             packs: PackOpener::new(chunks.clone(), limits::GATEWAY_META_CACHE_BYTES),
             chunks,
             decoded: Cache::new(limits::GATEWAY_OBJECT_CACHE_BYTES),
+            transferred: Transferred::default(),
         };
         Served(Arc::new(Gateway {
             names,
@@ -152,5 +155,9 @@ impl Repositories for Served {
             return Err(OpenError::NotFound { name: name.to_owned() });
         };
         Ok(Arc::new(OpenedRepository::new(gateway.clone(), id, described, who)))
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        numbers::register(registry, &self.0.reading);
     }
 }

@@ -9,6 +9,7 @@ mod contents;
 mod descriptor;
 mod gateway;
 mod intake;
+mod numbers;
 mod objects;
 mod opened;
 mod receive;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use gitstratum_core::limits;
 use gitstratum_core::object::{HashAlgorithm, Kind, ObjectHead, ObjectId};
 
+use super::numbers::Transferred;
 use super::stored::{PackOpener, StoredPack};
 use crate::cache::{Cache, Weighed};
 use crate::chunk::ChunkReader;
@@ -30,6 +31,7 @@ pub(super) struct Reading {
     pub(super) chunks: Arc<ChunkReader>,
     pub(super) packs: PackOpener,
     pub(super) decoded: Cache<Place, Decoded>,
+    pub(super) transferred: Transferred,
 }
 
 /// An entry: which pack, and where it begins.

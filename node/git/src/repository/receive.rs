@@ -101,6 +101,8 @@ async fn take(
     };
     let objects = repository.objects().await?;
     let taken = intake.take(body, &objects, progress).await?;
+    let count = taken.indexed.objects.len() as u64;
+    repository.gateway.reading.transferred.received.inc_by(count);
     report(&taken.indexed, progress).await;
     if taken.indexed.objects.is_empty() {
         return Ok(None);

@@ -9,7 +9,7 @@ use gitstratum_catalog::ids::PackId;
 use gitstratum_core::object::ObjectId;
 
 use super::descriptor::{Descriptor, Shape};
-use crate::cache::{Cache, Weighed};
+use crate::cache::{Cache, CacheNumbers, Weighed};
 use crate::chunk::{CHUNK_DATA_BYTES_MAX, ChunkHead, ChunkReader, ChunkedBytes, Part};
 use crate::pack::meta::PackMeta;
 use crate::service::RepositoryError;
@@ -78,6 +78,11 @@ impl PackOpener {
     /// One that keeps at most so many bytes.
     pub(crate) fn new(chunks: Arc<ChunkReader>, kept_bytes_max: usize) -> Self {
         PackOpener { chunks, opened: Cache::new(kept_bytes_max) }
+    }
+
+    /// How what it keeps is used.
+    pub(crate) fn cache_numbers(&self) -> CacheNumbers {
+        self.opened.numbers()
     }
 
     /// Opens a pack.

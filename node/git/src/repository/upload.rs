@@ -61,6 +61,7 @@ pub(super) async fn upload(
     let checksum = writer.finish().map_err(broken)?;
     out.give(checksum).await?;
     out.flush().await?;
+    objects.reading.transferred.sent.inc_by(count as u64);
     let total = format!("Total {count} (delta {deltas}), reused {count} (delta {deltas})\n");
     out.sink.progress(&total).await
 }

@@ -4,9 +4,10 @@
 //! memory or descriptors, nothing is written until the store is opened again. The first reason
 //! stays.
 
-use std::sync::Mutex;
+use std::ops::AddAssign;
+use std::sync::{Arc, Mutex};
 
-use gitstratum_core::metrics::{self, Counter, Histogram, Registry, Unit};
+use gitstratum_core::metrics::{self, Counter, Histogram, Labels, Reading, Registry, Unit};
 use gitstratum_core::replica::StoreError;
 use gitstratum_core::seldom::Seldom;
 use gitstratum_host::Disk;
@@ -14,6 +15,22 @@ use gitstratum_host::disk::{Room, is_exhausted, is_full};
 use tokio::time::Instant;
 
 use super::intake::{Intake, Lack, PutsRefused, no_room};
+
+/// What a flush of the log makes durable at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flushed {
+    /// Puts that wait for it.
+    pub(crate) puts: usize,
+    /// Bytes of their records.
+    pub(crate) bytes: u64,
+}
+
+impl AddAssign for Flushed {
+    fn add_assign(&mut self, more: Flushed) {
+        self.puts += more.puts;
+        self.bytes += more.bytes;
+    }
+}
 
 /// The state of all that is written.
 pub(crate) struct Health {
@@ -29,6 +46,11 @@ pub(crate) struct Health {
     syncs: Counter,
     written: Counter,
     flushes: Histogram,
+    /// Of each flush of the log, how much it made durable at once.
+    flushed_puts: Histogram,
+    flushed_bytes: Histogram,
+    /// Of the last look at the disk's room.
+    free_bytes: Mutex<Option<u64>>,
 }
 
 impl Health {
@@ -43,6 +65,9 @@ impl Health {
             syncs: Counter::default(),
             written: Counter::default(),
             flushes: metrics::durations(),
+            flushed_puts: metrics::sizes(),
+            flushed_bytes: metrics::sizes(),
+            free_bytes: Mutex::default(),
         }
     }
 
@@ -109,6 +134,7 @@ impl Health {
 
     /// Notes what this room means for puts.
     pub(crate) fn note_room(&self, room: Room) {
+        *self.free_bytes.lock().expect("nothing panics while it notes a number") = Some(room.bytes);
         self.intake.looked(Instant::now(), room, self.reserve_bytes);
     }
 
@@ -148,12 +174,17 @@ impl Health {
     }
 
     /// Counts a flush of the log that began then and is over.
-    pub(crate) fn count_flush(&self, began: Instant) {
+    pub(crate) fn count_flush(&self, began: Instant, flushed: Flushed) {
         self.flushes.observe(began.elapsed().as_secs_f64());
+        // One before a segment is sealed may have nothing that anybody waits for.
+        if flushed.puts > 0 {
+            self.flushed_puts.observe(flushed.puts as f64);
+            self.flushed_bytes.observe(flushed.bytes as f64);
+        }
     }
 
-    /// Registers the counts of what was written.
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    /// Registers the counts of what was written, and what room there is.
+    pub(crate) fn register(self: &Arc<Self>, registry: &mut Registry) {
         let help = "Calls of fdatasync since the store was opened";
         registry.register("store_syncs", help, self.syncs.clone());
         let help = "Bytes given to the disk since the store was opened";
@@ -161,6 +192,25 @@ impl Health {
         registry.register_with_unit("store_written", help, Unit::Bytes, written);
         let help = "How long records took to be durable once they were given to the disk";
         registry.register_with_unit("store_flush", help, Unit::Seconds, self.flushes.clone());
+        let help = "Puts that one flush of the log made durable together";
+        registry.register("store_flush_puts", help, self.flushed_puts.clone());
+        let help = "What one flush of the log made durable";
+        let bytes = self.flushed_bytes.clone();
+        registry.register_with_unit("store_flush_size", help, Unit::Bytes, bytes);
+        let help =
+            "What the file system had free at the last look, of which puts leave the reserve";
+        let free = [Reading::gauge("store_free", help, |bytes: &u64| *bytes).unit(Unit::Bytes)];
+        let help = "What puts leave free on the file system";
+        let reserve = [Reading::gauge("store_reserve", help, |bytes| *bytes).unit(Unit::Bytes)];
+        let health = self.clone();
+        metrics::register_encoded(registry, move |encoder| {
+            // Nothing is said before it was looked.
+            let free_bytes = *health.free_bytes.lock().expect("nothing panics meanwhile");
+            let free_bytes: Vec<_> =
+                free_bytes.map(|bytes| (Labels::new(), bytes)).into_iter().collect();
+            metrics::encode(encoder, &free, &free_bytes)?;
+            metrics::encode(encoder, &reserve, &[(Labels::new(), health.reserve_bytes)])
+        });
     }
 
     /// Why puts are refused for want of room, if they are.

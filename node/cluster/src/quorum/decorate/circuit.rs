@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use gitstratum_core::metrics::{self, Labels, Reading, Registry};
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::NodeError;
 use tokio::sync::Notify;
@@ -55,6 +56,21 @@ pub enum BreakerState {
     Open,
     /// One request at a time.
     HalfOpen,
+}
+
+impl BreakerState {
+    /// All of them.
+    pub const ALL: [BreakerState; 3] =
+        [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen];
+
+    /// One word, for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half_open",
+        }
+    }
 }
 
 /// A circuit, as it can be listed.
@@ -274,6 +290,39 @@ impl Breakers {
     pub fn list(&self) -> Vec<BreakerNumbers> {
         let circuits = self.circuits.lock().expect("nothing panics while it lists");
         circuits.values().map(|circuit| circuit.numbers()).collect()
+    }
+
+    /// Registers them, by peer.
+    pub fn register(&self, registry: &mut Registry) {
+        let breakers = self.clone();
+        let help = "1 for the state that the peer's circuit breaker is in: closed lets requests \
+                    through, open none that can be done without, half_open one at a time";
+        let state = [Reading::gauge("breaker_state", help, |is_so: &bool| u64::from(*is_so))];
+        let counted = [
+            Reading::counter(
+                "breaker_opened",
+                "How often the peer's circuit breaker opened",
+                |numbers: &BreakerNumbers| numbers.opened,
+            ),
+            Reading::counter(
+                "breaker_refused",
+                "Requests that the peer's circuit breaker refused",
+                |numbers: &BreakerNumbers| numbers.refused,
+            ),
+        ];
+        metrics::register_encoded(registry, move |encoder| {
+            let (mut states, mut numbers) = (Vec::new(), Vec::new());
+            for circuit in breakers.list() {
+                let labels: Labels = vec![("peer", circuit.node_id.to_string())];
+                states.extend(BreakerState::ALL.map(|state| {
+                    let named = [&labels[..], &[("state", state.name().to_owned())]].concat();
+                    (named, state == circuit.state)
+                }));
+                numbers.push((labels, circuit));
+            }
+            metrics::encode(encoder, &state, &states)?;
+            metrics::encode(encoder, &counted, &numbers)
+        });
     }
 
     pub(super) fn of(&self, node_id: &NodeId) -> Arc<Circuit> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use gitstratum_core::metrics::{Sample, Samples};
 use gitstratum_core::object::{HashAlgorithm, Kind, Object};
 use gitstratum_core::placement::{CurrentLayout, Layout, Member, NodeId};
 use gitstratum_core::replica::{NodeError, NodeReader, NodeWriter, StoreError};
@@ -232,4 +233,52 @@ async fn decorators_count_what_they_let_through_in_any_order() {
     let bypassing_breaker = NodeWriter::bypassing_breaker(&node).expect("there is a breaker");
     put(&bypassing_breaker).await.expect("it passes every layer");
     assert_eq!((puts(&inside).answered, puts(&outside).answered), (1, 1), "and is counted");
+}
+
+#[tokio::test]
+async fn metrics_tell_requests_apart_by_peer_by_kind_and_by_how_they_ended() {
+    let (breakers, meters) = (breakers(), Meters::default());
+    let replica = failing("n1");
+    let node = Guarded::new(Metered::new(replica.clone(), &meters), &breakers);
+    replica.behave(Behaviour::Well);
+    put(&node).await.unwrap();
+    replica.behave(Behaviour::Waits);
+    let given_up = tokio::time::timeout(Duration::from_millis(20), put(&node)).await;
+    assert!(given_up.is_err(), "nobody answers");
+    replica.behave(Behaviour::Fails(NodeError::ShuttingDown));
+    while breakers.list()[0].state != BreakerState::Open {
+        put(&node).await.unwrap_err();
+    }
+    put(&node).await.expect_err("the circuit is open");
+    let failed = meters.list()[0].1.puts.failed;
+
+    let samples = Samples::registered_by(|registry| {
+        meters.register(registry);
+        breakers.register(registry);
+    });
+    let value = |name: &str, labels: &[(&str, &str)]| {
+        let same = |sample: &&Sample| {
+            let of: Vec<_> = sample.labels.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+            sample.name == name && of == labels
+        };
+        samples.0.iter().find(same).map(|sample| sample.value)
+    };
+    let ended = |result| {
+        let labels = [("peer", "n1"), ("request", "put"), ("result", result)];
+        value("gitstratum_replica_requests_total", &labels)
+    };
+    assert_eq!(ended("succeeded"), Some(1.0));
+    assert_eq!(ended("given_up"), Some(1.0));
+    assert_eq!(ended("shutting_down"), Some(failed as f64));
+    assert_eq!(ended("timed_out"), None, "what never happened has no series");
+    let put = [("peer", "n1"), ("request", "put")];
+    assert_eq!(value("gitstratum_replica_requests_in_flight", &put), Some(0.0));
+    let took = value("gitstratum_replica_request_seconds_count", &put);
+    assert_eq!(took, Some(1.0 + failed as f64), "of those that ended");
+    for (state, is_so) in [("closed", 0.0), ("open", 1.0), ("half_open", 0.0)] {
+        let labels = [("peer", "n1"), ("state", state)];
+        assert_eq!(value("gitstratum_breaker_state", &labels), Some(is_so), "{state}");
+    }
+    assert_eq!(value("gitstratum_breaker_opened_total", &[("peer", "n1")]), Some(1.0));
+    assert_eq!(value("gitstratum_breaker_refused_total", &[("peer", "n1")]), Some(1.0));
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gitstratum_core::limits;
+use gitstratum_core::metrics::{self, Reading, Registry};
 use gitstratum_core::object::{Object, ObjectHead};
 use gitstratum_core::placement::{NodeId, Placement};
 use gitstratum_core::replica::{NodeError, NodeReader, NodeWriter, StoreError, Writers};
@@ -32,6 +33,35 @@ pub struct ReadRepairStats {
     pub failed: u64,
     /// Pairs that were left alone, because too much was under way.
     pub skipped: u64,
+}
+
+impl ReadRepairStats {
+    /// All of it as metrics.
+    fn readings() -> Vec<Reading<ReadRepairStats>> {
+        type Metric = Reading<ReadRepairStats>;
+        vec![
+            Metric::counter(
+                "read_repairs_attempted",
+                "Pairs of an object and a replica that a read found lacking, and gave it to",
+                |stats| stats.attempted,
+            ),
+            Metric::counter(
+                "read_repairs_succeeded",
+                "Objects that a replica which a read found lacking was given, and stored",
+                |stats| stats.repaired,
+            ),
+            Metric::counter(
+                "read_repairs_failed",
+                "Objects that a replica which a read found lacking was given, and did not store",
+                |stats| stats.failed,
+            ),
+            Metric::counter(
+                "read_repairs_skipped",
+                "Objects that a read found lacking and left to other repair, as too much was under way",
+                |stats| stats.skipped,
+            ),
+        ]
+    }
 }
 
 /// Gives objects to replicas that lack them.
@@ -86,6 +116,14 @@ impl ReadRepair {
 
     pub(super) fn stats(&self) -> ReadRepairStats {
         *self.stats.lock().expect("nothing panics while it counts")
+    }
+
+    /// Registers what came of it.
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let stats = self.stats.clone();
+        metrics::register(registry, ReadRepairStats::readings(), move || {
+            *stats.lock().expect("nothing panics while it counts")
+        });
     }
 
     pub(super) async fn drain(&self) {

@@ -24,6 +24,8 @@ pub enum Bound {
     Handshakes,
     /// A request was refused: as many were in flight.
     Requests,
+    /// A stream that tells how the node is was refused: as many were open.
+    Watches,
     /// A large object was refused: as many were being received.
     LargeObjects,
     /// A request was refused: as many bytes of requests were being received.
@@ -46,10 +48,11 @@ pub enum Bound {
 
 impl Bound {
     /// All of them, in the order in which they are declared.
-    pub const ALL: [Bound; 12] = [
+    pub const ALL: [Bound; 13] = [
         Bound::Connections,
         Bound::Handshakes,
         Bound::Requests,
+        Bound::Watches,
         Bound::LargeObjects,
         Bound::ReceivedBytes,
         Bound::Elements,
@@ -67,6 +70,7 @@ impl Bound {
             Bound::Connections => "connections",
             Bound::Handshakes => "handshakes",
             Bound::Requests => "requests",
+            Bound::Watches => "watches",
             Bound::LargeObjects => "large_objects",
             Bound::ReceivedBytes => "received_bytes",
             Bound::Elements => "elements",
@@ -85,6 +89,7 @@ impl Bound {
             Bound::Connections => "overloaded: connections are closed as they come",
             Bound::Handshakes => "overloaded: connections are closed before TLS begins",
             Bound::Requests => "overloaded: requests are refused, as many are in flight",
+            Bound::Watches => "overloaded: streams of health are refused, as many are open",
             Bound::LargeObjects => "overloaded: large objects are refused, as many are received",
             Bound::ReceivedBytes => {
                 "overloaded: requests are refused, as many bytes of them are being received"

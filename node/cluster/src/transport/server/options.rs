@@ -20,6 +20,8 @@ pub struct ServerOptions {
     /// Questions who the node is and how it is, and messages of the catalog's group, that find no
     /// room among those.
     pub questions: Portions,
+    /// Streams that tell how the node is.
+    pub watches: Portions,
     /// Large objects on their way in.
     pub large: Portions,
     /// Bytes of requests of which the rest is to come.
@@ -62,6 +64,11 @@ impl Default for ServerOptions {
                 all: limits::SERVER_QUESTIONS_MAX,
                 of_clients: limits::SERVER_QUESTIONS_OF_CLIENTS_MAX,
                 of_one: limits::SERVER_QUESTIONS_OF_ONE_MAX,
+            },
+            watches: Portions {
+                all: limits::SERVER_WATCHES_MAX,
+                of_clients: limits::SERVER_WATCHES_OF_CLIENTS_MAX,
+                of_one: limits::SERVER_WATCHES_OF_ONE_MAX,
             },
             large: Portions {
                 all: limits::STORE_LARGE_WRITERS_MAX,

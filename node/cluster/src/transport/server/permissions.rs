@@ -4,6 +4,7 @@
 
 use super::super::grant::{Caller, Grant, Recency, Scope};
 use super::super::holder::Holder;
+use super::health::Question;
 
 /// Who may call a method by a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,9 @@ const METHODS: [(&str, May, Takes); 17] = [
 
 /// The method of this path, if there is such a one.
 pub(super) fn method(path: &str) -> Option<&'static str> {
+    if let Some(question) = Question::of(path) {
+        return Some(question.name());
+    }
     let asked = path.rsplit('/').next().unwrap_or_default();
     METHODS.iter().map(|(name, ..)| *name).find(|name| *name == asked)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gitstratum_core::metrics::{self, Labels, Reading, Registry, Unit};
 use gitstratum_core::object::ObjectId;
 
 use super::memory::ScrubCounts;
@@ -28,6 +29,53 @@ pub struct ScrubNumbers {
     pub next_in: Option<Duration>,
     /// Why it stopped the last time that it did not end well; `None` after one that did.
     pub last_error: Option<String>,
+}
+
+impl ScrubNumbers {
+    /// What of it is a metric.
+    pub(crate) fn readings() -> Vec<Reading<ScrubNumbers>> {
+        type Metric = Reading<ScrubNumbers>;
+        vec![
+            Metric::gauge("scrub_running", "1 while scrub reads", |scrub| scrub.running.into()),
+            Metric::gauge("scrub_paused", "1 while an operator has scrub paused", |scrub| {
+                scrub.paused.into()
+            }),
+            Metric::real(
+                "scrub_done_ratio",
+                "How much of the scrub that is under way, or was interrupted, is done; 0 of none",
+                |scrub| {
+                    scrub.present.map_or(0.0, |present| f64::from(present.done_permille()) / 1000.0)
+                },
+            ),
+            Metric::gauge(
+                "scrub_damaged_objects",
+                "Objects that the present scrub, or else the last, found damaged and that were not \
+                 put again since",
+                |scrub| scrub.damaged.len() as u64,
+            ),
+            Metric::gauge("scrub_failed", "1 where the last scrub did not end well", |scrub| {
+                scrub.last_error.is_some().into()
+            }),
+        ]
+    }
+
+    /// Registers what `read` returns, which is called once whenever somebody asks.
+    pub(crate) fn register(
+        registry: &mut Registry,
+        read: impl Fn() -> ScrubNumbers + Send + Sync + 'static,
+    ) {
+        let readings = ScrubNumbers::readings();
+        let help = "Since the last scrub that came to its end, if there was one";
+        let age = Reading::real("scrub_last_age", help, Duration::as_secs_f64);
+        let age = [age.unit(Unit::Seconds)];
+        metrics::register_encoded(registry, move |encoder| {
+            let numbers = read();
+            let ago = numbers.last.and_then(|last| last.ended_ago);
+            let ago: Vec<_> = ago.map(|ago| (Labels::new(), ago)).into_iter().collect();
+            metrics::encode(encoder, &readings, &[(Labels::new(), numbers)])?;
+            metrics::encode(encoder, &age, &ago)
+        });
+    }
 }
 
 /// How far a scrub is.

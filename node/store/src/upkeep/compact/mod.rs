@@ -87,6 +87,8 @@ pub(crate) async fn compact(
         compacted.segments += run.len() as u64;
         compacted.bytes_before += before;
         compacted.bytes_after += after;
+        shared.counters.compacted_segments.inc_by(run.len() as u64);
+        shared.counters.compaction_freed_bytes.inc_by(before.saturating_sub(after));
     }
     match left {
         Some(error) => Err(error),

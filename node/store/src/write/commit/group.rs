@@ -12,6 +12,7 @@ use crate::format::index::Place;
 use crate::format::record::{Content, parse_tombstone_data};
 use crate::read::lookup::recent_in;
 use crate::segment::unsealed::Ids;
+use crate::state::health::Flushed;
 use crate::state::queue::Queued;
 use crate::state::shared::Shared;
 use crate::state::view::{Recent, View};
@@ -79,6 +80,11 @@ impl Group {
         let (puts, bytes) = (self.queued.len(), self.bytes);
         let traced = self.queued.iter().filter(|queued| !queued.span.is_disabled());
         traced.map(|queued| queued.span.in_scope(|| debug_span!("fsync", puts, bytes))).collect()
+    }
+
+    /// What a flush makes durable that is for this group.
+    pub(super) fn flushed(&self) -> Flushed {
+        Flushed { puts: self.queued.len(), bytes: self.bytes }
     }
 
     /// How many they are.

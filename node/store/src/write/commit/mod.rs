@@ -30,6 +30,7 @@ use crate::codec::encode::{Follows, encode};
 use crate::files::names::segment_path;
 use crate::options::Fsync;
 use crate::segment::append::{append, cut};
+use crate::state::health::Flushed;
 use crate::state::queue::{Queued, Request};
 use crate::state::shared::Shared;
 use crate::write::room::RoomBudget;
@@ -51,6 +52,7 @@ pub(crate) async fn run(
         sealing: None,
         in_manifest: false,
         unsynced_since: None,
+        unsynced: Flushed::default(),
         room: RoomBudget::default(),
         arena: BytesMut::new(),
     };
@@ -96,6 +98,8 @@ struct Committer {
     in_manifest: bool,
     /// Since when acknowledged records wait for their sync.
     unsynced_since: Option<Instant>,
+    /// What these are.
+    unsynced: Flushed,
     room: RoomBudget,
     /// What groups are encoded in.
     arena: BytesMut,
@@ -115,6 +119,13 @@ enum Written {
     Acknowledged,
     /// Into the file, and no further.
     Ahead,
+}
+
+/// What one flush makes durable that is for all of these.
+fn flushed(groups: &[Group]) -> Flushed {
+    let mut all = Flushed::default();
+    groups.iter().for_each(|group| all += group.flushed());
+    all
 }
 
 impl Committer {
@@ -227,9 +238,10 @@ impl Committer {
         };
         drop(spans);
         if always {
-            self.shared.health.count_flush(began);
+            self.shared.health.count_flush(began, group.flushed());
         } else {
             self.unsynced_since.get_or_insert_with(Instant::now);
+            self.unsynced += group.flushed();
         }
         let zeros = file_len.saturating_sub(place[2].max(group.end));
         group.publish(&self.shared, file_len);
@@ -264,7 +276,7 @@ impl Committer {
         if let Err(error) = synced {
             return self.refuse(groups, error).await;
         }
-        self.shared.health.count_flush(began);
+        self.shared.health.count_flush(began, flushed(&groups));
         // A long flush is begun before anybody is answered.
         self.depart();
         self.landed(groups);
@@ -279,7 +291,7 @@ impl Committer {
             drop(spans);
             match synced {
                 Ok(()) => {
-                    self.shared.health.count_flush(began);
+                    self.shared.health.count_flush(began, flushed(&groups));
                     self.landed(groups);
                 }
                 Err(error) => self.refuse(groups, error).await,
@@ -313,6 +325,7 @@ impl Committer {
 
     async fn sync_active(&mut self) -> Result<(), StoreError> {
         self.unsynced_since = None;
+        let unsynced = std::mem::take(&mut self.unsynced);
         let active =
             self.shared.view().active.as_ref().map(|active| (active.id, active.file.clone()));
         let Some((id, file)) = active else { return Ok(()) };
@@ -322,7 +335,7 @@ impl Committer {
         synced.map_err(|error| {
             self.shared.health.fail(format!("sync {}: {error}", segment_path(id)))
         })?;
-        self.shared.health.count_flush(began);
+        self.shared.health.count_flush(began, unsynced);
         self.shared.health.count_write(0, 1);
         Ok(())
     }
