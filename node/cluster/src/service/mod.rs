@@ -145,7 +145,7 @@ fn status_of_hints(error: &HintError) -> Status {
         HintError::Closed => Status::unavailable(message),
         HintError::Io { source, .. } if is_exhausted(source) => Status::resource_exhausted(message),
         HintError::Io { source, .. } if is_full(source) => status_of(&StoreError::DiskFull),
-        HintError::Io { .. } | HintError::Version(_) => Status::internal(message),
+        HintError::Io { .. } | HintError::Newer(_) => Status::internal(message),
     }
 }
 
