@@ -6,6 +6,8 @@ mod bounds;
 mod misuse;
 #[path = "node/raw.rs"]
 mod raw;
+#[path = "node/recorded.rs"]
+mod recorded;
 #[path = "node/requests.rs"]
 mod requests;
 
