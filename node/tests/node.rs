@@ -12,6 +12,8 @@ mod misuse;
 mod ports;
 #[path = "node/raw.rs"]
 mod raw;
+#[path = "node/recorded.rs"]
+mod recorded;
 #[path = "node/requests.rs"]
 mod requests;
 

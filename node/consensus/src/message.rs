@@ -3,6 +3,9 @@
 //! CBOR with numbered fields, as the log has them ([`crate::entry`]). Every request says which group
 //! it is about, who asks and whom it is meant for: an address may belong to another member by now.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 

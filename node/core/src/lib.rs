@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod backoff;
 pub mod config_text;
+pub mod format;
 pub mod job;
 pub mod limits;
 pub mod log_lines;

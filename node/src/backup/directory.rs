@@ -13,6 +13,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use gitstratum_core::format::NewerFormat;
 use serde::{Deserialize, Serialize};
 
 use super::BackupError;
@@ -214,13 +215,7 @@ pub(super) fn check_format(path: &Path, text: &str) -> Result<(), BackupError> {
         .map_err(|error| wrong(path, format!("it is damaged, or no part of a backup: {error}")))?;
     match formatted.format {
         FORMAT => Ok(()),
-        other => Err(wrong(
-            path,
-            format!(
-                "it is of format {other}, and this program knows {FORMAT}: use the version of \
-                 gitstratum that wrote it, or a newer one"
-            ),
-        )),
+        other => Err(wrong(path, NewerFormat::new("it", other, FORMAT).to_string())),
     }
 }
 
@@ -268,7 +263,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         fs::write(scratch.path().join(MARKER), "{\"format\":2,\"clusters\":[]}").unwrap();
         let said = refused(Directory::read(scratch.path()));
-        assert!(said.contains("of format 2, and this program knows 1"), "{said}");
+        assert!(said.contains("has format 2, and this program reads formats up to 1"), "{said}");
         fs::write(scratch.path().join(MARKER), "{").unwrap();
         assert!(refused(Directory::read(scratch.path())).contains("damaged"));
     }

@@ -9,6 +9,8 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::RngCore;
 use serde::{Deserialize, Serialize};
 
+use super::document;
+
 /// Where the group's files are.
 pub(super) const DIRECTORY: &str = "catalog";
 const FILE: &str = "catalog/member.toml";
@@ -63,9 +65,7 @@ impl Identity {
             return Ok(None);
         }
         let contents = disk.read_whole(FILE).await?;
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        let text = str::from_utf8(&contents).map_err(|error| invalid(error.to_string()))?;
-        Ok(Some(toml::from_str(text).map_err(|error| invalid(error.to_string()))?))
+        Ok(Some(document::parse(&contents)?))
     }
 
     /// Notes which member the directory is.

@@ -20,9 +20,9 @@ use gitstratum_proto::v1::{CatalogRequest, catalog_request};
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 
-use super::Participant;
 use super::found::{FoundError, become_member};
 use super::identity::{DIRECTORY, Identity, IdentityError};
+use super::{Participant, document};
 
 const FILE: &str = "catalog/joining.toml";
 /// Between two attempts to enter the layout.
@@ -53,10 +53,9 @@ impl Joining {
         if !disk.exists(FILE).await? {
             return Ok(None);
         }
-        let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
         let contents = disk.read_whole(FILE).await?;
-        let text = str::from_utf8(&contents).map_err(|error| invalid(error.to_string()))?;
-        toml::from_str(text).map(Some).map_err(|error| invalid(format!("{FILE}: {error}")))
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{FILE}: {error}"));
+        document::parse(&contents).map(Some).map_err(named)
     }
 
     /// Whether the cluster has let the directory in that asked for it.

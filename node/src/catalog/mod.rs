@@ -7,6 +7,7 @@ mod answers;
 mod author;
 mod client;
 mod clock;
+mod document;
 mod found;
 mod identity;
 mod join;

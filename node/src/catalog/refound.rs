@@ -17,7 +17,7 @@ use rand_chacha::rand_core::RngCore;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{DIRECTORY, Identity, IdentityError};
-use super::{Catalog, GROUP};
+use super::{Catalog, GROUP, document};
 
 const FILE: &str = "catalog/refounding.toml";
 
@@ -54,10 +54,7 @@ impl Note {
         if !disk.exists(FILE).await? {
             return Ok(None);
         }
-        let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
-        let contents = disk.read_whole(FILE).await?;
-        let text = str::from_utf8(&contents).map_err(|error| invalid(error.to_string()))?;
-        toml::from_str(text).map(Some).map_err(|error| invalid(error.to_string()))
+        document::parse(&disk.read_whole(FILE).await?).map(Some)
     }
 }
 

@@ -34,12 +34,16 @@ mod tests;
 
 use std::fmt::Write as _;
 
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::limits;
 use gitstratum_core::object::{HashAlgorithm, ObjectId};
 use gix::bstr::{BString, ByteSlice};
 pub(in crate::transfer) use names::{check_name, shown};
 
-const MAGIC: &str = "gitstratum-manifest 1";
+/// Begins the first line, before the format.
+const TITLE: &str = "gitstratum-manifest ";
+/// The format that is written, and the only one that is read.
+const FORMAT: u32 = 1;
 
 /// A repository as it was when it was imported, without its objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +130,7 @@ impl Manifest {
     pub fn encode(&self) -> Vec<u8> {
         let mut text = String::new();
         let written = (|| {
-            writeln!(text, "{MAGIC}")?;
+            writeln!(text, "{TITLE}{FORMAT}")?;
             writeln!(text, "object-format {}", self.algorithm.as_str())?;
             writeln!(text, "objects {}", self.objects)?;
             if self.missing > 0 {
@@ -177,8 +181,14 @@ impl Manifest {
             return Err(ManifestError::TooLong(text.len() as u64));
         }
         let mut lines = Lines { rest: text, number: 0 };
-        if lines.next("the manifest's first line")? != MAGIC.as_bytes() {
-            return Err(lines.wrong(format!("{MAGIC:?} expected: this is no manifest")));
+        let first = lines.next("the manifest's first line")?;
+        let expected = format!("{TITLE}{FORMAT}");
+        if first != expected.as_bytes() {
+            let format = first.strip_prefix(TITLE.as_bytes()).and_then(|rest| rest.to_str().ok());
+            return Err(lines.wrong(match format.and_then(|format| format.parse::<u32>().ok()) {
+                Some(newer) if newer > FORMAT => NewerFormat::new("it", newer, FORMAT).to_string(),
+                _ => format!("{expected:?} expected: this is no manifest"),
+            }));
         }
         let algorithm = match lines.field("object-format")? {
             b"sha1" => HashAlgorithm::Sha1,

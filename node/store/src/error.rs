@@ -1,5 +1,6 @@
 //! Errors of opening, and what an error of the disk means.
 
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::StoreError;
 use gitstratum_host::disk::is_exhausted;
@@ -18,14 +19,9 @@ pub enum OpenError {
         /// Who we are.
         ours: NodeId,
     },
-    /// A file was written by a version of the program that this one does not know.
-    #[error("{path} has format version {version}, which this version does not read")]
-    Version {
-        /// The file.
-        path: String,
-        /// Its version.
-        version: u32,
-    },
+    /// A newer version of the program wrote a file.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// A file is not what its name says.
     #[error("{path} is damaged at its beginning")]
     Damaged {

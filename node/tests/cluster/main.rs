@@ -31,6 +31,7 @@ mod support;
 mod tls;
 mod traces;
 mod trio;
+mod versions;
 
 use std::fs;
 use std::net::TcpListener;

@@ -10,8 +10,9 @@ mod tests;
 use std::io::{self, BufRead, Write};
 
 use gitstratum_core::limits::CATALOG_RECORD_BYTES_MAX;
+use serde::Deserialize;
 
-use crate::state::{Record, RecordError, State, StateBuilder};
+use crate::state::{FORMAT, Record, RecordError, State, StateBuilder};
 
 /// Why a text is no dump.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +80,21 @@ pub fn lines(state: &State, skip: u64, bytes: usize) -> (String, Option<u64>) {
     (text, records.next().map(|_| next))
 }
 
+/// Refuses the head of a newer version's text for its format, whatever else it says.
+fn check_format(line: u64, text: &[u8]) -> Result<(), LoadError> {
+    #[derive(Deserialize)]
+    struct Formatted {
+        kind: String,
+        format: u32,
+    }
+    match serde_json::from_slice(text) {
+        Ok(Formatted { kind, format }) if kind == "head" && format > FORMAT => {
+            Err(LoadError::Record { line, source: RecordError::Format(format) })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Reads what [`dump`] wrote, or somebody edited. Empty lines are passed over.
 ///
 /// # Errors
@@ -101,6 +117,7 @@ pub fn load(mut from: impl BufRead) -> Result<State, LoadError> {
         if text.trim_ascii().is_empty() {
             continue;
         }
+        check_format(line, &text)?;
         let record =
             serde_json::from_slice(&text).map_err(|source| LoadError::Syntax { line, source })?;
         builder.add(record).map_err(|source| LoadError::Record { line, source })?;

@@ -32,6 +32,14 @@ fn a_state_comes_back_from_its_dump_without_answers() {
 }
 
 #[test]
+fn a_text_of_a_newer_version_is_refused_for_its_format() {
+    let newer = "{\"kind\":\"head\",\"format\":2,\"what_comes\":\"later\"}\n{\"kind\":\"later\"}\n";
+    let expected =
+        "line 1: the catalog's text has format 2, and this program reads formats up to 1";
+    assert!(reason(newer).starts_with(expected), "{}", reason(newer));
+}
+
+#[test]
 fn pages_are_the_whole_text() {
     let state = rich().state;
     for bytes in [1, 700, 1 << 20] {
@@ -122,7 +130,7 @@ fn an_edit_that_cannot_be_is_refused_with_its_line() {
         ),
         ("\"refs\":5", "\"refs\":6", "line 34: the end says"),
         ("refs/heads/main\",\"ref\"", "refs/tags\",\"ref\"", "line 7: it and refs/tags"),
-        ("\"format\":1,", "\"format\":2,", "line 1: they are of format 2"),
+        ("\"format\":1,", "\"format\":2,", "line 1: the catalog's text has format 2"),
         ("\"last_event\":18", "\"last_event\":17", "line 33: its number 18"),
         ("\"raft\":2", "\"raft\":1", "line 14: the raft id belongs to another"),
         ("write_quorum = 2", "write_quorum = 3", "line 12: "),

@@ -9,6 +9,7 @@ mod snapshot;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::limits::COMMAND_BYTES_MAX;
 use minicbor::{Decode, Encode};
 
@@ -36,7 +37,7 @@ pub enum EncodingError {
     #[error("there are no bytes")]
     Empty,
     /// Of a form that this program does not read.
-    #[error("format {0} is not known here; {FORMAT} is: a node of a newer version wrote it")]
+    #[error("{}", newer("what the catalog was told or answered", .0, FORMAT))]
     Format(u8),
     /// Not what this form says.
     #[error("cannot be decoded: {0}")]
@@ -103,6 +104,10 @@ pub fn encode_answer(answer: &Answer) -> Vec<u8> {
 /// [`EncodingError`].
 pub fn decode_answer(bytes: &[u8]) -> Result<Answer, EncodingError> {
     decode(bytes)
+}
+
+fn newer(what: &str, found: &u8, newest: u8) -> NewerFormat {
+    NewerFormat::new(what, found, newest.into())
 }
 
 fn check_size(bytes: usize) -> Result<(), EncodingError> {

@@ -8,7 +8,7 @@
 use gitstratum_core::limits::{CATALOG_FRAME_BYTES, CATALOG_RECORD_BYTES_MAX};
 use minicbor::Decoder;
 
-use super::FORMAT;
+use super::{FORMAT, newer};
 use crate::state::{Record, RecordError, State, StateBuilder};
 
 const SUM_BYTES: usize = 4;
@@ -23,7 +23,7 @@ pub enum SnapshotError {
     #[error("a frame's checksum is of something else: it was damaged")]
     Checksum,
     /// Of a form that this program does not read.
-    #[error("format {0} is not known here; {FORMAT} is: a node of a newer version wrote it")]
+    #[error("{}", newer("the catalog's snapshot", .0, FORMAT))]
     Format(u8),
     /// Not what this form says.
     #[error("record {number} cannot be decoded: {source}")]

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::mem::discriminant;
 use std::sync::Arc;
 
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::limits::{EVENTS_MAX, PACK_SOURCE_BYTES_MAX, REFLOG_ENTRIES_MAX};
 use gitstratum_core::placement::{Layout, NodeId, check_address};
 
@@ -30,7 +31,7 @@ pub enum RecordError {
     #[error("the first record is no head")]
     Head,
     /// They are of a form that this program does not read.
-    #[error("they are of format {0}, and {FORMAT} is known here")]
+    #[error("{}", NewerFormat::new("the catalog's text", .0, FORMAT))]
     Format(u32),
     /// A number leaves no room to count on.
     #[error("{0} in the head is too great")]

@@ -48,6 +48,7 @@ use tokens::Tokens;
 pub use builder::{RecordError, StateBuilder};
 pub use events::EventsError;
 pub use read::{PackPage, RefPage, RepositoryPage};
+pub(crate) use records::FORMAT;
 pub use records::{Counts, Head, Record};
 
 /// All that the cluster agrees on. Cheap to clone.

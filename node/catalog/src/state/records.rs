@@ -184,7 +184,7 @@ pub struct Counts {
 }
 
 /// The form of records that this program writes, and the only one that it reads.
-pub(super) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 impl State {
     /// What there is once, as the first record has it.

@@ -16,6 +16,7 @@
 use std::io;
 
 use bytes::Bytes;
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::placement::{ClusterId, Layout, OtherCluster};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::is_full;
@@ -24,7 +25,10 @@ use rand::Rng;
 
 use super::keeper::{self, KeepError};
 
-const FIRST_LINE: &str = "gitstratum cluster 1";
+/// Begins the first line, before the format.
+const TITLE: &str = "gitstratum cluster ";
+/// The format that is written, and the only one there was.
+const FORMAT: u32 = 1;
 
 /// Why it is not known which cluster a node belongs to, or cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,9 @@ pub enum ClusterError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A newer version of the program wrote the file that says it.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// The kept layout cannot be read.
     #[error("layout: {0}")]
     Layout(#[from] KeepError),
@@ -123,7 +130,7 @@ pub async fn keep(
         Source::Said(id) => (id, false),
         Source::Drawn => (ClusterId::random(rng), true),
     };
-    let body = format!("{FIRST_LINE}\nid {id}\n");
+    let body = format!("{TITLE}{FORMAT}\nid {id}\n");
     let text = format!("{body}crc32c {}", checksum(&body));
     match disk.replace(FILE, Bytes::from(text)).await {
         Ok(()) => tracing::info!(cluster = %id, "the data directory belongs to this cluster now"),
@@ -184,9 +191,16 @@ async fn read(disk: &Disk) -> Result<Option<ClusterId>, ClusterError> {
     if sum != checksum(body) {
         return Err(damaged("its checksum is of something else"));
     }
-    let id = body.strip_prefix(FIRST_LINE).and_then(|rest| rest.strip_prefix("\nid "));
-    let id = id.and_then(|rest| rest.strip_suffix('\n'));
-    let id = id.ok_or_else(|| damaged("it is of a form that is not known here"))?;
+    let strange = || damaged("it does not say which cluster");
+    let first = body.strip_prefix(TITLE).and_then(|rest| rest.split_once('\n'));
+    let (format, rest) = first.ok_or_else(strange)?;
+    match format.parse() {
+        Ok(FORMAT) => {}
+        Ok(newer @ 2_u32..) => return Err(NewerFormat::new(FILE, newer, FORMAT).into()),
+        _ => return Err(strange()),
+    }
+    let id = rest.strip_prefix("id ").and_then(|rest| rest.strip_suffix('\n'));
+    let id = id.ok_or_else(strange)?;
     ClusterId::parse(id).map(Some).map_err(|problem| damaged(&problem))
 }
 

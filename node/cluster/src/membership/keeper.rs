@@ -29,7 +29,7 @@ pub enum KeepError {
     #[error("the configuration and {FILE} in the data directory disagree: {0}")]
     Contradicted(#[source] LayoutRefused),
     /// What is kept cannot be understood.
-    #[error("the layout kept in the data directory is damaged: {0}")]
+    #[error("the layout kept in the data directory cannot be read: {0}")]
     Damaged(#[source] ConfigError),
     /// What is kept cannot be read, or the new one not written.
     #[error("{doing} {FILE}: {source}")]

@@ -40,7 +40,7 @@ use crate::wire::codec::{self, Malformed};
 use crate::wire::metrics::metrics_to_wire;
 use crate::wire::status::status_of;
 use crate::wire::words::clean_status;
-use crate::wire::{PROTOCOL_VERSION, compare, stamp};
+use crate::wire::{PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, compare, protocol_for, stamp};
 
 pub use agreement::{Agreement, NoAgreement, NotAllowed};
 pub use comparing::Compared;
@@ -145,7 +145,7 @@ fn status_of_hints(error: &HintError) -> Status {
         HintError::Closed => Status::unavailable(message),
         HintError::Io { source, .. } if is_exhausted(source) => Status::resource_exhausted(message),
         HintError::Io { source, .. } if is_full(source) => status_of(&StoreError::DiskFull),
-        HintError::Io { .. } | HintError::Version(_) => Status::internal(message),
+        HintError::Io { .. } | HintError::Newer(_) => Status::internal(message),
     }
 }
 
@@ -156,12 +156,13 @@ impl Node for NodeService {
         request: Request<v1::IdentifyRequest>,
     ) -> Answer<v1::IdentifyResponse> {
         caller::check(&request, &request.get_ref().caller)?;
+        let theirs = request.get_ref().protocol_version;
         Ok(Response::new(v1::IdentifyResponse {
             node_id: self.node_id.to_string(),
             boot_id: self.boot_id,
             layout: Some(codec::layout_to_wire(&self.layout.current().get())),
             software_version: self.software_version.to_owned(),
-            protocol_version: PROTOCOL_VERSION,
+            protocol_version: protocol_for(PROTOCOL_VERSION_MIN..=PROTOCOL_VERSION, theirs),
         }))
     }
 

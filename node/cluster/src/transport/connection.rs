@@ -109,7 +109,7 @@ pub struct Identity {
     pub node_id: NodeId,
     /// Which run of it.
     pub boot_id: u64,
-    /// The version of the contract that it speaks.
+    /// The version of the contract that is spoken with it.
     pub protocol_version: u32,
     /// The layout it holds.
     pub layout: Arc<Layout>,

@@ -26,9 +26,9 @@ use super::bearer::Bearer;
 use super::connection::{Channel, Connection, End, Ending, Identity};
 use super::secure::{Secured, Security};
 use super::server::Resolved;
-use crate::wire::PROTOCOL_VERSION;
 use crate::wire::codec::held_layout_from_wire;
 use crate::wire::status::{chain, node_error_of};
+use crate::wire::{PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 
 /// HTTP/2 pings of the calling side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,9 +290,10 @@ impl Dialler {
             }
             Err(_) => return Err(failed(DialProblem::TimedOut { after })),
         };
-        if answer.protocol_version != PROTOCOL_VERSION {
-            let (ours, theirs) = (PROTOCOL_VERSION, answer.protocol_version);
-            return Err(failed(DialProblem::Version { ours, theirs }));
+        let (oldest, newest) = (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION);
+        if !(oldest..=newest).contains(&answer.protocol_version) {
+            let theirs = answer.protocol_version;
+            return Err(failed(DialProblem::Version { oldest, newest, theirs }));
         }
         let layout = answer.layout.ok_or_else(|| protocol("no layout".into()))?;
         let layout = held_layout_from_wire(layout)

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use super::JournalError;
 use super::record::{FORMAT, Identity};
-use crate::entry::encode_to;
+use crate::entry::{encode_to, format_of};
 
 /// The manifest's name.
 pub(crate) const MANIFEST: &str = "logs";
@@ -64,19 +64,20 @@ impl Manifest {
             return Err(JournalError::Missing { directory: directory.to_owned() });
         }
         let contents = disk.read_whole(&file).await?;
-        let manifest = parse(&contents).ok_or_else(|| JournalError::Damaged {
-            file: file.clone(),
-            what: "its checksum does not match".to_owned(),
-        })?;
-        match manifest.format {
-            FORMAT => Ok(manifest),
+        let damaged = |what: String| JournalError::Damaged { file: file.clone(), what };
+        let body = checked(&contents);
+        let body = body.ok_or_else(|| damaged("its checksum does not match".to_owned()))?;
+        let unreadable = |error: minicbor::decode::Error| damaged(error.to_string());
+        // Before all else: of a newer format only the number is known.
+        match format_of(body).map_err(unreadable)? {
+            FORMAT => minicbor::decode(body).map_err(unreadable),
             format => Err(JournalError::Format { file, format }),
         }
     }
 }
 
-fn parse(contents: &Bytes) -> Option<Manifest> {
+/// All but the checksum, if that holds.
+fn checked(contents: &Bytes) -> Option<&[u8]> {
     let (body, checksum) = contents.split_last_chunk()?;
-    let sound = crc32c::crc32c(body) == u32::from_le_bytes(*checksum);
-    sound.then(|| minicbor::decode(body).ok())?
+    (crc32c::crc32c(body) == u32::from_le_bytes(*checksum)).then_some(body)
 }

@@ -56,7 +56,11 @@ pub enum JournalError {
         what: String,
     },
     /// A newer program wrote it.
-    #[error("{file}: format {format} is not known to this program")]
+    #[error(
+        "{file} has format {format}, and this program reads formats up to {FORMAT}: start the version of \
+         gitstratum that wrote it, or a newer one; nothing was changed",
+        FORMAT = record::FORMAT
+    )]
     Format {
         /// Which file.
         file: String,

@@ -83,7 +83,10 @@ pub enum SnapshotError {
         what: String,
     },
     /// A newer program wrote it.
-    #[error("{path}: format {format} is not known to this program")]
+    #[error(
+        "{path} has format {format}, and this program reads formats up to {FORMAT}: start the version of \
+         gitstratum that wrote it, or a newer one; nothing was changed"
+    )]
     Format {
         /// Which file.
         path: String,

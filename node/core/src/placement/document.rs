@@ -9,9 +9,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config_text::{ConfigError, ConfigText};
+use crate::format::NewerFormat;
 use crate::placement::{ClusterId, Layout, LayoutError, Member, MemberState, NodeId};
 
-/// The form of the document that this program writes, and the only one that it reads.
+/// The form of the document that this program writes, and the newest that it reads. A document that
+/// does not say has form 1.
 const FORMAT: u32 = 1;
 
 /// The zone of a member that was not given one.
@@ -26,6 +28,13 @@ struct Document {
     node: Vec<MemberTable>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     previous: Vec<PreviousTables>,
+}
+
+/// What every document says of itself, whatever its form.
+#[derive(Deserialize)]
+struct Formatted {
+    #[serde(default = "format")]
+    format: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -131,11 +140,16 @@ mod state {
 /// [`ConfigError::Syntax`] and [`ConfigError::Field`].
 pub fn layout_from_toml(text: &str, source_name: &str) -> Result<Layout, ConfigError> {
     let source = ConfigText::parse(text, source_name)?;
+    // Before all else: what a newer version added would be no field of this one.
+    let Formatted { format } = source.deserialize()?;
+    if format > FORMAT {
+        let problem = NewerFormat::new("the layout", format, FORMAT).to_string();
+        return Err(source.field_error("format", problem));
+    }
     let document: Document = source.deserialize()?;
     let refused = |error: LayoutError| source.field_error(&error.field, error.problem);
-    if document.format != FORMAT {
-        let problem = format!("{} is not known here; {FORMAT} is", document.format);
-        return Err(source.field_error("format", problem));
+    if document.format == 0 {
+        return Err(source.field_error("format", "formats are counted from 1".to_owned()));
     }
     let mut layout = layout_of(document.cluster, document.node);
     for (index, previous) in document.previous.into_iter().enumerate() {

@@ -117,10 +117,15 @@ pub enum DialProblem {
     #[error("wrong peer: {0}")]
     OtherCluster(#[source] OtherCluster),
     /// The peer speaks another version of the contract.
-    #[error("it speaks version {theirs} of the protocol, not {ours}")]
+    #[error(
+        "it speaks version {theirs} of the protocol, and this program {oldest} to {newest}: versions \
+         of gitstratum work together that follow one another, so upgrade from one to the next"
+    )]
     Version {
-        /// What this program speaks.
-        ours: u32,
+        /// The oldest that this program speaks.
+        oldest: u32,
+        /// The newest.
+        newest: u32,
         /// What the peer said.
         theirs: u32,
     },

@@ -19,6 +19,7 @@ mod tests;
 use async_trait::async_trait;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use gitstratum_catalog::ids::{PackId, RepositoryId};
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::limits;
 use gitstratum_core::object::{Object, ObjectId};
 
@@ -27,7 +28,10 @@ use crate::service::RepositoryError;
 pub use cut::Cutter;
 pub use read::{ChunkReader, ChunkedBytes};
 
-const MAGIC: [u8; 4] = *b"GSC\x01";
+/// Begins every chunk, before the format.
+const NAME: [u8; 3] = *b"GSC";
+const FORMAT: u8 = 1;
+const MAGIC: [u8; 4] = [NAME[0], NAME[1], NAME[2], FORMAT];
 /// Bytes before a chunk's data.
 pub const CHUNK_HEAD_BYTES: usize = 52;
 /// Data of a chunk: with the head it is an object that travels whole.
@@ -135,6 +139,12 @@ impl ChunkHead {
     /// # Errors
     /// [`RepositoryError::Damaged`] where it is another one's.
     pub fn data_of(&self, id: &ObjectId, mut bytes: Bytes) -> Result<Bytes, RepositoryError> {
+        if let Some(&format) = bytes.strip_prefix(&NAME).and_then(<[u8]>::first)
+            && format > FORMAT
+        {
+            let newer = NewerFormat::new(format!("chunk {id}"), format, FORMAT.into());
+            return Err(RepositoryError::Damaged(newer.to_string()));
+        }
         match ChunkHead::parse(&bytes) {
             Some(head) if head == *self => {
                 bytes.advance(CHUNK_HEAD_BYTES);

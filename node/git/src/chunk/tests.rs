@@ -118,5 +118,10 @@ fn a_head_is_read_as_it_was_written() {
         assert_eq!(ChunkHead::parse(head.chunk(b"data").data()), Some(head));
     }
     assert_eq!(ChunkHead::parse(b"short"), None);
+    let chunk = head().chunk(b"data");
+    let mut newer = chunk.data().to_vec();
+    newer[3] = 2;
+    let said = head().data_of(&chunk.id(), newer.into()).unwrap_err().to_string();
+    assert!(said.contains("has format 2, and this program reads formats up to 1"), "{said}");
     assert_eq!(ChunkHead::parse(&[0; 100]), None);
 }

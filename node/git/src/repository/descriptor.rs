@@ -10,6 +10,7 @@
 
 use gitstratum_catalog::entity::Pack;
 use gitstratum_catalog::ids::RepositoryId;
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::object::ObjectId;
 
 use crate::service::RepositoryError;
@@ -68,6 +69,13 @@ impl Descriptor {
                 bytes.escape_ascii()
             ))
         };
+        if let Some(&format) = bytes.first()
+            && format > FORMAT
+        {
+            let what = format!("the description of pack {}", pack.id);
+            let newer = NewerFormat::new(what, format, FORMAT.into());
+            return Err(RepositoryError::Damaged(newer.to_string()));
+        }
         if bytes.len() != BYTES || bytes[0] != FORMAT {
             return Err(unknown());
         }
@@ -103,7 +111,11 @@ mod tests {
                 Pack { id, bytes: 10, objects: 2, chunks: 1, source: descriptor.encode() };
             assert_eq!(Descriptor::of(&pack).unwrap(), descriptor);
             pack.source[0] = 9;
-            Descriptor::of(&pack).unwrap_err();
+            let said = Descriptor::of(&pack).unwrap_err().to_string();
+            assert!(
+                said.contains("has format 9, and this program reads formats up to 1"),
+                "{said}"
+            );
             pack.source.pop();
             Descriptor::of(&pack).unwrap_err();
         }

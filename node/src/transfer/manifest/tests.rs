@@ -86,12 +86,17 @@ fn what_could_not_be_read_back_is_refused_before_it_is_stored() {
 #[test]
 fn what_is_wrong_is_named_with_its_line() {
     let one = "0101010101010101010101010101010101010101";
-    let before = format!("{MAGIC}\nobject-format sha1\nobjects 0\n");
+    let before = format!("{TITLE}{FORMAT}\nobject-format sha1\nobjects 0\n");
     for (text, line, words) in [
         ("tree 4\n".to_owned(), 1, "no manifest"),
-        (format!("{MAGIC}\nobject-format md5\n"), 2, "unknown hash"),
-        (format!("{MAGIC}\nobject-format sha1\nobjects -1\n"), 3, "no count"),
-        (format!("{MAGIC}\nobject-format sha256\nobjects 1\nlist {one} 1\n"), 4, "no sha256 id"),
+        (format!("{TITLE}2\nwhat comes later\n"), 1, "has format 2, and this program reads"),
+        (format!("{TITLE}{FORMAT}\nobject-format md5\n"), 2, "unknown hash"),
+        (format!("{TITLE}{FORMAT}\nobject-format sha1\nobjects -1\n"), 3, "no count"),
+        (
+            format!("{TITLE}{FORMAT}\nobject-format sha256\nobjects 1\nlist {one} 1\n"),
+            4,
+            "no sha256 id",
+        ),
         (format!("{before}list {one} 0\n"), 4, "cannot have 0"),
         (format!("{before}list {one} 3\nhead ref refs/heads/x\n"), 5, "3 are listed"),
         (format!("{before}missing 0\nhead ref refs/a\n"), 4, "nothing is missing"),

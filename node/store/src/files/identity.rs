@@ -4,6 +4,7 @@
 //! manifest is lost is told from one that a program made which wrote none.
 
 use bytes::Bytes;
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::placement::NodeId;
 use gitstratum_host::Disk;
 use gitstratum_host::disk::{DiskLock, OpenMode};
@@ -161,7 +162,7 @@ async fn read(disk: &Disk) -> Result<Option<Identity>, OpenError> {
             Ok(Some(Identity { version, owner: NodeId::new(owner) }))
         }
         (Some(version), _) if version > WITH_MANIFEST => {
-            Err(OpenError::Version { path: IDENTITY.into(), version })
+            Err(NewerFormat::new(IDENTITY, version, WITH_MANIFEST).into())
         }
         _ => Err(OpenError::Damaged { path: IDENTITY.into() }),
     }

@@ -42,7 +42,7 @@ pub(crate) use encode::encode_index;
 ///
 /// It stands for the segment's version too, because a store that opens an index does not look
 /// at the segment: what an earlier program cannot read needs an index that it refuses.
-const VERSION: u32 = 8;
+pub(crate) const VERSION: u32 = 8;
 const _: () =
     assert!(super::segment::VERSION == 4, "a new version of segments, and no new one here");
 const MAGIC: [u8; 8] = *b"GSTRIDX\n";

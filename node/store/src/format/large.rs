@@ -23,7 +23,7 @@ pub(crate) const LARGE_HEADER_BYTES: usize = 60;
 pub(crate) const LARGE_CHUNK_BYTES: usize = limits::PART_BYTES_MAX;
 /// Bytes after a chunk's data.
 pub(crate) const CHUNK_TRAILER_BYTES: usize = 4;
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 const MAGIC: [u8; 8] = *b"GSTROBJ\n";
 
 const _: () = assert!(LARGE_HEADER_BYTES == 8 + 4 + 4 + 8 + 32 + 4);

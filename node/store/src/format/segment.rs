@@ -22,7 +22,7 @@ use super::{HeaderError, u32_at};
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 28;
 /// The version this code writes. It reads all earlier ones too: version 1 has no groups behind
 /// a flight, up to version 2 no object is a zstd frame, and up to version 3 none is a chunk.
-pub(super) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 4;
 const VERSION_MIN: u32 = 1;
 const MAGIC: [u8; 8] = *b"GSTRSEG\n";
 

@@ -31,6 +31,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::object::ObjectId;
 use gitstratum_host::Disk;
 
@@ -175,7 +176,7 @@ pub(crate) async fn read(disk: &Disk) -> Result<Read, OpenError> {
         match text::parse(&bytes) {
             Ok(manifest) => copies.push((manifest, path)),
             Err(text::Error::Version(version)) => {
-                return Err(OpenError::Version { path, version });
+                return Err(NewerFormat::new(path, version, text::VERSION).into());
             }
             Err(text::Error::Damaged) => trouble.push(format!("{path} is damaged")),
         }

@@ -20,7 +20,7 @@ use super::{Manifest, Reach, Should, Summary};
 use crate::format::segment::SegmentId;
 
 const TITLE: &str = "gitstratum manifest ";
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// Why a file is no manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::object::{HashAlgorithm, ObjectHasher, ObjectId};
 use gitstratum_host::Disk;
 use gitstratum_host::disk::OpenMode;
@@ -12,7 +13,6 @@ use crate::codec::pack::Unpacker;
 use crate::error::{OpenError, io_error};
 use crate::files::identity;
 use crate::files::names::{COMPLETE, index_path, large_path, segment_path};
-use crate::format::HeaderError;
 use crate::format::index::Place;
 use crate::format::large::{
     CHUNK_TRAILER_BYTES, LARGE_CHUNK_BYTES, LARGE_HEADER_BYTES, chunk_crc, large_file_len,
@@ -20,6 +20,7 @@ use crate::format::large::{
 };
 use crate::format::record::{Content, RECORD_TRAILER_BYTES, TOMBSTONE_DATA_BYTES, header_len};
 use crate::format::segment::{SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header};
+use crate::format::{HeaderError, index, large, segment};
 use crate::manifest::{self, Manifest, OnDisk, Should};
 use crate::segment::scan::{Reader, read_accounts, verify as verify_record};
 use crate::segment::sealed::{IndexError, Sealed};
@@ -175,7 +176,9 @@ async fn segment(
         Ok(named) if named == id => {}
         Ok(_) => findings.problem(format!("{path}: its header is another segment's")),
         Err(HeaderError::Damaged) => findings.problem(format!("{path}: its header is damaged")),
-        Err(HeaderError::Version(version)) => return Err(OpenError::Version { path, version }),
+        Err(HeaderError::Version(version)) => {
+            return Err(NewerFormat::new(path, version, segment::VERSION).into());
+        }
     }
     let (_, begin) = read_accounts(&file, id).await.map_err(read())?;
     let mut reader = Reader::new(file.clone(), id, len, begin);
@@ -210,7 +213,7 @@ async fn segment(
         }
         Err(IndexError::Damaged) => false,
         Err(IndexError::Version(version)) => {
-            return Err(OpenError::Version { path: index_path(id), version });
+            return Err(NewerFormat::new(index_path(id), version, index::VERSION).into());
         }
         Err(IndexError::Io(error)) => {
             findings.problem(format!("{}: {error}", index_path(id)));
@@ -318,7 +321,9 @@ async fn large(
     let header = file.read_at(0, LARGE_HEADER_BYTES).await.map_err(io_error("read", &path))?;
     let head = match parse_large_header(&header) {
         Ok(head) if head.id == id && large_file_len(head.size_bytes) == Some(len) => head,
-        Err(HeaderError::Version(version)) => return Err(OpenError::Version { path, version }),
+        Err(HeaderError::Version(version)) => {
+            return Err(NewerFormat::new(path, version, large::VERSION).into());
+        }
         _ => {
             let what = format!("{path}: its header is damaged, or its end is missing");
             findings.damaged(id, what);

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
 use gitstratum_host::disk::{File, OpenMode, is_full, is_read_only};
@@ -21,11 +22,11 @@ use tokio::task::JoinError;
 use crate::error::{OpenError, io_error};
 use crate::files::identity;
 use crate::files::names::{DIR, LARGE_DIR, Listed, index_path, large_path, list, segment_path};
-use crate::format::HeaderError;
 use crate::format::record::{Begins, Content, RECORD_BYTES_MIN, RecordHead};
 use crate::format::segment::{
     SEGMENT_HEADER_BYTES, SegmentId, parse_segment_header, segment_header,
 };
+use crate::format::{HeaderError, index, segment};
 use crate::manifest::{self, OnDisk, Should, Summary};
 use crate::open::clean;
 use crate::segment::append::cut;
@@ -208,7 +209,7 @@ async fn look(disk: &Disk, id: SegmentId) -> Result<Look, OpenError> {
         Ok(sealed) => Some(sealed),
         Err(IndexError::Damaged) => None,
         Err(IndexError::Version(version)) => {
-            return Err(OpenError::Version { path: index, version });
+            return Err(NewerFormat::new(index, version, index::VERSION).into());
         }
         Err(IndexError::Io(source)) => {
             return Err(OpenError::Io { doing: format!("read {index}"), source });
@@ -225,7 +226,9 @@ async fn is_named(file: &File, id: SegmentId) -> Result<bool, OpenError> {
     match parse_segment_header(&head) {
         Ok(named) if named != id => Err(OpenError::Damaged { path }),
         Ok(_) => Ok(true),
-        Err(HeaderError::Version(version)) => Err(OpenError::Version { path, version }),
+        Err(HeaderError::Version(version)) => {
+            Err(NewerFormat::new(path, version, segment::VERSION).into())
+        }
         Err(HeaderError::Damaged) => Ok(false),
     }
 }

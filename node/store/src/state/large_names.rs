@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::object::ObjectId;
 use gitstratum_core::replica::StoreError;
 use gitstratum_host::Disk;
@@ -134,7 +135,7 @@ fn parse(bytes: &[u8]) -> Result<Said, OpenError> {
     match (version, generation) {
         (Some(VERSION), Some(generation)) => said.reach.generation = generation,
         (Some(version), _) if version != VERSION => {
-            return Err(OpenError::Version { path: FILE.into(), version });
+            return Err(NewerFormat::new(FILE, version, VERSION).into());
         }
         _ => {
             said.lost = Some(UnidentifiedRecords::unknown("its beginning is damaged".to_owned()));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::replica::StoreError;
 
 use super::*;
@@ -59,7 +60,10 @@ async fn a_flipped_byte_gives_the_right_bytes_or_an_error_never_others() {
                 assert_eq!(held, objects.len() - hit, "byte {place}");
                 store.close().await;
             }
-            Err(OpenError::Damaged { path: named } | OpenError::Version { path: named, .. }) => {
+            Err(
+                OpenError::Damaged { path: named }
+                | OpenError::Newer(NewerFormat { what: named, .. }),
+            ) => {
                 assert_eq!(named, path);
                 assert!(place < SEGMENT_HEADER_BYTES);
             }

@@ -61,7 +61,7 @@ async fn a_store_of_more_segments_than_a_thread_looks_at_is_opened_whole_or_not_
     let before = disk.list("segments").await.unwrap();
     let options = StoreOptions::new(NodeId::new("n1"), Fsync::Always);
     match SegmentStore::open(disk.clone(), options).await {
-        Err(OpenError::Version { path: named, .. }) => assert_eq!(named, path),
+        Err(OpenError::Newer(newer)) => assert_eq!(newer.what, path),
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("it opened"),
     }

@@ -103,6 +103,21 @@ async fn a_new_directory_joins_no_later_layout_without_the_id() {
 }
 
 #[tokio::test]
+async fn what_a_newer_version_says_of_the_cluster_is_told_from_damage() {
+    let scratch = scratch().await;
+    let sealed = |body: &str| format!("{body}crc32c {:08x}\n", crc32c::crc32c(body.as_bytes()));
+    for (body, words) in [
+        ("gitstratum cluster 2\nand what comes later\n", "cluster has format 2, and this program"),
+        ("gitstratum cluster x\nid prod\n", "damaged: it does not say which cluster"),
+    ] {
+        scratch.disk.replace(CLUSTER, sealed(body).into()).await.unwrap();
+        let said = started(&scratch, &member(layout(1))).await.unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
+        assert_eq!(scratch.disk.read_whole(CLUSTER).await.unwrap(), sealed(body));
+    }
+}
+
+#[tokio::test]
 async fn a_directory_from_before_there_were_ids_is_taken_over() {
     let after = |earlier: &[u64], settled, version| {
         let previous = earlier.iter().map(|version| layout(*version).into()).collect();

@@ -17,7 +17,9 @@ use gitstratum_core::replica::ReasonClass;
 
 use super::{DirtyRange, Hint, IdPrefix, Outcome};
 
-/// Begins every file; the number is the version of all that follows.
+/// The version of all that follows the header.
+pub(super) const FORMAT: u32 = 1;
+/// Begins every file, with that number.
 pub(super) const HEADER: &[u8] = b"gitstratum hints 1\n";
 /// What the header has before the number.
 const HEADER_NAME: &[u8] = b"gitstratum hints ";

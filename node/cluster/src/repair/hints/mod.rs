@@ -31,6 +31,7 @@ mod tests;
 use std::io;
 use std::sync::Arc;
 
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::object::ObjectId;
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::ReasonClass;
@@ -97,8 +98,8 @@ pub enum HintError {
         source: Arc<io::Error>,
     },
     /// A newer program wrote it.
-    #[error("{FILE} has format version {0}, which this version does not read")]
-    Version(String),
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// The node is going away.
     #[error("{FILE} is closed")]
     Closed,

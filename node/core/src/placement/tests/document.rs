@@ -79,7 +79,8 @@ fn a_wrong_layout_document_is_refused_with_its_line_and_field() {
     );
     refused(
         "[cluster]",
-        "format = 2\n[cluster]",
-        "layout.toml:1: format: 2 is not known here; 1 is",
+        "format = 2\nwhat_comes = \"later\"\n[cluster]",
+        "layout.toml:1: format: the layout has format 2, and this program reads formats up to 1: start \
+         the version of gitstratum that wrote it, or a newer one; nothing was changed",
     );
 }

@@ -34,6 +34,7 @@ mod layout;
 mod tests;
 
 use bytes::Bytes;
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::object::{HashAlgorithm, Kind, ObjectId};
 
 pub use self::build::{MetaBuilder, generations};
@@ -49,7 +50,7 @@ pub enum MetaError {
     #[error("these bytes are no pack index")]
     NotMeta,
     /// They are of a newer version.
-    #[error("pack index of format {0}: only {format} is known", format = layout::FORMAT)]
+    #[error("{}", NewerFormat::new("the index of a pack", .0, layout::FORMAT.into()))]
     Format(u8),
     /// They are cut off, or go on.
     #[error("the pack index has {actual} bytes, and should have {expected}")]

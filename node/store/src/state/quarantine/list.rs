@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::limits;
 use gitstratum_core::object::ObjectId;
 use gitstratum_host::Disk;
@@ -95,7 +96,7 @@ fn parse(bytes: &[u8]) -> Result<Quarantined, OpenError> {
             Some(sequence) => quarantined.sequence = sequence,
             None => return Ok(quarantined.spoilt("its beginning is damaged")),
         },
-        Some(version) => return Err(OpenError::Version { path: FILE.into(), version }),
+        Some(version) => return Err(NewerFormat::new(FILE, version, VERSION).into()),
         None => return Ok(quarantined.spoilt("its beginning is damaged")),
     }
     let (mut count, mut end) = (0, None);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use gitstratum_core::format::NewerFormat;
 use gitstratum_core::placement::NodeId;
 use gitstratum_core::replica::{Missed, ReasonClass};
 use gitstratum_core::seldom::Seldom;
@@ -11,7 +12,7 @@ use gitstratum_host::Disk;
 use gitstratum_host::disk::{File, OpenMode};
 use tokio::sync::Notify;
 
-use super::super::entry::{Entry, OtherVersion, parse};
+use super::super::entry::{Entry, FORMAT, OtherVersion, parse};
 use super::super::held::Held;
 use super::super::pace::Paces;
 use super::super::{FILE, HintError, IdPrefix, failed, takeover};
@@ -34,8 +35,8 @@ impl HintLog {
         let mut held = Held::default();
         let mut writer = Writer::new(disk.clone());
         if let Some((file, bytes)) = read {
-            let parsed = parse(&bytes);
-            let parsed = parsed.map_err(|OtherVersion(version)| HintError::Version(version))?;
+            let parsed = parse(&bytes)
+                .map_err(|OtherVersion(version)| NewerFormat::new(FILE, version, FORMAT))?;
             parsed.entries.iter().for_each(|entry| held.apply(entry));
             // What a process that was killed had written, or named, may be in the cache alone;
             // from here on it is called durable.
