@@ -164,7 +164,7 @@ class Faults:
         # What came at once has left the window and the alert by then.
         self.guess(15)
         began = time.monotonic()
-        row = self.watch.fires("GitStratumWrongTokens", "n1", "one client, a token that is none, again and again",
+        row = self.watch.fires("GitStratumWrongTokens", "n1", "one client, a token that is none, after 15 s",
                                began, 30, lambda: self.guess(0.5))
         self.watch.clears(row, time.monotonic(), ENDS_SECONDS)
 
