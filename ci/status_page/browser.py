@@ -10,12 +10,10 @@ import shutil
 import subprocess
 import time
 
+from dev_cluster import Broken
+
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 PATIENCE_SECONDS = 30
-
-
-class Broken(Exception):
-    """What the browser says is not what it should be."""
 
 
 def find():

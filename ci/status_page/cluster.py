@@ -1,67 +1,25 @@
-"""Three nodes as `gitstratum dev` runs them, and what is done to them."""
+"""The cluster that the page is about, and what is done to it."""
 
-import os
 import pathlib
-import re
-import shutil
-import signal
 import subprocess
 import time
-import tomllib
 import urllib.request
 
-from .browser import Broken
+from dev_cluster import PATIENCE_SECONDS, Broken, DevCluster, setting
 
-PATIENCE_SECONDS = 60
 # As slow as a node may be told to be filled: it is to be looked at meanwhile.
 FILLED_BYTES_PER_SECOND = 65_536
 
 
-class Cluster:
+def filled_slowly(config):
+    return setting(config, "repair", "bytes_per_second", FILLED_BYTES_PER_SECOND)
+
+
+class Cluster(DevCluster):
     """A cluster in a directory, of which node n1 is looked at."""
 
     def __init__(self, program, directory):
-        self.program, self.directory = program, directory
-        self.data = directory / "cluster"
-        self.started, self.log = [], None
-        # Made, ended, told to be slow, and begun again: `dev` takes no such settings.
-        self.dev = self.run_dev()
-        self.end()
-        for config in self.data.glob("n*/config.toml"):
-            text = config.read_text()
-            slow = re.sub(
-                r"(\[repair\][^\[]*?bytes_per_second = )[\d_]+", rf"\g<1>{FILLED_BYTES_PER_SECOND}",
-                text,
-            )
-            assert slow != text
-            config.write_text(slow)
-        self.dev = self.run_dev()
-
-    def run_dev(self):
-        self.log = open(self.directory / "dev.log", "wb")
-        process = subprocess.Popen(
-            [self.program, "dev", "--data", self.data], stdout=self.log, stderr=subprocess.STDOUT,
-            start_new_session=True, env=self.environment(),
-        )
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not self.said().count("node n") >= 3 or "The cluster runs" not in self.said():
-            if process.poll() is not None or time.monotonic() > until:
-                raise Broken(f"the cluster did not start: {self.said()}")
-            time.sleep(0.05)
-        return process
-
-    def environment(self):
-        return {name: value for name, value in os.environ.items()
-                if not name.startswith("GITSTRATUM_")}
-
-    def said(self):
-        return pathlib.Path(self.log.name).read_text(errors="replace")
-
-    def config(self, node):
-        return self.data / node / "config.toml"
-
-    def settings(self, node="n1"):
-        return tomllib.loads(self.config(node).read_text())
+        super().__init__(program, directory, filled_slowly)
 
     def url(self):
         """The page of node n1."""
@@ -94,31 +52,3 @@ class Cluster:
             subprocess.run([*git, "clone", "-q", "--bare", f"{url}/website.git",
                             self.directory / f"clone-{number}"], check=True)
         subprocess.run([*git, "ls-remote", f"{url}/nothing.git"], stderr=subprocess.DEVNULL)
-
-    def kill(self, node):
-        """Ends a node at once."""
-        found = re.findall(rf"^node {node} .* pid (\d+)$", self.said(), re.MULTILINE)
-        os.kill(int(found[-1]), signal.SIGKILL)
-
-    def start_empty(self, node):
-        """Starts a node that has lost its disk."""
-        data = pathlib.Path(self.settings(node)["data"])
-        shutil.rmtree(data)
-        subprocess.run([self.program, "init", "--config", self.config(node)], check=True,
-                       stdout=subprocess.DEVNULL, env=self.environment())
-        self.started.append(subprocess.Popen(
-            [self.program, "serve", "--while-stdin-is-open", "--config", self.config(node)],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=self.environment(),
-            stderr=open(self.directory / f"{node}.log", "wb"),
-        ))
-
-    def end(self):
-        """Ends all of it."""
-        for process in [*self.started, self.dev]:
-            if process.poll() is None:
-                process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        self.log.close()

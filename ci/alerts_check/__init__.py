@@ -1,0 +1,1 @@
+"""What ci/alerts is made of."""
