@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::GitServer;
 use super::stall::WriteTimeout;
+use super::stopping::FirstRequest;
 
 impl GitServer {
     /// Accepts connections until `shutdown` says so, then lets what is in flight finish, for at
@@ -42,7 +43,7 @@ impl GitServer {
     }
 
     /// Serves the client at `address` on a stream, until it is closed or `stop` is cancelled and
-    /// what is in flight has finished.
+    /// what is in flight has finished; a client that asked nothing yet may ask once.
     pub async fn serve_connection<S>(
         self: Arc<Self>,
         stream: S,
@@ -52,7 +53,10 @@ impl GitServer {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let _open = self.requests.connection();
+        let first_request = FirstRequest::default();
+        let noted = first_request.clone();
         let handler = service_fn(move |request| {
+            noted.came();
             let answer = self.clone().handle(request, address.clone());
             async { Ok::<_, Infallible>(answer.await) }
         });
@@ -66,7 +70,7 @@ impl GitServer {
         let ended = tokio::select! {
             biased;
             ended = &mut connection => ended,
-            () = stop.cancelled() => {
+            () = first_request.or_too_late(&stop) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

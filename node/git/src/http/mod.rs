@@ -23,6 +23,7 @@ mod handle;
 mod requests;
 mod route;
 mod stall;
+mod stopping;
 mod streams;
 #[cfg(test)]
 mod tests;

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::GitServer;
 use super::answer::Body;
 use super::stall::WriteTimeout;
+use super::stopping::FirstRequest;
 
 /// How often it is looked whether something stalls.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -142,9 +143,12 @@ impl GitServer {
         let idle_since = Instant::now();
         let activity = Activity { requests: BTreeMap::new(), next: 0, idle_since };
         let shared = Arc::new(Mutex::new(activity));
-        let noted = shared.clone();
+        let first_request = FirstRequest::default();
+        let noted = (shared.clone(), first_request.clone());
         let handler = service_fn(move |request| {
-            let open = Open::begin(&noted);
+            let (shared, first_request) = &noted;
+            let open = Open::begin(shared);
+            first_request.came();
             let answer = self.clone().handle(request, address.clone());
             async move {
                 let answer = answer.await;
@@ -164,7 +168,7 @@ impl GitServer {
             .keep_alive_timeout(limits::GIT_STALL_TIMEOUT)
             .serve_connection(TokioIo::new(WriteTimeout::new(stream)), handler);
         let mut connection = std::pin::pin!(connection);
-        let mut stops = std::pin::pin!(stop.cancelled());
+        let mut stops = std::pin::pin!(first_request.or_too_late(&stop));
         let mut is_stopping = false;
         loop {
             tokio::select! {

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::GitServer;
+use super::{GitServer, stopping};
 
 /// What is spoken over TLS, the preferred one first.
 pub const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
@@ -152,7 +152,7 @@ impl GitServer {
         };
         let shaken = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stopping::too_late_to_begin(&stop) => return,
             shaken = tokio::time::timeout(limits::GIT_HANDSHAKE_TIMEOUT, handshake) => shaken,
         };
         match shaken {

@@ -1,8 +1,12 @@
 //! Requests and their answers: statuses, headers, bodies.
 
-use gitstratum_core::trace::RequestIds;
+use std::time::Duration;
 
-use super::support::{Served, get, post};
+use gitstratum_core::trace::RequestIds;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::super::stopping::NEW_CONNECTION_GRACE;
+use super::support::{Answer, Served, get, post};
 use crate::fixture::{Scripted, id, lines, request};
 
 const ADVERTISE: &str = "/a/info/refs?service=git-upload-pack";
@@ -127,4 +131,25 @@ async fn what_is_no_http_is_refused_and_the_connection_closed() {
     assert_eq!(served.answer(get(ADVERTISE, &many)).await.status, 431);
     served.until("connections", 0).await;
     assert_eq!(served.count("requests_attempted_total"), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_had_just_connected_when_the_server_stops_is_answered_once() {
+    let served = Served::new(Scripted::default());
+    let (mut client, serving) = served.connect(1 << 20);
+    let (silent, closing) = served.connect(1 << 20);
+    served.until("connections", 2).await;
+    served.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // Without `Connection: close`: the server says so itself.
+    let asked = format!("GET {ADVERTISE} HTTP/1.1\r\nHost: h\r\n\r\n");
+    client.write_all(asked.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    client.read_to_end(&mut bytes).await.unwrap();
+    let answer = Answer::parse(&bytes);
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    serving.await.unwrap();
+    // One that says nothing is not waited for as long as headers may take.
+    tokio::time::timeout(NEW_CONNECTION_GRACE * 5, closing).await.expect("it is closed").unwrap();
+    drop(silent);
 }

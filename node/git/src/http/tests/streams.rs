@@ -93,6 +93,17 @@ async fn a_server_that_stops_finishes_what_is_in_flight() {
 }
 
 #[tokio::test]
+async fn a_client_that_had_just_connected_when_the_server_stops_is_answered_once() {
+    let served = Served::new(Scripted::default());
+    let (mut client, serving) = connect(&served, 1 << 16).await;
+    served.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(read(client.send_request(advertise()).await.unwrap()).await.0, 200);
+    timeout(GIT_HEADER_TIMEOUT, serving).await.expect("it was the last").unwrap();
+    assert!(client.send_request(advertise()).await.is_err());
+}
+
+#[tokio::test]
 #[ignore = "waits for minutes of real time"]
 async fn one_who_gives_a_stream_no_window_is_given_up_and_holds_no_room() {
     let pack = vec![Bytes::from(vec![0; 1 << 20]); 100];

@@ -100,7 +100,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|part| part == b"\r\n\r\n").expect("an end of headers");
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut head = head.split("\r\n");
