@@ -180,16 +180,16 @@ impl Due {
     /// Logs it, as an event that is of none of these kinds.
     fn say(self) {
         let Due { held_back, within, metadata, shown } = self;
-        let (within_s, count) = (within.as_secs_f64().round() as u64, grouped(held_back));
+        let within_s = within.as_secs_f64().round() as u64;
         let source = metadata.target();
         match *metadata.level() {
             Level::ERROR => error!(
                 target: TOLD,
-                held_back, within_s, source, "(and {count} more like this within {within_s} s) {shown}"
+                held_back, within_s, source, "(and {held_back} more like this within {within_s} s) {shown}"
             ),
             _ => warn!(
                 target: TOLD,
-                held_back, within_s, source, "(and {count} more like this within {within_s} s) {shown}"
+                held_back, within_s, source, "(and {held_back} more like this within {within_s} s) {shown}"
             ),
         }
     }
@@ -197,19 +197,6 @@ impl Due {
 
 /// The target of lines that stand for others.
 const TOLD: &str = "gitstratum::log";
-
-/// A number with commas, as in 1,234.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
 
 /// A format of the log that writes nothing of what is held back. (A filter that looks at events
 /// would be the place for it, but where no other layer takes the event, the library takes the next one
