@@ -265,7 +265,7 @@ fn wrong_input_changes_nothing(dir: &Path, peers: &str, one: &One) {
     let newer = fs::read_to_string(&marker).unwrap().replace("\"format\":1", "\"format\":2");
     let original = fs::read_to_string(&marker).unwrap();
     fs::write(&marker, newer).unwrap();
-    assert!(refused(&["restore", backup], peers, 1).contains("of format 2"));
+    assert!(refused(&["restore", backup], peers, 1).contains("has format 2"));
     fs::write(&marker, original).unwrap();
     full(peers);
 }
