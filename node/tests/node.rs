@@ -258,7 +258,7 @@ const METRICS_WITH_LABELS: &[&str] = &[
     "gitstratum_server_requests_denied_total",
     "gitstratum_server_bounds_reached_total",
     "gitstratum_pool_peer_connections",
-    "gitstratum_pool_backing_off",
+    "gitstratum_pool_peer_backing_off",
     "gitstratum_pool_requests_in_flight",
     "gitstratum_pool_waiters",
     "gitstratum_pool_in_flight_bytes",

@@ -222,7 +222,7 @@ pub fn register_metrics(registry: &mut Registry, connections: Arc<dyn Connection
             },
         ),
         Reading::gauge(
-            "pool_backing_off",
+            "pool_peer_backing_off",
             "1 while the peer is not dialled because the last dial failed",
             |peer: &PeerNumbers| u64::from(peer.backing_off.is_some()),
         ),
