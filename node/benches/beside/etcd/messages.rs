@@ -51,6 +51,10 @@ pub struct PutRequest {
     pub value: Vec<u8>,
 }
 
+/// The answer to `KV/Put`, as far as it is looked at: not at all.
+#[derive(Clone, PartialEq, Message)]
+pub struct PutResponse {}
+
 /// One operation of a transaction.
 #[derive(Clone, PartialEq, Message)]
 pub struct RequestOp {

@@ -34,6 +34,7 @@ const GROUP: u32 = 0;
 pub struct Nodes {
     servers: Servers,
     client: Client,
+    peers: Vec<String>,
 }
 
 fn node(place: usize) -> NodeId {
@@ -59,7 +60,18 @@ impl Nodes {
             connect(&peers[..=place], place + 1).await?;
         }
         let client = connect(&peers, SERVERS).await?;
-        Ok(Nodes { servers, client })
+        Ok(Nodes { servers, client, peers })
+    }
+
+    /// Its processes.
+    pub fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// A client with connections of its own.
+    pub async fn client(&self) -> Outcome<Client> {
+        let rng = ChaCha12Rng::seed_from_u64(next_caller());
+        Ok(Client::connect(Net::new(), &self.peers, rng, ClientOptions::default()).await?)
     }
 
     /// A caller that has nothing yet.

@@ -19,7 +19,7 @@ use crate::contender::{Caller, Contender, Refs, SERVERS, object};
 use crate::load::next_caller;
 use crate::process::{Servers, free_addresses};
 use messages::{
-    Compare, EQUAL, MOD_REVISION, PutRequest, RangeRequest, RangeResponse, RequestOp,
+    Compare, EQUAL, MOD_REVISION, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp,
     StatusRequest, StatusResponse, TxnRequest, TxnResponse,
 };
 
@@ -30,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A cluster of three members.
 pub struct Etcd {
     servers: Servers,
+    endpoints: Vec<Endpoint>,
     channels: Vec<Channel>,
 }
 
@@ -54,15 +55,32 @@ impl Etcd {
                 "--initial-cluster-state=new".to_owned(),
             ])?;
         }
-        let mut channels = Vec::new();
+        let mut endpoints = Vec::new();
         for client in clients {
             let endpoint = Endpoint::from_shared(format!("http://{client}"))?;
-            channels.push(endpoint.tcp_nodelay(true).connect_lazy());
+            endpoints.push(endpoint.tcp_nodelay(true));
         }
-        let etcd = Etcd { servers, channels };
+        let channels = endpoints.iter().map(Endpoint::connect_lazy).collect();
+        let etcd = Etcd { servers, endpoints, channels };
         etcd.leader().await?;
         Ok(etcd)
     }
+
+    /// Its processes.
+    pub fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// A connection of its own to this member.
+    pub fn channel(&self, server: usize) -> Channel {
+        self.endpoints[server].connect_lazy()
+    }
+}
+
+/// Sets a key, on the disks of a majority when this returns.
+pub async fn put(channel: &Channel, key: Vec<u8>, value: Vec<u8>) -> Outcome<()> {
+    let request = PutRequest { key, value };
+    call::<_, PutResponse>(channel, "/etcdserverpb.KV/Put", request).await.map(drop)
 }
 
 /// Calls a method of etcd's.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::contender::{Caller, Contender, Refs, SERVERS};
-use crate::process::processor_time;
+use crate::process::{Servers, processor_time};
 use crate::{Error, Outcome};
 
 /// Before the clock starts.
@@ -75,40 +76,82 @@ impl Load {
                 Asked::All => place % SERVERS,
             });
         }
-        let clock = Arc::new(Clock::default());
-        let mut running = JoinSet::new();
-        for caller in callers {
-            running.spawn(call_until_over(caller, self.call, clock.clone()));
-        }
-        sleep(WARM_UP).await;
-        let processor_times =
-            || Ok::<_, Error>((contender.servers().processor_time()?, processor_time("self")?));
-        let before = processor_times()?;
-        let begun = Instant::now();
-        clock.counts.store(true, Ordering::Relaxed);
-        sleep(time).await;
-        clock.is_over.store(true, Ordering::Relaxed);
-        let took = begun.elapsed();
-        let after = processor_times()?;
-        let mut latencies = Vec::new();
-        while let Some(ended) = running.join_next().await {
-            latencies.append(&mut ended??);
-        }
-        latencies.sort_unstable();
-        if latencies.is_empty() {
-            return Err(
-                format!("{}: {}: no call ended in time", contender.name(), self.name).into()
-            );
-        }
-        let calls = latencies.len() as f64;
-        Ok(Turn {
-            per_second: calls / took.as_secs_f64(),
-            p50: percentile(&latencies, 0.50),
-            p99: percentile(&latencies, 0.99),
-            servers_processor: after.0.saturating_sub(before.0).div_f64(calls),
-            callers_processor: after.1.saturating_sub(before.1).div_f64(calls),
-        })
+        let again = |caller| match self.call {
+            Call::Update => Box::new(Updates(caller)) as Box<dyn Again>,
+            Call::Read => Box::new(Reads(caller)),
+        };
+        let callers = callers.into_iter().map(again).collect();
+        let what = format!("{}: {}", contender.name(), self.name);
+        measure(&what, contender.servers(), callers, time).await
     }
+}
+
+/// Something that is done again and again.
+#[async_trait]
+pub trait Again: Send {
+    /// Once.
+    async fn once(&mut self) -> Outcome<()>;
+}
+
+struct Updates(Box<dyn Caller>);
+
+#[async_trait]
+impl Again for Updates {
+    async fn once(&mut self) -> Outcome<()> {
+        self.0.update().await
+    }
+}
+
+struct Reads(Box<dyn Caller>);
+
+#[async_trait]
+impl Again for Reads {
+    async fn once(&mut self) -> Outcome<()> {
+        self.0.read().await
+    }
+}
+
+/// Has callers do something again and again, all at the same time, and says what came of it.
+///
+/// # Errors
+/// What the first of them failed with; or that nothing ended in time.
+pub async fn measure(
+    what: &str,
+    servers: &Servers,
+    callers: Vec<Box<dyn Again>>,
+    time: Duration,
+) -> Outcome<Turn> {
+    let clock = Arc::new(Clock::default());
+    let mut running = JoinSet::new();
+    for caller in callers {
+        running.spawn(again_until_over(caller, clock.clone()));
+    }
+    sleep(WARM_UP).await;
+    let processor_times = || Ok::<_, Error>((servers.processor_time()?, processor_time("self")?));
+    let (before, written_before) = (processor_times()?, servers.device_bytes());
+    let begun = Instant::now();
+    clock.counts.store(true, Ordering::Relaxed);
+    sleep(time).await;
+    clock.is_over.store(true, Ordering::Relaxed);
+    let took = begun.elapsed();
+    let (after, written) = (processor_times()?, servers.device_bytes());
+    let mut latencies = Vec::new();
+    while let Some(ended) = running.join_next().await {
+        latencies.append(&mut ended??);
+    }
+    latencies.sort_unstable();
+    if latencies.is_empty() {
+        return Err(format!("{what}: no call ended in time").into());
+    }
+    let calls = latencies.len() as f64;
+    Ok(Turn {
+        per_second: calls / took.as_secs_f64(),
+        p50: percentile(&latencies, 0.50),
+        p99: percentile(&latencies, 0.99),
+        servers_processor: after.0.saturating_sub(before.0).div_f64(calls),
+        callers_processor: after.1.saturating_sub(before.1).div_f64(calls),
+        written_bytes: written.zip(written_before).map(|(now, then)| (now - then) as f64 / calls),
+    })
 }
 
 /// What callers are told of the time.
@@ -118,18 +161,11 @@ struct Clock {
     is_over: AtomicBool,
 }
 
-async fn call_until_over(
-    mut caller: Box<dyn Caller>,
-    call: Call,
-    clock: Arc<Clock>,
-) -> Outcome<Vec<Duration>> {
+async fn again_until_over(mut caller: Box<dyn Again>, clock: Arc<Clock>) -> Outcome<Vec<Duration>> {
     let mut latencies = Vec::new();
     while !clock.is_over.load(Ordering::Relaxed) {
         let begun = Instant::now();
-        match call {
-            Call::Update => caller.update().await?,
-            Call::Read => caller.read().await?,
-        }
+        caller.once().await?;
         // What ends while the clock runs counts.
         if clock.counts.load(Ordering::Relaxed) && !clock.is_over.load(Ordering::Relaxed) {
             latencies.push(begun.elapsed());
@@ -148,6 +184,9 @@ pub struct Turn {
     pub servers_processor: Duration,
     /// The same of the callers: the benchmark's own process.
     pub callers_processor: Duration,
+    /// Bytes per call that the device wrote on which the data is, whoever's they were; where the system
+    /// says that.
+    pub written_bytes: Option<f64>,
 }
 
 /// The value that this share of sorted ones does not exceed.

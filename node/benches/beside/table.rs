@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::bare::Flushes;
-use crate::contender::Contender;
-use crate::load::{Load, Turn};
+use crate::load::Turn;
 
 /// What one contender came to, round by round.
 pub struct Side<T> {
@@ -14,8 +13,8 @@ pub struct Side<T> {
 
 impl<T> Side<T> {
     /// Nothing yet.
-    pub fn of(contender: &dyn Contender) -> Self {
-        Side { name: contender.name(), rounds: Vec::new() }
+    pub fn of(name: &'static str) -> Self {
+        Side { name, rounds: Vec::new() }
     }
 
     /// What came of the next round.
@@ -31,10 +30,9 @@ pub struct Row {
 }
 
 impl Row {
-    /// An empty one.
-    pub fn new(load: &Load, contenders: &[Box<dyn Contender>]) -> Self {
-        let sides = contenders.iter().map(|one| Side::of(&**one)).collect();
-        Row { name: load.name, sides }
+    /// An empty one, of whoever takes part. We come first.
+    pub fn new(name: &'static str, sides: impl Iterator<Item = &'static str>) -> Self {
+        Row { name, sides: sides.map(Side::of).collect() }
     }
 
     /// Takes the turn of the contender in this place.
@@ -43,8 +41,9 @@ impl Row {
     }
 }
 
-/// Prints the disk's line and the table of loads.
-pub fn print(flushes: &[Flushes], rows: Vec<Row>) {
+/// Prints the disk's line and the table of loads. Of puts of `payload` bytes it says how many bytes the
+/// device wrote for each of them.
+pub fn print(flushes: &[Flushes], rows: Vec<Row>, payload: Option<usize>) {
     if flushes.is_empty() {
         return;
     }
@@ -55,27 +54,38 @@ pub fn print(flushes: &[Flushes], rows: Vec<Row>) {
         millis(median(flushes.iter().map(|one| one.p99.as_secs_f64()))),
     );
     println!(
-        "medians of {} rounds; times: how many times as many calls a second as the other, the median \
-         of the rounds' ratios; CPU: of all three servers, and of the clients, per call\n",
-        flushes.len()
+        "medians of {} rounds; times: how many times as many calls a second we make as this one, the \
+         median of the rounds' ratios; CPU: of all three servers, and of the clients, per call{}\n",
+        flushes.len(),
+        if payload.is_some() { "; disk: bytes that the device wrote per byte put" } else { "" },
     );
+    let disk = |text: String| if payload.is_some() { format!(" {text:>8}") } else { String::new() };
     println!(
-        "{:<36} {:<8} {:>8} {:>6} {:>8} {:>8} {:>9} {:>9}",
-        "load", "of", "calls/s", "times", "p50 ms", "p99 ms", "CPU µs", "clients"
+        "{:<36} {:<8} {:>8} {:>6} {:>8} {:>8} {:>9} {:>9}{}",
+        "load",
+        "of",
+        "calls/s",
+        "times",
+        "p50 ms",
+        "p99 ms",
+        "CPU µs",
+        "clients",
+        disk("disk".into())
     );
     for row in rows {
         for (place, side) in row.sides.iter().enumerate() {
+            // Not everybody takes part in every load.
+            if side.rounds.is_empty() {
+                continue;
+            }
             let of = |value: fn(&Turn) -> f64| median(side.rounds.iter().map(value));
-            let times = match &row.sides[..] {
-                [ours, theirs] if place == 0 => {
-                    let rounds = ours.rounds.iter().zip(&theirs.rounds);
-                    let ratios = rounds.map(|(ours, theirs)| ours.per_second / theirs.per_second);
-                    format!("{:.2}", median(ratios))
-                }
-                _ => String::new(),
-            };
+            let rounds = row.sides[0].rounds.iter().zip(&side.rounds);
+            let ratios = rounds.map(|(ours, theirs)| ours.per_second / theirs.per_second);
+            let times = if place == 0 { String::new() } else { format!("{:.2}", median(ratios)) };
+            let written = side.rounds.iter().filter_map(|turn| turn.written_bytes);
+            let written = payload.map(|payload| median(written) / payload as f64);
             println!(
-                "{:<36} {:<8} {:>8.0} {:>6} {:>8} {:>8} {:>9.0} {:>9.0}",
+                "{:<36} {:<8} {:>8.0} {:>6} {:>8} {:>8} {:>9.0} {:>9.0}{}",
                 row.name,
                 side.name,
                 of(|turn| turn.per_second),
@@ -84,6 +94,7 @@ pub fn print(flushes: &[Flushes], rows: Vec<Row>) {
                 millis(of(|turn| turn.p99.as_secs_f64())),
                 of(|turn| turn.servers_processor.as_secs_f64()) * 1e6,
                 of(|turn| turn.callers_processor.as_secs_f64()) * 1e6,
+                disk(written.map_or_else(String::new, |written| format!("{written:.1}"))),
             );
         }
     }

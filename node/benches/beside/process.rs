@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -63,6 +64,19 @@ impl Servers {
     pub fn processor_time(&self) -> Outcome<Duration> {
         let each = self.started.iter().map(|(_, child)| processor_time(&child.id().to_string()));
         each.sum()
+    }
+
+    /// Bytes that the device has written on which their data is, since the system started and whoever's
+    /// they were. What processes are told they wrote counts whole pages of memory, many times as much.
+    pub fn device_bytes(&self) -> Option<u64> {
+        const SECTOR_BYTES: u64 = 512;
+        const SECTORS_WRITTEN: usize = 6;
+        let device = fs::metadata(&self.dir).ok()?.dev();
+        let major = ((device >> 8) & 0xfff) | ((device >> 32) & !0xfff);
+        let minor = (device & 0xff) | ((device >> 12) & !0xff);
+        let stat = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+        let sectors: u64 = stat.split_whitespace().nth(SECTORS_WRITTEN)?.parse().ok()?;
+        Some(sectors * SECTOR_BYTES)
     }
 }
 
