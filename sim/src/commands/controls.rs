@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::CommandError;
 use super::output::Progress;
@@ -42,13 +43,18 @@ enum Shows {
     Panic,
 }
 
-/// Runs every scenario with each of its controls until a seed catches it.
+/// Runs every scenario with each of its controls until a seed catches it; with `each_once`, each
+/// control with that scenario alone which is likely to take the least.
 pub(super) fn controls(
     paths: &[PathBuf],
     seeds: Range<u64>,
+    each_once: bool,
     jobs: usize,
 ) -> Result<u8, CommandError> {
-    let plans = load_all(paths)?;
+    let mut plans = load_all(paths)?;
+    if each_once {
+        leave_each_to_one(&mut plans);
+    }
     let mut items: Vec<(&Plan, Control)> = Vec::new();
     for plan in &plans {
         items.extend(plan.controls.iter().map(|control| (plan, *control)));
@@ -67,6 +73,24 @@ pub(super) fn controls(
     );
     progress.finish();
     print(&plans, &seeds, &found)
+}
+
+/// Leaves each control to the one scenario, of those that name it, whose load lasts shortest on the
+/// fewest machines; to the first of several. Scenarios that are left with none go.
+fn leave_each_to_one(plans: &mut Vec<Plan>) {
+    let mut least: BTreeMap<Control, (Duration, usize)> = BTreeMap::new();
+    for (index, plan) in plans.iter().enumerate() {
+        let machines = u32::try_from(plan.cluster.nodes).unwrap_or(u32::MAX);
+        let size = plan.workload.duration.saturating_mul(machines);
+        for control in &plan.controls {
+            let least = least.entry(*control).or_insert((size, index));
+            *least = (*least).min((size, index));
+        }
+    }
+    for (index, plan) in plans.iter_mut().enumerate() {
+        plan.controls.retain(|control| least[control].1 == index);
+    }
+    plans.retain(|plan| !plan.controls.is_empty());
 }
 
 /// The first seed that shows the weakness; failing that, the first with which the run did
@@ -160,4 +184,33 @@ fn print(
         seeds.end
     )?;
     Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_control_is_left_to_the_smallest_scenario_that_names_it() {
+        let scenarios = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios"));
+        let all = load_all(&[scenarios]).expect("they are right");
+        let mut left = all.clone();
+        leave_each_to_one(&mut left);
+        let named = |plans: &[Plan]| -> Vec<Control> {
+            plans.iter().flat_map(|plan| plan.controls.clone()).collect()
+        };
+        let each: BTreeSet<Control> = named(&all).into_iter().collect();
+        assert!(named(&all).len() > 2 * each.len(), "most are named by several");
+        let mut once = named(&left);
+        once.sort_unstable();
+        assert_eq!(once, Vec::from_iter(each), "every control, and none twice");
+        for plan in &left {
+            for control in &plan.controls {
+                let size = |plan: &Plan| *plan.workload.duration * plan.cluster.nodes as u32;
+                let naming = all.iter().filter(|other| other.controls.contains(control));
+                let least = naming.map(size).min().expect("some scenario names it");
+                assert_eq!(size(plan), least, "{control} by {}", plan.name);
+            }
+        }
+    }
 }

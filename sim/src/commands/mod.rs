@@ -105,6 +105,10 @@ enum Command {
     Controls {
         #[command(flatten)]
         many: Many,
+        /// Run each control with one of the scenarios that name it, the smallest, instead of with all:
+        /// that every checker sees what it is there for, in a fraction of the time.
+        #[arg(long)]
+        each_once: bool,
     },
     /// Draw scenarios that nobody wrote, and run each once.
     ///
@@ -226,8 +230,8 @@ pub fn main() -> ExitCode {
         Command::Determinism { many: Many { paths, seeds, jobs }, once } => {
             determinism::determinism(&paths, seeds, once, jobs_or_all(jobs))
         }
-        Command::Controls { many: Many { paths, seeds, jobs } } => {
-            controls::controls(&paths, seeds, jobs_or_all(jobs))
+        Command::Controls { many: Many { paths, seeds, jobs }, each_once } => {
+            controls::controls(&paths, seeds, each_once, jobs_or_all(jobs))
         }
         Command::Explore { seeds, jobs, dir, keep } => {
             let jobs = jobs_or_all(jobs);
