@@ -9,7 +9,7 @@ use crate::command::{
     ApplyLayout, Command, CreateRepository, Expected, JoinNode, NewTarget, Operation, Push,
     RefUpdate, Request,
 };
-use crate::entity::{Pack, RepositoryLimits};
+use crate::entity::{Pack, Program, RepositoryLimits};
 use crate::error::CatalogError;
 use crate::ids::{ClientId, DirectoryId, PackId, RepositoryId};
 use crate::reply::{Outcome, Reply, Verdict};
@@ -158,7 +158,16 @@ pub fn join(node: &str, directory: u8) -> Operation {
         node: node.to_owned(),
         directory,
         address: format!("{node}:7400"),
+        program: None,
     })
+}
+
+/// A node that states its program's version and features.
+pub fn states(node: &str, directory: u8, version: &str, features: &[&str]) -> Operation {
+    let Operation::JoinNode(join) = join(node, directory) else { unreachable!("it joins") };
+    let features = features.iter().map(|name| (*name).to_owned()).collect();
+    let program = Some(Program { version: version.to_owned(), features });
+    Operation::JoinNode(JoinNode { program, ..join })
 }
 
 /// A layout of these nodes, those after a slash draining, those after another removed:

@@ -15,6 +15,7 @@ pub mod dump;
 pub mod encode;
 pub mod entity;
 pub mod error;
+pub mod feature;
 #[cfg(test)]
 mod fixture;
 pub mod ids;
@@ -26,6 +27,7 @@ pub mod state;
 
 pub use command::{Command, Operation, Request};
 pub use error::{Advice, CatalogError};
+pub use feature::Feature;
 pub use query::{Answer, Query};
 pub use reply::{Outcome, Reply, Verdict};
 pub use state::State;

@@ -17,7 +17,8 @@ use gitstratum_consensus::{Group, ProposeError, ReadError};
 use gitstratum_git::access::token_identity;
 use gitstratum_proto::v1::catalog_response::Answer as Answered;
 use gitstratum_proto::v1::{
-    CatalogFailure, CatalogFailureKind, CatalogRequest, CatalogResponse, catalog_request,
+    CatalogFailure, CatalogFailureKind, CatalogRequest, CatalogResponse, FeatureOff,
+    catalog_request,
 };
 
 use super::permissions::{check_operation, check_query};
@@ -104,8 +105,8 @@ impl Participant {
                 encode_command(&command).map_err(|error| invalid(&error))?.into()
             }
         };
-        let proposed = self.proposed(group, encoded, within).await;
-        proposed.map(|proposed| proposed.reply.into()).map_err(|error| match error {
+        let reply = self.proposed(group, &command.operation, encoded, within).await;
+        reply.map(Into::into).map_err(|error| match error {
             ProposeError::NotDone(reason) => failed(CatalogFailureKind::NotDone, reason),
             ProposeError::Unknown(reason) => failed(CatalogFailureKind::Unknown, reason),
         })
@@ -149,6 +150,10 @@ impl Agreement for Participant {
 
     async fn save(&self, directory: &str) -> io::Result<bool> {
         self.save_text(directory).await
+    }
+
+    fn features_off(&self) -> Vec<FeatureOff> {
+        self.features_off_here()
     }
 
     async fn agree(&self, request: Bytes) -> Option<Bytes> {

@@ -151,19 +151,21 @@ impl Participant {
         })
     }
 
-    fn join_command(&self, identity: Identity) -> Option<Bytes> {
+    /// That this member is, where, and with which program.
+    pub(super) fn join_command(&self, identity: Identity) -> Option<Bytes> {
         let address = self.address()?;
-        let node = self.node.to_string();
-        let join = JoinNode { node, directory: identity.directory, address };
+        let (node, program) = (self.node.to_string(), Some(self.program.clone()));
+        let join = JoinNode { node, directory: identity.directory, address, program };
         Some(self.author_of(identity).command(Operation::JoinNode(join)))
     }
 
-    fn author_of(&self, identity: Identity) -> Author<'_> {
+    pub(super) fn author_of(&self, identity: Identity) -> Author<'_> {
         self.author(ClientId(identity.directory.0))
     }
 }
 
-fn member_of(reply: &[u8]) -> Result<u64, String> {
+/// Which member the answer to a [`JoinNode`] says.
+pub(super) fn member_of(reply: &[u8]) -> Result<u64, String> {
     match decode_reply(reply).map_err(|error| error.to_string())? {
         Reply::Done(Outcome::Joined { raft }) => Ok(raft.0),
         Reply::Done(other) => Err(format!("an answer to another question: {other:?}")),

@@ -133,8 +133,11 @@ impl Participant {
     }
 
     /// Enters the layout, where the directory asks for it. Tries for as long as it takes.
-    pub(super) async fn enter_layout(&self) {
+    pub(super) async fn enter_layout(&self, identity: Identity) {
         let Some(joining) = self.joining.get() else { return };
+        if joining.spare {
+            self.state_from_outside(identity).await;
+        }
         loop {
             let layout = self.keeper.current().get();
             if layout.knows(&self.node) {
@@ -150,6 +153,33 @@ impl Participant {
             }
             if let Err(reason) = self.enter_after(&layout, joining).await {
                 tracing::warn!(node = %self.node, reason, "not in the layout yet");
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// States the program of a node that nobody sends the log to, because it waits outside of the
+    /// layout: it applies all of it later. Tries for as long as it takes, or until it is inside.
+    async fn state_from_outside(&self, identity: Identity) {
+        loop {
+            let layout = self.keeper.current().get();
+            let Some(command) = self.join_command(identity) else { return };
+            if layout.knows(&self.node) {
+                return;
+            }
+            let stated = self.ask_any(&layout, catalog_request::Request::Command(command)).await;
+            let reply =
+                stated.and_then(|reply| decode_reply(&reply).map_err(|error| error.to_string()));
+            match reply {
+                Ok(reply) if self.author_of(identity).is_behind(&reply) => continue,
+                Ok(Reply::Refused(error)) => {
+                    tracing::warn!(%error, "the catalog does not take what this node states");
+                    return;
+                }
+                Ok(Reply::Done(_)) => return,
+                Err(reason) => {
+                    tracing::debug!(reason, "the catalog does not know this program yet")
+                }
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -8,6 +8,7 @@ mod author;
 mod client;
 mod clock;
 mod document;
+mod features;
 mod found;
 mod identity;
 mod join;
@@ -31,12 +32,13 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use gitstratum_catalog::encode::{decode_reply, encode_command};
+use gitstratum_catalog::entity::Program;
 use gitstratum_catalog::ids::{ClientId, DirectoryId};
-use gitstratum_catalog::{Command, Reply, State};
+use gitstratum_catalog::{Command, Operation, Reply, State};
 use gitstratum_cluster::membership::LayoutKeeper;
 use gitstratum_cluster::transport::Connections;
 use gitstratum_consensus::{
-    Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError, Proposed,
+    Group, GroupStatus, Observer, OpenError, Opening, Options, ProposeError,
 };
 use gitstratum_core::limits;
 use gitstratum_core::metrics::{Histogram, durations};
@@ -49,6 +51,7 @@ use tracing::instrument;
 
 use author::{Author, Numbers};
 pub use client::{CallError, CatalogClient};
+use features::Statements;
 pub use found::FoundError;
 pub(crate) use found::{found, refuse_copy};
 use identity::{DIRECTORY, Identity, IdentityError};
@@ -78,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) keeper: LayoutKeeper,
     /// How fast, and how much.
     pub(crate) options: Options,
+    /// What it states of the program that it runs.
+    pub(crate) program: Program,
 }
 
 /// A node's part in the catalog.
@@ -87,6 +92,7 @@ pub struct Participant {
     peers: PooledPeers,
     keeper: LayoutKeeper,
     options: Options,
+    program: Program,
     group: ArcSwapOption<Group<Catalog>>,
     /// Why there is no group, or why it does nothing.
     trouble: Mutex<String>,
@@ -137,7 +143,7 @@ enum Trouble {
 impl Participant {
     /// A node that is about to take part.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { node, disk, connections, keeper, options } = parts;
+        let Parts { node, disk, connections, keeper, options, program } = parts;
         let layout = keeper.current().clone();
         Arc::new(Participant {
             node,
@@ -145,6 +151,7 @@ impl Participant {
             peers: PooledPeers { connections, layout },
             keeper,
             options,
+            program,
             group: ArcSwapOption::empty(),
             trouble: Mutex::new("it has not joined the others yet".to_owned()),
             opening: true.into(),
@@ -211,26 +218,34 @@ impl Participant {
         let encoded =
             encode_command(command).map_err(|error| Failed::NotDone(error.to_string()))?;
         let group = self.entered(within).await.map_err(Failed::NotDone)?;
-        let proposed = self.proposed(&group, encoded.into(), within).await;
-        let proposed = proposed.map_err(|error| match error {
+        let reply = self.proposed(&group, &command.operation, encoded.into(), within).await;
+        let reply = reply.map_err(|error| match error {
             ProposeError::NotDone(reason) => Failed::NotDone(reason),
             ProposeError::Unknown(reason) => Failed::Unknown(reason),
         })?;
         // An answer that cannot be read is none, and the command was done.
-        decode_reply(&proposed.reply).map_err(|error| Failed::Unknown(error.to_string()))
+        decode_reply(&reply).map_err(|error| Failed::Unknown(error.to_string()))
     }
 
-    /// Has the group agree on a command, and counts how long that took.
+    /// Has the group agree on a command that does this, and counts how long that took. What some
+    /// member could not apply is refused, and not proposed.
     async fn proposed(
         &self,
         group: &Group<Catalog>,
+        operation: &Operation,
         command: Bytes,
         within: Duration,
-    ) -> Result<Proposed, ProposeError> {
+    ) -> Result<Bytes, ProposeError> {
         let began = Instant::now();
-        let proposed = group.propose(command, within).await?;
+        match features::refusal(group, operation, within).await {
+            Ok(None) => {}
+            Ok(Some(error)) => return Ok(features::refused(error)),
+            Err(error) => return Err(ProposeError::NotDone(error.to_string())),
+        }
+        let left = within.saturating_sub(began.elapsed());
+        let proposed = group.propose(command, left).await?;
         self.commits.observe(began.elapsed().as_secs_f64());
-        Ok(proposed)
+        Ok(proposed.reply)
     }
 
     /// Takes part until it is dropped, or cannot go on. `rng` seeds the engine.
@@ -244,9 +259,10 @@ impl Participant {
             Ok((group, identity)) => {
                 let author = self.author(ClientId(identity.directory.0));
                 let work = async {
-                    self.enter_layout().await;
+                    self.enter_layout(identity).await;
                     self.enter(identity, &group).await;
-                    voters::tend(author, &group, &self.peers.layout).await;
+                    let statements = Statements::new(&self, identity);
+                    voters::tend(author, &group, &self.peers.layout, statements).await;
                 };
                 let stopped = tokio::select! {
                     biased;

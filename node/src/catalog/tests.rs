@@ -15,6 +15,7 @@ use gitstratum_proto::v1::{CatalogFailure, CatalogFailureKind, CatalogRequest, c
 use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
+use crate::config::CatalogConfig;
 
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -53,7 +54,8 @@ async fn one_of(disk: &Disk, node: &str, nodes: &[&str]) -> Arc<Participant> {
     let layout = Layout::first((1, 1, 1), members).validated().unwrap();
     let keeper = LayoutKeeper::open(disk.clone(), layout).await.unwrap();
     let (disk, connections) = (disk.clone(), Arc::new(Nobody));
-    Participant::new(Parts { node, disk, connections, keeper, options: Options::default() })
+    let (options, program) = (Options::default(), CatalogConfig::default().program());
+    Participant::new(Parts { node, disk, connections, keeper, options, program })
 }
 
 /// Another node asks to be let in.
@@ -62,6 +64,7 @@ async fn join(participant: &Participant) -> Result<RaftId, CatalogFailure> {
         node: "n2".to_owned(),
         directory: DirectoryId([2; 16]),
         address: "127.0.0.1:7401".to_owned(),
+        program: None,
     };
     let command = Command {
         group: GROUP,

@@ -14,6 +14,7 @@ use gitstratum_core::placement::{CurrentLayout, Layout, MemberState, NodeId};
 
 use super::Catalog;
 use super::author::Author;
+use super::features::{self, Statements};
 use super::layouts::unknown;
 use super::purge::purge_step;
 
@@ -24,11 +25,19 @@ const VOTERS_MAX: usize = 7;
 /// A learner that lacks no more entries than this can vote.
 const LAG_MAX: u64 = 100;
 
-/// Looks after the members, and what is to be purged, while this one leads. Never ends.
-pub(super) async fn tend(author: Author<'_>, group: &Group<Catalog>, layout: &CurrentLayout) {
+/// Looks after the members, and what is to be purged, while this one leads; and whoever leads, after
+/// what the catalog knows of this node's program. Never ends.
+pub(super) async fn tend(
+    author: Author<'_>,
+    group: &Group<Catalog>,
+    layout: &CurrentLayout,
+    mut statements: Statements<'_>,
+) {
     let node = author.node;
     let mut contradicted = None;
     loop {
+        // Here, because a client of the catalog has one command under way at a time.
+        statements.keep(group).await;
         tokio::time::sleep(PAUSE).await;
         let status = group.status();
         if status.leader.as_ref().is_none_or(|leader| leader.id != group.member()) {
@@ -121,6 +130,10 @@ pub(super) async fn propose(
     group: &Group<Catalog>,
     operation: Operation,
 ) -> Result<Reply, String> {
+    let refusal = features::refusal(group, &operation, limits::CATALOG_REQUEST_TIMEOUT).await;
+    if let Some(refused) = refusal.map_err(|error| error.to_string())? {
+        return Ok(Reply::Refused(refused));
+    }
     let command = author.command(operation);
     let proposed = group.propose(command, limits::CATALOG_REQUEST_TIMEOUT).await;
     let reply = proposed.map_err(|error| error.to_string())?.reply;

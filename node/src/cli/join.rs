@@ -108,7 +108,9 @@ pub(super) async fn join(asked: Join) -> Result<(), Failure> {
     let rng = &mut seeded_by_the_system()?;
     let joined = prepare_join(config, &disk, &joining, rng).await;
     let joined = joined.map_err(|error| refused(error, data))?;
-    let ask = JoinNode { node: node.to_string(), directory: joined.directory, address };
+    // This program made the directory. Whichever is started on it states itself.
+    let program = Some(config.catalog.program());
+    let ask = JoinNode { node: node.to_string(), directory: joined.directory, address, program };
     let member = match call(&mut catalog, Operation::JoinNode(ask)).await {
         Ok(Outcome::Joined { raft }) => raft.0,
         Ok(_) => return other(),

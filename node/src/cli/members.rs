@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use gitstratum_catalog::entity::{Node, NodeState};
-use gitstratum_catalog::{Answer, Operation, Query};
+use gitstratum_catalog::error::lacking;
+use gitstratum_catalog::{Answer, Feature, Operation, Query};
 use gitstratum_cluster::client::Client;
 use gitstratum_core::placement::{Layout, LayoutError, Member, MemberState, NodeId};
 use serde::Serialize;
@@ -51,19 +52,38 @@ async fn list(json: bool, client: &ClientArguments) -> Result<(), Failure> {
         id: &'a str,
         #[serde(flatten)]
         node: &'a Node,
+        /// Of the program that it stated last.
+        version: Option<&'a str>,
+        features: Option<&'a BTreeSet<String>>,
     }
     if json {
-        let lines: Result<String, _> =
-            nodes.iter().map(|(id, node)| line(&Line { id, node })).collect();
+        let lines: Result<String, _> = nodes
+            .iter()
+            .map(|(id, node)| {
+                let program = node.program.as_ref();
+                let version = program.map(|program| program.version.as_str());
+                let features = program.map(|program| &program.features);
+                line(&Line { id, node, version, features })
+            })
+            .collect();
         return show(&lines?);
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(["node", "member", "part", "address"]);
+    let header = ["node", "member", "part", "version", "address"];
+    table.load_preset(presets::NOTHING).set_header(header);
     for (id, node) in &nodes {
         let (member, part) = (node.raft.to_string(), node.state.to_string());
-        table.add_row([id, &member, &part, &node.address]);
+        let version = node.program.as_ref().map_or("-", |program| program.version.as_str());
+        table.add_row([id, &member, &part, version, &node.address]);
     }
-    show(&format!("{}\n", table.trim_fmt()))
+    let mut out = format!("{}\n", table.trim_fmt());
+    for feature in Feature::ALL {
+        let lacked_by = feature.lacked_among(nodes.iter().map(|(id, node)| (id.as_str(), node)));
+        if !lacked_by.is_empty() {
+            out += &format!("`{}` is off: {} lack it\n", feature.name(), lacking(&lacked_by));
+        }
+    }
+    show(&out)
 }
 
 /// Every node that ever belonged to the cluster, by id.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gitstratum_catalog::entity::Program;
+use gitstratum_catalog::{Feature, feature};
 use gitstratum_consensus::Options;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,9 @@ pub struct CatalogConfig {
     /// A snapshot is written when the commands since the last one take so many bytes, or as many as
     /// that one.
     pub snapshot_bytes: u64,
+    /// Names of features that this node does not state, though its program has them: they stay off in
+    /// the whole cluster.
+    pub features_off: Vec<String>,
 }
 
 impl Default for CatalogConfig {
@@ -29,6 +34,7 @@ impl Default for CatalogConfig {
             heartbeat_ms: heartbeat.as_millis() as u64,
             election_timeout_ms: election_timeout.as_millis() as u64,
             snapshot_bytes,
+            features_off: Vec::new(),
         }
     }
 }
@@ -53,7 +59,20 @@ impl CatalogConfig {
             let problem = format!("{} is less than 65536", self.snapshot_bytes);
             return Err(("catalog.snapshot_bytes", problem));
         }
+        let unknown = self.features_off.iter().find(|name| Feature::named(name).is_none());
+        if let Some(unknown) = unknown {
+            let known = Feature::ALL.map(|feature| format!("{:?}", feature.name())).join(", ");
+            let problem = format!("{unknown:?} is no feature; there is {known}");
+            return Err(("catalog.features_off", problem));
+        }
         Ok(())
+    }
+
+    /// What this program states of itself in the catalog.
+    pub fn program(&self) -> Program {
+        let features = feature::names_without(&self.features_off);
+        // Without the commit: it decides nothing here, and the catalog's bytes would differ with each.
+        Program { version: env!("CARGO_PKG_VERSION").to_owned(), features }
     }
 
     /// What the group is opened with.

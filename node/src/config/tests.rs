@@ -275,6 +275,14 @@ fn a_catalog_that_could_not_keep_a_leader_is_refused_by_name() {
         "snapshot_bytes = 1",
         "config.toml:149: catalog.snapshot_bytes: 1 is less than 65536",
     );
+    refused(
+        "features_off = []",
+        "features_off = [\"restor\"]",
+        "config.toml:152: catalog.features_off: \"restor\" is no feature; there is \"restore\"",
+    );
+    let withheld = EXAMPLE.replace("features_off = []", "features_off = [\"restore\"]");
+    assert!(load(&withheld).unwrap().config.catalog.program().features.is_empty());
+    assert!(CatalogConfig::default().program().features.contains("restore"));
     // What the example says are the defaults.
     assert_eq!(load(EXAMPLE).unwrap().config.catalog, CatalogConfig::default());
 }

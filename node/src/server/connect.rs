@@ -83,6 +83,7 @@ impl Connected {
                 connections: connections.clone(),
                 keeper: opened.keeper.clone(),
                 options: config.catalog.options(),
+                program: config.catalog.program(),
             })
         });
         let git = participant.as_ref().filter(|_| config.http.listen.is_some());

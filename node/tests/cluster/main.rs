@@ -9,6 +9,7 @@ mod access;
 mod backup;
 mod connections;
 mod descriptors;
+mod features;
 mod full_disk;
 mod git_push;
 mod https;

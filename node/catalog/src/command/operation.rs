@@ -8,7 +8,7 @@ use minicbor::{Decode, Encode};
 
 use super::{BeginRestore, EndRestore, Push, RestoreRecords, RestoreToken};
 use crate::codec::cbor;
-use crate::entity::{Access, NodeState, RepositoryLimits};
+use crate::entity::{Access, NodeState, Program, RepositoryLimits};
 use crate::ids::{DirectoryId, RepositoryId, TokenHash, TokenId};
 
 /// What a command does.
@@ -65,7 +65,7 @@ pub enum Operation {
     /// Brings a layout into force.
     #[n(7)]
     ApplyLayout(#[n(0)] ApplyLayout),
-    /// Makes a data directory a member, or takes note of the new address of one that is.
+    /// Makes a data directory a member, or takes note of the new address or program of one that is.
     #[n(8)]
     JoinNode(#[n(0)] JoinNode),
     /// Gives a node another part.
@@ -214,6 +214,9 @@ pub struct JoinNode {
     /// `HOST:PORT`.
     #[n(2)]
     pub address: String,
+    /// The program that it runs. Version 0.1 states none, and skips what others state.
+    #[n(3)]
+    pub program: Option<Program>,
 }
 
 /// An access token that is to be made.

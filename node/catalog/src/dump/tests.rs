@@ -40,6 +40,16 @@ fn a_text_of_a_newer_version_is_refused_for_its_format() {
 }
 
 #[test]
+fn what_nodes_state_of_their_programs_is_no_part_of_the_text() {
+    let (mut told, mut untold) = (Machine::new(), Machine::new());
+    told.done(states("n1", 1, "0.2.0", &["restore"]));
+    untold.done(join("n1", 1));
+    assert_ne!(told.state, untold.state);
+    assert_eq!(text(&told.state), text(&untold.state));
+    assert_eq!(load(text(&told.state).as_bytes()).unwrap().nodes().count(), 1);
+}
+
+#[test]
 fn pages_are_the_whole_text() {
     let state = rich().state;
     for bytes in [1, 700, 1 << 20] {

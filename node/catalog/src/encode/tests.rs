@@ -102,6 +102,7 @@ fn examples() -> Vec<(&'static str, Operation)> {
         ("push", Operation::Push(Push { packs: vec![pack(6)], ..atomic(updates) })),
         ("apply layout", apply(layout)),
         ("join node", join("n1", 9)),
+        ("join node, with its program", states("n1", 9, "0.2.0", &["a", "restore"])),
         (
             "set node state",
             Operation::SetNodeState { node: "n1".to_owned(), state: NodeState::Learner },
@@ -198,6 +199,58 @@ fn what_a_newer_version_adds_is_skipped() {
     other[0] = 9;
     assert!(matches!(decode_command(&other), Err(EncodingError::Format(9))));
     assert!(matches!(decode_command(&[]), Err(EncodingError::Empty)));
+}
+
+/// Nodes and their joining as version 0.1 has them.
+mod before_programs {
+    use minicbor::{Decode, Encode};
+
+    use crate::entity::NodeState;
+    use crate::ids::{DirectoryId, RaftId};
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    pub struct JoinNode {
+        #[n(0)]
+        pub node: String,
+        #[n(1)]
+        pub directory: DirectoryId,
+        #[n(2)]
+        pub address: String,
+    }
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    pub struct Node {
+        #[n(0)]
+        pub raft: RaftId,
+        #[n(1)]
+        pub directory: DirectoryId,
+        #[n(2)]
+        pub address: String,
+        #[n(3)]
+        pub state: NodeState,
+    }
+}
+
+#[test]
+fn what_a_node_states_of_its_program_is_skipped_by_version_0_1_and_missing_from_its_words() {
+    let statement = states("n1", 9, "0.2.0", &["restore"]);
+    let Operation::JoinNode(join) = statement.clone() else { unreachable!("it joins") };
+    let old: before_programs::JoinNode = minicbor::decode(&encode(&join)[1..]).unwrap();
+    assert_eq!((old.node.as_str(), old.directory), ("n1", join.directory));
+    let back: crate::command::JoinNode = minicbor::decode(&encode(&old)[1..]).unwrap();
+    assert_eq!(back, crate::command::JoinNode { program: None, ..join });
+
+    let mut machine = Machine::new();
+    machine.done(statement);
+    let (_, node) = machine.state.nodes().next().unwrap();
+    assert!(node.program.is_some());
+    let old: before_programs::Node = minicbor::decode(&encode(&**node)[1..]).unwrap();
+    assert_eq!((old.raft, old.address.as_str()), (node.raft, "n1:7400"));
+    let back: crate::entity::Node = minicbor::decode(&encode(&old)[1..]).unwrap();
+    assert_eq!(back, crate::entity::Node { program: None, ..(**node).clone() });
+    // Of a whole snapshot of such a node, nothing else is missing.
+    let read = read(&frames(&machine.state)).unwrap();
+    assert_eq!(read, machine.state);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod event;
 mod node;
 mod pack;
+mod program;
 mod reference;
 mod repository;
 mod token;
@@ -15,6 +16,7 @@ mod token;
 pub use event::{Change, Event};
 pub use node::{Node, NodeState};
 pub use pack::Pack;
+pub use program::Program;
 pub use reference::{LogEntry, LoggedUpdate, Note, Ref, RefTarget};
 pub use repository::{Deletion, Repository, RepositoryLimits, Restored};
 pub use token::{Access, Token};

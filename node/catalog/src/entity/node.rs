@@ -3,6 +3,7 @@
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use super::Program;
 use crate::ids::{DirectoryId, RaftId};
 
 /// A node that belongs to the cluster, or did. Which objects it holds is the layout's matter.
@@ -21,6 +22,14 @@ pub struct Node {
     /// What part it has.
     #[n(3)]
     pub state: NodeState,
+    /// What it said last of the program that it runs. Nothing: it runs version 0.1, or this state was
+    /// once that of a node that did, which skips what it does not know.
+    ///
+    /// Nodes of one cluster need not have the same here, so no command may depend on it. It is no part
+    /// of the text form: nodes state it anew.
+    #[n(4)]
+    #[serde(skip)]
+    pub program: Option<Program>,
 }
 
 /// What part a node has in what the cluster agrees on.

@@ -38,7 +38,8 @@ impl CatalogError {
             | CatalogError::NodeInLayout { .. }
             | CatalogError::LastVoter { .. }
             | CatalogError::PackExpired { .. }
-            | CatalogError::RestoreUnderWay { .. } => Advice::Later,
+            | CatalogError::RestoreUnderWay { .. }
+            | CatalogError::FeatureOff { .. } => Advice::Later,
             _ => Advice::Fix,
         }
     }

@@ -5,6 +5,7 @@
 //! on it; [`CatalogError::advice`] says in which way.
 
 mod advice;
+mod lacking;
 mod refuse;
 
 use gitstratum_core::object::{HashAlgorithm, ObjectId};
@@ -17,6 +18,7 @@ use crate::ids::{PackId, RaftId, RepositoryId, TokenId};
 use crate::names::{RefName, RefNameError, RepositoryName, RepositoryNameError};
 
 pub use advice::Advice;
+pub use lacking::{Lacking, lacking};
 pub(crate) use refuse::within;
 
 /// Why a command, or one update of a push, was refused.
@@ -481,5 +483,22 @@ pub enum CatalogError {
         /// Which.
         #[n(0)]
         repository: RepositoryId,
+    },
+    /// Some member's program cannot apply it. Found by whoever was to propose it: never what applying
+    /// a command gives.
+    #[n(45)]
+    #[error(
+        "`{feature}` is off until every node has it, and nothing was changed; it is lacked by {}. \
+         Upgrade what runs an older version, take the feature out of `features_off` where the \
+         configuration has it, and start what never ran; then try again",
+        lacking(nodes)
+    )]
+    FeatureOff {
+        /// The feature's name.
+        #[n(0)]
+        feature: String,
+        /// Who lacks it, by node ids.
+        #[n(1)]
+        nodes: Vec<Lacking>,
     },
 }

@@ -11,7 +11,7 @@ use imbl::OrdMap;
 
 use super::{Context, State};
 use crate::command::{JoinNode, Refound};
-use crate::entity::{Change, Node, NodeState};
+use crate::entity::{Change, Node, NodeState, Program};
 use crate::error::CatalogError;
 use crate::ids::{DirectoryId, RaftId};
 use crate::reply::Outcome;
@@ -68,7 +68,7 @@ impl State {
         context: &Context,
         join: JoinNode,
     ) -> Result<Outcome, CatalogError> {
-        let JoinNode { node, directory, address } = join;
+        let JoinNode { node, directory, address, program } = join;
         let wrong = |problem| CatalogError::NodeWrong { node: node.clone(), problem };
         let id = NodeId::checked(&node).map_err(wrong)?;
         check_address(&address).map_err(wrong)?;
@@ -81,21 +81,24 @@ impl State {
             }
             known => known.map(|known| Node::clone(known)),
         };
+        // Neither a reply nor an event depends on the program: version 0.1 skips it.
+        let program = program.filter(Program::is_fit);
+        let has_moved = known.as_ref().is_none_or(|known| known.address != address);
         let next = match known {
-            Some(known) if known.address == address => {
-                return Ok(Outcome::Joined { raft: known.raft });
-            }
-            Some(known) => Node { address: address.clone(), ..known },
+            Some(known) => Node { address: address.clone(), program, ..known },
             None => Node {
                 raft: self.new_raft_id(&directory)?,
                 directory,
                 address: address.clone(),
                 state: NodeState::Joining,
+                program,
             },
         };
         let raft = next.raft;
         self.nodes.put(id.clone(), next);
-        self.events.add(context, Change::NodeJoined { node: id, address });
+        if has_moved {
+            self.events.add(context, Change::NodeJoined { node: id, address });
+        }
         Ok(Outcome::Joined { raft })
     }
 
@@ -140,8 +143,9 @@ impl State {
             }
             self.nodes.put(other, Node { state: NodeState::Removed, ..node });
         }
-        let state = NodeState::Voter;
-        self.nodes.put(id.clone(), Node { raft, directory, address: address.clone(), state });
+        let (state, program) = (NodeState::Voter, None);
+        let voter = Node { raft, directory, address: address.clone(), state, program };
+        self.nodes.put(id.clone(), voter);
         self.events.add(context, Change::NodeJoined { node: id, address });
         Ok(Outcome::Joined { raft })
     }

@@ -19,6 +19,9 @@ pub trait Agreement: Send + Sync {
     /// the group.
     fn may_be_member(&self) -> bool;
 
+    /// Features of the catalog that are off because some node lacks them, as far as this one knows.
+    fn features_off(&self) -> Vec<v1::FeatureOff>;
+
     /// Answers a message of another member; `None` where the node is none, or not yet.
     async fn agree(&self, request: Bytes) -> Option<Bytes>;
 
@@ -53,6 +56,10 @@ pub struct NoAgreement;
 impl Agreement for NoAgreement {
     fn may_be_member(&self) -> bool {
         false
+    }
+
+    fn features_off(&self) -> Vec<v1::FeatureOff> {
+        Vec::new()
     }
 
     async fn agree(&self, _: Bytes) -> Option<Bytes> {

@@ -128,6 +128,7 @@ impl NodeService {
                 .cluster()
                 .map(|id| id.to_string())
                 .unwrap_or_default(),
+            features_off: self.agreement.features_off(),
         };
         // Every word of it is bounded then, and so is the message.
         clean_status(&mut status);

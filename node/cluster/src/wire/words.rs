@@ -60,11 +60,18 @@ pub fn clean_status(status: &mut v1::StatusResponse) {
         cluster_id,
         jobs,
         metrics,
+        features_off,
     } = status;
     jobs.iter_mut().for_each(clean_job);
     clean(node_id);
     clean(cluster_id);
     clean(software_version);
+    for v1::FeatureOff { feature, nodes } in features_off {
+        clean(feature);
+        for v1::LackingNode { node_id, version } in nodes {
+            [node_id].into_iter().chain(version).for_each(clean);
+        }
+    }
     if let Some(store) = store {
         clean_store(store);
     }
@@ -190,6 +197,10 @@ mod tests {
         let mut status = v1::StatusResponse {
             node_id: raw(),
             software_version: raw(),
+            features_off: vec![v1::FeatureOff {
+                feature: raw(),
+                nodes: vec![v1::LackingNode { node_id: raw(), version: Some(raw()) }],
+            }],
             store: Some(v1::StoreStatus { failed: raw(), ..Default::default() }),
             peers: vec![v1::PeerStatus {
                 node_id: raw(),
@@ -236,6 +247,6 @@ mod tests {
         let after = format!("{status:?}");
         // Debug output escapes once; what was escaped here is escaped twice there.
         assert_eq!(after.matches("\\\\u{1b}[31m\\\\ny").count(), before);
-        assert_eq!(before, 21);
+        assert_eq!(before, 24);
     }
 }

@@ -49,6 +49,12 @@ pub const WHO_BYTES_MAX: usize = 255;
 pub const PURGED_AT_ONCE_MAX: usize = 10_000;
 /// Nodes that ever belonged to a cluster, removed ones included.
 pub const NODES_EVER_MAX: u64 = 100_000;
+/// Bytes of the version that a node states of its program.
+pub const PROGRAM_VERSION_BYTES_MAX: usize = 64;
+/// Features that a node states.
+pub const FEATURES_STATED_MAX: usize = 256;
+/// Bytes of the name of a feature.
+pub const FEATURE_NAME_BYTES_MAX: usize = 64;
 /// Access tokens.
 pub const TOKENS_MAX: u64 = 100_000;
 /// Clients whose last answers are kept.

@@ -71,7 +71,7 @@ fn configure(repository: RepositoryId, public: Option<bool>) -> Operation {
 
 fn join() -> Operation {
     let (directory, address) = (DirectoryId([1; 16]), "127.0.0.1:1".to_owned());
-    Operation::JoinNode(JoinNode { node: "n9".to_owned(), directory, address })
+    Operation::JoinNode(JoinNode { node: "n9".to_owned(), directory, address, program: None })
 }
 
 fn token() -> Operation {

@@ -1,5 +1,5 @@
 //! What `status --details` adds: what nodes keep for others, what they compare, which writes
-//! replicas missed, and what each node has and did.
+//! replicas missed, what each node runs, has and did, and which features are off.
 
 use std::fmt::{self, Write as _};
 
@@ -8,6 +8,7 @@ use indicatif::{HumanBytes, HumanCount};
 
 use super::{Answer, reconcile};
 use crate::cli::nodes::{self, id};
+use crate::reports::features_off;
 
 /// Dirty ranges of one node that are named.
 const DIRTY_RANGES_SHOWN: usize = 8;
@@ -15,6 +16,8 @@ const DIRTY_RANGES_SHOWN: usize = 8;
 /// All of it.
 pub(super) fn list(out: &mut String, answers: &[Answer]) -> fmt::Result {
     nodes(out, answers)?;
+    let said = answers.iter().filter_map(|(_, answer)| answer.as_ref().ok());
+    features_off(said).iter().try_for_each(|line| writeln!(out, "{line}"))?;
     hints(out, answers)?;
     reconcile::list(out, answers)?;
     missed(out, answers)

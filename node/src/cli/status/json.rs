@@ -2,7 +2,9 @@
 
 use gitstratum_cluster::wire::metrics::metrics_of;
 use gitstratum_core::metrics::Samples;
-use gitstratum_proto::v1::{HintStatus, Missed, PoolStatus, StatusResponse, StoreStatus};
+use gitstratum_proto::v1::{
+    FeatureOff, HintStatus, LackingNode, Missed, PoolStatus, StatusResponse, StoreStatus,
+};
 use serde::Serialize;
 
 use super::numbers::Numbers;
@@ -24,6 +26,7 @@ struct Node<'s> {
     layout_version: u64,
     uptime_ms: u64,
     version: &'s str,
+    features_off: Vec<Off<'s>>,
     store: Store<'s>,
     server: Numbers,
     missed: MissedWrites<'s>,
@@ -32,6 +35,20 @@ struct Node<'s> {
     peers: Vec<Peer<'s>>,
     pool: Pool<'s>,
     reconcile: reconcile::Reconcile<'s>,
+}
+
+/// A feature that is off, as far as the node knows.
+#[derive(Serialize)]
+struct Off<'s> {
+    feature: &'s str,
+    nodes: Vec<Lacks<'s>>,
+}
+
+/// A node that lacks it.
+#[derive(Serialize)]
+struct Lacks<'s> {
+    node: &'s str,
+    version: Option<&'s str>,
 }
 
 #[derive(Serialize)]
@@ -124,6 +141,7 @@ pub(super) fn as_json(answers: &[Answer]) -> impl Serialize {
             layout_version: status.layout_version,
             uptime_ms: status.uptime_ms,
             version: &status.software_version,
+            features_off: status.features_off.iter().map(off).collect(),
             store: store(&metrics, status.store.as_ref()),
             server: Numbers::of_node(&metrics, "server"),
             missed: missed(&metrics, status.hints.as_ref()),
@@ -134,6 +152,14 @@ pub(super) fn as_json(answers: &[Answer]) -> impl Serialize {
             reconcile: reconcile::as_json(&metrics, status.reconcile.as_ref()),
         }
     })
+}
+
+fn off(off: &FeatureOff) -> Off<'_> {
+    Off { feature: &off.feature, nodes: off.nodes.iter().map(lacks).collect() }
+}
+
+fn lacks(node: &LackingNode) -> Lacks<'_> {
+    Lacks { node: &node.node_id, version: node.version.as_deref() }
 }
 
 fn store<'s>(metrics: &Samples, store: Option<&'s StoreStatus>) -> Store<'s> {

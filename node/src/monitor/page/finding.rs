@@ -9,7 +9,7 @@ use gitstratum_core::metrics::Samples;
 use gitstratum_core::placement::Member;
 
 use super::overview::{Overview, Said, Silence};
-use crate::reports::{Lacking, is_overloaded, time};
+use crate::reports::{Lacking, features_off, is_overloaded, time};
 
 /// Entries that a node may be behind another in the catalog.
 const ENTRIES_BEHIND_MAX: f64 = 10_000.0;
@@ -280,6 +280,9 @@ impl Findings {
             let versions: Vec<_> = versions.into_iter().collect();
             let what = format!("nodes run different versions: {}", versions.join(", "));
             self.add(Weight::Note, what, "");
+        }
+        for line in features_off(seen.said().map(|(_, said)| &said.status)) {
+            self.add(Weight::Note, line, "");
         }
         let ours = seen.layout.version;
         let other = seen.said().find(|(_, said)| said.status.layout_version != ours);

@@ -12,8 +12,8 @@ use gitstratum_core::metrics::{Sample, Samples};
 use gitstratum_core::object::HashAlgorithm;
 use gitstratum_core::placement::{Layout, Member, NodeId};
 use gitstratum_proto::v1::{
-    HintStatus, HintTarget, PeerStatus, ReconcilePeer, ReconcileProgress, ReconcileStatus,
-    StatusResponse, StoreStatus,
+    FeatureOff, HintStatus, HintTarget, LackingNode, PeerStatus, ReconcilePeer, ReconcileProgress,
+    ReconcileStatus, StatusResponse, StoreStatus,
 };
 
 use super::finding::{Judgement, Weight};
@@ -213,6 +213,9 @@ fn whatever_is_wrong_the_runbook_has_a_section_that_says_what_to_do() {
     sick.status.peers = vec![PeerStatus { node_id: "n1".to_owned(), ..Default::default() }];
     sick.status.software_version = "1.2.4".to_owned();
     sick.status.layout_version = 2;
+    let node_id = "n3".to_owned();
+    let nodes = vec![LackingNode { node_id, version: None }];
+    sick.status.features_off = vec![FeatureOff { feature: "restore".to_owned(), nodes }];
     for (name, labels, value) in [
         ("store_damaged_objects", &[][..], 3.0),
         ("server_requests_max", &[], 8.0),
@@ -267,7 +270,11 @@ fn whatever_is_wrong_the_runbook_has_a_section_that_says_what_to_do() {
     let notes: Vec<_> = notes.map(|finding| finding.what.as_str()).collect();
     assert_eq!(
         notes,
-        ["nodes run different versions: 1.2.3, 1.2.4", "n2 goes by layout 2, this node by 1"]
+        [
+            "nodes run different versions: 1.2.3, 1.2.4",
+            "`restore` is off: n3 (states no version, as 0.1 does) lack it",
+            "n2 goes by layout 2, this node by 1"
+        ]
     );
     for alert in alerts {
         assert_eq!(runbook::section(alert).len(), 3, "{alert}");

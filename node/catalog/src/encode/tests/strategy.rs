@@ -8,7 +8,9 @@ use proptest::prelude::*;
 
 use super::restored;
 use crate::command::*;
-use crate::entity::{Access, NodeState, Pack, Ref, RefTarget, Repository, RepositoryLimits, Token};
+use crate::entity::{
+    Access, NodeState, Pack, Program, Ref, RefTarget, Repository, RepositoryLimits, Token,
+};
 use crate::ids::*;
 use crate::names::RepositoryName;
 
@@ -80,9 +82,12 @@ fn operations() -> BoxedStrategy<Operation> {
         Operation::ApplyLayout(ApplyLayout { layout: Arc::new(layout), accept_loss })
     });
     let adopt = layouts().prop_map(|layout| Operation::AdoptLayout(Arc::new(layout)));
-    let join = (text(), any::<[u8; 16]>(), text());
-    let join = join.prop_map(|(node, directory, address)| {
-        Operation::JoinNode(JoinNode { node, directory: DirectoryId(directory), address })
+    let program = (text(), prop::collection::btree_set(text(), 0..3));
+    let program = program.prop_map(|(version, features)| Program { version, features });
+    let join = (text(), any::<[u8; 16]>(), text(), prop::option::of(program));
+    let join = join.prop_map(|(node, directory, address, program)| {
+        let directory = DirectoryId(directory);
+        Operation::JoinNode(JoinNode { node, directory, address, program })
     });
     let refound = (text(), any::<[u8; 16]>(), text(), any::<bool>());
     let refound = refound.prop_map(|(node, directory, address, forgets_others)| {
