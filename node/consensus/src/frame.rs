@@ -14,6 +14,7 @@
 //! a broken frame is then told apart from what was once written there.
 
 use bytes::{BufMut, Bytes};
+use memchr::memmem;
 
 /// What a frame begins with.
 const MAGIC: [u8; 4] = *b"GSF1";
@@ -82,8 +83,9 @@ pub(crate) fn look(contents: &Bytes, offset: usize, salt: u64) -> At {
 
 /// Whether a frame later than `sequence` begins anywhere from `offset` on.
 pub(crate) fn is_followed(contents: &Bytes, offset: usize, salt: u64, sequence: u64) -> bool {
-    (offset..contents.len())
-        .filter_map(|at| header_at(contents, at, salt))
+    let rest = contents.get(offset..).unwrap_or_default();
+    memmem::find_iter(rest, &MAGIC)
+        .filter_map(|at| header_at(contents, offset + at, salt))
         .any(|(_, found)| found > sequence)
 }
 
